@@ -1,0 +1,1 @@
+//! Bartizan's policies crate.
