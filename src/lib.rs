@@ -1,1 +1,5 @@
-//! Bartizan.
+//! Bartizan, in walking order: a visitor's bytes pass these rooms from top to bottom. `src/README.md` is the map.
+
+pub mod model;
+
+pub mod config;

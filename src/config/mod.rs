@@ -1,0 +1,106 @@
+//! The configuration: TOML in, a validated [`Config`] out, or every problem at once, each with file, line, key and mend.
+//! Reads files; starts nothing. One file per section; every default stands in `defaults.rs`.
+
+mod authorities;
+pub mod defaults;
+mod issuer;
+mod limits;
+mod policies;
+mod problem;
+mod reader;
+mod recordings;
+mod secret;
+mod server;
+mod target;
+
+use std::path::{Path, PathBuf};
+
+pub use authorities::{Authorities, KeyHome};
+pub use issuer::Issuer;
+pub use limits::Limits;
+pub use policies::Policies;
+pub use problem::{Problem, Problems};
+pub use recordings::{RecordingMode, Recordings};
+pub use secret::SecretSource;
+pub use server::Server;
+pub use target::{HostTrust, HttpTarget, KubernetesTarget, PostgresTarget, SshCredential, SshTarget, Target, TargetAccess};
+
+use reader::Document;
+
+/// Everything the operator decided, checked. Paths are absolute or relative to the current folder.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The file this came from.
+    pub file: PathBuf,
+    /// `[server]`
+    pub server: Server,
+    /// `[store] url`, as the path of the SQLite file.
+    pub store: PathBuf,
+    /// `[recordings]`
+    pub recordings: Recordings,
+    /// `[policies]`
+    pub policies: Policies,
+    /// `[metrics] listen`
+    pub metrics: Option<std::net::SocketAddr>,
+    /// `[limits]`
+    pub limits: Limits,
+    /// `[ca]`
+    pub authorities: Authorities,
+    /// `[[issuer]]`
+    pub issuers: Vec<Issuer>,
+    /// `[[target]]`
+    pub targets: Vec<Target>,
+}
+
+impl Config {
+    /// Reads and checks the file at `path`.
+    ///
+    /// # Errors
+    /// All problems found, in the order of the file.
+    pub fn load(path: &Path) -> Result<Self, Problems> {
+        let text = std::fs::read_to_string(path).map_err(|error| Problems::unreadable(path, &error))?;
+        Self::parse(path, &text)
+    }
+
+    /// Checks `text` as if it were the contents of `path`.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(path: &Path, text: &str) -> Result<Self, Problems> {
+        let document = Document::parse(path, text)?;
+        let root = document.root();
+        let home = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+
+        let server = server::read(&root, &home);
+        let state_dir = server.as_ref().map_or_else(|| home.clone(), |s| s.state_dir.clone());
+        let config = Self::assemble(&root, path, &home, server, &state_dir);
+        root.finish();
+        document.conclude(config)
+    }
+
+    fn assemble(root: &reader::Section<'_>, path: &Path, home: &Path, server: Option<Server>, state_dir: &Path) -> Option<Self> {
+        let store = server::read_store(root, state_dir);
+        let recordings = recordings::read(root, state_dir);
+        let policies = policies::read(root, home);
+        let metrics = server::read_metrics(root);
+        let limits = limits::read(root);
+        let authorities = authorities::read(root, home);
+        let issuers = issuer::read_all(root, home);
+        let targets = target::read_all(root, home);
+        Some(Self {
+            file: path.to_owned(),
+            server: server?,
+            store: store?,
+            recordings: recordings?,
+            policies,
+            metrics: metrics?,
+            limits: limits?,
+            authorities: authorities?,
+            issuers: issuers?,
+            targets: targets?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

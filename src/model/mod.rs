@@ -1,0 +1,20 @@
+//! The words that every room speaks: ids, validated names, principals and closed enums. Imports nothing of ours.
+
+mod clock;
+mod id;
+mod name;
+mod printable;
+mod principal;
+mod secret;
+mod wish;
+
+pub use clock::{Clock, FixedClock};
+pub use id::SessionId;
+pub use name::{GroupName, IssuerName, Login, NameError, PrincipalId, TargetName};
+pub use printable::Printable;
+pub use principal::{Principal, PrincipalKind};
+pub use secret::Secret;
+pub use wish::{TargetKind, Wish};
+
+#[cfg(test)]
+mod tests;

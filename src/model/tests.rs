@@ -1,0 +1,47 @@
+use super::*;
+
+#[test]
+fn names_that_could_leave_their_folder_or_their_line_are_refused() {
+    for bad in ["", "..", "a/../b", "-x", "a b", "a\nb", "a\u{1b}[2J", "a\u{202e}b", "a..b", "a/b", "x".repeat(64).as_str()] {
+        assert!(bad.parse::<TargetName>().is_err(), "{bad:?} was taken as a target");
+    }
+    for bad in ["alice", "corp/", "corp/../root", "corp/a\u{0}b", "corp/-rf", "../x/y", "corp/$(id)", "corp/a\"b"] {
+        assert!(bad.parse::<PrincipalId>().is_err(), "{bad:?} was taken as a principal");
+    }
+    for bad in ["", "a@b", "-l", "root;id", "a b", "a/b", "$(id)"] {
+        assert!(bad.parse::<Login>().is_err(), "{bad:?} was taken as a login");
+    }
+}
+
+#[test]
+fn ordinary_names_pass_and_keep_their_issuer() {
+    let id: PrincipalId = "corp/alice@example.com".parse().unwrap();
+    assert_eq!(id.issuer(), "corp");
+    assert!("ci/repo:acme/app:ref:refs/heads/main".parse::<PrincipalId>().is_ok());
+    assert!("k8s/system:serviceaccount:shop:web".parse::<PrincipalId>().is_ok());
+    assert!("web-1.eu".parse::<TargetName>().is_ok());
+    assert!("svc_deploy".parse::<Login>().is_ok());
+}
+
+#[test]
+fn nothing_foreign_is_shown_raw() {
+    let shown = Printable("a\u{1b}]52;c;x\u{7}b\u{202e}c\u{200b}\n\u{9b}").to_string();
+    assert!(shown.chars().all(|c| !c.is_control()), "{shown:?}");
+    assert!(!shown.contains(['\u{202e}', '\u{200b}']), "{shown:?}");
+    let error = "x\u{1b}[2J".parse::<TargetName>().unwrap_err().to_string();
+    assert!(!error.contains('\u{1b}'), "{error:?}");
+}
+
+#[test]
+fn a_secret_does_not_print() {
+    assert_eq!(format!("{:?}", Secret::new("hunter2".into())), "‹secret›");
+}
+
+#[test]
+fn session_ids_sort_by_start_and_survive_text() {
+    let early = SessionId::new(1_000, u128::MAX);
+    let late = SessionId::new(2_000, 0);
+    assert!(early < late);
+    assert_eq!(late.to_string().parse::<SessionId>().unwrap(), late);
+    assert!("../../etc/passwd0000000000".parse::<SessionId>().is_err());
+}

@@ -1,0 +1,52 @@
+//! What a visitor wants done, as the SSH protocol names it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The kind of a target, and so the gateway that sits in its stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TargetKind {
+    /// An SSH server.
+    Ssh,
+    /// A PostgreSQL server.
+    Postgres,
+    /// A Kubernetes API server.
+    Kubernetes,
+    /// An HTTP server.
+    Http,
+}
+
+impl fmt::Display for TargetKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ssh => "ssh",
+            Self::Postgres => "postgres",
+            Self::Kubernetes => "kubernetes",
+            Self::Http => "http",
+        })
+    }
+}
+
+/// One program run on an SSH target (RFC 4254 section 6.5).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "wish", content = "text")]
+pub enum Wish {
+    /// An interactive shell.
+    Shell,
+    /// One command line.
+    Exec(String),
+    /// A named subsystem.
+    Subsystem(String),
+}
+
+impl fmt::Display for Wish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shell => f.write_str("shell"),
+            Self::Exec(line) => write!(f, "exec {}", super::Printable(line)),
+            Self::Subsystem(name) => write!(f, "subsystem {}", super::Printable(name)),
+        }
+    }
+}
