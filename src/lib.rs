@@ -3,3 +3,5 @@
 pub mod model;
 
 pub mod config;
+
+pub mod cli;

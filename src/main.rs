@@ -1,2 +1,7 @@
-//! Entry point.
-fn main() {}
+//! The `bartizan` binary: hands over to `bartizan::cli`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    bartizan::cli::run()
+}

@@ -1,0 +1,40 @@
+//! How a command ends: 0 done, 1 refused, not found or tampered, 2 usage, 3 could not be completed or verified, 4 held.
+
+use std::process::ExitCode;
+
+/// A command that did not do what it was asked, with the sentence that says why.
+#[derive(Debug)]
+pub(crate) struct Exit {
+    code: u8,
+    message: String,
+}
+
+impl Exit {
+    /// Refused by policy, not found, or tampered with: exit code 1.
+    pub(crate) fn refused(message: impl Into<String>) -> Self {
+        Self { code: 1, message: message.into() }
+    }
+
+    /// A mistake in the command line or configuration: exit code 2.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self { code: 2, message: message.into() }
+    }
+
+    /// Could not be completed or verified: exit code 3.
+    pub(crate) fn incomplete(message: impl Into<String>) -> Self {
+        Self { code: 3, message: message.into() }
+    }
+
+    /// Prints the sentence to standard error.
+    #[expect(clippy::print_stderr, reason = "cli is the code that prints")]
+    pub(crate) fn report(&self) -> ExitCode {
+        eprintln!("bartizan: {}", self.message);
+        ExitCode::from(self.code)
+    }
+}
+
+impl From<anyhow::Error> for Exit {
+    fn from(error: anyhow::Error) -> Self {
+        Self::incomplete(format!("{error:#}"))
+    }
+}

@@ -1,0 +1,59 @@
+//! The command line: one file per subcommand, and the only code that prints. Parses arguments, calls the rooms, shows
+//! what they answer; decides nothing itself.
+
+mod check;
+mod exit;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub(crate) use exit::Exit;
+
+/// A terminal-first SSH bastion and session recorder.
+#[derive(Debug, Parser)]
+#[command(name = "bartizan", version, propagate_version = true, arg_required_else_help = true)]
+struct Line {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options that every subcommand takes.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Common {
+    /// The configuration file.
+    #[arg(long, global = true, value_name = "FILE", env = "BARTIZAN_CONFIG", default_value = "/etc/bartizan/bartizan.toml")]
+    pub(crate) config: PathBuf,
+}
+
+impl Common {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// With every problem of the file, as a usage error (exit code 2).
+    pub(crate) fn load(&self) -> Result<crate::config::Config, Exit> {
+        crate::config::Config::load(&self.config).map_err(|problems| Exit::usage(problems.to_string()))
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Find every problem of the configuration and policies without starting
+    Check(check::Args),
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn run() -> ExitCode {
+    let line = Line::parse();
+    let done = match line.command {
+        Command::Check(args) => check::run(&line.common, &args),
+    };
+    match done {
+        Ok(code) => code,
+        Err(exit) => exit.report(),
+    }
+}
