@@ -4,4 +4,8 @@ pub mod model;
 
 pub mod config;
 
+pub mod wire;
+
+pub mod frontdoor;
+
 pub mod cli;

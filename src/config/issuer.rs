@@ -55,12 +55,14 @@ pub(super) fn read_all(root: &Section<'_>, home: &Path) -> Option<Vec<Issuer>> {
 
 fn read_one(section: &Section<'_>, home: &Path) -> Option<Issuer> {
     let name = section.need_parsed::<IssuerName>("name", "a short name, as in \"corp\"");
-    let url = section.need_string("url", "the provider's issuer URL, as in \"https://idp.example.com\"").filter(|url| check_url(section, url));
+    let url =
+        section.need_string("url", "the provider's issuer URL, as in \"https://idp.example.com\"").filter(|url| check_url(section, url));
     let kinds = [("user", PrincipalKind::User), ("service", PrincipalKind::Service)];
     let kind = section.choice("kind", &kinds, PrincipalKind::User);
     let client_id = read_client_id(section, kind);
     let client_secret = if section.has("client_secret") { secret::read(section, "client_secret", home).map(Some) } else { Some(None) };
-    let audience = section.string("audience").map_or_else(|| client_id.clone().unwrap_or_else(|| defaults::AUDIENCE.to_owned()), |p| p.value);
+    let audience =
+        section.string("audience").map_or_else(|| client_id.clone().unwrap_or_else(|| defaults::AUDIENCE.to_owned()), |p| p.value);
     let default_claim = if kind == Some(PrincipalKind::Service) { defaults::SERVICE_CLAIM } else { defaults::USER_CLAIM };
     let user_claim = section.string("user_claim").map_or_else(|| default_claim.to_owned(), |p| p.value);
     let groups_claim = section.string("groups_claim").map_or_else(|| defaults::GROUPS_CLAIM.to_owned(), |p| p.value);

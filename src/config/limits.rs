@@ -29,7 +29,9 @@ pub struct Limits {
 }
 
 pub(super) fn read(root: &Section<'_>) -> Option<Limits> {
-    let Some(section) = root.section("limits") else { return Some(Limits::default()) };
+    let Some(section) = root.section("limits") else {
+        return Some(Limits::default());
+    };
     let most = 1_000_000;
     let grace = Duration::from_secs(1)..=Duration::from_secs(600);
     let login_grace = section.duration("login_grace", grace, defaults::LOGIN_GRACE);

@@ -14,7 +14,9 @@ pub struct Policies {
 
 pub(super) fn read(root: &Section<'_>, home: &Path) -> Policies {
     let default = home.join(defaults::POLICIES_DIR);
-    let Some(section) = root.section("policies") else { return Policies { dir: default } };
+    let Some(section) = root.section("policies") else {
+        return Policies { dir: default };
+    };
     let dir = section.path("dir", home);
     section.finish();
     Policies { dir: dir.unwrap_or(default) }

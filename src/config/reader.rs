@@ -49,14 +49,7 @@ impl<'t> Document<'t> {
         let before = self.text.get(..span.start).unwrap_or(self.text);
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1;
-        self.problems.borrow_mut().push(Problem {
-            file: self.path.to_owned(),
-            line,
-            column,
-            key,
-            what: what.into(),
-            mend: mend.into(),
-        });
+        self.problems.borrow_mut().push(Problem { file: self.path.to_owned(), line, column, key, what: what.into(), mend: mend.into() });
     }
 }
 
@@ -181,7 +174,9 @@ impl<'d> Section<'d> {
 
     /// The strings under `key`, or none when it is not there.
     pub(super) fn strings(&self, key: &'static str) -> Option<Vec<Placed<String>>> {
-        let Some(value) = self.get(key) else { return Some(Vec::new()) };
+        let Some(value) = self.get(key) else {
+            return Some(Vec::new());
+        };
         let Some(array) = value.get_ref().as_array() else {
             self.wrong_type(key, value, "a list of strings, as in [\"a\", \"b\"]");
             return None;
@@ -201,7 +196,9 @@ impl<'d> Section<'d> {
 
     /// A whole number within `range`, or `default`.
     pub(super) fn count(&self, key: &'static str, range: std::ops::RangeInclusive<u32>, default: u32) -> Option<u32> {
-        let Some(value) = self.get(key) else { return Some(default) };
+        let Some(value) = self.get(key) else {
+            return Some(default);
+        };
         let number = value.get_ref().as_integer().and_then(|i| i.as_str().replace('_', "").parse::<u32>().ok());
         match number {
             Some(n) if range.contains(&n) => Some(n),
@@ -215,7 +212,9 @@ impl<'d> Section<'d> {
 
     /// True or false, or `default`.
     pub(super) fn flag(&self, key: &'static str, default: bool) -> Option<bool> {
-        let Some(value) = self.get(key) else { return Some(default) };
+        let Some(value) = self.get(key) else {
+            return Some(default);
+        };
         let found = value.get_ref().as_bool();
         if found.is_none() {
             self.wrong_type(key, value, "true or false");
@@ -231,7 +230,8 @@ impl<'d> Section<'d> {
         let placed = self.string(key)?;
         let parsed = parse_duration(&placed.value).filter(|d| range.contains(d));
         if parsed.is_none() {
-            let what = format!("`{}` is not a duration from {:?} to {:?}", crate::model::Printable(&placed.value), range.start(), range.end());
+            let what =
+                format!("`{}` is not a duration from {:?} to {:?}", crate::model::Printable(&placed.value), range.start(), range.end());
             self.problem(&placed, what, "write a number and s, m, h or d, as in \"15m\"");
         }
         parsed
@@ -261,7 +261,9 @@ impl<'d> Section<'d> {
 
     /// The tables of the array under `key`.
     pub(super) fn sections(&self, key: &'static str) -> Vec<Section<'d>> {
-        let Some(value) = self.get(key) else { return Vec::new() };
+        let Some(value) = self.get(key) else {
+            return Vec::new();
+        };
         let Some(array) = value.get_ref().as_array() else {
             self.wrong_type(key, value, &format!("a list of tables; write [[{key}]]"));
             return Vec::new();

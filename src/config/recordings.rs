@@ -35,7 +35,8 @@ pub(super) fn read(root: &Section<'_>, state_dir: &Path) -> Option<Recordings> {
         Some(placed) => match placed.value.strip_prefix("file:").filter(|p| !p.is_empty()) {
             Some(path) => Some(state_dir.join(path.strip_prefix("//").unwrap_or(path))),
             None => {
-                let what = if placed.value.starts_with("s3:") { "object stores are not in this version" } else { "is not a place for recordings" };
+                let what =
+                    if placed.value.starts_with("s3:") { "object stores are not in this version" } else { "is not a place for recordings" };
                 section.problem(&placed, what, "write \"file:recordings\"; the path is relative to state_dir");
                 None
             }

@@ -77,7 +77,11 @@ pub(super) fn read_source(inner: &Section<'_>, home: &Path) -> Option<SecretSour
     let mut found: Vec<_> = [env, file, exec].into_iter().flatten().collect();
     let whole = inner.whole();
     if found.len() != 1 {
-        inner.problem(&whole, "does not name one place of the secret", "one of { env = \"NAME\" }, { file = \"PATH\" }, { exec = [\"PROGRAM\"] }");
+        inner.problem(
+            &whole,
+            "does not name one place of the secret",
+            "one of { env = \"NAME\" }, { file = \"PATH\" }, { exec = [\"PROGRAM\"] }",
+        );
         return None;
     }
     let source = found.pop()?;

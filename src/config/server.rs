@@ -68,7 +68,9 @@ pub(super) fn read_store(root: &Section<'_>, state_dir: &Path) -> Option<PathBuf
     };
     let url = section.string("url");
     section.finish();
-    let Some(placed) = url else { return Some(state_dir.join(defaults::STORE_URL.trim_start_matches("sqlite:"))) };
+    let Some(placed) = url else {
+        return Some(state_dir.join(defaults::STORE_URL.trim_start_matches("sqlite:")));
+    };
     let path = placed.value.strip_prefix("sqlite:").filter(|p| !p.is_empty());
     if path.is_none() {
         let what = if placed.value.starts_with("postgres") { "PostgreSQL as the store is not in this version" } else { "is not a store" };
@@ -78,7 +80,9 @@ pub(super) fn read_store(root: &Section<'_>, state_dir: &Path) -> Option<PathBuf
 }
 
 pub(super) fn read_metrics(root: &Section<'_>) -> Option<Option<SocketAddr>> {
-    let Some(section) = root.section("metrics") else { return Some(None) };
+    let Some(section) = root.section("metrics") else {
+        return Some(None);
+    };
     let listen = section.address("listen");
     section.finish();
     listen.ok()

@@ -133,12 +133,8 @@ pub(super) fn read_all(root: &Section<'_>, home: &Path) -> Option<Vec<Target>> {
 fn read_one(section: &Section<'_>, home: &Path) -> Option<Target> {
     let name = section.need_parsed::<TargetName>("name", "a short name, as in \"web-1\"");
     let tags = section.section("tags").map(|s| s.string_pairs().into_iter().map(|(k, p)| (k, p.value)).collect()).unwrap_or_default();
-    let kinds = [
-        ("ssh", TargetKind::Ssh),
-        ("postgres", TargetKind::Postgres),
-        ("kubernetes", TargetKind::Kubernetes),
-        ("http", TargetKind::Http),
-    ];
+    let kinds =
+        [("ssh", TargetKind::Ssh), ("postgres", TargetKind::Postgres), ("kubernetes", TargetKind::Kubernetes), ("http", TargetKind::Http)];
     if !section.has("kind") {
         section.missing("kind", "one of \"ssh\", \"postgres\", \"kubernetes\", \"http\"");
         return None;

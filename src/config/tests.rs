@@ -82,7 +82,8 @@ fn an_issuer_over_plain_http_is_taken_from_loopback_only() {
 
 #[test]
 fn what_this_version_cannot_do_is_refused_by_name() {
-    let found = problems(&format!("{}\n[recordings]\nencrypt_to = [\"age1x\"]\nurl = \"s3://b\"\n[store]\nurl = \"postgres://x\"\n", sample()));
+    let found =
+        problems(&format!("{}\n[recordings]\nencrypt_to = [\"age1x\"]\nurl = \"s3://b\"\n[store]\nurl = \"postgres://x\"\n", sample()));
     assert_eq!(found.len(), 3, "{found:#?}");
 }
 

@@ -1,18 +1,19 @@
 //! The words that every room speaks: ids, validated names, principals and closed enums. Imports nothing of ours.
 
 mod clock;
+pub mod code_login;
 mod id;
 mod name;
-mod printable;
 mod principal;
+mod printable;
 mod secret;
 mod wish;
 
 pub use clock::{Clock, FixedClock};
 pub use id::SessionId;
 pub use name::{GroupName, IssuerName, Login, NameError, PrincipalId, TargetName};
-pub use printable::Printable;
 pub use principal::{Principal, PrincipalKind};
+pub use printable::Printable;
 pub use secret::Secret;
 pub use wish::{TargetKind, Wish};
 

@@ -1,0 +1,415 @@
+//! The russh handler: every callback answered here, none left to the library's defaults (but
+//! `lookup_dh_gex_group`, whose types are private and whose key exchange is not offered). Callbacks only reply; what takes
+//! time is handed to the [`Hall`].
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use russh::keys::Certificate;
+use russh::server::{Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey};
+use russh::{Channel, ChannelId, ChannelOpenFailure, Pty, Sig};
+
+use crate::config::Limits;
+use crate::model::{Login, TargetName};
+
+use super::ask::allows_variable;
+use super::entrance::Entrance;
+use super::{Arrival, Destination, Guard, HalfOpen, Hall, Notices, Visitor, Way, sentences};
+
+/// SSH_OPEN_ADMINISTRATIVELY_PROHIBITED (RFC 4254 section 5.1)
+const PROHIBITED: u32 = 1;
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub enum DoorError {
+    /// The protocol or the socket failed.
+    #[error(transparent)]
+    Ssh(#[from] russh::Error),
+}
+
+/// One connection's handler.
+pub struct Door<H: Hall> {
+    hall: Arc<H>,
+    limits: Limits,
+    side: Side<H>,
+    channels: HashMap<ChannelId, Progress>,
+    notices: Notices,
+}
+
+enum Side<H: Hall> {
+    /// The connection itself: the visitor has to identify themselves.
+    Outer(Box<Entrance<H>>),
+    /// The stream of a `-J`: whose it is was settled outside.
+    Inner { caller: Arc<H::Caller>, visitor: Visitor, target: TargetName, login: Option<Login> },
+}
+
+/// How far a session channel is.
+#[derive(Debug, Default)]
+struct Progress {
+    requests: u32,
+    started: bool,
+}
+
+impl<H: Hall> Door<H> {
+    /// The handler of a new TCP connection from `peer`.
+    #[must_use]
+    pub fn outer(hall: Arc<H>, limits: Limits, peer: std::net::SocketAddr, place: HalfOpen, guard: Arc<Guard>) -> Self {
+        let entrance = Entrance::new(Arc::clone(&hall), peer, place, guard, limits.authentication_attempts);
+        Self::with(hall, limits, Side::Outer(Box::new(entrance)))
+    }
+
+    /// The handler of the SSH connection inside a `-J` stream to `target`.
+    #[must_use]
+    pub fn inner(hall: Arc<H>, limits: Limits, caller: Arc<H::Caller>, visitor: Visitor, target: TargetName) -> Self {
+        Self::with(hall, limits, Side::Inner { caller, visitor, target, login: None })
+    }
+
+    fn with(hall: Arc<H>, limits: Limits, side: Side<H>) -> Self {
+        Self { hall, limits, side, channels: HashMap::new(), notices: Notices::default() }
+    }
+
+    /// The authenticated caller; russh opens no channel before there is one, and neither do we.
+    fn caller(&self) -> Result<Arc<H::Caller>, DoorError> {
+        match &self.side {
+            Side::Outer(entrance) => entrance.caller().ok_or(DoorError::Ssh(russh::Error::NotAuthenticated)),
+            Side::Inner { caller, .. } => Ok(Arc::clone(caller)),
+        }
+    }
+
+    fn visitor(&self) -> Visitor {
+        match &self.side {
+            Side::Outer(entrance) => entrance.visitor().clone(),
+            Side::Inner { visitor, .. } => visitor.clone(),
+        }
+    }
+
+    fn destination(&self) -> Destination {
+        match &self.side {
+            Side::Outer(entrance) => Destination::read(&entrance.visitor().user),
+            Side::Inner { login: Some(login), target, .. } => Destination::Target(login.clone(), target.clone()),
+            Side::Inner { login: None, .. } => Destination::Nowhere(sentences::bad_destination("the login is missing")),
+        }
+    }
+
+    /// Refuses something by name: noted for the audit log, and told on the next session's standard error.
+    fn refuse(&self, what: &str) -> Result<(), DoorError> {
+        let caller = self.caller()?;
+        self.hall.note_refused(&caller, &self.visitor(), what);
+        self.notices.add(sentences::refused_by_name(what));
+        Ok(())
+    }
+
+    /// Whether one more request may be made on `channel`, and whether its program has not started yet.
+    fn counts(&mut self, channel: ChannelId) -> bool {
+        let most = self.limits.requests;
+        let Some(progress) = self.channels.get_mut(&channel) else {
+            return false;
+        };
+        progress.requests = progress.requests.saturating_add(1);
+        progress.requests <= most && !progress.started
+    }
+
+    /// Marks the program of `channel` as asked for; the reply comes from the session. False for a second program.
+    fn starts(&mut self, channel: ChannelId) -> bool {
+        let first = self.counts(channel);
+        if let Some(progress) = self.channels.get_mut(&channel) {
+            progress.started = true;
+        }
+        first
+    }
+}
+
+fn prohibited(reason: String) -> ChannelOpenFailure {
+    ChannelOpenFailure::Other { code: PROHIBITED, reason }
+}
+
+fn answer(session: &mut Session, channel: ChannelId, good: bool) -> Result<(), DoorError> {
+    if good {
+        session.channel_success(channel)?
+    } else {
+        session.channel_failure(channel)?
+    }
+    Ok(())
+}
+
+impl<H: Hall> russh::server::Handler for Door<H> {
+    type Error = DoorError;
+
+    async fn auth_none(&mut self, user: &str) -> Result<Auth, DoorError> {
+        match &mut self.side {
+            Side::Outer(entrance) => Ok(entrance.none(user)?),
+            Side::Inner { login, .. } => match user.parse() {
+                Ok(name) => {
+                    *login = Some(name);
+                    Ok(Auth::Accept)
+                }
+                Err(_) => Ok(Auth::reject()),
+            },
+        }
+    }
+
+    async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, DoorError> {
+        match &mut self.side {
+            Side::Outer(entrance) => Ok(entrance.password(user, password).await?),
+            Side::Inner { .. } => Ok(Auth::reject()),
+        }
+    }
+
+    async fn auth_publickey_offered(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, DoorError> {
+        match &mut self.side {
+            Side::Outer(entrance) => Ok(entrance.offered(user, offer.algorithm)?),
+            Side::Inner { .. } => Ok(Auth::reject()),
+        }
+    }
+
+    async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, DoorError> {
+        match &mut self.side {
+            Side::Outer(entrance) => Ok(entrance.bare_key(user, key.public_key)?),
+            Side::Inner { .. } => Ok(Auth::reject()),
+        }
+    }
+
+    async fn auth_openssh_certificate(&mut self, user: &str, certificate: &Certificate) -> Result<Auth, DoorError> {
+        match &mut self.side {
+            Side::Outer(entrance) => Ok(entrance.certificate(user, certificate).await?),
+            Side::Inner { .. } => Ok(Auth::reject()),
+        }
+    }
+
+    async fn auth_keyboard_interactive<'a>(
+        &'a mut self,
+        user: &str,
+        submethods: &str,
+        response: Option<Response<'a>>,
+    ) -> Result<Auth, DoorError> {
+        match &mut self.side {
+            Side::Outer(entrance) => Ok(entrance.keyboard_interactive(user, submethods, response).await?),
+            Side::Inner { .. } => Ok(Auth::reject()),
+        }
+    }
+
+    async fn auth_succeeded(&mut self, _session: &mut Session) -> Result<(), DoorError> {
+        if let Side::Outer(entrance) = &mut self.side {
+            entrance.admitted();
+        }
+        Ok(())
+    }
+
+    async fn authentication_banner(&mut self) -> Result<Option<String>, DoorError> {
+        Ok(None)
+    }
+
+    async fn channel_close(&mut self, channel: ChannelId, _session: &mut Session) -> Result<(), DoorError> {
+        self.channels.remove(&channel);
+        Ok(())
+    }
+
+    async fn channel_eof(&mut self, _channel: ChannelId, _session: &mut Session) -> Result<(), DoorError> {
+        Ok(())
+    }
+
+    async fn channel_open_session(
+        &mut self,
+        channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        session: &mut Session,
+    ) -> Result<(), DoorError> {
+        let caller = self.caller()?;
+        if self.channels.len() >= usize::try_from(self.limits.channels).unwrap_or(usize::MAX) {
+            reply.reject(ChannelOpenFailure::ResourceShortage).await;
+            return Ok(());
+        }
+        self.channels.insert(channel.id(), Progress::default());
+        reply.accept().await;
+        let arrival = Arrival {
+            visitor: self.visitor(),
+            way: if matches!(self.side, Side::Outer(_)) { Way::Direct } else { Way::Jump },
+            destination: self.destination(),
+            channel,
+            handle: session.handle(),
+            notices: self.notices.clone(),
+        };
+        self.hall.attend(caller, arrival);
+        Ok(())
+    }
+
+    async fn channel_open_x11(
+        &mut self,
+        _channel: Channel<Msg>,
+        _originator_address: &str,
+        _originator_port: u32,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), DoorError> {
+        self.refuse("X11 forwarding")?;
+        reply.reject(prohibited(sentences::refused_by_name("X11 forwarding"))).await;
+        Ok(())
+    }
+
+    async fn channel_open_direct_tcpip(
+        &mut self,
+        channel: Channel<Msg>,
+        host: &str,
+        port: u32,
+        _originator_address: &str,
+        _originator_port: u32,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), DoorError> {
+        let caller = self.caller()?;
+        let visitor = self.visitor();
+        let outer = matches!(self.side, Side::Outer(_)) && self.destination() == Destination::Bastion;
+        match self.hall.jump_target(&caller, host).filter(|_| outer) {
+            Some(target) if self.channels.len() < usize::try_from(self.limits.channels).unwrap_or(usize::MAX) => {
+                self.channels.insert(channel.id(), Progress { requests: 0, started: true });
+                reply.accept().await;
+                self.hall.jump(caller, visitor, target, channel);
+            }
+            Some(_) => reply.reject(ChannelOpenFailure::ResourceShortage).await,
+            None => {
+                let what = format!("forwarding to {}:{port} (direct-tcpip)", crate::model::Printable(host));
+                self.hall.note_refused(&caller, &visitor, &what);
+                reply.reject(prohibited(sentences::not_a_target(host, port))).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn channel_open_forwarded_tcpip(
+        &mut self,
+        _channel: Channel<Msg>,
+        _host: &str,
+        _port: u32,
+        _originator_address: &str,
+        _originator_port: u32,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), DoorError> {
+        self.refuse("a forwarded-tcpip channel")?;
+        reply.reject(prohibited(sentences::refused_by_name("a forwarded-tcpip channel"))).await;
+        Ok(())
+    }
+
+    async fn channel_open_direct_streamlocal(
+        &mut self,
+        _channel: Channel<Msg>,
+        socket_path: &str,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), DoorError> {
+        let what = format!("forwarding to {} (direct-streamlocal)", crate::model::Printable(socket_path));
+        self.refuse(&what)?;
+        reply.reject(prohibited(sentences::refused_by_name(&what))).await;
+        Ok(())
+    }
+
+    async fn channel_open_confirmation(
+        &mut self,
+        _id: ChannelId,
+        _packet: u32,
+        _window: u32,
+        _session: &mut Session,
+    ) -> Result<(), DoorError> {
+        Ok(())
+    }
+
+    async fn data(&mut self, _channel: ChannelId, _data: &[u8], _session: &mut Session) -> Result<(), DoorError> {
+        Ok(())
+    }
+
+    async fn extended_data(&mut self, _channel: ChannelId, _code: u32, _data: &[u8], _session: &mut Session) -> Result<(), DoorError> {
+        Ok(())
+    }
+
+    async fn window_adjusted(&mut self, _channel: ChannelId, _size: u32, _session: &mut Session) -> Result<(), DoorError> {
+        Ok(())
+    }
+
+    fn adjust_window(&mut self, _channel: ChannelId, current: u32) -> u32 {
+        current
+    }
+
+    async fn pty_request(
+        &mut self,
+        channel: ChannelId,
+        _term: &str,
+        _columns: u32,
+        _rows: u32,
+        _width: u32,
+        _height: u32,
+        _modes: &[(Pty, u32)],
+        session: &mut Session,
+    ) -> Result<(), DoorError> {
+        let good = self.counts(channel);
+        answer(session, channel, good)
+    }
+
+    async fn x11_request(
+        &mut self,
+        channel: ChannelId,
+        _single: bool,
+        _protocol: &str,
+        _cookie: &str,
+        _screen: u32,
+        session: &mut Session,
+    ) -> Result<(), DoorError> {
+        self.refuse("X11 forwarding")?;
+        answer(session, channel, false)
+    }
+
+    async fn env_request(&mut self, channel: ChannelId, name: &str, value: &str, session: &mut Session) -> Result<(), DoorError> {
+        let good = self.counts(channel) && allows_variable(name, value);
+        answer(session, channel, good)
+    }
+
+    async fn shell_request(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), DoorError> {
+        if self.starts(channel) { Ok(()) } else { answer(session, channel, false) }
+    }
+
+    async fn exec_request(&mut self, channel: ChannelId, _command: &[u8], session: &mut Session) -> Result<(), DoorError> {
+        if self.starts(channel) { Ok(()) } else { answer(session, channel, false) }
+    }
+
+    async fn subsystem_request(&mut self, channel: ChannelId, _name: &str, session: &mut Session) -> Result<(), DoorError> {
+        if self.starts(channel) { Ok(()) } else { answer(session, channel, false) }
+    }
+
+    async fn window_change_request(
+        &mut self,
+        _channel: ChannelId,
+        _columns: u32,
+        _rows: u32,
+        _width: u32,
+        _height: u32,
+        _session: &mut Session,
+    ) -> Result<(), DoorError> {
+        Ok(())
+    }
+
+    async fn agent_request(&mut self, _channel: ChannelId, _session: &mut Session) -> Result<bool, DoorError> {
+        self.refuse("agent forwarding")?;
+        Ok(false)
+    }
+
+    async fn signal(&mut self, _channel: ChannelId, _signal: Sig, _session: &mut Session) -> Result<(), DoorError> {
+        Ok(())
+    }
+
+    async fn tcpip_forward(&mut self, address: &str, port: &mut u32, _session: &mut Session) -> Result<bool, DoorError> {
+        self.refuse(&format!("remote forwarding of {}:{port} (tcpip-forward)", crate::model::Printable(address)))?;
+        Ok(false)
+    }
+
+    async fn cancel_tcpip_forward(&mut self, _address: &str, _port: u32, _session: &mut Session) -> Result<bool, DoorError> {
+        Ok(false)
+    }
+
+    async fn streamlocal_forward(&mut self, socket_path: &str, _session: &mut Session) -> Result<bool, DoorError> {
+        self.refuse(&format!("remote forwarding of {} (streamlocal-forward)", crate::model::Printable(socket_path)))?;
+        Ok(false)
+    }
+
+    async fn cancel_streamlocal_forward(&mut self, _socket_path: &str, _session: &mut Session) -> Result<bool, DoorError> {
+        Ok(false)
+    }
+}

@@ -1,0 +1,76 @@
+//! Every sentence a visitor can read before and beside their session. Foreign text in them is escaped by the caller's types.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Ends each line as a terminal in raw mode needs it.
+#[must_use]
+pub fn for_terminal(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\n', "\r\n")
+}
+
+/// A user name that holds a separator but no target.
+#[must_use]
+pub fn bad_destination(why: &str) -> String {
+    format!("{why}. Write LOGIN@TARGET as the user name, as in: ssh deploy@web-1@bastion")
+}
+
+/// What a refused forwarding or request is answered with.
+#[must_use]
+pub fn refused_by_name(what: &str) -> String {
+    format!("bartizan: {what} is not allowed here")
+}
+
+/// A forward to something that is not a target.
+#[must_use]
+pub fn not_a_target(host: &str, port: u32) -> String {
+    format!("bartizan: {}:{port} is not a target you can reach; forwards go to target names only (ssh bastion targets)", shown(host))
+}
+
+/// The device-code prompt (RFC 8628 section 3.3). The address and the key let a phished victim see that this login is not theirs.
+#[must_use]
+pub fn device_prompt<C>(prompt: &super::DevicePrompt<C>, issuer: &str, from: IpAddr, key: Option<&str>) -> String {
+    let key = key.unwrap_or("none");
+    let place = prompt.complete_uri.as_deref().unwrap_or(&prompt.uri);
+    let minutes = prompt.expires_in.as_secs().div_ceil(60);
+    format!(
+        "Log in with {issuer} to go on. Open\n\n    {}\n\nand enter the code\n\n    {}\n\nThis login is asked for from {from}, with key {key}.\n\
+         If that is not you, do not enter the code. It is good for {minutes} min.\n",
+        shown(place),
+        shown(&prompt.code),
+    )
+}
+
+/// Asks which identity provider to use.
+#[must_use]
+pub fn which_issuer(names: &[String]) -> String {
+    format!("Log in with ({}): ", names.join(", "))
+}
+
+/// After too many failures.
+pub const TOO_MANY_ATTEMPTS: &str = "Too many authentication attempts; connect again.";
+
+/// While too many others wait.
+pub const TOO_MANY_LOGINS: &str = "Too many logins are being waited for; try again in a minute.";
+
+/// A session that policy or an operator ended.
+#[must_use]
+pub fn ended(why: &str) -> String {
+    format!("\nbartizan: this session was ended: {why}\n")
+}
+
+/// Says that the end is near.
+#[must_use]
+pub fn ends_soon(why: &str, left: Duration) -> String {
+    format!("\nbartizan: {why}; this session ends in {} s\n", left.as_secs())
+}
+
+/// The bastion is going down.
+#[must_use]
+pub fn draining(left: Duration) -> String {
+    format!("\nbartizan: the bastion is shutting down; this session ends in {} s\n", left.as_secs())
+}
+
+fn shown(text: &str) -> String {
+    crate::model::Printable(text).to_string()
+}
