@@ -1,0 +1,175 @@
+//! The closed list of things a policy can be asked about, and on what and with which facts each makes sense. It mirrors
+//! `schema.cedarschema`; a test compares the two. It decides nothing.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Serialize, Serializer};
+
+/// What a [`crate::Resource`] is, as far as actions care.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ResourceKind {
+    /// A target of the configuration.
+    Target,
+    /// A table of a PostgreSQL target.
+    Table,
+    /// A column of a PostgreSQL target.
+    Column,
+    /// A live session.
+    Session,
+    /// The recording of a session.
+    Recording,
+    /// A held operation that waits for its answer.
+    Approval,
+    /// A public key that wants a certificate.
+    Key,
+    /// A user or a service, as the object of a lock.
+    Principal,
+}
+
+/// Which facts, beyond who asks from where and when, belong to an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FactsKind {
+    /// Nothing further.
+    None,
+    /// The account on the target.
+    Login,
+    /// The account and a command line.
+    Command,
+    /// The account and a file.
+    File,
+    /// An SQL statement.
+    Sql,
+}
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $facts:ident, [$($kind:ident),+];)+) => {
+        /// One thing that a principal may want to do.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Action { $($(#[$doc])* $variant,)+ }
+
+        impl Action {
+            /// Every action, in the order of the manual.
+            pub const ALL: &'static [Action] = &[$(Action::$variant),+];
+
+            /// The name used in policies: `Action::"ssh.exec"` is `ssh.exec`.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Action::$variant => $name),+ }
+            }
+
+            /// The facts a request for this action carries.
+            #[must_use]
+            pub const fn facts(self) -> FactsKind {
+                match self { $(Action::$variant => FactsKind::$facts),+ }
+            }
+
+            /// The kinds of resource this action can be asked on.
+            #[must_use]
+            pub const fn resources(self) -> &'static [ResourceKind] {
+                match self { $(Action::$variant => &[$(ResourceKind::$kind),+]),+ }
+            }
+        }
+    };
+}
+
+actions! {
+    /// Use a target at all.
+    Connect = "connect", Login, [Target];
+    /// An ordinary, recorded shell.
+    SshShell = "ssh.shell", Login, [Target];
+    /// A command line.
+    SshExec = "ssh.exec", Command, [Target];
+    /// List a directory, or ask about a file.
+    SftpList = "sftp.list", File, [Target];
+    /// Read a file.
+    SftpRead = "sftp.read", File, [Target];
+    /// Create or write a file.
+    SftpWrite = "sftp.write", File, [Target];
+    /// Remove a file or a directory.
+    SftpRemove = "sftp.remove", File, [Target];
+    /// Give a file another name.
+    SftpRename = "sftp.rename", File, [Target];
+    /// Read rows of a table.
+    PgSelect = "pg.select", Sql, [Table];
+    /// Add rows to a table.
+    PgInsert = "pg.insert", Sql, [Table];
+    /// Change rows of a table.
+    PgUpdate = "pg.update", Sql, [Table];
+    /// Remove rows of a table.
+    PgDelete = "pg.delete", Sql, [Table];
+    /// Empty a table.
+    PgTruncate = "pg.truncate", Sql, [Table];
+    /// See the values of one column.
+    PgReadColumn = "pg.read_column", Sql, [Column];
+    /// Filter or sort by one column.
+    PgFilterColumn = "pg.filter_column", Sql, [Column];
+    /// Be given a certificate for a key.
+    Issue = "issue", None, [Key];
+    /// Answer a hold.
+    Approve = "approve", None, [Approval];
+    /// Look on at a live session.
+    Watch = "watch", None, [Session];
+    /// End a live session.
+    End = "end", None, [Session];
+    /// Replay a recording.
+    Replay = "replay", None, [Recording];
+    /// See what was typed, not only what was printed.
+    ViewInput = "view_input", None, [Session, Recording];
+    /// Take a recording out of the bastion.
+    Export = "export", None, [Recording];
+    /// Publish a target through a reverse tunnel.
+    Publish = "publish", None, [Target];
+    /// Lock a principal or a target, or unlock it.
+    Lock = "lock", None, [Principal, Target];
+}
+
+impl Action {
+    /// Whether a satisfied `@mask` hides one field here instead of refusing the operation.
+    #[must_use]
+    pub const fn is_field_level(self) -> bool {
+        matches!(self, Action::PgReadColumn)
+    }
+
+    /// This action's place in a set of actions kept as bits.
+    pub(crate) const fn bit(self) -> u64 {
+        1 << (self as u64)
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Serialize for Action {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// The text is no action's name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no action \"{given}\"{}", .near.map(|near| format!("; did you mean \"{near}\"?")).unwrap_or_default())]
+pub struct UnknownAction {
+    /// What was given.
+    pub given: String,
+    /// The action's name that is most like it, if any is.
+    pub near: Option<&'static str>,
+}
+
+impl FromStr for Action {
+    type Err = UnknownAction;
+
+    fn from_str(text: &str) -> Result<Self, UnknownAction> {
+        Action::ALL
+            .iter()
+            .copied()
+            .find(|action| action.name() == text)
+            .ok_or_else(|| UnknownAction {
+                given: text.to_owned(),
+                near: crate::near::nearest(text, Action::ALL.iter().map(|action| action.name())),
+            })
+    }
+}

@@ -1,0 +1,249 @@
+//! The answers of policy, and the sentences in which callers read them. Text that came from outside is shown without control
+//! characters, so that no name can play tricks on a terminal.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::Action;
+use crate::rule::{Approve, Mask};
+
+/// What policy says to one operation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Decision {
+    /// Allow, hold or deny.
+    pub verdict: Verdict,
+    /// How the field is hidden, if it is; the strongest of all masks that apply. Only on field-level actions.
+    pub mask: Option<Mask>,
+    /// The ids of every policy that had a say, sorted.
+    pub policies: Vec<Arc<str>>,
+    /// What comes with the verdict.
+    pub obligations: Obligations,
+}
+
+/// The answer proper.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Go on.
+    Allow,
+    /// Only once each requirement is answered.
+    Hold(Hold),
+    /// No.
+    Deny(Refusal),
+}
+
+impl Verdict {
+    /// The worse of two verdicts, for an operation made of several; what two holds require adds up.
+    #[must_use]
+    pub fn and(self, other: Verdict) -> Verdict {
+        match (self, other) {
+            (deny @ Verdict::Deny(_), _) | (_, deny @ Verdict::Deny(_)) => deny,
+            (Verdict::Hold(mut one), Verdict::Hold(two)) => {
+                let new = two
+                    .requirements
+                    .into_iter()
+                    .filter(|r| !one.requirements.contains(r))
+                    .collect::<Vec<_>>();
+                one.requirements.extend(new);
+                Verdict::Hold(one)
+            }
+            (hold @ Verdict::Hold(_), Verdict::Allow)
+            | (Verdict::Allow, hold @ Verdict::Hold(_)) => hold,
+            (Verdict::Allow, Verdict::Allow) => Verdict::Allow,
+        }
+    }
+
+    /// `allow`, `hold` or `deny`.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Verdict::Allow => "allow",
+            Verdict::Hold(_) => "hold",
+            Verdict::Deny(_) => "deny",
+        }
+    }
+}
+
+/// What one policy wants answered before the operation may go on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct Requirement {
+    /// The policy's `@id`.
+    pub policy: Arc<str>,
+    /// Its `@reason`.
+    pub reason: Option<Arc<str>>,
+    /// Who is asked, how many of them, for how long and how far.
+    #[serde(flatten)]
+    pub approve: Approve,
+}
+
+impl fmt::Display for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.approve.approvals {
+            1 => f.write_str("approval")?,
+            count => write!(f, "{count} approvals")?,
+        }
+        write!(
+            f,
+            " by {} (policy \"{}\"",
+            self.approve.groups.join(" or "),
+            self.policy
+        )?;
+        match &self.reason {
+            Some(reason) => write!(f, ": {})", clause(reason)),
+            None => f.write_str(")"),
+        }
+    }
+}
+
+/// An operation that waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Hold {
+    /// What was wanted.
+    pub action: Action,
+    /// On what.
+    pub on: String,
+    /// Everything that must be answered.
+    pub requirements: Vec<Requirement>,
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on {} waits for ", self.action, Plain(&self.on))?;
+        for (n, requirement) in self.requirements.iter().enumerate() {
+            if n > 0 {
+                f.write_str(", and for ")?;
+            }
+            write!(f, "{requirement}")?;
+        }
+        f.write_str(".\nAsk them to look at \"bartizan approvals list\".")
+    }
+}
+
+/// Why an operation is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// No satisfied policy permits it.
+    NothingPermits,
+    /// A satisfied policy forbids it.
+    ForbiddenBy {
+        /// Its `@id`; the first by name where there are several.
+        policy: Arc<str>,
+        /// Its `@reason`.
+        reason: Option<Arc<str>>,
+    },
+    /// Policies failed while they were evaluated. What they would have said is unknown, so the answer is no.
+    EvaluationError {
+        /// Their `@id`s.
+        policies: Vec<Arc<str>>,
+    },
+    /// The question itself is not one: the action cannot be asked on this resource, or with these facts.
+    Unfit,
+}
+
+/// A refusal, with what its reader needs: what, by which policy, why, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Refusal {
+    /// Who was refused.
+    pub principal: String,
+    /// What was wanted.
+    pub action: Action,
+    /// On what.
+    pub on: String,
+    /// Why not.
+    pub why: Why,
+}
+
+impl Refusal {
+    /// The `@id` of the policy to name when asking about it, if one policy is to blame.
+    #[must_use]
+    pub fn policy(&self) -> Option<&str> {
+        match &self.why {
+            Why::ForbiddenBy { policy, .. } => Some(policy),
+            Why::EvaluationError { policies } => policies.first().map(AsRef::as_ref),
+            Why::NothingPermits | Why::Unfit => None,
+        }
+    }
+
+    /// The policy's `@reason`.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        match &self.why {
+            Why::ForbiddenBy { reason, .. } => reason.as_deref(),
+            Why::NothingPermits | Why::EvaluationError { .. } | Why::Unfit => None,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on {} is refused", self.action, Plain(&self.on))?;
+        match &self.why {
+            Why::NothingPermits => write!(
+                f,
+                ": no policy permits it to {}.\nIf you need it, ask the people who write this bastion's policies.",
+                Plain(&self.principal)
+            ),
+            Why::ForbiddenBy { policy, reason } => {
+                write!(f, " by policy \"{policy}\"")?;
+                if let Some(reason) = reason {
+                    write!(f, ": {}", clause(reason))?;
+                }
+                f.write_str(".\nIf you need it, ask the people who write this bastion's policies and name that one.")
+            }
+            Why::EvaluationError { policies } => write!(
+                f,
+                ": policy \"{}\" failed while it was evaluated.\nTell the people who write this bastion's policies; until it is mended the answer is no.",
+                policies.join("\", \"")
+            ),
+            Why::Unfit => f.write_str(": that cannot be asked of policy in this form.\nThis is a fault in the bastion; please report it."),
+        }
+    }
+}
+
+/// A message for operators.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct Alert {
+    /// The policy's `@id`.
+    pub policy: Arc<str>,
+    /// What it says.
+    pub text: Arc<str>,
+}
+
+/// What comes with a verdict. Where several policies have a say the stricter wins: more alerts, more recording, shorter lives.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Obligations {
+    /// Operators are to be told.
+    pub alerts: Vec<Alert>,
+    /// Results are to be recorded too, after masking.
+    pub record_results: bool,
+    /// The certificate lives no longer than this; only for `issue`.
+    #[serde(serialize_with = "crate::rule::optional_seconds")]
+    pub certificate_ttl: Option<Duration>,
+    /// The certificate works only from the address it was asked from; only for `issue`.
+    pub pin_source_address: bool,
+}
+
+/// A sentence as part of another: without its own full stop.
+fn clause(sentence: &str) -> &str {
+    sentence.trim_end_matches('.')
+}
+
+/// Text from outside, with control characters shown as escapes.
+struct Plain<'a>(&'a str);
+
+impl fmt::Display for Plain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            if c.is_control() {
+                write!(f, "{}", c.escape_default())?;
+            } else {
+                write!(f, "{c}")?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,241 @@
+//! From the text of policy files to a checked set: syntax, strict validation against the schema, annotations, ids. It takes
+//! all files or none, reports every problem it finds, and reads no file itself.
+
+use std::collections::HashMap;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use cedar_policy::{Policy, PolicyId, Schema, ValidationMode, Validator};
+use miette::{Diagnostic, SourceSpan};
+use sha2::{Digest, Sha256};
+
+use crate::annotations;
+use crate::entities::Names;
+use crate::index::Index;
+use crate::known::Known;
+use crate::problem::{Gravity, Problem, Source};
+use crate::rule::Rule;
+use crate::set::{PolicySet, Shared};
+
+/// The schema that every policy is checked against, in Cedar's schema language.
+pub const SCHEMA: &str = include_str!("../schema.cedarschema");
+
+pub(crate) fn load(files: Vec<(String, String)>, known: &Known) -> Result<PolicySet, Vec<Problem>> {
+    let files: Vec<Arc<Source>> = files
+        .into_iter()
+        .map(|(name, text)| Arc::new(Source { name, text }))
+        .collect();
+    let (schema, names) = shipped().map_err(|message| vec![in_schema(message)])?;
+    let mut loader = Loader {
+        validator: Validator::new(schema),
+        known,
+        rules: HashMap::new(),
+        policies: Vec::new(),
+        problems: Vec::new(),
+    };
+    for file in &files {
+        loader.file(file);
+    }
+    let Loader {
+        rules,
+        policies,
+        mut problems,
+        ..
+    } = loader;
+    problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+    if problems
+        .iter()
+        .any(|problem| problem.gravity == Gravity::Error)
+    {
+        return Err(problems);
+    }
+    let digest = digest(&policies).map_err(|message| vec![in_schema(message)])?;
+    let index =
+        Index::new(policies, &names).map_err(|unaskable| vec![in_schema(unaskable.to_string())])?;
+    Ok(PolicySet {
+        shared: Arc::new(Shared {
+            names,
+            rules,
+            index,
+            digest,
+        }),
+        warnings: problems,
+    })
+}
+
+fn shipped() -> Result<(Schema, Names), String> {
+    let (schema, _) = Schema::from_cedarschema_str(SCHEMA).map_err(|error| error.to_string())?;
+    let names = Names::new(&schema).map_err(|error| error.to_string())?;
+    Ok((schema, names))
+}
+
+/// A fault of the shipped schema rather than of any policy file; tests keep it from happening.
+fn in_schema(message: String) -> Problem {
+    let source = Arc::new(Source {
+        name: "schema.cedarschema".to_owned(),
+        text: SCHEMA.to_owned(),
+    });
+    Problem::error(
+        &source,
+        SourceSpan::from(0),
+        message,
+        Some("this is a fault in bartizan; please report it".to_owned()),
+    )
+}
+
+struct Loader<'a> {
+    validator: Validator,
+    known: &'a Known,
+    rules: HashMap<Arc<str>, Arc<Rule>>,
+    policies: Vec<Policy>,
+    problems: Vec<Problem>,
+}
+
+impl Loader<'_> {
+    fn file(&mut self, source: &Arc<Source>) {
+        let parsed = match cedar_policy::PolicySet::from_str(&source.text) {
+            Ok(parsed) => parsed,
+            Err(errors) => {
+                return self.problems.extend(
+                    errors
+                        .iter()
+                        .map(|error| from_cedar(source, error, Gravity::Error)),
+                );
+            }
+        };
+        for template in parsed.templates() {
+            let span = template
+                .as_ref()
+                .loc()
+                .map_or_else(|| SourceSpan::from(0), |loc| loc.span);
+            let help =
+                "name the principal or the resource instead of ?principal or ?resource".to_owned();
+            self.problems.push(Problem::error(
+                source,
+                span,
+                "templates are not used here",
+                Some(help),
+            ));
+        }
+        let mut of_file = cedar_policy::PolicySet::new();
+        for policy in parsed.policies() {
+            if let Some(policy) = self.policy(policy, source) {
+                self.strangers(&policy, source);
+                // Adding fails only for an id that is there already, and `policy` has just checked that.
+                if of_file.add(policy.clone()).is_ok() {
+                    self.policies.push(policy);
+                }
+            }
+        }
+        let result = self.validator.validate(&of_file, ValidationMode::Strict);
+        self.problems.extend(
+            result
+                .validation_errors()
+                .map(|error| from_cedar(source, error, Gravity::Error)),
+        );
+        self.problems.extend(
+            result
+                .validation_warnings()
+                .map(|warning| from_cedar(source, warning, Gravity::Warning)),
+        );
+    }
+
+    /// The policy under its `@id`. One whose annotations are wrong is given back too, so that Cedar can say what it thinks of
+    /// the rest of it; the problem keeps the set from being used.
+    fn policy(&mut self, policy: &Policy, source: &Arc<Source>) -> Option<Policy> {
+        let rule = match annotations::read(policy, source, self.known) {
+            Ok(rule) => rule,
+            Err(problems) => {
+                self.problems.extend(problems);
+                let id = policy
+                    .annotation("id")
+                    .map_or_else(|| policy.id().clone(), PolicyId::new);
+                return Some(policy.new_id(id));
+            }
+        };
+        if let Some(first) = self.rules.get(&rule.id) {
+            let message = format!("there are two policies with the @id \"{}\"", rule.id);
+            let help = format!(
+                "the other one is at {}:{}; give each a name of its own",
+                first.file, first.line
+            );
+            self.problems.push(Problem::error(
+                source,
+                annotations::span_of(policy),
+                message,
+                Some(help),
+            ));
+            return None;
+        }
+        let renamed = policy.new_id(PolicyId::new(&*rule.id));
+        self.rules.insert(Arc::clone(&rule.id), Arc::new(rule));
+        Some(renamed)
+    }
+
+    /// Warns of principals, groups, targets and tags that the configuration does not know.
+    fn strangers(&mut self, policy: &Policy, source: &Arc<Source>) {
+        for uid in policy.entity_literals() {
+            let id = uid.id().unescaped();
+            let trouble = match uid.type_name().to_string().as_str() {
+                "User" => self.known.qualified_trouble("user", id),
+                "Service" => self.known.qualified_trouble("service", id),
+                "Group" => self.known.group_trouble(id),
+                "Target" => self.known.target_trouble(id),
+                "Tag" => self.known.tag_trouble(id),
+                _ => None,
+            };
+            if let Some((message, help)) = trouble {
+                let span = place(source, annotations::span_of(policy), &uid.to_string());
+                self.problems.push(Problem::new(
+                    Gravity::Warning,
+                    source,
+                    span,
+                    message,
+                    Some(help),
+                ));
+            }
+        }
+    }
+}
+
+/// Where `needle` stands within the policy at `whole`, or the policy itself if it is written differently there.
+fn place(source: &Source, whole: SourceSpan, needle: &str) -> SourceSpan {
+    let end = whole.offset().saturating_add(whole.len());
+    let found = source
+        .text
+        .get(whole.offset()..end)
+        .and_then(|policy| policy.find(needle));
+    found.map_or(whole, |at| (whole.offset() + at, needle.len()).into())
+}
+
+fn from_cedar(source: &Arc<Source>, error: &dyn Diagnostic, gravity: Gravity) -> Problem {
+    let span = error
+        .labels()
+        .and_then(|mut labels| labels.next())
+        .map_or_else(|| SourceSpan::from(0), |label| *label.inner());
+    Problem::new(
+        gravity,
+        source,
+        span,
+        error.to_string(),
+        error.help().map(|help| help.to_string()),
+    )
+}
+
+/// SHA-256 over the schema and every policy in Cedar's JSON form, in order of id: files, layout and comments do not matter.
+fn digest(policies: &[Policy]) -> Result<[u8; 32], String> {
+    let mut sorted: Vec<&Policy> = policies.iter().collect();
+    sorted.sort_by(|a, b| a.id().cmp(b.id()));
+    let mut hash = Sha256::new();
+    let mut part = |bytes: &[u8]| {
+        hash.update(u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hash.update(bytes);
+    };
+    part(b"bartizan policies 1");
+    part(SCHEMA.as_bytes());
+    for policy in sorted {
+        let json = policy.to_json().map_err(|error| error.to_string())?;
+        part(json.to_string().as_bytes());
+    }
+    Ok(hash.finalize().into())
+}

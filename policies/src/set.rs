@@ -1,0 +1,265 @@
+//! A checked set of policies, the slice of it that one session needs, and the decisions taken with it. No IO, no clock: what
+//! time it is comes with the request.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use cedar_policy::{Authorizer, Entities, EntityUid};
+
+use crate::combine::{Asked, Found, combine};
+use crate::decision::{Decision, Obligations, Why};
+use crate::entities::{self, Names, Unaskable};
+use crate::explain::Explanation;
+use crate::index::{Bucket, Index};
+use crate::known::Known;
+use crate::problem::Problem;
+use crate::request::{Principal, Request, Resource, Target};
+use crate::rule::Rule;
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) names: Names,
+    pub(crate) rules: HashMap<Arc<str>, Arc<Rule>>,
+    pub(crate) index: Index,
+    pub(crate) digest: [u8; 32],
+}
+
+/// Policies that have passed every check. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct PolicySet {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) warnings: Vec<Problem>,
+}
+
+impl PolicySet {
+    /// Checks the policies of all files, given as pairs of name and text, and takes all of them or none.
+    ///
+    /// # Errors
+    /// Every problem found, in order of file and line: syntax, schema, annotations, ids.
+    pub fn load(files: Vec<(String, String)>, known: &Known) -> Result<PolicySet, Vec<Problem>> {
+        crate::load::load(files, known)
+    }
+
+    /// What is probably not meant that way, though it can be used.
+    #[must_use]
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
+    }
+
+    /// How many policies there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shared.rules.len()
+    }
+
+    /// Whether there is none, and so everything is refused.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.shared.rules.is_empty()
+    }
+
+    /// SHA-256 over what the policies say; their layout, comments and files do not matter. It names the policy epoch.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        self.shared.digest
+    }
+
+    /// [`PolicySet::digest`] in lower-case hexadecimal.
+    #[must_use]
+    pub fn digest_hex(&self) -> String {
+        hex::encode(self.shared.digest)
+    }
+
+    /// The policy with this `@id`.
+    #[must_use]
+    pub fn rule(&self, id: &str) -> Option<&Rule> {
+        self.shared.rules.get(id).map(AsRef::as_ref)
+    }
+
+    /// Every policy, in no particular order.
+    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.shared.rules.values().map(AsRef::as_ref)
+    }
+
+    /// The part of the set that can matter to this principal on this target. Make one per session and policy epoch: verdicts
+    /// must not outlive a reload, nor a change of the principal's groups or the target's tags.
+    #[must_use]
+    pub fn slice(&self, principal: &Principal, target: &Target) -> Slice {
+        self.cut(principal, &Resource::Target(target))
+    }
+
+    /// Decides one operation that belongs to no open session, such as `issue`, `replay` or `lock`.
+    #[must_use]
+    pub fn decide(&self, principal: &Principal, request: &Request<'_>) -> Decision {
+        self.cut(principal, &request.resource).decide(request)
+    }
+
+    /// Decides, and says which policies had a say and where they are written.
+    #[must_use]
+    pub fn explain(&self, principal: &Principal, request: &Request<'_>) -> Explanation {
+        let decision = self.decide(principal, request);
+        let rules = decision
+            .policies
+            .iter()
+            .filter_map(|id| self.rule(id))
+            .cloned()
+            .collect();
+        Explanation {
+            principal: principal.id.clone(),
+            action: request.action,
+            on: request.resource.to_string(),
+            decision,
+            rules,
+        }
+    }
+
+    fn cut(&self, principal: &Principal, root: &Resource<'_>) -> Slice {
+        let ground = Ground::new(&self.shared, principal, root);
+        Slice {
+            shared: Arc::clone(&self.shared),
+            principal: principal.clone(),
+            ground,
+        }
+    }
+}
+
+/// What can matter to one principal on one target: a handful of policies out of any number. Cheap to keep with a session.
+#[derive(Debug, Clone)]
+pub struct Slice {
+    shared: Arc<Shared>,
+    principal: Principal,
+    /// On a failure every decision is a refusal.
+    ground: Result<Ground, Unaskable>,
+}
+
+/// What all decisions of a slice stand on.
+#[derive(Debug, Clone)]
+struct Ground {
+    principal: EntityUid,
+    root: EntityUid,
+    entities: Entities,
+    buckets: Vec<Arc<Bucket>>,
+}
+
+impl Ground {
+    fn new(shared: &Shared, caller: &Principal, root: &Resource<'_>) -> Result<Self, Unaskable> {
+        let names = &shared.names;
+        let (principal, root_uid) = (names.principal_uid(caller)?, names.resource_uid(root)?);
+        let all = std::iter::once(names.principal(caller)?).chain(names.resource(root, caller)?);
+        let entities = Entities::from_entities(all, None).map_err(|_| Unaskable)?;
+        let lineage = |uid: &EntityUid| -> Vec<EntityUid> {
+            entities
+                .ancestors(uid)
+                .into_iter()
+                .flatten()
+                .cloned()
+                .chain([uid.clone()])
+                .collect()
+        };
+        let buckets = shared.index.find(&lineage(&principal), &lineage(&root_uid));
+        Ok(Ground {
+            principal,
+            root: root_uid,
+            entities,
+            buckets,
+        })
+    }
+}
+
+impl Slice {
+    /// The digest of the policies it was cut from.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        self.shared.digest
+    }
+
+    /// Whose slice it is.
+    #[must_use]
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// Decides one operation on the slice's target, or on something in it. A question about anything else is refused.
+    #[must_use]
+    pub fn decide(&self, request: &Request<'_>) -> Decision {
+        let asked = Asked {
+            principal: &self.principal.id,
+            action: request.action,
+            on: request.resource.to_string(),
+        };
+        match self.found(request) {
+            Ok(found) => combine(found, asked),
+            Err(Unaskable) => Decision {
+                verdict: asked.refusal(Why::Unfit),
+                mask: None,
+                policies: Vec::new(),
+                obligations: Obligations::default(),
+            },
+        }
+    }
+
+    fn found(&self, request: &Request<'_>) -> Result<Found<'_>, Unaskable> {
+        let ground = self.ground.as_ref().map_err(|unaskable| *unaskable)?;
+        let action = request.action;
+        if !action.resources().contains(&request.resource.kind())
+            || action.facts() != request.context.facts.kind()
+        {
+            return Err(Unaskable);
+        }
+        let names = &self.shared.names;
+        let resource = names.resource_uid(&request.resource)?;
+        let entities = self.entities(ground, &resource, request)?;
+        let context = entities::context(request.context)?;
+        let question = cedar_policy::Request::new(
+            ground.principal.clone(),
+            names.action(action)?.uid(),
+            resource,
+            context,
+            None,
+        )
+        .map_err(|_| Unaskable)?;
+        let authorizer = Authorizer::new();
+        let mut found = Found::default();
+        for set in ground.buckets.iter().flat_map(|bucket| bucket.sets(action)) {
+            let response = authorizer.is_authorized(&question, set, &entities);
+            for id in response.diagnostics().reason() {
+                found.satisfied.push(
+                    self.shared
+                        .rules
+                        .get(AsRef::<str>::as_ref(id))
+                        .ok_or(Unaskable)?,
+                );
+            }
+            found
+                .failed
+                .extend(response.diagnostics().errors().map(|error| failed(error)));
+        }
+        Ok(found)
+    }
+
+    /// The slice's entities, with the action's groups and what lies between the resource and the target.
+    fn entities(
+        &self,
+        ground: &Ground,
+        resource: &EntityUid,
+        request: &Request<'_>,
+    ) -> Result<Entities, Unaskable> {
+        let names = &self.shared.names;
+        let mut more = vec![names.action(request.action)?.clone()];
+        if *resource != ground.root {
+            more.extend(names.resource(&request.resource, &self.principal)?);
+        }
+        let entities = ground
+            .entities
+            .clone()
+            .add_entities(more, None)
+            .map_err(|_| Unaskable)?;
+        let inside = *resource == ground.root || entities.is_ancestor_of(&ground.root, resource);
+        if inside { Ok(entities) } else { Err(Unaskable) }
+    }
+}
+
+fn failed(error: &cedar_policy::AuthorizationError) -> Arc<str> {
+    let cedar_policy::AuthorizationError::PolicyEvaluationError(error) = error;
+    Arc::from(AsRef::<str>::as_ref(error.policy_id()))
+}
