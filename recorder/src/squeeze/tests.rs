@@ -72,7 +72,10 @@ fn a_bomb_is_refused_before_it_is_unpacked() {
     let bomb = zstd::bulk::compress(&vec![0; BODY_LIMIT + 1], 1).unwrap();
     let mut unpacker = Unpacker::new().unwrap();
     assert_eq!(unpacker.events(Flags::ZSTD, &bomb), Err(BadBody::TooLong));
-    let streamed = zstd::stream::encode_all(&b"no size in the header"[..], 1).unwrap();
+    let mut sizeless = zstd::stream::Encoder::new(Vec::new(), 1).unwrap();
+    sizeless.include_contentsize(false).unwrap();
+    std::io::Write::write_all(&mut sizeless, b"no size in the header").unwrap();
+    let streamed = sizeless.finish().unwrap();
     assert_eq!(
         unpacker.events(Flags::ZSTD, &streamed),
         Err(BadBody::Broken)
