@@ -1,1 +1,34 @@
-//! Bartizan's recorder crate.
+//! Bartizan's recorder: sealed recordings of sessions, written, read, verified, exported and replayed.
+//!
+//! The format is specified in bartizan-recording(5). This crate never spawns, never reads a clock, never makes
+//! randomness and never writes to a terminal: moments, random numbers and sinks come from the caller.
+mod chain;
+mod draft;
+mod event;
+mod events;
+mod frame;
+mod frames;
+mod head;
+mod index;
+mod list;
+mod log;
+mod pace;
+mod place;
+mod recording;
+mod recordings;
+mod squeeze;
+#[cfg(test)]
+mod testing;
+mod wire;
+mod writer;
+
+pub use event::{Event, Exit};
+pub use events::{Events, ReadError, Timed};
+pub use frame::BadFrame;
+pub use frames::{FrameError, ReadAt};
+pub use head::{BadHead, ChannelSeal, Head, Reason, Seal, SessionId, Terminal};
+pub use list::{Filter, Found, find, list};
+pub use recording::{OpenError, Recording};
+pub use recordings::Recordings;
+pub use squeeze::BadBody;
+pub use writer::{Now, WriteError, Writer};

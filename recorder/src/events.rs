@@ -1,0 +1,199 @@
+//! The events of one channel file in order, decoded from its frames. Lends each event from the decoded body; bounded by
+//! the format's limits whatever the file says; verifies nothing.
+
+use crate::event::{Event, take_record};
+use crate::frame::{Flags, Kind};
+use crate::frames::{Expected, Frame, FrameError, Frames, ReadAt};
+use crate::squeeze::{BadBody, Unpacker};
+use crate::wire::Bytes;
+
+/// An event and when it happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timed<'a> {
+    /// Microseconds since the session began; never less than the event's before.
+    pub at_us: u64,
+    /// What happened.
+    pub event: Event<'a>,
+}
+
+/// Why an event could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// No frame.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// A frame whose body cannot be decoded.
+    #[error("the frame at byte {offset} cannot be decoded: {bad}")]
+    Body {
+        /// Where the frame begins.
+        offset: u64,
+        /// What is wrong.
+        bad: BadBody,
+    },
+    /// A body that holds no proper records.
+    #[error("the frame at byte {offset} holds no proper events")]
+    Records {
+        /// Where the frame begins.
+        offset: u64,
+    },
+    /// No memory for a decompressor.
+    #[error("there is no memory left to decompress with")]
+    Memory,
+}
+
+/// What a step of the walk came upon, beside events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Passed {
+    pub(crate) kind: Kind,
+    pub(crate) begins_chunk: bool,
+    pub(crate) offset: u64,
+    pub(crate) seq: u64,
+    pub(crate) at_us: u64,
+    pub(crate) end: u64,
+}
+
+impl Passed {
+    fn of(frame: &Frame<'_>) -> Self {
+        Self {
+            kind: frame.header.kind,
+            begins_chunk: frame.header.kind == Kind::EVENTS && frame.header.flags.has(Flags::CHUNK),
+            offset: frame.offset,
+            seq: frame.header.seq,
+            at_us: frame.header.at_us,
+            end: frame.end(),
+        }
+    }
+}
+
+/// The walk over events.
+pub struct Events<R> {
+    frames: Frames<R>,
+    unpacker: Unpacker,
+    /// The decoded body at hand, how much of it is read, and the time of its last record.
+    body: Vec<u8>,
+    read: usize,
+    at_us: u64,
+    offset: u64,
+}
+
+impl<R: ReadAt> Events<R> {
+    /// Begins at the first event.
+    ///
+    /// # Errors
+    /// [`ReadError::Frame`] when this is no recording, [`ReadError::Memory`].
+    pub fn open(source: R) -> Result<Self, ReadError> {
+        Self::over(Frames::open(source)?)
+    }
+
+    pub(crate) fn over(frames: Frames<R>) -> Result<Self, ReadError> {
+        let unpacker = Unpacker::new().ok_or(ReadError::Memory)?;
+        Ok(Self {
+            frames,
+            unpacker,
+            body: Vec::new(),
+            read: 0,
+            at_us: 0,
+            offset: 0,
+        })
+    }
+
+    /// Goes to the first frame of a chunk.
+    pub(crate) fn seek(&mut self, chunk: Expected) {
+        self.frames.seek(chunk);
+        self.body.clear();
+        self.read = 0;
+        self.at_us = chunk.at_us;
+    }
+
+    /// Bytes of the file behind us: for a progress bar.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.frames.expected().offset
+    }
+
+    /// The next event; `None` at the end of the file, where more may be found later if it grows.
+    ///
+    /// # Errors
+    /// Any [`ReadError`]; a torn last frame is [`FrameError::Torn`].
+    pub fn next_event(&mut self) -> Result<Option<Timed<'_>>, ReadError> {
+        while self.read >= self.body.len() {
+            if self.next_frame()?.is_none() {
+                return Ok(None);
+            }
+        }
+        let mut bytes = Bytes(self.body.get(self.read..).unwrap_or_default());
+        let Some((interval, event)) = take_record(&mut bytes) else {
+            return Err(ReadError::Records {
+                offset: self.offset,
+            });
+        };
+        self.read = self.body.len() - bytes.0.len();
+        self.at_us = self.at_us.saturating_add(interval);
+        Ok(Some(Timed {
+            at_us: self.at_us,
+            event,
+        }))
+    }
+
+    /// The time of the next event, without taking it.
+    ///
+    /// # Errors
+    /// As [`Self::next_event`].
+    pub fn peek_us(&mut self) -> Result<Option<u64>, ReadError> {
+        while self.read >= self.body.len() {
+            if self.next_frame()?.is_none() {
+                return Ok(None);
+            }
+        }
+        let mut bytes = Bytes(self.body.get(self.read..).unwrap_or_default());
+        let (interval, _) = take_record(&mut bytes).ok_or(ReadError::Records {
+            offset: self.offset,
+        })?;
+        Ok(Some(self.at_us.saturating_add(interval)))
+    }
+
+    /// Reads one frame whole, whatever its kind; its events, if any, are what `next_event` gives next.
+    pub(crate) fn next_frame(&mut self) -> Result<Option<Passed>, ReadError> {
+        self.body.clear();
+        self.read = 0;
+        let Some(frame) = self.frames.next_frame()? else {
+            return Ok(None);
+        };
+        let passed = Passed::of(&frame);
+        if passed.kind == Kind::EVENTS {
+            let bad = |bad| ReadError::Body {
+                offset: passed.offset,
+                bad,
+            };
+            let body = self
+                .unpacker
+                .events(frame.header.flags, frame.body)
+                .map_err(bad)?;
+            self.body.extend_from_slice(body);
+            self.at_us = self.at_us.max(passed.at_us);
+            self.offset = passed.offset;
+        }
+        Ok(Some(passed))
+    }
+
+    /// All remaining events, each owning its bytes. Ends after the first error.
+    pub fn owned(mut self) -> impl Iterator<Item = Result<Timed<'static>, ReadError>> {
+        let mut over = false;
+        std::iter::from_fn(move || {
+            if over {
+                return None;
+            }
+            let next = self.next_event().map(|timed| {
+                timed.map(|Timed { at_us, event }| Timed {
+                    at_us,
+                    event: event.into_owned(),
+                })
+            });
+            over = next.is_err();
+            next.transpose()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,348 @@
+//! `head.json` and `seal.json`: what they say, and the signed envelope both are kept in.
+//! Signs and checks exact bytes, never a re-encoding; reads no files.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::event::Exit;
+
+/// The format version in head and seal.
+pub const VERSION: u32 = 1;
+/// Most bytes of a head or seal.
+pub const ENVELOPE_LIMIT: usize = 256 * 1024;
+
+/// A ULID in its one canonical spelling: 26 characters of Crockford's alphabet, so it is safe as a file name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SessionId(String);
+
+impl SessionId {
+    /// The 26 characters.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for SessionId {
+    type Err = BadHead;
+
+    fn from_str(text: &str) -> Result<Self, BadHead> {
+        let crockford = |byte: u8| {
+            byte.is_ascii_digit() || (byte.is_ascii_uppercase() && !b"ILOU".contains(&byte))
+        };
+        let good = text.len() == 26
+            && text.bytes().all(crockford)
+            && text.starts_with(|first| first <= '7');
+        if good {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(BadHead::SessionId)
+        }
+    }
+}
+
+impl TryFrom<String> for SessionId {
+    type Error = BadHead;
+
+    fn try_from(text: String) -> Result<Self, BadHead> {
+        text.parse()
+    }
+}
+
+impl From<SessionId> for String {
+    fn from(id: SessionId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The terminal the session began with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terminal {
+    /// Columns.
+    pub cols: u16,
+    /// Rows.
+    pub rows: u16,
+    /// The value of `TERM`.
+    pub term: String,
+}
+
+/// Who, where, when and under which rules: everything known when the session begins. Members stand in the order of
+/// their names, which is the order they are written in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// The client's software, as it named itself.
+    #[serde(default)]
+    pub client: String,
+    /// The requested command; `None` for a shell.
+    #[serde(default)]
+    pub command: Option<String>,
+    /// Hex public key of the first epoch. Filled in by `create`.
+    #[serde(default)]
+    pub first_key: String,
+    /// Groups of the principal, qualified by issuer.
+    #[serde(default)]
+    pub groups: Vec<String>,
+    /// `ssh`, `postgres`, `kubernetes` or `http`, optionally with what it was used for: `ssh.shell`, `ssh.sftp`.
+    pub kind: String,
+    /// The account on the target.
+    #[serde(default)]
+    pub login: Option<String>,
+    /// Dense number of the session in this deployment: a missing one shows.
+    pub number: u64,
+    /// Digest of the policy set that permitted the session.
+    #[serde(default)]
+    pub policy_digest: String,
+    /// The principal, qualified by issuer.
+    pub principal: String,
+    /// Recipients the recording is encrypted to; empty means it is in the clear.
+    #[serde(default)]
+    pub recipients: Vec<String>,
+    /// Name of the deployment.
+    pub server: String,
+    /// The session.
+    pub session: SessionId,
+    /// Address the principal came from.
+    pub source_address: String,
+    /// Wall clock at the beginning, in microseconds since 1970-01-01 UTC.
+    pub started_us: i64,
+    /// Tags of the target.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+    /// Name of the target.
+    pub target: String,
+    /// The terminal; `None` when there is none.
+    #[serde(default)]
+    pub terminal: Option<Terminal>,
+    /// Format version. Filled in by `create`.
+    #[serde(default)]
+    pub version: u32,
+}
+
+impl Head {
+    /// Checks what the format needs: names that are there, sizes that make sense.
+    ///
+    /// # Errors
+    /// [`BadHead::Empty`], [`BadHead::Terminal`], [`BadHead::Time`].
+    pub fn check(&self) -> Result<(), BadHead> {
+        let needed = [
+            ("kind", &self.kind),
+            ("principal", &self.principal),
+            ("server", &self.server),
+            ("source_address", &self.source_address),
+            ("target", &self.target),
+        ];
+        if let Some((name, _)) = needed.into_iter().find(|(_, value)| value.is_empty()) {
+            return Err(BadHead::Empty(name));
+        }
+        if self
+            .terminal
+            .as_ref()
+            .is_some_and(|terminal| terminal.cols == 0 || terminal.rows == 0)
+        {
+            return Err(BadHead::Terminal);
+        }
+        // 1970 to 9999: what fits the directory names.
+        if !(0..253_402_300_800_000_000).contains(&self.started_us) {
+            return Err(BadHead::Time);
+        }
+        Ok(())
+    }
+}
+
+/// Why a recording ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// The session ended by itself.
+    Closed,
+    /// The client's connection was lost.
+    Disconnected,
+    /// The bastion ended it: lock, revocation, policy, an operator.
+    Ended,
+    /// A limit or an error ended it.
+    Failed,
+    /// The bastion shut down.
+    Drained,
+    /// It was found open at a start and closed then.
+    Recovered,
+    /// Its head could not be read at a start.
+    HeadUnreadable,
+}
+
+/// The end of one channel file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelSeal {
+    /// Bytes of the whole file.
+    pub bytes: u64,
+    /// Number of the channel.
+    pub channel: u32,
+    /// Frames of kind commit.
+    pub commits: u64,
+    /// Events recorded.
+    pub events: u64,
+    /// Frames of every kind.
+    pub frames: u64,
+    /// Hex chain after the last frame.
+    pub hash: String,
+    /// Where the last index frame begins; 0 for none.
+    pub index: u64,
+    /// Time of the last frame in microseconds since the beginning.
+    pub last_us: u64,
+    /// Bytes of output and extended data recorded.
+    pub output_bytes: u64,
+}
+
+/// What `seal.json` says: how a recording ended and what it must consist of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seal {
+    /// The channel files.
+    pub channels: Vec<ChannelSeal>,
+    /// Wall clock at the end, in microseconds since 1970-01-01 UTC.
+    pub ended_us: i64,
+    /// How the remote side ended, if it said.
+    #[serde(default)]
+    pub exit: Option<Exit>,
+    /// Hex SHA-256 of the whole head.json.
+    pub head: String,
+    /// Number of the session; 0 when the head could not be read.
+    pub number: u64,
+    /// Why it ended.
+    pub reason: Reason,
+    /// The session.
+    pub session: SessionId,
+    /// Format version.
+    pub version: u32,
+}
+
+/// What is wrong with a head or seal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadHead {
+    /// Not a ULID.
+    #[error("a session id must be 26 characters of Crockford's base 32")]
+    SessionId,
+    /// A member that must be there is empty.
+    #[error("`{0}` is empty")]
+    Empty(&'static str),
+    /// A terminal without cells.
+    #[error("the terminal has no columns or no rows")]
+    Terminal,
+    /// The wall clock is outside the years 1970 to 9999.
+    #[error("the wall clock is outside the years 1970 to 9999")]
+    Time,
+    /// Over [`ENVELOPE_LIMIT`].
+    #[error("it is longer than 256 KiB")]
+    TooLong,
+    /// Not the signed form described in bartizan-recording(5).
+    #[error("it is not in the signed form")]
+    Form,
+    /// The signature does not fit.
+    #[error("the signature does not fit")]
+    Signature,
+    /// A version this program does not know.
+    #[error("version {0} is not known")]
+    Version(u32),
+}
+
+/// A document kept as `{"NAME":…,"key":"hex","signature":"hex"}` and a newline.
+pub(crate) trait Document: Serialize + DeserializeOwned {
+    const NAME: &'static str;
+    fn version(&self) -> u32;
+}
+
+impl Document for Head {
+    const NAME: &'static str = "head";
+    fn version(&self) -> u32 {
+        self.version
+    }
+}
+
+impl Document for Seal {
+    const NAME: &'static str = "seal";
+    fn version(&self) -> u32 {
+        self.version
+    }
+}
+
+const BEFORE_SIGNATURE: &str = ",\"signature\":\"";
+const AFTER_SIGNATURE: &str = "\"}\n";
+
+/// The signed bytes of a document. What is signed: a label, then every byte before `,"signature"`.
+pub(crate) fn sign<D: Document>(document: &D, key: &SigningKey) -> Result<Vec<u8>, BadHead> {
+    let json = serde_json::to_string(document).map_err(|_| BadHead::Form)?;
+    let public = hex::encode(key.verifying_key().as_bytes());
+    let said = format!("{{\"{}\":{json},\"key\":\"{public}\"", D::NAME);
+    let signature = hex::encode(key.sign(&message::<D>(&said)).to_bytes());
+    let whole = format!("{said}{BEFORE_SIGNATURE}{signature}{AFTER_SIGNATURE}");
+    if whole.len() > ENVELOPE_LIMIT {
+        Err(BadHead::TooLong)
+    } else {
+        Ok(whole.into_bytes())
+    }
+}
+
+/// Reads a document without checking its signature.
+pub(crate) fn read<D: Document>(bytes: &[u8]) -> Result<D, BadHead> {
+    let (said, _) = split(bytes)?;
+    let inner = said
+        .strip_prefix("{\"")
+        .and_then(|rest| rest.strip_prefix(D::NAME))
+        .and_then(|rest| rest.strip_prefix("\":"));
+    // `,"key":"` and 64 hex digits and a quote close what is said.
+    let json = inner
+        .and_then(|rest| rest.get(..rest.len().checked_sub(8 + 64 + 1)?))
+        .ok_or(BadHead::Form)?;
+    let document: D = serde_json::from_str(json).map_err(|_| BadHead::Form)?;
+    if document.version() == VERSION {
+        Ok(document)
+    } else {
+        Err(BadHead::Version(document.version()))
+    }
+}
+
+/// Reads a document and checks its signature.
+pub(crate) fn verify<D: Document>(bytes: &[u8], key: &VerifyingKey) -> Result<D, BadHead> {
+    let (said, signature) = split(bytes)?;
+    key.verify_strict(&message::<D>(said), &signature)
+        .map_err(|_| BadHead::Signature)?;
+    read(bytes)
+}
+
+fn split(bytes: &[u8]) -> Result<(&str, Signature), BadHead> {
+    if bytes.len() > ENVELOPE_LIMIT {
+        return Err(BadHead::TooLong);
+    }
+    let text = std::str::from_utf8(bytes)
+        .ok()
+        .and_then(|text| text.strip_suffix(AFTER_SIGNATURE))
+        .ok_or(BadHead::Form)?;
+    let (said, digits) = text
+        .split_at_checked(text.len().saturating_sub(128))
+        .ok_or(BadHead::Form)?;
+    let said = said.strip_suffix(BEFORE_SIGNATURE).ok_or(BadHead::Form)?;
+    let mut signature = [0; 64];
+    hex::decode_to_slice(digits, &mut signature).map_err(|_| BadHead::Form)?;
+    // One spelling only, or a byte of the file could change unseen.
+    if digits.bytes().any(|digit| digit.is_ascii_uppercase()) {
+        return Err(BadHead::Form);
+    }
+    Ok((said, Signature::from_bytes(&signature)))
+}
+
+fn message<D: Document>(said: &str) -> Vec<u8> {
+    format!("bartizan recording {} 1\n{said}", D::NAME).into_bytes()
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

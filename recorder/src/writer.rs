@@ -1,0 +1,304 @@
+//! Writes one recording: events in, signed and chained frames out, each call one `write()`.
+//! Sync; never spawns, never reads a clock, never holds back a byte it was given. A call that fails has changed nothing
+//! and may be tried again.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ed25519_dalek::SigningKey;
+use serde::{Deserialize, Serialize};
+
+use crate::chain::Epoch;
+use crate::draft::{Draft, State};
+use crate::event::{Event, Exit};
+use crate::frame::Kind;
+use crate::head::{self, BadHead, ChannelSeal, Reason, Seal, SessionId, VERSION};
+use crate::index::Index;
+use crate::log::Log;
+use crate::place;
+use crate::squeeze::{History, Pool};
+
+/// The moment of a call. The recorder reads no clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Now {
+    /// Microseconds since the session began, by a clock that never runs backwards.
+    pub at_us: u64,
+    /// Wall clock in microseconds since 1970-01-01 UTC; it is stated in commits and may jump.
+    pub wall_us: i64,
+}
+
+/// Why a recording could not be begun or continued. What was written before stays good.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The caller's head does not do.
+    #[error("the recording's head is refused: {0}")]
+    Head(#[from] BadHead),
+    /// One operation, marker, note or the like is over 1 MiB.
+    #[error("one event is longer than the format allows")]
+    TooLong,
+    /// The recording has ended.
+    #[error("the recording has ended")]
+    Ended,
+    /// The file system refused: full, read-only, broken.
+    #[error("cannot {doing} {path}: {source}", path = path.display())]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No memory for a compressor.
+    #[error("there is no memory left to compress with")]
+    Memory,
+}
+
+impl WriteError {
+    pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io {
+            doing,
+            path,
+            source,
+        }
+    }
+}
+
+/// What an end frame states, from which a seal can be made again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EndText {
+    pub(crate) commits: u64,
+    pub(crate) events: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) exit: Option<Exit>,
+    pub(crate) index: u64,
+    pub(crate) output_bytes: u64,
+    pub(crate) reason: Reason,
+}
+
+/// What every recording of a deployment shares.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) root: PathBuf,
+    pub(crate) key: SigningKey,
+    pub(crate) pool: Pool,
+}
+
+/// Who the recording is of, as its seal repeats it.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    pub(crate) session: SessionId,
+    pub(crate) number: u64,
+    /// SHA-256 of head.json.
+    pub(crate) head: [u8; 32],
+}
+
+/// The writer of one recording. Dropping it without [`Writer::finish`] leaves a recording that the next
+/// [`crate::Recordings::recover`] closes.
+#[derive(Debug)]
+pub struct Writer {
+    shared: Arc<Shared>,
+    dir: PathBuf,
+    identity: Identity,
+    log: Log<File>,
+    state: State,
+    history: History,
+    index: Index,
+    /// `None` once the end is written.
+    epoch: Option<Epoch>,
+    seal: Option<Seal>,
+}
+
+impl Writer {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        dir: PathBuf,
+        identity: Identity,
+        log: Log<File>,
+        epoch: Epoch,
+    ) -> Self {
+        let state = State {
+            position: log.position(),
+            pace: Default::default(),
+            counts: Default::default(),
+        };
+        let (history, index) = (History::default(), Index::default());
+        Self {
+            shared,
+            dir,
+            identity,
+            log,
+            state,
+            history,
+            index,
+            epoch: Some(epoch),
+            seal: None,
+        }
+    }
+
+    /// The recording's directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Bytes in the channel file.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.log.position().offset
+    }
+
+    /// Records `events`, in order, as of `now`. When this returns, their bytes are in the kernel.
+    ///
+    /// # Errors
+    /// Any [`WriteError`]; then nothing of `events` is recorded and the call may be repeated.
+    pub fn append(&mut self, now: Now, events: &[Event<'_>]) -> Result<(), WriteError> {
+        if events.is_empty() {
+            return self.tick(now);
+        }
+        self.write(now, |draft| {
+            draft.events(events).map_err(|_| WriteError::TooLong)
+        })
+    }
+
+    /// Commits what is due and ends a chunk that has run its time. To be called about once a second while the session
+    /// lives; costs nothing when there is nothing to do.
+    ///
+    /// # Errors
+    /// [`WriteError::Io`], [`WriteError::Ended`].
+    pub fn tick(&mut self, now: Now) -> Result<(), WriteError> {
+        if self.state.pace.is_over(now.at_us) {
+            self.state.pace.end_chunk();
+            self.history.forget();
+        }
+        if self.epoch.is_some() && !self.state.pace.commit_is_due(now.at_us) {
+            return Ok(());
+        }
+        self.write(now, |_| Ok(()))
+    }
+
+    /// One write: what `fill` drafts, then an index frame and a commit if they are due.
+    fn write(
+        &mut self,
+        now: Now,
+        fill: impl FnOnce(&mut Draft<'_>) -> Result<(), WriteError>,
+    ) -> Result<(), WriteError> {
+        let epoch = self.epoch.as_ref().ok_or(WriteError::Ended)?;
+        let shared = Arc::clone(&self.shared);
+        let written = shared.pool.lend(|scratch| {
+            let mut draft = Draft::new(self.state, scratch, now.at_us);
+            draft.recall(&self.history);
+            fill(&mut draft)?;
+            let index = self
+                .index
+                .is_due()
+                .then(|| draft.alone(Kind::INDEX, &self.index.encode()));
+            let commits = draft.state.pace.commit_is_due(draft.at_us());
+            if commits {
+                draft.commit(now.wall_us, epoch);
+            }
+            self.log
+                .write(draft.bytes(), draft.state.position)
+                .map_err(WriteError::io("write", &self.dir))?;
+            self.history.copy_from(draft.history());
+            Ok::<_, WriteError>((draft.state, draft.chunks, index, commits))
+        });
+        let (state, chunks, index, commits) = written.ok_or(WriteError::Memory)??;
+        self.state = state;
+        if let Some(offset) = index {
+            self.index.written_at(offset);
+        }
+        self.index.chunks.extend(chunks);
+        if commits {
+            // The old secret is wiped as it is dropped.
+            self.epoch = self.epoch.take().map(|epoch| epoch.next());
+        }
+        Ok(())
+    }
+
+    /// Ends the recording: index, end frame, seal. After an error it may be repeated until it succeeds; once it has, it
+    /// returns the same seal again.
+    ///
+    /// # Errors
+    /// [`WriteError::Io`], [`WriteError::Head`].
+    pub fn finish(
+        &mut self,
+        now: Now,
+        reason: Reason,
+        exit: Option<Exit>,
+    ) -> Result<Seal, WriteError> {
+        let seal = match self.seal.take() {
+            Some(seal) => seal,
+            None => self.end(now, reason, exit)?,
+        };
+        let saved = save_seal(&self.shared.key, &self.dir, &seal);
+        self.seal = Some(seal.clone());
+        saved.map(|()| seal)
+    }
+
+    fn end(&mut self, now: Now, reason: Reason, exit: Option<Exit>) -> Result<Seal, WriteError> {
+        let epoch = self.epoch.as_ref().ok_or(WriteError::Ended)?;
+        let shared = Arc::clone(&self.shared);
+        let ended = shared.pool.lend(|scratch| {
+            let mut draft = Draft::new(self.state, scratch, now.at_us);
+            let index = match self.index.is_empty() {
+                true => self.index.previous,
+                false => draft.alone(Kind::INDEX, &self.index.encode()),
+            };
+            let counts = draft.state.counts;
+            let (commits, events, output_bytes) =
+                (counts.commits, counts.events, counts.output_bytes);
+            let text = EndText {
+                commits,
+                events,
+                exit,
+                index,
+                output_bytes,
+                reason,
+            };
+            let json = serde_json::to_vec(&text).map_err(|_| BadHead::Form)?;
+            draft.end(now.wall_us, epoch, &json);
+            self.log
+                .write(draft.bytes(), draft.state.position)
+                .map_err(WriteError::io("end", &self.dir))?;
+            Ok::<_, WriteError>((draft.state, text))
+        });
+        let (state, text) = ended.ok_or(WriteError::Memory)??;
+        self.state = state;
+        self.epoch = None;
+        self.history.forget();
+        Ok(make_seal(&self.identity, &state, text, now.wall_us))
+    }
+}
+
+pub(crate) fn make_seal(identity: &Identity, state: &State, text: EndText, ended_us: i64) -> Seal {
+    let channel = ChannelSeal {
+        bytes: state.position.offset,
+        channel: 0,
+        commits: text.commits,
+        events: text.events,
+        frames: state.position.seq,
+        hash: hex::encode(state.position.chain.0),
+        index: text.index,
+        last_us: state.position.at_us,
+        output_bytes: text.output_bytes,
+    };
+    Seal {
+        channels: vec![channel],
+        ended_us,
+        exit: text.exit,
+        head: hex::encode(identity.head),
+        number: identity.number,
+        reason: text.reason,
+        session: identity.session.clone(),
+        version: VERSION,
+    }
+}
+
+pub(crate) fn save_seal(key: &SigningKey, dir: &Path, seal: &Seal) -> Result<(), WriteError> {
+    let bytes = head::sign(seal, key)?;
+    place::write_whole(dir, place::SEAL, &bytes).map_err(WriteError::io("write the seal of", dir))
+}
