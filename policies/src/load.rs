@@ -1,7 +1,7 @@
 //! From the text of policy files to a checked set: syntax, strict validation against the schema, annotations, ids. It takes
 //! all files or none, reports every problem it finds, and reads no file itself.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -128,16 +128,17 @@ impl Loader<'_> {
             }
         }
         let result = self.validator.validate(&of_file, ValidationMode::Strict);
-        self.problems.extend(
-            result
-                .validation_errors()
-                .map(|error| from_cedar(source, error, Gravity::Error)),
-        );
-        self.problems.extend(
-            result
-                .validation_warnings()
-                .map(|warning| from_cedar(source, warning, Gravity::Warning)),
-        );
+        let errors = result.validation_errors();
+        self.problems
+            .extend(errors.map(|error| from_cedar(source, error, Gravity::Error)));
+        if result.validation_passed() {
+            // What Cedar warns of beside an error follows from it; of each policy the first warning is the most exact.
+            let mut warned = HashSet::new();
+            let warnings = result.validation_warnings();
+            let first = warnings.filter(|warning| warned.insert(warning.policy_id().clone()));
+            self.problems
+                .extend(first.map(|warning| from_cedar(source, warning, Gravity::Warning)));
+        }
     }
 
     /// The policy under its `@id`. One whose annotations are wrong is given back too, so that Cedar can say what it thinks of
