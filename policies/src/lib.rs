@@ -41,6 +41,7 @@
 
 mod action;
 mod annotations;
+mod cases;
 mod combine;
 mod command;
 mod decision;
@@ -56,6 +57,7 @@ mod rule;
 mod set;
 
 pub use action::{Action, FactsKind, ResourceKind, UnknownAction};
+pub use cases::{Report, run_cases};
 pub use command::Command;
 pub use decision::{Alert, Decision, Hold, Obligations, Refusal, Requirement, Verdict, Why};
 pub use explain::Explanation;

@@ -232,7 +232,7 @@ impl Slice {
             }
             found
                 .failed
-                .extend(response.diagnostics().errors().map(|error| failed(error)));
+                .extend(response.diagnostics().errors().map(failed));
         }
         Ok(found)
     }

@@ -20,7 +20,7 @@ fn what_is_against_the_schema_is_an_error_that_points_at_it() {
     for (policy, place, expected) in [
         (
             "permit (principal, action == Action::\"ssh.exce\", resource);",
-            "2:29:",
+            "2:30:",
             "Action::\"ssh.exce\"",
         ),
         (
@@ -59,6 +59,7 @@ fn what_is_against_the_schema_is_an_error_that_points_at_it() {
             problems[0].starts_with(&format!("p.cedar:{place}")) && problems[0].contains(expected),
             "{policy}: {problems:?}"
         );
+        assert_eq!(problems.len(), 1, "{policy}: {problems:?}");
     }
 }
 
@@ -94,8 +95,9 @@ fn a_syntax_error_points_at_its_place_and_does_not_hide_other_files() {
 
 #[test]
 fn columns_are_counted_in_characters() {
-    let problems = problems("/* ü */ @id(\"a\") @nope permit (principal, action, resource);");
-    assert!(problems[0].starts_with("p.cedar:1:18: "), "{problems:?}");
+    let problems =
+        problems("@id(\"a\") @reason(\"ü\") @nope permit (principal, action, resource);");
+    assert!(problems[0].starts_with("p.cedar:1:23: "), "{problems:?}");
 }
 
 #[test]
