@@ -17,6 +17,9 @@ pub const HEAD: &str = "head.json";
 /// Name of the signed seal.
 pub const SEAL: &str = "seal.json";
 
+/// Name of the file that keeps what recovery cut off.
+pub const CUT: &str = "c0.cut";
+
 /// Name of a channel file.
 #[must_use]
 pub fn channel_file(channel: u32) -> String {
@@ -69,6 +72,15 @@ pub(crate) fn new_file(path: &Path) -> io::Result<File> {
         .open(path)?;
     file.lock()?;
     Ok(file)
+}
+
+/// Opens the file for what recovery cuts off, `0600`, for appending.
+pub(crate) fn cut_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)
 }
 
 /// Writes a whole small file so that a reader sees all of it or nothing.

@@ -24,13 +24,35 @@ pub struct Recordings {
 impl Recordings {
     /// Uses `root`, which is made when the first recording is, and `key`, the deployment's recording key.
     pub fn new(root: impl Into<PathBuf>, key: SigningKey) -> Self {
+        let (root, older, pool) = (root.into(), Vec::new(), Pool::default());
         Self {
             shared: Arc::new(Shared {
-                root: root.into(),
+                root,
                 key,
+                older,
+                pool,
+            }),
+        }
+    }
+
+    /// Also trusts recordings begun under `older` keys when it recovers: for a start after the key was rotated.
+    #[must_use]
+    pub fn trusting(self, older: Vec<VerifyingKey>) -> Self {
+        let (root, key) = (self.shared.root.clone(), self.shared.key.clone());
+        Self {
+            shared: Arc::new(Shared {
+                root,
+                key,
+                older,
                 pool: Pool::default(),
             }),
         }
+    }
+
+    pub(crate) fn trusted(&self) -> Vec<VerifyingKey> {
+        std::iter::once(self.public_key())
+            .chain(self.shared.older.iter().copied())
+            .collect()
     }
 
     /// The root directory.

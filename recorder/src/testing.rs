@@ -65,3 +65,29 @@ impl Tape {
             .unwrap()
     }
 }
+
+impl Tape {
+    /// Gives up the writer as a crash would: its lock goes, its files stay.
+    pub(crate) fn crash(self) -> Crashed {
+        let dir = self.dir();
+        drop(self.writer);
+        Crashed {
+            root: self.root,
+            recordings: self.recordings,
+            dir,
+        }
+    }
+}
+
+/// A recording whose writer is gone.
+pub(crate) struct Crashed {
+    pub(crate) root: TempDir,
+    pub(crate) recordings: Recordings,
+    pub(crate) dir: PathBuf,
+}
+
+impl Crashed {
+    pub(crate) fn recording(&self) -> Recording {
+        Recording::open(&self.dir).unwrap()
+    }
+}

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ed25519_dalek::SigningKey;
+use ed25519_dalek::{SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 
 use crate::chain::Epoch;
@@ -16,7 +16,7 @@ use crate::event::{Event, Exit};
 use crate::frame::Kind;
 use crate::head::{self, BadHead, ChannelSeal, Reason, Seal, SessionId, VERSION};
 use crate::index::Index;
-use crate::log::Log;
+use crate::log::{Log, Position};
 use crate::place;
 use crate::squeeze::{History, Pool};
 
@@ -84,6 +84,7 @@ pub(crate) struct EndText {
 pub(crate) struct Shared {
     pub(crate) root: PathBuf,
     pub(crate) key: SigningKey,
+    pub(crate) older: Vec<VerifyingKey>,
     pub(crate) pool: Pool,
 }
 
@@ -270,24 +271,38 @@ impl Writer {
         self.state = state;
         self.epoch = None;
         self.history.forget();
-        Ok(make_seal(&self.identity, &state, text, now.wall_us))
+        Ok(make_seal(
+            &self.identity,
+            &state.position,
+            text,
+            now.wall_us,
+        ))
     }
 }
 
-pub(crate) fn make_seal(identity: &Identity, state: &State, text: EndText, ended_us: i64) -> Seal {
-    let channel = ChannelSeal {
-        bytes: state.position.offset,
+/// What a seal says of the channel file that ends at `position` with `text`.
+pub(crate) fn channel_seal(position: &Position, text: &EndText) -> ChannelSeal {
+    ChannelSeal {
+        bytes: position.offset,
         channel: 0,
         commits: text.commits,
         events: text.events,
-        frames: state.position.seq,
-        hash: hex::encode(state.position.chain.0),
+        frames: position.seq,
+        hash: hex::encode(position.chain.0),
         index: text.index,
-        last_us: state.position.at_us,
+        last_us: position.at_us,
         output_bytes: text.output_bytes,
-    };
+    }
+}
+
+pub(crate) fn make_seal(
+    identity: &Identity,
+    position: &Position,
+    text: EndText,
+    ended_us: i64,
+) -> Seal {
     Seal {
-        channels: vec![channel],
+        channels: vec![channel_seal(position, &text)],
         ended_us,
         exit: text.exit,
         head: hex::encode(identity.head),
