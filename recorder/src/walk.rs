@@ -204,7 +204,6 @@ const SEARCHED: u64 = 64 << 20;
 /// (someone showing a recording on the terminal) does not count.
 pub(crate) fn goes_on_behind<R: ReadAt>(source: &R, walk: &Walk) -> io::Result<bool> {
     let bad = walk.position;
-    let mut from = bad.offset + 1;
     if let Some(end) = claimed_end(source, bad.offset)? {
         let next = Expected {
             offset: end,
@@ -214,12 +213,8 @@ pub(crate) fn goes_on_behind<R: ReadAt>(source: &R, walk: &Walk) -> io::Result<b
         if found(Frames::at(source, next).next_frame())?.is_some() {
             return Ok(true);
         }
-        // Behind a length that may itself be what was changed, everything is searched.
-        if matches!(walk.trouble, Some(Trouble::Bad { .. })) {
-            from = end;
-        }
     }
-    search(source, from, &bad)
+    search(source, bad.offset + 1, &bad)
 }
 
 fn claimed_end<R: ReadAt>(source: &R, offset: u64) -> io::Result<Option<u64>> {
