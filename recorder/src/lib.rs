@@ -17,9 +17,12 @@ mod place;
 mod recording;
 mod recordings;
 mod recover;
+mod render;
+mod sanitise;
 mod squeeze;
 #[cfg(test)]
 mod testing;
+mod utf8;
 mod verify;
 mod walk;
 mod wire;

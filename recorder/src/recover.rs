@@ -78,22 +78,12 @@ impl Recordings {
                 Ok(None) => continue,
                 Err(error) => Recovery::Failed(error),
             };
-            all.push(Recovered {
-                dir,
-                session,
-                recovery,
-            });
+            all.push(Recovered { dir, session, recovery });
         }
         Ok(all)
     }
 
-    fn recover_one(
-        &self,
-        dir: &Path,
-        session: &SessionId,
-        wall_us: i64,
-        rng: &mut impl CryptoRng,
-    ) -> Result<Option<Recovery>, WriteError> {
+    fn recover_one(&self, dir: &Path, session: &SessionId, wall_us: i64, rng: &mut impl CryptoRng) -> Result<Option<Recovery>, WriteError> {
         let file = match open(&dir.join(place::channel_file(0))) {
             Ok(Some(file)) => Some(file),
             Ok(None) => return Ok(None),
@@ -112,39 +102,21 @@ impl Recordings {
                 return self.seal_headless(dir, session, &bytes, wall_us).map(Some);
             }
             Err(bad) => {
-                return Ok(Some(Recovery::Tampered(format!(
-                    "head.json does not hold: {bad}"
-                ))));
+                return Ok(Some(Recovery::Tampered(format!("head.json does not hold: {bad}"))));
             }
         };
         if head.session != *session {
-            return Ok(Some(Recovery::Tampered(
-                "the directory is named after another session".into(),
-            )));
+            return Ok(Some(Recovery::Tampered("the directory is named after another session".into())));
         }
         let mut first_key = [0; 32];
         hex::decode_to_slice(&head.first_key, &mut first_key).map_err(|_| BadHead::Form)?;
-        let identity = Identity {
-            session: head.session,
-            number: head.number,
-            head: digest(&bytes),
-        };
+        let identity = Identity { session: head.session, number: head.number, head: digest(&bytes) };
         let file = match file {
             Some(file) => file,
-            None => place::new_file(&dir.join(place::channel_file(0)))
-                .map_err(WriteError::io("make", dir))?,
+            None => place::new_file(&dir.join(place::channel_file(0))).map_err(WriteError::io("make", dir))?,
         };
-        let walk = walk(
-            &file,
-            &Roots {
-                head: identity.head,
-                first_key,
-                keys: &keys,
-            },
-            &mut |_| (),
-        );
-        self.close(dir, file, walk, &identity, wall_us, rng)
-            .map(Some)
+        let walk = walk(&file, &Roots { head: identity.head, first_key, keys: &keys }, &mut |_| ());
+        self.close(dir, file, walk, &identity, wall_us, rng).map(Some)
     }
 
     fn close(
@@ -162,17 +134,12 @@ impl Recordings {
         }
         if let Some(end) = walk.end {
             let text = end.text.ok_or(BadHead::Form)?;
-            save_seal(
-                &self.shared.key,
-                dir,
-                &make_seal(identity, &walk.position, text, end.wall_us),
-            )?;
+            save_seal(&self.shared.key, dir, &make_seal(identity, &walk.position, text, end.wall_us))?;
             return Ok(Recovery::Sealed);
         }
         let mut file = file;
         let from = walk.position.offset;
-        let (cut_bytes, cut_sha256) =
-            keep_tail(&file, from, dir).map_err(io("save the torn end of"))?;
+        let (cut_bytes, cut_sha256) = keep_tail(&file, from, dir).map_err(io("save the torn end of"))?;
         file.cut(from).map_err(io("cut"))?;
         let mut position = walk.position;
         if from == 0 {
@@ -180,51 +147,22 @@ impl Recordings {
             position = Position::first(Chain::start(&identity.head, 0));
         }
         let kept_bytes = position.offset;
-        let text = json(&RecoveryText {
-            cut_bytes,
-            cut_sha256,
-        })?;
+        let text = json(&RecoveryText { cut_bytes, cut_sha256 })?;
         let end = count(&file, &walk)?;
         let epoch = Epoch::first(rng);
         let mut out = Vec::new();
-        let said = Signed {
-            wall_us,
-            next_key: epoch.public(),
-            text: &text,
-        };
+        let said = Signed { wall_us, next_key: epoch.public(), text: &text };
         position.put_signed(&mut out, Kind::RECOVERY, &self.shared.key, &said);
-        let said = Signed {
-            wall_us,
-            next_key: [0; 32],
-            text: &json(&end)?,
-        };
+        let said = Signed { wall_us, next_key: [0; 32], text: &json(&end)? };
         position.put_signed(&mut out, Kind::END, &epoch.key(), &said);
-        let start = Position {
-            offset: kept_bytes,
-            ..position
-        };
-        Log::resume(file, start)
-            .write(&out, position)
-            .map_err(io("write"))?;
-        save_seal(
-            &self.shared.key,
-            dir,
-            &make_seal(identity, &position, end, wall_us),
-        )?;
-        Ok(Recovery::Closed {
-            cut_bytes,
-            kept_bytes,
-        })
+        let start = Position { offset: kept_bytes, ..position };
+        Log::resume(file, start).write(&out, position).map_err(io("write"))?;
+        save_seal(&self.shared.key, dir, &make_seal(identity, &position, end, wall_us))?;
+        Ok(Recovery::Closed { cut_bytes, kept_bytes })
     }
 
     /// Without its head a recording cannot be continued. The seal says so, and accounts for the session.
-    fn seal_headless(
-        &self,
-        dir: &Path,
-        session: &SessionId,
-        bytes: &[u8],
-        wall_us: i64,
-    ) -> Result<Recovery, WriteError> {
+    fn seal_headless(&self, dir: &Path, session: &SessionId, bytes: &[u8], wall_us: i64) -> Result<Recovery, WriteError> {
         let seal = Seal {
             channels: Vec::new(),
             ended_us: wall_us,
@@ -260,21 +198,12 @@ fn open(path: &Path) -> io::Result<Option<File>> {
 fn changed(file: &File, walk: &Walk) -> io::Result<Option<String>> {
     Ok(match &walk.trouble {
         None => None,
-        Some(Trouble::Statement { offset, why }) => Some(format!(
-            "the signed frame at byte {offset} does not hold: {why}"
-        )),
-        Some(Trouble::AfterEnd { offset }) => {
-            Some(format!("something follows the end, at byte {offset}"))
-        }
+        Some(Trouble::Statement { offset, why }) => Some(format!("the signed frame at byte {offset} does not hold: {why}")),
+        Some(Trouble::AfterEnd { offset }) => Some(format!("something follows the end, at byte {offset}")),
         Some(Trouble::Io(error)) => return Err(io::Error::new(error.kind(), error.to_string())),
         Some(Trouble::Magic | Trouble::Torn { .. } | Trouble::Bad { .. }) => {
             let goes_on = goes_on_behind(&file, walk)?;
-            goes_on.then(|| {
-                format!(
-                    "good frames follow the bad one at byte {}",
-                    walk.position.offset
-                )
-            })
+            goes_on.then(|| format!("good frames follow the bad one at byte {}", walk.position.offset))
         }
     })
 }
@@ -304,14 +233,7 @@ fn keep_tail(file: &File, from: u64, dir: &Path) -> io::Result<(u64, String)> {
 /// The end that the kept frames deserve.
 fn count(file: &File, walk: &Walk) -> Result<EndText, WriteError> {
     let (commits, index) = (walk.commits, walk.index);
-    let mut text = EndText {
-        commits,
-        events: 0,
-        exit: None,
-        index,
-        output_bytes: 0,
-        reason: Reason::Recovered,
-    };
+    let mut text = EndText { commits, events: 0, exit: None, index, output_bytes: 0, reason: Reason::Recovered };
     let Ok(mut events) = Events::open(file) else {
         return Ok(text);
     };

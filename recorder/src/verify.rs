@@ -55,11 +55,7 @@ impl Report {
     /// The worst outcome.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
-        self.checks
-            .iter()
-            .map(|check| check.outcome)
-            .max()
-            .unwrap_or(Outcome::Incomplete)
+        self.checks.iter().map(|check| check.outcome).max().unwrap_or(Outcome::Incomplete)
     }
 
     /// Exit code of `recordings verify`: 0 ok, 1 tampered, 3 incomplete.
@@ -73,11 +69,7 @@ impl Report {
     }
 
     fn add(&mut self, name: &'static str, outcome: Outcome, detail: impl Into<String>) {
-        self.checks.push(Check {
-            name,
-            outcome,
-            detail: detail.into(),
-        });
+        self.checks.push(Check { name, outcome, detail: detail.into() });
     }
 }
 
@@ -92,27 +84,15 @@ pub fn verify(dir: &Path, keys: &[VerifyingKey], progress: &mut dyn FnMut(u64)) 
     check_files(&mut report, dir);
     let seal = read_seal(&mut report, dir, keys);
     let Some(roots) = roots(&head, hash, keys) else {
-        report.add(
-            "frames",
-            Outcome::Tampered,
-            "the head names no usable first key",
-        );
+        report.add("frames", Outcome::Tampered, "the head names no usable first key");
         return report;
     };
     let path = dir.join(place::channel_file(0));
     let file = match File::open(&path) {
         Ok(file) => file,
         Err(error) => {
-            let outcome = if seal.is_some() {
-                Outcome::Tampered
-            } else {
-                Outcome::Incomplete
-            };
-            report.add(
-                "frames",
-                outcome,
-                format!("c0.brec cannot be read: {error}"),
-            );
+            let outcome = if seal.is_some() { Outcome::Tampered } else { Outcome::Incomplete };
+            report.add("frames", outcome, format!("c0.brec cannot be read: {error}"));
             return report;
         }
     };
@@ -130,18 +110,11 @@ pub fn verify(dir: &Path, keys: &[VerifyingKey], progress: &mut dyn FnMut(u64)) 
 fn roots<'a>(head: &Head, hash: [u8; 32], keys: &'a [VerifyingKey]) -> Option<Roots<'a>> {
     let mut first_key = [0; 32];
     hex::decode_to_slice(&head.first_key, &mut first_key).ok()?;
-    Some(Roots {
-        head: hash,
-        first_key,
-        keys,
-    })
+    Some(Roots { head: hash, first_key, keys })
 }
 
 /// The document under the first of `keys` that fits.
-pub(crate) fn under_any<D: head::Document>(
-    bytes: &[u8],
-    keys: &[VerifyingKey],
-) -> Result<D, BadHead> {
+pub(crate) fn under_any<D: head::Document>(bytes: &[u8], keys: &[VerifyingKey]) -> Result<D, BadHead> {
     let mut worst = BadHead::Signature;
     for key in keys {
         match head::verify(bytes, key) {
@@ -157,44 +130,22 @@ fn check_head(report: &mut Report, dir: &Path, keys: &[VerifyingKey]) -> Option<
     let bytes = match place::read_small(&dir.join(place::HEAD)) {
         Ok(bytes) => bytes,
         Err(error) => {
-            report.add(
-                "head",
-                Outcome::Incomplete,
-                format!("head.json cannot be read: {error}"),
-            );
+            report.add("head", Outcome::Incomplete, format!("head.json cannot be read: {error}"));
             return None;
         }
     };
     let head: Head = match under_any(&bytes, keys) {
         Ok(head) => head,
         Err(bad) => {
-            report.add(
-                "head",
-                Outcome::Tampered,
-                format!("head.json does not hold: {bad}"),
-            );
+            report.add("head", Outcome::Tampered, format!("head.json does not hold: {bad}"));
             return None;
         }
     };
-    let named = dir
-        .file_name()
-        .and_then(|name| name.to_str())
-        .and_then(|name| name.parse().ok());
+    let named = dir.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
     if named.is_some_and(|named: crate::SessionId| named != head.session) {
-        report.add(
-            "head",
-            Outcome::Tampered,
-            format!(
-                "this is session {}, not the one the directory is named after",
-                head.session
-            ),
-        );
+        report.add("head", Outcome::Tampered, format!("this is session {}, not the one the directory is named after", head.session));
     } else {
-        report.add(
-            "head",
-            Outcome::Good,
-            format!("session {}, number {}, signed", head.session, head.number),
-        );
+        report.add("head", Outcome::Good, format!("session {}, number {}, signed", head.session, head.number));
     }
     Some((head, digest(&bytes)))
 }
@@ -206,24 +157,16 @@ fn check_files(report: &mut Report, dir: &Path) {
         .filter_map(|entry| entry.file_name().into_string().ok())
         .find(|name| name.ends_with(".brec") && *name != place::channel_file(0));
     if extra.is_some() {
-        report.add(
-            "files",
-            Outcome::Tampered,
-            "there is a channel file that the recording does not name",
-        );
+        report.add("files", Outcome::Tampered, "there is a channel file that the recording does not name");
     }
 }
 
 fn read_seal(report: &mut Report, dir: &Path, keys: &[VerifyingKey]) -> Option<Seal> {
     let outcome = match place::read_small(&dir.join(place::SEAL)) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => (
-            Outcome::Incomplete,
-            "there is none: the session still runs, or its end is lost".to_owned(),
-        ),
-        Err(error) => (
-            Outcome::Incomplete,
-            format!("seal.json cannot be read: {error}"),
-        ),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            (Outcome::Incomplete, "there is none: the session still runs, or its end is lost".to_owned())
+        }
+        Err(error) => (Outcome::Incomplete, format!("seal.json cannot be read: {error}")),
         Ok(bytes) if bytes.is_empty() => (Outcome::Incomplete, "seal.json is empty".to_owned()),
         Ok(bytes) => match under_any(&bytes, keys) {
             Ok(seal) => return Some(seal),
@@ -235,63 +178,35 @@ fn read_seal(report: &mut Report, dir: &Path, keys: &[VerifyingKey]) -> Option<S
 }
 
 fn check_frames(report: &mut Report, file: &File, walk: &Walk, sealed: bool) {
-    let good = format!(
-        "{} frames, {} bytes, chain unbroken",
-        walk.position.seq, walk.position.offset
-    );
+    let good = format!("{} frames, {} bytes, chain unbroken", walk.position.seq, walk.position.offset);
     let Some(trouble) = &walk.trouble else {
         report.add("frames", Outcome::Good, good);
         return;
     };
     let (damage, detail) = match trouble {
         Trouble::Magic => (true, "c0.brec is not a recording".to_owned()),
-        Trouble::Torn { offset } => (
-            true,
-            format!("the file ends inside the frame at byte {offset}"),
-        ),
+        Trouble::Torn { offset } => (true, format!("the file ends inside the frame at byte {offset}")),
         Trouble::Bad { offset, bad } => (true, format!("the frame at byte {offset} is bad: {bad}")),
-        Trouble::Statement { offset, why } => (
-            false,
-            format!("the signed frame at byte {offset} does not hold: {why}"),
-        ),
-        Trouble::AfterEnd { offset } => (
-            false,
-            format!("something follows the end, at byte {offset}"),
-        ),
+        Trouble::Statement { offset, why } => (false, format!("the signed frame at byte {offset} does not hold: {why}")),
+        Trouble::AfterEnd { offset } => (false, format!("something follows the end, at byte {offset}")),
         Trouble::Io(error) => {
-            report.add(
-                "frames",
-                Outcome::Incomplete,
-                format!("c0.brec cannot be read: {error}"),
-            );
+            report.add("frames", Outcome::Incomplete, format!("c0.brec cannot be read: {error}"));
             return;
         }
     };
     // Before the seal a crash may have torn the last write; but then nothing good can follow it.
-    let torn =
-        damage && !sealed && walk.end.is_none() && !goes_on_behind(&file, walk).unwrap_or(true);
-    let outcome = if torn {
-        Outcome::Incomplete
-    } else {
-        Outcome::Tampered
-    };
+    let torn = damage && !sealed && walk.end.is_none() && !goes_on_behind(&file, walk).unwrap_or(true);
+    let outcome = if torn { Outcome::Incomplete } else { Outcome::Tampered };
     report.add("frames", outcome, format!("{detail}; {good} up to there"));
 }
 
 fn check_commits(report: &mut Report, walk: &Walk) {
     let unsigned = walk.position.offset.saturating_sub(walk.signed_to);
-    let signed = format!(
-        "{} commits, each signed by its own epoch's key",
-        walk.commits
-    );
+    let signed = format!("{} commits, each signed by its own epoch's key", walk.commits);
     if unsigned == 0 || walk.trouble.is_some() {
         report.add("commits", Outcome::Good, signed);
     } else {
-        report.add(
-            "commits",
-            Outcome::Incomplete,
-            format!("{signed}; the last {unsigned} bytes are not signed yet"),
-        );
+        report.add("commits", Outcome::Incomplete, format!("{signed}; the last {unsigned} bytes are not signed yet"));
     }
 }
 
@@ -308,14 +223,8 @@ fn check_recoveries(report: &mut Report, walk: &Walk) {
 
 fn check_end(report: &mut Report, walk: &Walk) {
     match &walk.end {
-        Some(End {
-            text: Some(text), ..
-        }) => report.add("end", Outcome::Good, format!("signed: {:?}", text.reason)),
-        Some(_) => report.add(
-            "end",
-            Outcome::Tampered,
-            "its text is not what this version writes",
-        ),
+        Some(End { text: Some(text), .. }) => report.add("end", Outcome::Good, format!("signed: {:?}", text.reason)),
+        Some(_) => report.add("end", Outcome::Tampered, "its text is not what this version writes"),
         None => report.add("end", Outcome::Incomplete, "there is no end frame"),
     }
 }

@@ -119,19 +119,14 @@ impl Walk {
     /// Takes in one frame, or says why it does not hold.
     fn take(&mut self, frame: &Frame<'_>, roots: &Roots<'_>, key: &mut [u8; 32]) {
         if self.end.is_some() {
-            self.trouble = Some(Trouble::AfterEnd {
-                offset: frame.offset,
-            });
+            self.trouble = Some(Trouble::AfterEnd { offset: frame.offset });
             return;
         }
         if frame.header.kind.is_signed() {
             match self.check(frame, roots, key) {
                 Ok(next) => *key = next,
                 Err(why) => {
-                    self.trouble = Some(Trouble::Statement {
-                        offset: frame.offset,
-                        why,
-                    });
+                    self.trouble = Some(Trouble::Statement { offset: frame.offset, why });
                     return;
                 }
             }
@@ -141,24 +136,14 @@ impl Walk {
         }
         let chain = self.position.chain.after(frame.whole);
         let (offset, seq) = (frame.end(), frame.header.seq + 1);
-        self.position = Position {
-            offset,
-            seq,
-            chain,
-            at_us: frame.header.at_us,
-        };
+        self.position = Position { offset, seq, chain, at_us: frame.header.at_us };
         if frame.header.kind.is_signed() {
             self.signed_to = offset;
         }
     }
 
     /// Checks a signed frame. Returns the key that must sign the next one.
-    fn check(
-        &mut self,
-        frame: &Frame<'_>,
-        roots: &Roots<'_>,
-        key: &[u8; 32],
-    ) -> Result<[u8; 32], &'static str> {
+    fn check(&mut self, frame: &Frame<'_>, roots: &Roots<'_>, key: &[u8; 32]) -> Result<[u8; 32], &'static str> {
         let said = Statement::decode(frame.body).ok_or("it is too short")?;
         if said.offset != frame.offset {
             return Err("it was signed for another place");
@@ -168,29 +153,19 @@ impl Walk {
         }
         let kind = frame.header.kind;
         let signed = if kind == Kind::RECOVERY {
-            roots
-                .keys
-                .iter()
-                .any(|key| chain::verify(&frame.header, frame.body, key))
+            roots.keys.iter().any(|key| chain::verify(&frame.header, frame.body, key))
         } else {
-            VerifyingKey::from_bytes(key)
-                .is_ok_and(|key| chain::verify(&frame.header, frame.body, &key))
+            VerifyingKey::from_bytes(key).is_ok_and(|key| chain::verify(&frame.header, frame.body, &key))
         };
         if !signed {
             return Err("its signature does not fit its epoch's key");
         }
         match kind {
             Kind::COMMIT => self.commits += 1,
-            Kind::RECOVERY => self.recoveries.push(Recovery {
-                unsigned_bytes: frame.offset.saturating_sub(self.signed_to),
-                wall_us: said.wall_us,
-            }),
-            _ => {
-                self.end = Some(End {
-                    wall_us: said.wall_us,
-                    text: serde_json::from_slice(said.text).ok(),
-                })
+            Kind::RECOVERY => {
+                self.recoveries.push(Recovery { unsigned_bytes: frame.offset.saturating_sub(self.signed_to), wall_us: said.wall_us })
             }
+            _ => self.end = Some(End { wall_us: said.wall_us, text: serde_json::from_slice(said.text).ok() }),
         }
         Ok(said.next_key)
     }
@@ -205,11 +180,7 @@ const SEARCHED: u64 = 64 << 20;
 pub(crate) fn goes_on_behind<R: ReadAt>(source: &R, walk: &Walk) -> io::Result<bool> {
     let bad = walk.position;
     if let Some(end) = claimed_end(source, bad.offset)? {
-        let next = Expected {
-            offset: end,
-            seq: bad.seq + 1,
-            at_us: bad.at_us,
-        };
+        let next = Expected { offset: end, seq: bad.seq + 1, at_us: bad.at_us };
         if found(Frames::at(source, next).next_frame())?.is_some() {
             return Ok(true);
         }
@@ -220,9 +191,7 @@ pub(crate) fn goes_on_behind<R: ReadAt>(source: &R, walk: &Walk) -> io::Result<b
 fn claimed_end<R: ReadAt>(source: &R, offset: u64) -> io::Result<Option<u64>> {
     let mut bytes = [0; HEADER_LEN];
     let read = read_full(source, &mut bytes, offset)?;
-    let header = (read == HEADER_LEN)
-        .then(|| Header::decode(&bytes).ok())
-        .flatten();
+    let header = (read == HEADER_LEN).then(|| Header::decode(&bytes).ok()).flatten();
     Ok(header.map(|(header, _)| offset + HEADER_LEN as u64 + u64::from(header.len)))
 }
 
@@ -240,12 +209,7 @@ fn search<R: ReadAt>(source: &R, from: u64, bad: &Position) -> io::Result<bool> 
     let mut at = from;
     while at < from + SEARCHED {
         let have = read_full(source, &mut window, at)?;
-        for (number, bytes) in window
-            .get(..have)
-            .unwrap_or_default()
-            .windows(HEADER_LEN)
-            .enumerate()
-        {
+        for (number, bytes) in window.get(..have).unwrap_or_default().windows(HEADER_LEN).enumerate() {
             let offset = at + number as u64;
             if let Some(header) = signed_header(bytes, bad)
                 && stands_where_signed(source, offset, &header)?
@@ -267,16 +231,10 @@ fn signed_header(bytes: &[u8], bad: &Position) -> Option<Header> {
 }
 
 fn stands_where_signed<R: ReadAt>(source: &R, offset: u64, header: &Header) -> io::Result<bool> {
-    let next = Expected {
-        offset,
-        seq: header.seq,
-        at_us: header.at_us,
-    };
+    let next = Expected { offset, seq: header.seq, at_us: header.at_us };
     let mut frames = Frames::at(source, next);
     let frame = found(frames.next_frame())?;
-    Ok(frame
-        .and_then(|frame| Statement::decode(frame.body))
-        .is_some_and(|said| said.offset == offset))
+    Ok(frame.and_then(|frame| Statement::decode(frame.body)).is_some_and(|said| said.offset == offset))
 }
 
 fn read_full<R: ReadAt>(source: &R, buffer: &mut [u8], offset: u64) -> io::Result<usize> {

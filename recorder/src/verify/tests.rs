@@ -9,9 +9,7 @@ fn recorded() -> Tape {
     let mut tape = shell();
     for second in 0..40 {
         let line = format!("line {second}: the quick brown fox jumps over the lazy dog\r\n");
-        tape.writer
-            .append(now(second * 1_000_000), &[Event::output(line.as_bytes())])
-            .unwrap();
+        tape.writer.append(now(second * 1_000_000), &[Event::output(line.as_bytes())]).unwrap();
         tape.writer.tick(now(second * 1_000_000 + 500_000)).unwrap();
     }
     tape
@@ -38,11 +36,7 @@ fn a_finished_recording_is_good() {
     assert_eq!(report.exit_code(), 0);
     let names: Vec<_> = report.checks.iter().map(|check| check.name).collect();
     assert_eq!(names, ["head", "frames", "commits", "end", "seal"]);
-    assert!(
-        report.checks[2].detail.starts_with("7 commits"),
-        "{}",
-        report.checks[2].detail
-    );
+    assert!(report.checks[2].detail.starts_with("7 commits"), "{}", report.checks[2].detail);
 }
 
 #[test]
@@ -84,18 +78,8 @@ fn a_byte_changed_with_its_checksum_mended_is_tampering() {
     fs::write(channel(&tape), &bytes).unwrap();
     let report = report(&tape);
     assert_eq!(report.exit_code(), 1);
-    let frames = report
-        .checks
-        .iter()
-        .find(|check| check.name == "frames")
-        .unwrap();
-    assert!(
-        frames
-            .detail
-            .contains("what was signed is not what stands before it"),
-        "{}",
-        frames.detail
-    );
+    let frames = report.checks.iter().find(|check| check.name == "frames").unwrap();
+    assert!(frames.detail.contains("what was signed is not what stands before it"), "{}", frames.detail);
 }
 
 #[test]
@@ -114,18 +98,11 @@ fn every_truncation_of_a_sealed_recording_is_tampering() {
 fn frames_in_another_order_are_tampering() {
     let tape = ended();
     let good = fs::read(channel(&tape)).unwrap();
-    let len =
-        |at: usize| HEADER_LEN + u32::from_le_bytes(good[at..at + 4].try_into().unwrap()) as usize;
+    let len = |at: usize| HEADER_LEN + u32::from_le_bytes(good[at..at + 4].try_into().unwrap()) as usize;
     let first = MAGIC.len();
     let second = first + len(first);
     let third = second + len(second);
-    let swapped = [
-        &good[..first],
-        &good[second..third],
-        &good[first..second],
-        &good[third..],
-    ]
-    .concat();
+    let swapped = [&good[..first], &good[second..third], &good[first..second], &good[third..]].concat();
     fs::write(channel(&tape), swapped).unwrap();
     assert_eq!(report(&tape).exit_code(), 1);
 }
@@ -206,16 +183,9 @@ fn a_recording_shown_inside_a_recording_is_not_taken_for_frames() {
     let inner = fs::read(channel(&recorded())).unwrap();
     let mut tape = command();
     let noise: Vec<u8> = inner.iter().copied().cycle().take(inner.len()).collect();
-    tape.writer
-        .append(now(1), &[Event::output(&noise[..])])
-        .unwrap();
+    tape.writer.append(now(1), &[Event::output(&noise[..])]).unwrap();
     let len = fs::metadata(channel(&tape)).unwrap().len();
-    fs::OpenOptions::new()
-        .write(true)
-        .open(channel(&tape))
-        .unwrap()
-        .set_len(len - 1)
-        .unwrap();
+    fs::OpenOptions::new().write(true).open(channel(&tape)).unwrap().set_len(len - 1).unwrap();
     assert_eq!(report(&tape).exit_code(), 3);
 }
 
@@ -223,8 +193,6 @@ fn a_recording_shown_inside_a_recording_is_not_taken_for_frames() {
 fn the_progress_reaches_the_end() {
     let tape = ended();
     let mut last = 0;
-    let _ = verify(&tape.dir(), &[tape.recordings.public_key()], &mut |bytes| {
-        last = bytes
-    });
+    let _ = verify(&tape.dir(), &[tape.recordings.public_key()], &mut |bytes| last = bytes);
     assert_eq!(last, fs::metadata(channel(&tape)).unwrap().len());
 }
