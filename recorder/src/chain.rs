@@ -34,23 +34,14 @@ impl Chain {
     /// The chain before the first frame: SHA-256(label ‖ magic ‖ SHA-256(head.json) ‖ channel as u32).
     #[must_use]
     pub fn start(head: &Hash, channel: u32) -> Self {
-        let hash = Sha256::new()
-            .chain_update(START)
-            .chain_update(MAGIC)
-            .chain_update(head);
+        let hash = Sha256::new().chain_update(START).chain_update(MAGIC).chain_update(head);
         Self(hash.chain_update(channel.to_le_bytes()).finalize().into())
     }
 
     /// The chain after a frame given as its whole bytes (header and body).
     #[must_use]
     pub fn after(self, frame: &[u8]) -> Self {
-        Self(
-            Sha256::new()
-                .chain_update(self.0)
-                .chain_update(frame)
-                .finalize()
-                .into(),
-        )
+        Self(Sha256::new().chain_update(self.0).chain_update(frame).finalize().into())
     }
 }
 
@@ -113,8 +104,7 @@ impl<'a> Statement<'a> {
 pub fn verify(header: &Header, body: &[u8], key: &VerifyingKey) -> bool {
     split(body).is_some_and(|(unsigned, signature)| {
         let signature = Signature::from_bytes(signature);
-        key.verify_strict(&message(header, unsigned), &signature)
-            .is_ok()
+        key.verify_strict(&message(header, unsigned), &signature).is_ok()
     })
 }
 
@@ -152,11 +142,7 @@ impl Epoch {
     }
 
     fn derive(&self, label: &[u8]) -> Hash {
-        Sha256::new()
-            .chain_update(label)
-            .chain_update(self.0.as_slice())
-            .finalize()
-            .into()
+        Sha256::new().chain_update(label).chain_update(self.0.as_slice()).finalize().into()
     }
 }
 
@@ -172,25 +158,13 @@ mod tests {
     use crate::frame::{Flags, Kind};
 
     fn header(len: usize) -> Header {
-        Header {
-            len: len as u32,
-            kind: Kind::COMMIT,
-            flags: Flags::default(),
-            seq: 3,
-            at_us: 9,
-        }
+        Header { len: len as u32, kind: Kind::COMMIT, flags: Flags::default(), seq: 3, at_us: 9 }
     }
 
     #[test]
     fn a_statement_verifies_only_with_its_key_header_and_every_byte() {
         let epoch = Epoch::first(&mut rand::rng());
-        let said = Statement {
-            offset: 8,
-            chain: [1; 32],
-            wall_us: -5,
-            next_key: epoch.next().public(),
-            text: b"{}",
-        };
+        let said = Statement { offset: 8, chain: [1; 32], wall_us: -5, next_key: epoch.next().public(), text: b"{}" };
         let header = header(said.body_len());
         let body = said.sign(&header, &epoch.key());
         let key = epoch.key().verifying_key();

@@ -44,12 +44,7 @@ impl<'a> Draft<'a> {
     pub(crate) fn new(mut state: State, scratch: &'a mut Scratch, at_us: u64) -> Self {
         state.position.at_us = state.position.at_us.max(at_us);
         scratch.out.clear();
-        Self {
-            state,
-            chunks: Vec::new(),
-            scratch,
-            open: None,
-        }
+        Self { state, chunks: Vec::new(), scratch, open: None }
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -125,8 +120,7 @@ impl<'a> Draft<'a> {
 
     /// Decoded bytes in the open frame.
     fn filled(&self) -> usize {
-        self.open
-            .map_or(0, |from| self.scratch.out.len() - from - HEADER_LEN)
+        self.open.map_or(0, |from| self.scratch.out.len() - from - HEADER_LEN)
     }
 
     fn close(&mut self) {
@@ -135,11 +129,7 @@ impl<'a> Draft<'a> {
         let State { position, pace, .. } = &mut self.state;
         let chunk = pace.begins_chunk(position.at_us, len);
         if chunk {
-            self.chunks.push(ChunkStart {
-                seq: position.seq,
-                at_us: position.at_us,
-                offset: position.offset,
-            });
+            self.chunks.push(ChunkStart { seq: position.seq, at_us: position.at_us, offset: position.offset });
         }
         let flags = self.scratch.pack_events(from + HEADER_LEN, chunk);
         pace.wrote(position.at_us, len, chunk);
@@ -160,16 +150,8 @@ impl<'a> Draft<'a> {
 
     /// Appends a commit by `epoch`, whose secret is to be dropped once this draft is written.
     pub(crate) fn commit(&mut self, wall_us: i64, epoch: &Epoch) {
-        let said = Signed {
-            wall_us,
-            next_key: epoch.next().public(),
-            text: b"",
-        };
-        let State {
-            position,
-            pace,
-            counts,
-        } = &mut self.state;
+        let said = Signed { wall_us, next_key: epoch.next().public(), text: b"" };
+        let State { position, pace, counts } = &mut self.state;
         position.put_signed(&mut self.scratch.out, Kind::COMMIT, &epoch.key(), &said);
         pace.committed(position.at_us);
         counts.commits += 1;
@@ -177,13 +159,7 @@ impl<'a> Draft<'a> {
 
     /// Appends the end, signed by `epoch`, after which there is no next.
     pub(crate) fn end(&mut self, wall_us: i64, epoch: &Epoch, text: &[u8]) {
-        let said = Signed {
-            wall_us,
-            next_key: [0; 32],
-            text,
-        };
-        self.state
-            .position
-            .put_signed(&mut self.scratch.out, Kind::END, &epoch.key(), &said);
+        let said = Signed { wall_us, next_key: [0; 32], text };
+        self.state.position.put_signed(&mut self.scratch.out, Kind::END, &epoch.key(), &said);
     }
 }

@@ -69,19 +69,13 @@ impl Exit {
     /// Ended with `status`.
     #[must_use]
     pub fn status(status: u32) -> Self {
-        Self {
-            status: Some(status),
-            ..Self::default()
-        }
+        Self { status: Some(status), ..Self::default() }
     }
 
     /// Ended by `signal`, named without `SIG`.
     #[must_use]
     pub fn signal(signal: impl Into<String>) -> Self {
-        Self {
-            signal: Some(signal.into()),
-            ..Self::default()
-        }
+        Self { signal: Some(signal.into()), ..Self::default() }
     }
 }
 
@@ -126,10 +120,7 @@ impl<'a> Event<'a> {
 
     /// A requested environment variable.
     pub fn environment(name: impl Into<Cow<'a, str>>, value: impl Into<Cow<'a, str>>) -> Self {
-        Self::Environment {
-            name: name.into(),
-            value: value.into(),
-        }
+        Self::Environment { name: name.into(), value: value.into() }
     }
 
     /// The letter that stands for this kind in a record and in a cast.
@@ -153,16 +144,10 @@ impl<'a> Event<'a> {
     #[must_use]
     pub fn data(&self) -> Cow<'_, [u8]> {
         match self {
-            Self::Output(data)
-            | Self::Stderr(data)
-            | Self::Input(data)
-            | Self::Other { data, .. } => data.as_ref().into(),
+            Self::Output(data) | Self::Stderr(data) | Self::Input(data) | Self::Other { data, .. } => data.as_ref().into(),
             Self::Resize { cols, rows } => format!("{cols}x{rows}").into_bytes().into(),
             Self::Operation(text) | Self::Marker(text) | Self::Note(text) => text.as_bytes().into(),
-            Self::Environment { name, value } => json(&Variable {
-                name: name.as_ref().into(),
-                value: value.as_ref().into(),
-            }),
+            Self::Environment { name, value } => json(&Variable { name: name.as_ref().into(), value: value.as_ref().into() }),
             Self::Exit(exit) => json(exit),
         }
     }
@@ -191,25 +176,16 @@ impl<'a> Event<'a> {
             Self::Resize { cols, rows } => Event::Resize { cols, rows },
             Self::Operation(text) => Event::Operation(own(text)),
             Self::Marker(text) => Event::Marker(own(text)),
-            Self::Environment { name, value } => Event::Environment {
-                name: own(name),
-                value: own(value),
-            },
+            Self::Environment { name, value } => Event::Environment { name: own(name), value: own(value) },
             Self::Exit(exit) => Event::Exit(exit),
             Self::Note(text) => Event::Note(own(text)),
-            Self::Other { code, data } => Event::Other {
-                code,
-                data: own_bytes(data),
-            },
+            Self::Other { code, data } => Event::Other { code, data: own_bytes(data) },
         }
     }
 
     /// What a record with this code and data says; what does not parse is kept as [`Event::Other`].
     fn from_record(code: u8, data: &'a [u8]) -> Self {
-        Self::known(code, data).unwrap_or(Self::Other {
-            code,
-            data: data.into(),
-        })
+        Self::known(code, data).unwrap_or(Self::Other { code, data: data.into() })
     }
 
     fn known(code: u8, data: &'a [u8]) -> Option<Self> {
@@ -234,10 +210,7 @@ impl<'a> Event<'a> {
 
 fn resize(data: &[u8]) -> Option<Event<'static>> {
     let (cols, rows) = std::str::from_utf8(data).ok()?.split_once('x')?;
-    Some(Event::Resize {
-        cols: cols.parse().ok()?,
-        rows: rows.parse().ok()?,
-    })
+    Some(Event::Resize { cols: cols.parse().ok()?, rows: rows.parse().ok()? })
 }
 
 /// JSON of a struct of strings and numbers, which cannot fail; nothing if it ever did.

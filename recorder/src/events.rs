@@ -87,14 +87,7 @@ impl<R: ReadAt> Events<R> {
 
     pub(crate) fn over(frames: Frames<R>) -> Result<Self, ReadError> {
         let unpacker = Unpacker::new().ok_or(ReadError::Memory)?;
-        Ok(Self {
-            frames,
-            unpacker,
-            body: Vec::new(),
-            read: 0,
-            at_us: 0,
-            offset: 0,
-        })
+        Ok(Self { frames, unpacker, body: Vec::new(), read: 0, at_us: 0, offset: 0 })
     }
 
     /// Goes to the first frame of a chunk.
@@ -123,16 +116,11 @@ impl<R: ReadAt> Events<R> {
         }
         let mut bytes = Bytes(self.body.get(self.read..).unwrap_or_default());
         let Some((interval, event)) = take_record(&mut bytes) else {
-            return Err(ReadError::Records {
-                offset: self.offset,
-            });
+            return Err(ReadError::Records { offset: self.offset });
         };
         self.read = self.body.len() - bytes.0.len();
         self.at_us = self.at_us.saturating_add(interval);
-        Ok(Some(Timed {
-            at_us: self.at_us,
-            event,
-        }))
+        Ok(Some(Timed { at_us: self.at_us, event }))
     }
 
     /// The time of the next event, without taking it.
@@ -146,9 +134,7 @@ impl<R: ReadAt> Events<R> {
             }
         }
         let mut bytes = Bytes(self.body.get(self.read..).unwrap_or_default());
-        let (interval, _) = take_record(&mut bytes).ok_or(ReadError::Records {
-            offset: self.offset,
-        })?;
+        let (interval, _) = take_record(&mut bytes).ok_or(ReadError::Records { offset: self.offset })?;
         Ok(Some(self.at_us.saturating_add(interval)))
     }
 
@@ -161,14 +147,8 @@ impl<R: ReadAt> Events<R> {
         };
         let passed = Passed::of(&frame);
         if passed.kind == Kind::EVENTS {
-            let bad = |bad| ReadError::Body {
-                offset: passed.offset,
-                bad,
-            };
-            let body = self
-                .unpacker
-                .events(frame.header.flags, frame.body)
-                .map_err(bad)?;
+            let bad = |bad| ReadError::Body { offset: passed.offset, bad };
+            let body = self.unpacker.events(frame.header.flags, frame.body).map_err(bad)?;
             self.body.extend_from_slice(body);
             self.at_us = self.at_us.max(passed.at_us);
             self.offset = passed.offset;
@@ -183,12 +163,7 @@ impl<R: ReadAt> Events<R> {
             if over {
                 return None;
             }
-            let next = self.next_event().map(|timed| {
-                timed.map(|Timed { at_us, event }| Timed {
-                    at_us,
-                    event: event.into_owned(),
-                })
-            });
+            let next = self.next_event().map(|timed| timed.map(|Timed { at_us, event }| Timed { at_us, event: event.into_owned() }));
             over = next.is_err();
             next.transpose()
         })

@@ -108,12 +108,7 @@ impl Header {
     #[must_use]
     pub fn signed_part(&self) -> [u8; 24] {
         let mut out = [0; 24];
-        let parts = [
-            &self.len.to_le_bytes()[..],
-            &[self.kind.0, self.flags.0, 0, 0],
-            &self.seq.to_le_bytes(),
-            &self.at_us.to_le_bytes(),
-        ];
+        let parts = [&self.len.to_le_bytes()[..], &[self.kind.0, self.flags.0, 0, 0], &self.seq.to_le_bytes(), &self.at_us.to_le_bytes()];
         for (to, from) in out.iter_mut().zip(parts.into_iter().flatten()) {
             *to = *from;
         }
@@ -151,16 +146,7 @@ impl Header {
         if usize::try_from(len).unwrap_or(usize::MAX) > STORED_LIMIT {
             return Err(BadFrame::Length);
         }
-        Ok((
-            Self {
-                len,
-                kind,
-                flags,
-                seq,
-                at_us,
-            },
-            sum,
-        ))
+        Ok((Self { len, kind, flags, seq, at_us }, sum))
     }
 
     /// True when `sum` is the checksum of this header over `body`.
@@ -175,13 +161,7 @@ mod tests {
     use super::*;
 
     fn header() -> Header {
-        Header {
-            len: 3,
-            kind: Kind::EVENTS,
-            flags: Flags::CHUNK,
-            seq: 7,
-            at_us: 1_000_000,
-        }
+        Header { len: 3, kind: Kind::EVENTS, flags: Flags::CHUNK, seq: 7, at_us: 1_000_000 }
     }
 
     #[test]

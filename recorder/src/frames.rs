@@ -30,10 +30,7 @@ impl<T: ReadAt + ?Sized> ReadAt for &T {
 
 impl ReadAt for [u8] {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let from = usize::try_from(offset)
-            .ok()
-            .and_then(|offset| self.get(offset..))
-            .unwrap_or_default();
+        let from = usize::try_from(offset).ok().and_then(|offset| self.get(offset..)).unwrap_or_default();
         let len = from.len().min(buffer.len());
         if let (Some(to), Some(from)) = (buffer.get_mut(..len), from.get(..len)) {
             to.copy_from_slice(from);
@@ -107,11 +104,7 @@ pub struct Expected {
 
 impl Expected {
     /// The first frame of a file.
-    pub const FIRST: Self = Self {
-        offset: MAGIC.len() as u64,
-        seq: 0,
-        at_us: 0,
-    };
+    pub const FIRST: Self = Self { offset: MAGIC.len() as u64, seq: 0, at_us: 0 };
 }
 
 const BUFFER: usize = 256 * 1024;
@@ -142,12 +135,7 @@ impl<R: ReadAt> Frames<R> {
 
     /// Begins at a frame found by an index. That it is that frame is checked when it is read.
     pub fn at(source: R, next: Expected) -> Self {
-        Self {
-            source,
-            next,
-            buffer: Vec::new(),
-            buffer_at: 0,
-        }
+        Self { source, next, buffer: Vec::new(), buffer_at: 0 }
     }
 
     /// Goes to another frame.
@@ -177,9 +165,7 @@ impl<R: ReadAt> Frames<R> {
         if have == 0 {
             return Ok(None);
         }
-        let header = self
-            .bytes(offset, HEADER_LEN)
-            .and_then(|bytes| bytes.first_chunk::<HEADER_LEN>());
+        let header = self.bytes(offset, HEADER_LEN).and_then(|bytes| bytes.first_chunk::<HEADER_LEN>());
         let (header, sum) = match header.map(Header::decode) {
             None => return Err(FrameError::Torn { offset }),
             Some(Err(bad)) => return Err(FrameError::Bad { offset, bad }),
@@ -190,25 +176,14 @@ impl<R: ReadAt> Frames<R> {
             return Err(FrameError::Torn { offset });
         }
         self.check(&header, sum, offset)?;
-        self.next = Expected {
-            offset: offset + len as u64,
-            seq: header.seq + 1,
-            at_us: header.at_us,
-        };
+        self.next = Expected { offset: offset + len as u64, seq: header.seq + 1, at_us: header.at_us };
         let whole = self.bytes(offset, len).unwrap_or_default();
         let body = whole.get(HEADER_LEN..).unwrap_or_default();
-        Ok(Some(Frame {
-            offset,
-            header,
-            whole,
-            body,
-        }))
+        Ok(Some(Frame { offset, header, whole, body }))
     }
 
     fn check(&self, header: &Header, sum: u32, offset: u64) -> Result<(), FrameError> {
-        let body = self
-            .bytes(offset + HEADER_LEN as u64, header.len as usize)
-            .unwrap_or_default();
+        let body = self.bytes(offset + HEADER_LEN as u64, header.len as usize).unwrap_or_default();
         let bad = if !header.fits(body, sum) {
             BadFrame::Checksum
         } else if header.seq != self.next.seq || header.seq == u64::MAX {
@@ -231,9 +206,7 @@ impl<R: ReadAt> Frames<R> {
         if self.bytes(offset, len).is_some() {
             return Ok(len);
         }
-        let kept = offset
-            .checked_sub(self.buffer_at)
-            .and_then(|from| usize::try_from(from).ok());
+        let kept = offset.checked_sub(self.buffer_at).and_then(|from| usize::try_from(from).ok());
         match kept {
             Some(from) if from <= self.buffer.len() => drop(self.buffer.drain(..from)),
             _ => self.buffer.clear(),

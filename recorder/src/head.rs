@@ -33,17 +33,9 @@ impl FromStr for SessionId {
     type Err = BadHead;
 
     fn from_str(text: &str) -> Result<Self, BadHead> {
-        let crockford = |byte: u8| {
-            byte.is_ascii_digit() || (byte.is_ascii_uppercase() && !b"ILOU".contains(&byte))
-        };
-        let good = text.len() == 26
-            && text.bytes().all(crockford)
-            && text.starts_with(|first| first <= '7');
-        if good {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(BadHead::SessionId)
-        }
+        let crockford = |byte: u8| byte.is_ascii_digit() || (byte.is_ascii_uppercase() && !b"ILOU".contains(&byte));
+        let good = text.len() == 26 && text.bytes().all(crockford) && text.starts_with(|first| first <= '7');
+        if good { Ok(Self(text.to_owned())) } else { Err(BadHead::SessionId) }
     }
 }
 
@@ -146,11 +138,7 @@ impl Head {
         if let Some((name, _)) = needed.into_iter().find(|(_, value)| value.is_empty()) {
             return Err(BadHead::Empty(name));
         }
-        if self
-            .terminal
-            .as_ref()
-            .is_some_and(|terminal| terminal.cols == 0 || terminal.rows == 0)
-        {
+        if self.terminal.as_ref().is_some_and(|terminal| terminal.cols == 0 || terminal.rows == 0) {
             return Err(BadHead::Terminal);
         }
         // 1970 to 9999: what fits the directory names.
@@ -285,37 +273,23 @@ pub(crate) fn sign<D: Document>(document: &D, key: &SigningKey) -> Result<Vec<u8
     let said = format!("{{\"{}\":{json},\"key\":\"{public}\"", D::NAME);
     let signature = hex::encode(key.sign(&message::<D>(&said)).to_bytes());
     let whole = format!("{said}{BEFORE_SIGNATURE}{signature}{AFTER_SIGNATURE}");
-    if whole.len() > ENVELOPE_LIMIT {
-        Err(BadHead::TooLong)
-    } else {
-        Ok(whole.into_bytes())
-    }
+    if whole.len() > ENVELOPE_LIMIT { Err(BadHead::TooLong) } else { Ok(whole.into_bytes()) }
 }
 
 /// Reads a document without checking its signature.
 pub(crate) fn read<D: Document>(bytes: &[u8]) -> Result<D, BadHead> {
     let (said, _) = split(bytes)?;
-    let inner = said
-        .strip_prefix("{\"")
-        .and_then(|rest| rest.strip_prefix(D::NAME))
-        .and_then(|rest| rest.strip_prefix("\":"));
+    let inner = said.strip_prefix("{\"").and_then(|rest| rest.strip_prefix(D::NAME)).and_then(|rest| rest.strip_prefix("\":"));
     // `,"key":"` and 64 hex digits and a quote close what is said.
-    let json = inner
-        .and_then(|rest| rest.get(..rest.len().checked_sub(8 + 64 + 1)?))
-        .ok_or(BadHead::Form)?;
+    let json = inner.and_then(|rest| rest.get(..rest.len().checked_sub(8 + 64 + 1)?)).ok_or(BadHead::Form)?;
     let document: D = serde_json::from_str(json).map_err(|_| BadHead::Form)?;
-    if document.version() == VERSION {
-        Ok(document)
-    } else {
-        Err(BadHead::Version(document.version()))
-    }
+    if document.version() == VERSION { Ok(document) } else { Err(BadHead::Version(document.version())) }
 }
 
 /// Reads a document and checks its signature.
 pub(crate) fn verify<D: Document>(bytes: &[u8], key: &VerifyingKey) -> Result<D, BadHead> {
     let (said, signature) = split(bytes)?;
-    key.verify_strict(&message::<D>(said), &signature)
-        .map_err(|_| BadHead::Signature)?;
+    key.verify_strict(&message::<D>(said), &signature).map_err(|_| BadHead::Signature)?;
     read(bytes)
 }
 
@@ -323,13 +297,8 @@ fn split(bytes: &[u8]) -> Result<(&str, Signature), BadHead> {
     if bytes.len() > ENVELOPE_LIMIT {
         return Err(BadHead::TooLong);
     }
-    let text = std::str::from_utf8(bytes)
-        .ok()
-        .and_then(|text| text.strip_suffix(AFTER_SIGNATURE))
-        .ok_or(BadHead::Form)?;
-    let (said, digits) = text
-        .split_at_checked(text.len().saturating_sub(128))
-        .ok_or(BadHead::Form)?;
+    let text = std::str::from_utf8(bytes).ok().and_then(|text| text.strip_suffix(AFTER_SIGNATURE)).ok_or(BadHead::Form)?;
+    let (said, digits) = text.split_at_checked(text.len().saturating_sub(128)).ok_or(BadHead::Form)?;
     let said = said.strip_suffix(BEFORE_SIGNATURE).ok_or(BadHead::Form)?;
     let mut signature = [0; 64];
     hex::decode_to_slice(digits, &mut signature).map_err(|_| BadHead::Form)?;

@@ -48,10 +48,7 @@ impl Index {
 
     /// Starts the next one behind an index frame that was written at `offset`.
     pub(crate) fn written_at(&mut self, offset: u64) {
-        *self = Self {
-            previous: offset,
-            ..Self::default()
-        };
+        *self = Self { previous: offset, ..Self::default() };
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -76,22 +73,12 @@ impl Index {
     #[must_use]
     pub fn decode(body: &[u8]) -> Option<Self> {
         let mut bytes = Bytes(body);
-        let mut index = Self {
-            previous: bytes.u64()?,
-            ..Self::default()
-        };
+        let mut index = Self { previous: bytes.u64()?, ..Self::default() };
         for _ in 0..bytes.u64()? {
-            index.chunks.push(ChunkStart {
-                seq: bytes.u64()?,
-                at_us: bytes.u64()?,
-                offset: bytes.u64()?,
-            });
+            index.chunks.push(ChunkStart { seq: bytes.u64()?, at_us: bytes.u64()?, offset: bytes.u64()? });
         }
         for _ in 0..bytes.u64()? {
-            index.keyframes.push(KeyframeAt {
-                seq: bytes.u64()?,
-                offset: bytes.u64()?,
-            });
+            index.keyframes.push(KeyframeAt { seq: bytes.u64()?, offset: bytes.u64()? });
         }
         bytes.is_empty().then_some(index)
     }
@@ -106,15 +93,8 @@ mod tests {
     fn an_index_comes_back_as_it_was_written() {
         let index = Index {
             previous: 99,
-            chunks: vec![ChunkStart {
-                seq: 1,
-                at_us: 2,
-                offset: 3,
-            }],
-            keyframes: vec![
-                KeyframeAt { seq: 4, offset: 5 },
-                KeyframeAt { seq: 6, offset: 7 },
-            ],
+            chunks: vec![ChunkStart { seq: 1, at_us: 2, offset: 3 }],
+            keyframes: vec![KeyframeAt { seq: 4, offset: 5 }, KeyframeAt { seq: 6, offset: 7 }],
         };
         assert_eq!(Index::decode(&index.encode()), Some(index));
     }

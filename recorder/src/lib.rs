@@ -16,9 +16,15 @@ mod pace;
 mod place;
 mod recording;
 mod recordings;
+mod recover;
+mod render;
+mod sanitise;
 mod squeeze;
 #[cfg(test)]
 mod testing;
+mod utf8;
+mod verify;
+mod walk;
 mod wire;
 mod writer;
 
@@ -30,5 +36,7 @@ pub use head::{BadHead, ChannelSeal, Head, Reason, Seal, SessionId, Terminal};
 pub use list::{Filter, Found, find, list};
 pub use recording::{OpenError, Recording};
 pub use recordings::Recordings;
+pub use recover::{Recovered, Recovery};
 pub use squeeze::BadBody;
+pub use verify::{Check, Outcome, Report, verify};
 pub use writer::{Now, WriteError, Writer};

@@ -42,17 +42,8 @@ pub struct Found {
 pub fn list(root: &Path, filter: &Filter) -> std::io::Result<Vec<Found>> {
     let mut found: Vec<Found> = directories(root, filter)?
         .into_iter()
-        .map(|(dir, session)| Found {
-            recording: Recording::open(&dir),
-            dir,
-            session,
-        })
-        .filter(|found| {
-            found
-                .recording
-                .as_ref()
-                .map_or(true, |recording| passes(filter, recording))
-        })
+        .map(|(dir, session)| Found { recording: Recording::open(&dir), dir, session })
+        .filter(|found| found.recording.as_ref().map_or(true, |recording| passes(filter, recording)))
         .collect();
     found.sort_by(|one, other| key(other).cmp(&key(one)));
     Ok(found)
@@ -65,37 +56,19 @@ pub fn list(root: &Path, filter: &Filter) -> std::io::Result<Vec<Found>> {
 /// When `root` is there but cannot be read.
 pub fn find(root: &Path, session: &SessionId) -> std::io::Result<Option<PathBuf>> {
     let all = directories(root, &Filter::default())?;
-    Ok(all
-        .into_iter()
-        .find(|(_, id)| id == session)
-        .map(|(dir, _)| dir))
+    Ok(all.into_iter().find(|(_, id)| id == session).map(|(dir, _)| dir))
 }
 
 fn key(found: &Found) -> (i64, &SessionId) {
-    let began = found
-        .recording
-        .as_ref()
-        .map_or(i64::MAX, |recording| recording.head().started_us);
+    let began = found.recording.as_ref().map_or(i64::MAX, |recording| recording.head().started_us);
     (began, &found.session)
 }
 
 fn passes(filter: &Filter, recording: &Recording) -> bool {
     let head = recording.head();
-    let kind = |wanted: &String| {
-        head.kind == *wanted
-            || head
-                .kind
-                .strip_prefix(wanted.as_str())
-                .is_some_and(|rest| rest.starts_with('.'))
-    };
-    filter
-        .user
-        .as_ref()
-        .is_none_or(|user| head.principal.contains(user))
-        && filter
-            .target
-            .as_ref()
-            .is_none_or(|target| matches(target, &head.target))
+    let kind = |wanted: &String| head.kind == *wanted || head.kind.strip_prefix(wanted.as_str()).is_some_and(|rest| rest.starts_with('.'));
+    filter.user.as_ref().is_none_or(|user| head.principal.contains(user))
+        && filter.target.as_ref().is_none_or(|target| matches(target, &head.target))
         && filter.kind.as_ref().is_none_or(kind)
         && filter.since_us.is_none_or(|since| head.started_us >= since)
         && filter.until_us.is_none_or(|until| head.started_us < until)
@@ -124,21 +97,12 @@ fn matches(pattern: &str, name: &str) -> bool {
 }
 
 /// All session directories on the days the filter lets through.
-pub(crate) fn directories(
-    root: &Path,
-    filter: &Filter,
-) -> std::io::Result<Vec<(PathBuf, SessionId)>> {
+pub(crate) fn directories(root: &Path, filter: &Filter) -> std::io::Result<Vec<(PathBuf, SessionId)>> {
     if !root.exists() {
         return Ok(Vec::new());
     }
-    let first = filter
-        .since_us
-        .and_then(place::day)
-        .map(|day| day.to_string());
-    let last = filter
-        .until_us
-        .and_then(place::day)
-        .map(|day| day.to_string());
+    let first = filter.since_us.and_then(place::day).map(|day| day.to_string());
+    let last = filter.until_us.and_then(place::day).map(|day| day.to_string());
     let mut found = Vec::new();
     fs::read_dir(root)?;
     for (year, year_name) in children(root, 4) {
@@ -158,10 +122,7 @@ pub(crate) fn directories(
 
 fn sessions(day: &Path, found: &mut Vec<(PathBuf, SessionId)>) {
     for entry in fs::read_dir(day).into_iter().flatten().flatten() {
-        let id = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok());
+        let id = entry.file_name().to_str().and_then(|name| name.parse().ok());
         if let (Some(id), true) = (id, entry.file_type().is_ok_and(|kind| kind.is_dir())) {
             found.push((entry.path(), id));
         }

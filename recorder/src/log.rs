@@ -38,22 +38,11 @@ pub(crate) struct Position {
 impl Position {
     /// Before the first frame.
     pub(crate) fn first(chain: Chain) -> Self {
-        Self {
-            offset: MAGIC.len() as u64,
-            seq: 0,
-            chain,
-            at_us: 0,
-        }
+        Self { offset: MAGIC.len() as u64, seq: 0, chain, at_us: 0 }
     }
 
     fn header(&self, kind: Kind, flags: Flags, len: usize) -> Header {
-        Header {
-            len: u32::try_from(len).unwrap_or(u32::MAX),
-            kind,
-            flags,
-            seq: self.seq,
-            at_us: self.at_us,
-        }
+        Header { len: u32::try_from(len).unwrap_or(u32::MAX), kind, flags, seq: self.seq, at_us: self.at_us }
     }
 
     /// Leaves room for a header; the body is to be appended behind it. Returns where the frame begins.
@@ -65,10 +54,7 @@ impl Position {
 
     /// Fills in the header of the frame that begins at `from` and ends with `out`; moves on behind it.
     pub(crate) fn close(&mut self, out: &mut [u8], from: usize, kind: Kind, flags: Flags) {
-        let Some((head, body)) = out
-            .get_mut(from..)
-            .and_then(|frame| frame.split_first_chunk_mut::<HEADER_LEN>())
-        else {
+        let Some((head, body)) = out.get_mut(from..).and_then(|frame| frame.split_first_chunk_mut::<HEADER_LEN>()) else {
             return;
         };
         *head = self.header(kind, flags, body.len()).encode(body);
@@ -86,20 +72,9 @@ impl Position {
     }
 
     /// Appends a signed frame.
-    pub(crate) fn put_signed(
-        &mut self,
-        out: &mut Vec<u8>,
-        kind: Kind,
-        key: &SigningKey,
-        said: &Signed<'_>,
-    ) {
-        let statement = Statement {
-            offset: self.offset,
-            chain: self.chain.0,
-            wall_us: said.wall_us,
-            next_key: said.next_key,
-            text: said.text,
-        };
+    pub(crate) fn put_signed(&mut self, out: &mut Vec<u8>, kind: Kind, key: &SigningKey, said: &Signed<'_>) {
+        let statement =
+            Statement { offset: self.offset, chain: self.chain.0, wall_us: said.wall_us, next_key: said.next_key, text: said.text };
         let header = self.header(kind, Flags::default(), statement.body_len());
         self.put(out, kind, Flags::default(), &statement.sign(&header, key));
     }
@@ -123,11 +98,7 @@ pub(crate) struct Log<T> {
 impl<T: Tape> Log<T> {
     /// Goes on with a file that is good up to `position`.
     pub(crate) fn resume(tape: T, position: Position) -> Self {
-        Self {
-            tape,
-            position,
-            torn: false,
-        }
+        Self { tape, position, torn: false }
     }
 
     pub(crate) fn position(&self) -> Position {

@@ -58,8 +58,7 @@ impl Pace {
 
     /// True when an open chunk has run its time.
     pub(crate) fn is_over(&self, at_us: u64) -> bool {
-        self.chunk_us
-            .is_some_and(|began| at_us.saturating_sub(began) >= CHUNK_US)
+        self.chunk_us.is_some_and(|began| at_us.saturating_sub(began) >= CHUNK_US)
     }
 
     /// Closes the open chunk: the next frame begins one.

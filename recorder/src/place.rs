@@ -17,6 +17,9 @@ pub const HEAD: &str = "head.json";
 /// Name of the signed seal.
 pub const SEAL: &str = "seal.json";
 
+/// Name of the file that keeps what recovery cut off.
+pub const CUT: &str = "c0.cut";
+
 /// Name of a channel file.
 #[must_use]
 pub fn channel_file(channel: u32) -> String {
@@ -25,24 +28,14 @@ pub fn channel_file(channel: u32) -> String {
 
 /// The UTC day of a wall clock in microseconds; `None` outside the years it can name.
 pub(crate) fn day(wall_us: i64) -> Option<Date> {
-    Some(
-        Timestamp::from_microsecond(wall_us)
-            .ok()?
-            .to_zoned(TimeZone::UTC)
-            .date(),
-    )
+    Some(Timestamp::from_microsecond(wall_us).ok()?.to_zoned(TimeZone::UTC).date())
 }
 
 /// The directory of a session that began at `started_us`; `None` for a clock outside the years 1 to 9999.
 #[must_use]
 pub fn directory(root: &Path, started_us: i64, session: &SessionId) -> Option<PathBuf> {
     let day = day(started_us)?;
-    let below = format!(
-        "{:04}/{:02}/{:02}/{session}",
-        day.year(),
-        day.month(),
-        day.day()
-    );
+    let below = format!("{:04}/{:02}/{:02}/{session}", day.year(), day.month(), day.day());
     Some(root.join(below))
 }
 
@@ -61,25 +54,20 @@ pub(crate) fn make(dir: &Path) -> io::Result<()> {
 
 /// Makes a new file `0600`, for appending, held against other processes until it is dropped.
 pub(crate) fn new_file(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new()
-        .append(true)
-        .read(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
+    let file = OpenOptions::new().append(true).read(true).create_new(true).mode(0o600).open(path)?;
     file.lock()?;
     Ok(file)
+}
+
+/// Opens the file for what recovery cuts off, `0600`, for appending.
+pub(crate) fn cut_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
 }
 
 /// Writes a whole small file so that a reader sees all of it or nothing.
 pub(crate) fn write_whole(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let part = dir.join(format!("{name}.part"));
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&part)?;
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
     file.write_all(bytes)?;
     fs::rename(&part, dir.join(name))
 }
@@ -87,9 +75,7 @@ pub(crate) fn write_whole(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()
 /// Reads a head or seal, never more than one may hold.
 pub(crate) fn read_small(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?
-        .take(ENVELOPE_LIMIT as u64 + 1)
-        .read_to_end(&mut bytes)?;
+    File::open(path)?.take(ENVELOPE_LIMIT as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

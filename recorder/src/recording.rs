@@ -74,12 +74,7 @@ impl Recording {
     /// Its length in microseconds, as the seal says.
     #[must_use]
     pub fn duration_us(&self) -> Option<u64> {
-        self.seal
-            .as_ref()?
-            .channels
-            .iter()
-            .map(|channel| channel.last_us)
-            .max()
+        self.seal.as_ref()?.channels.iter().map(|channel| channel.last_us).max()
     }
 
     /// Bytes of its first channel file now: the whole for a progress bar.
@@ -111,12 +106,6 @@ impl Recording {
 }
 
 fn read<D: Document>(path: &Path) -> Result<D, OpenError> {
-    let bytes = place::read_small(path).map_err(|source| OpenError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
-    head::read(&bytes).map_err(|bad| OpenError::Bad {
-        path: path.to_owned(),
-        bad,
-    })
+    let bytes = place::read_small(path).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+    head::read(&bytes).map_err(|bad| OpenError::Bad { path: path.to_owned(), bad })
 }

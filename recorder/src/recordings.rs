@@ -24,13 +24,19 @@ pub struct Recordings {
 impl Recordings {
     /// Uses `root`, which is made when the first recording is, and `key`, the deployment's recording key.
     pub fn new(root: impl Into<PathBuf>, key: SigningKey) -> Self {
-        Self {
-            shared: Arc::new(Shared {
-                root: root.into(),
-                key,
-                pool: Pool::default(),
-            }),
-        }
+        let (root, older, pool) = (root.into(), Vec::new(), Pool::default());
+        Self { shared: Arc::new(Shared { root, key, older, pool }) }
+    }
+
+    /// Also trusts recordings begun under `older` keys when it recovers: for a start after the key was rotated.
+    #[must_use]
+    pub fn trusting(self, older: Vec<VerifyingKey>) -> Self {
+        let (root, key) = (self.shared.root.clone(), self.shared.key.clone());
+        Self { shared: Arc::new(Shared { root, key, older, pool: Pool::default() }) }
+    }
+
+    pub(crate) fn trusted(&self) -> Vec<VerifyingKey> {
+        std::iter::once(self.public_key()).chain(self.shared.older.iter().copied()).collect()
     }
 
     /// The root directory.
@@ -53,35 +59,18 @@ impl Recordings {
     pub fn create(&self, head: &Head, rng: &mut impl CryptoRng) -> Result<Writer, WriteError> {
         head.check()?;
         let epoch = Epoch::first(rng);
-        let head = Head {
-            first_key: hex::encode(epoch.public()),
-            version: VERSION,
-            ..head.clone()
-        };
+        let head = Head { first_key: hex::encode(epoch.public()), version: VERSION, ..head.clone() };
         let bytes = head::sign(&head, &self.shared.key)?;
-        let dir = place::directory(&self.shared.root, head.started_us, &head.session)
-            .ok_or(BadHead::Time)?;
+        let dir = place::directory(&self.shared.root, head.started_us, &head.session).ok_or(BadHead::Time)?;
         place::make(&dir).map_err(WriteError::io("make", &dir))?;
         let path = dir.join(place::channel_file(0));
         // The channel file first: its lock keeps a recovery away from here.
         let mut file = place::new_file(&path).map_err(WriteError::io("make", &path))?;
-        place::write_whole(&dir, place::HEAD, &bytes)
-            .map_err(WriteError::io("write the head of", &dir))?;
-        file.append(&MAGIC)
-            .map_err(WriteError::io("write", &path))?;
-        let identity = Identity {
-            session: head.session,
-            number: head.number,
-            head: digest(&bytes),
-        };
+        place::write_whole(&dir, place::HEAD, &bytes).map_err(WriteError::io("write the head of", &dir))?;
+        file.append(&MAGIC).map_err(WriteError::io("write", &path))?;
+        let identity = Identity { session: head.session, number: head.number, head: digest(&bytes) };
         let log = Log::resume(file, Position::first(Chain::start(&identity.head, 0)));
-        Ok(Writer::new(
-            Arc::clone(&self.shared),
-            dir,
-            identity,
-            log,
-            epoch,
-        ))
+        Ok(Writer::new(Arc::clone(&self.shared), dir, identity, log, epoch))
     }
 
     /// Asks the kernel to have all recordings on disk: one call serves every session. See [`place::sync`].

@@ -28,9 +28,7 @@ pub(crate) struct History(Vec<u8>);
 impl History {
     /// Adds a decoded body; keeps its last [`HISTORY_LEN`] bytes.
     pub(crate) fn push(&mut self, body: &[u8]) {
-        let fresh = body
-            .get(body.len().saturating_sub(HISTORY_LEN)..)
-            .unwrap_or(body);
+        let fresh = body.get(body.len().saturating_sub(HISTORY_LEN)..).unwrap_or(body);
         let stale = (self.0.len() + fresh.len()).saturating_sub(HISTORY_LEN);
         self.0.drain(..stale.min(self.0.len()));
         self.0.extend_from_slice(fresh);
@@ -68,12 +66,7 @@ pub(crate) struct Scratch {
 
 impl Scratch {
     fn new() -> Option<Self> {
-        Some(Self {
-            context: CCtx::try_create()?,
-            packed: Vec::new(),
-            out: Vec::new(),
-            history: History::default(),
-        })
+        Some(Self { context: CCtx::try_create()?, packed: Vec::new(), out: Vec::new(), history: History::default() })
     }
 
     /// Packs the events body that starts at `from` in `out`, in place if that makes it smaller, and adds it to the
@@ -85,11 +78,7 @@ impl Scratch {
         let packed = self.try_pack(from, true);
         self.history.push(self.out.get(from..).unwrap_or_default());
         let flags = self.keep(from, packed);
-        if chunk {
-            flags.with(Flags::CHUNK)
-        } else {
-            flags
-        }
+        if chunk { flags.with(Flags::CHUNK) } else { flags }
     }
 
     /// Packs a body that stands alone.
@@ -105,28 +94,16 @@ impl Scratch {
             return None;
         }
         let small = body.len() < BULK;
-        let history = if with_history && small {
-            self.history.usable()
-        } else {
-            None
-        };
+        let history = if with_history && small { self.history.usable() } else { None };
         let level = if small { LEVEL } else { BULK_LEVEL };
         self.packed.clear();
-        self.packed
-            .reserve(zstd::zstd_safe::compress_bound(body.len()));
+        self.packed.reserve(zstd::zstd_safe::compress_bound(body.len()));
         let done = match history {
-            Some(history) => {
-                self.context
-                    .compress_using_dict(&mut self.packed, body, history, level)
-            }
+            Some(history) => self.context.compress_using_dict(&mut self.packed, body, history, level),
             None => self.context.compress(&mut self.packed, body, level),
         };
         let smaller = self.packed.len() + body.len() / 32 < body.len();
-        (done.is_ok() && smaller).then_some(if history.is_some() {
-            Flags::ZSTD.with(Flags::HISTORY)
-        } else {
-            Flags::ZSTD
-        })
+        (done.is_ok() && smaller).then_some(if history.is_some() { Flags::ZSTD.with(Flags::HISTORY) } else { Flags::ZSTD })
     }
 
     fn keep(&mut self, from: usize, packed: Option<Flags>) -> Flags {
@@ -156,10 +133,7 @@ fn looks_random(body: &[u8]) -> bool {
     }
     // Sum of squares is least for an even spread: 16 each of 4096, 65,536 in all; its expectation for random bytes is
     // 69,600 with a deviation of about 360. Text is above a million.
-    let squares: u64 = counts
-        .iter()
-        .map(|&count| u64::from(count) * u64::from(count))
-        .sum();
+    let squares: u64 = counts.iter().map(|&count| u64::from(count) * u64::from(count)).sum();
     squares < 72_000
 }
 
@@ -219,11 +193,7 @@ pub(crate) struct Unpacker {
 
 impl Unpacker {
     pub(crate) fn new() -> Option<Self> {
-        Some(Self {
-            context: DCtx::try_create()?,
-            history: History::default(),
-            body: Vec::new(),
-        })
+        Some(Self { context: DCtx::try_create()?, history: History::default(), body: Vec::new() })
     }
 
     /// The events body behind `stored`. Must be given every events frame of a chunk in order.
@@ -258,8 +228,7 @@ impl Unpacker {
         self.body.reserve(content_len(stored)?);
         let done = if flags.has(Flags::HISTORY) {
             let history = self.history.usable().ok_or(BadBody::Broken)?;
-            self.context
-                .decompress_using_dict(&mut self.body, stored, history)
+            self.context.decompress_using_dict(&mut self.body, stored, history)
         } else {
             self.context.decompress(&mut self.body, stored)
         };
@@ -280,13 +249,8 @@ fn check_flags(flags: Flags) -> Result<(), BadBody> {
 
 /// The content size a zstd frame claims. One that claims none, or too much, is refused unread.
 fn content_len(stored: &[u8]) -> Result<usize, BadBody> {
-    let claimed = get_frame_content_size(stored)
-        .map_err(|_| BadBody::Broken)?
-        .ok_or(BadBody::Broken)?;
-    usize::try_from(claimed)
-        .ok()
-        .filter(|&len| len <= BODY_LIMIT)
-        .ok_or(BadBody::TooLong)
+    let claimed = get_frame_content_size(stored).map_err(|_| BadBody::Broken)?.ok_or(BadBody::Broken)?;
+    usize::try_from(claimed).ok().filter(|&len| len <= BODY_LIMIT).ok_or(BadBody::TooLong)
 }
 
 #[cfg(test)]

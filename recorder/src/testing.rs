@@ -19,10 +19,7 @@ pub(crate) struct Tape {
 
 /// The moment `at_us` after the beginning.
 pub(crate) fn now(at_us: u64) -> Now {
-    Now {
-        at_us,
-        wall_us: 1_795_348_800_000_000 + at_us as i64,
-    }
+    Now { at_us, wall_us: 1_795_348_800_000_000 + at_us as i64 }
 }
 
 /// A session with a terminal.
@@ -32,22 +29,14 @@ pub(crate) fn shell() -> Tape {
 
 /// A session without a terminal.
 pub(crate) fn command() -> Tape {
-    tape(Head {
-        terminal: None,
-        command: Some("cat".into()),
-        ..head(ID)
-    })
+    tape(Head { terminal: None, command: Some("cat".into()), ..head(ID) })
 }
 
 fn tape(head: Head) -> Tape {
     let root = tempfile::tempdir().unwrap();
     let recordings = Recordings::new(root.path(), SigningKey::generate(&mut rand::rng()));
     let writer = recordings.create(&head, &mut rand::rng()).unwrap();
-    Tape {
-        root,
-        recordings,
-        writer,
-    }
+    Tape { root, recordings, writer }
 }
 
 impl Tape {
@@ -60,8 +49,28 @@ impl Tape {
     }
 
     pub(crate) fn finish(&mut self, at_us: u64) -> Seal {
-        self.writer
-            .finish(now(at_us), Reason::Closed, None)
-            .unwrap()
+        self.writer.finish(now(at_us), Reason::Closed, None).unwrap()
+    }
+}
+
+impl Tape {
+    /// Gives up the writer as a crash would: its lock goes, its files stay.
+    pub(crate) fn crash(self) -> Crashed {
+        let dir = self.dir();
+        drop(self.writer);
+        Crashed { root: self.root, recordings: self.recordings, dir }
+    }
+}
+
+/// A recording whose writer is gone.
+pub(crate) struct Crashed {
+    pub(crate) root: TempDir,
+    pub(crate) recordings: Recordings,
+    pub(crate) dir: PathBuf,
+}
+
+impl Crashed {
+    pub(crate) fn recording(&self) -> Recording {
+        Recording::open(&self.dir).unwrap()
     }
 }

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ed25519_dalek::SigningKey;
+use ed25519_dalek::{SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 
 use crate::chain::Epoch;
@@ -16,7 +16,7 @@ use crate::event::{Event, Exit};
 use crate::frame::Kind;
 use crate::head::{self, BadHead, ChannelSeal, Reason, Seal, SessionId, VERSION};
 use crate::index::Index;
-use crate::log::Log;
+use crate::log::{Log, Position};
 use crate::place;
 use crate::squeeze::{History, Pool};
 
@@ -59,11 +59,7 @@ pub enum WriteError {
 impl WriteError {
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::Io {
-            doing,
-            path,
-            source,
-        }
+        move |source| Self::Io { doing, path, source }
     }
 }
 
@@ -84,6 +80,7 @@ pub(crate) struct EndText {
 pub(crate) struct Shared {
     pub(crate) root: PathBuf,
     pub(crate) key: SigningKey,
+    pub(crate) older: Vec<VerifyingKey>,
     pub(crate) pool: Pool,
 }
 
@@ -113,30 +110,10 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        dir: PathBuf,
-        identity: Identity,
-        log: Log<File>,
-        epoch: Epoch,
-    ) -> Self {
-        let state = State {
-            position: log.position(),
-            pace: Default::default(),
-            counts: Default::default(),
-        };
+    pub(crate) fn new(shared: Arc<Shared>, dir: PathBuf, identity: Identity, log: Log<File>, epoch: Epoch) -> Self {
+        let state = State { position: log.position(), pace: Default::default(), counts: Default::default() };
         let (history, index) = (History::default(), Index::default());
-        Self {
-            shared,
-            dir,
-            identity,
-            log,
-            state,
-            history,
-            index,
-            epoch: Some(epoch),
-            seal: None,
-        }
+        Self { shared, dir, identity, log, state, history, index, epoch: Some(epoch), seal: None }
     }
 
     /// The recording's directory.
@@ -159,9 +136,7 @@ impl Writer {
         if events.is_empty() {
             return self.tick(now);
         }
-        self.write(now, |draft| {
-            draft.events(events).map_err(|_| WriteError::TooLong)
-        })
+        self.write(now, |draft| draft.events(events).map_err(|_| WriteError::TooLong))
     }
 
     /// Commits what is due and ends a chunk that has run its time. To be called about once a second while the session
@@ -181,28 +156,19 @@ impl Writer {
     }
 
     /// One write: what `fill` drafts, then an index frame and a commit if they are due.
-    fn write(
-        &mut self,
-        now: Now,
-        fill: impl FnOnce(&mut Draft<'_>) -> Result<(), WriteError>,
-    ) -> Result<(), WriteError> {
+    fn write(&mut self, now: Now, fill: impl FnOnce(&mut Draft<'_>) -> Result<(), WriteError>) -> Result<(), WriteError> {
         let epoch = self.epoch.as_ref().ok_or(WriteError::Ended)?;
         let shared = Arc::clone(&self.shared);
         let written = shared.pool.lend(|scratch| {
             let mut draft = Draft::new(self.state, scratch, now.at_us);
             draft.recall(&self.history);
             fill(&mut draft)?;
-            let index = self
-                .index
-                .is_due()
-                .then(|| draft.alone(Kind::INDEX, &self.index.encode()));
+            let index = self.index.is_due().then(|| draft.alone(Kind::INDEX, &self.index.encode()));
             let commits = draft.state.pace.commit_is_due(draft.at_us());
             if commits {
                 draft.commit(now.wall_us, epoch);
             }
-            self.log
-                .write(draft.bytes(), draft.state.position)
-                .map_err(WriteError::io("write", &self.dir))?;
+            self.log.write(draft.bytes(), draft.state.position).map_err(WriteError::io("write", &self.dir))?;
             self.history.copy_from(draft.history());
             Ok::<_, WriteError>((draft.state, draft.chunks, index, commits))
         });
@@ -224,12 +190,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`WriteError::Io`], [`WriteError::Head`].
-    pub fn finish(
-        &mut self,
-        now: Now,
-        reason: Reason,
-        exit: Option<Exit>,
-    ) -> Result<Seal, WriteError> {
+    pub fn finish(&mut self, now: Now, reason: Reason, exit: Option<Exit>) -> Result<Seal, WriteError> {
         let seal = match self.seal.take() {
             Some(seal) => seal,
             None => self.end(now, reason, exit)?,
@@ -249,45 +210,39 @@ impl Writer {
                 false => draft.alone(Kind::INDEX, &self.index.encode()),
             };
             let counts = draft.state.counts;
-            let (commits, events, output_bytes) =
-                (counts.commits, counts.events, counts.output_bytes);
-            let text = EndText {
-                commits,
-                events,
-                exit,
-                index,
-                output_bytes,
-                reason,
-            };
+            let (commits, events, output_bytes) = (counts.commits, counts.events, counts.output_bytes);
+            let text = EndText { commits, events, exit, index, output_bytes, reason };
             let json = serde_json::to_vec(&text).map_err(|_| BadHead::Form)?;
             draft.end(now.wall_us, epoch, &json);
-            self.log
-                .write(draft.bytes(), draft.state.position)
-                .map_err(WriteError::io("end", &self.dir))?;
+            self.log.write(draft.bytes(), draft.state.position).map_err(WriteError::io("end", &self.dir))?;
             Ok::<_, WriteError>((draft.state, text))
         });
         let (state, text) = ended.ok_or(WriteError::Memory)??;
         self.state = state;
         self.epoch = None;
         self.history.forget();
-        Ok(make_seal(&self.identity, &state, text, now.wall_us))
+        Ok(make_seal(&self.identity, &state.position, text, now.wall_us))
     }
 }
 
-pub(crate) fn make_seal(identity: &Identity, state: &State, text: EndText, ended_us: i64) -> Seal {
-    let channel = ChannelSeal {
-        bytes: state.position.offset,
+/// What a seal says of the channel file that ends at `position` with `text`.
+pub(crate) fn channel_seal(position: &Position, text: &EndText) -> ChannelSeal {
+    ChannelSeal {
+        bytes: position.offset,
         channel: 0,
         commits: text.commits,
         events: text.events,
-        frames: state.position.seq,
-        hash: hex::encode(state.position.chain.0),
+        frames: position.seq,
+        hash: hex::encode(position.chain.0),
         index: text.index,
-        last_us: state.position.at_us,
+        last_us: position.at_us,
         output_bytes: text.output_bytes,
-    };
+    }
+}
+
+pub(crate) fn make_seal(identity: &Identity, position: &Position, text: EndText, ended_us: i64) -> Seal {
     Seal {
-        channels: vec![channel],
+        channels: vec![channel_seal(position, &text)],
         ended_us,
         exit: text.exit,
         head: hex::encode(identity.head),

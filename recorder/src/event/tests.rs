@@ -3,8 +3,7 @@ use proptest::prelude::*;
 
 /// Any event that a writer can be given.
 pub(crate) fn any_event() -> impl Strategy<Value = Event<'static>> {
-    let bytes =
-        || proptest::collection::vec(any::<u8>(), 0..300).prop_map(Cow::<'static, [u8]>::from);
+    let bytes = || proptest::collection::vec(any::<u8>(), 0..300).prop_map(Cow::<'static, [u8]>::from);
     let text = || any::<String>().prop_map(Cow::<'static, str>::from);
     prop_oneof![
         4 => bytes().prop_map(Event::Output),
@@ -43,11 +42,5 @@ fn data_that_does_not_parse_is_kept_as_it_is() {
     let mut out = Vec::new();
     put_record(&mut out, 0, b'r', b"wide");
     let (_, event) = take_record(&mut Bytes(&out)).unwrap();
-    assert_eq!(
-        event,
-        Event::Other {
-            code: b'r',
-            data: b"wide"[..].into()
-        }
-    );
+    assert_eq!(event, Event::Other { code: b'r', data: b"wide"[..].into() });
 }

@@ -7,9 +7,7 @@ use proptest::prelude::*;
 fn joined(events: impl IntoIterator<Item = Timed<'static>>) -> Vec<Timed<'static>> {
     let mut all: Vec<Timed<'static>> = Vec::new();
     for timed in events {
-        let same = all
-            .last_mut()
-            .filter(|last| last.at_us == timed.at_us && last.event.code() == timed.event.code());
+        let same = all.last_mut().filter(|last| last.at_us == timed.at_us && last.event.code() == timed.event.code());
         match (same.map(|last| &mut last.event), &timed.event) {
             (Some(Event::Output(to)), Event::Output(more))
             | (Some(Event::Stderr(to)), Event::Stderr(more))
@@ -42,19 +40,9 @@ proptest! {
 #[test]
 fn a_flood_in_one_call_is_cut_into_frames_and_read_back() {
     let mut tape = shell();
-    let flood: Vec<u8> = (0..3_000_000u32)
-        .flat_map(|number| number.to_le_bytes())
-        .collect();
-    tape.writer
-        .append(now(5), &[Event::output(&flood[..]), Event::marker("after")])
-        .unwrap();
-    let read: Vec<_> = tape
-        .recording()
-        .events()
-        .unwrap()
-        .owned()
-        .map(Result::unwrap)
-        .collect();
+    let flood: Vec<u8> = (0..3_000_000u32).flat_map(|number| number.to_le_bytes()).collect();
+    tape.writer.append(now(5), &[Event::output(&flood[..]), Event::marker("after")]).unwrap();
+    let read: Vec<_> = tape.recording().events().unwrap().owned().map(Result::unwrap).collect();
     let read = joined(read);
     assert_eq!(read.len(), 2);
     assert_eq!(read[0].event, Event::output(flood));
@@ -64,44 +52,20 @@ fn a_flood_in_one_call_is_cut_into_frames_and_read_back() {
 fn an_event_that_cannot_be_cut_is_refused_when_it_is_too_long() {
     let mut tape = shell();
     let long = "x".repeat(crate::frame::BODY_LIMIT);
-    let refused = tape
-        .writer
-        .append(now(1), &[Event::output(&b"lost?"[..]), Event::note(long)]);
+    let refused = tape.writer.append(now(1), &[Event::output(&b"lost?"[..]), Event::note(long)]);
     assert!(matches!(refused, Err(crate::WriteError::TooLong)));
-    tape.writer
-        .append(now(2), &[Event::output(&b"kept"[..])])
-        .unwrap();
-    let read: Vec<_> = tape
-        .recording()
-        .events()
-        .unwrap()
-        .owned()
-        .map(Result::unwrap)
-        .collect();
-    assert_eq!(
-        read,
-        [Timed {
-            at_us: 2,
-            event: Event::output(&b"kept"[..])
-        }]
-    );
+    tape.writer.append(now(2), &[Event::output(&b"kept"[..])]).unwrap();
+    let read: Vec<_> = tape.recording().events().unwrap().owned().map(Result::unwrap).collect();
+    assert_eq!(read, [Timed { at_us: 2, event: Event::output(&b"kept"[..]) }]);
 }
 
 #[test]
 fn time_that_is_given_backwards_stands_still() {
     let mut tape = shell();
     for at_us in [100, 50, 200] {
-        tape.writer
-            .append(now(at_us), &[Event::marker("m")])
-            .unwrap();
+        tape.writer.append(now(at_us), &[Event::marker("m")]).unwrap();
     }
-    let read: Vec<u64> = tape
-        .recording()
-        .events()
-        .unwrap()
-        .owned()
-        .map(|timed| timed.unwrap().at_us)
-        .collect();
+    let read: Vec<u64> = tape.recording().events().unwrap().owned().map(|timed| timed.unwrap().at_us).collect();
     assert_eq!(read, [100, 100, 200]);
 }
 
@@ -111,14 +75,7 @@ fn a_follower_sees_events_as_they_are_written() {
     let mut events = tape.recording().events().unwrap();
     assert!(events.next_event().unwrap().is_none());
     for at_us in [1, 2, 3] {
-        tape.writer
-            .append(
-                now(at_us),
-                &[Event::output(
-                    &b"the same words again and again, the same words"[..],
-                )],
-            )
-            .unwrap();
+        tape.writer.append(now(at_us), &[Event::output(&b"the same words again and again, the same words"[..])]).unwrap();
         assert_eq!(events.peek_us().unwrap(), Some(at_us));
         assert_eq!(events.next_event().unwrap().unwrap().at_us, at_us);
         assert!(events.next_event().unwrap().is_none());

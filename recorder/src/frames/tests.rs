@@ -6,13 +6,7 @@ fn file(bodies: &[&[u8]]) -> Vec<u8> {
     let mut out = MAGIC.to_vec();
     for (seq, body) in bodies.iter().enumerate() {
         let len = body.len() as u32;
-        let header = Header {
-            len,
-            kind: Kind::EVENTS,
-            flags: Flags::default(),
-            seq: seq as u64,
-            at_us: seq as u64,
-        };
+        let header = Header { len, kind: Kind::EVENTS, flags: Flags::default(), seq: seq as u64, at_us: seq as u64 };
         out.extend_from_slice(&header.encode(body));
         out.extend_from_slice(body);
     }
@@ -58,13 +52,7 @@ fn frames_in_another_order_are_refused() {
     let one = file(&[b"one", b"two"]);
     let split = MAGIC.len() + HEADER_LEN + 3;
     let swapped = [&MAGIC[..], &one[split..], &one[MAGIC.len()..split]].concat();
-    assert!(matches!(
-        walk(&swapped).1,
-        Err(FrameError::Bad {
-            bad: BadFrame::Sequence,
-            ..
-        })
-    ));
+    assert!(matches!(walk(&swapped).1, Err(FrameError::Bad { bad: BadFrame::Sequence, .. })));
 }
 
 #[test]

@@ -19,11 +19,7 @@ pub(crate) fn head(id: &str) -> Head {
         started_us: 1_795_348_800_000_000,
         tags: BTreeMap::from([("env".into(), "prod".into())]),
         target: "web-1".into(),
-        terminal: Some(Terminal {
-            cols: 80,
-            rows: 24,
-            term: "xterm-256color".into(),
-        }),
+        terminal: Some(Terminal { cols: 80, rows: 24, term: "xterm-256color".into() }),
         version: VERSION,
     }
 }
@@ -49,10 +45,7 @@ fn every_changed_byte_of_a_head_is_seen() {
         for change in [1, 0x20, 0x80] {
             let mut bad = bytes.clone();
             bad[at] ^= change;
-            assert!(
-                verify::<Head>(&bad, &key.verifying_key()).is_err(),
-                "byte {at}"
-            );
+            assert!(verify::<Head>(&bad, &key.verifying_key()).is_err(), "byte {at}");
         }
     }
 }
@@ -62,14 +55,8 @@ fn another_key_or_a_seal_in_place_of_a_head_is_refused() {
     let key = key();
     let bytes = sign(&head("01JD0000000000000000000001"), &key).unwrap();
     let other = SigningKey::generate(&mut rand::rng());
-    assert_eq!(
-        verify::<Head>(&bytes, &other.verifying_key()),
-        Err(BadHead::Signature)
-    );
-    assert_eq!(
-        verify::<Seal>(&bytes, &key.verifying_key()),
-        Err(BadHead::Signature)
-    );
+    assert_eq!(verify::<Head>(&bytes, &other.verifying_key()), Err(BadHead::Signature));
+    assert_eq!(verify::<Seal>(&bytes, &key.verifying_key()), Err(BadHead::Signature));
 }
 
 #[test]
@@ -100,33 +87,8 @@ fn the_members_of_a_head_are_in_the_order_of_their_names() {
 fn a_head_without_a_target_or_with_an_empty_terminal_is_refused() {
     let good = head("01JD0000000000000000000001");
     assert_eq!(good.check(), Ok(()));
-    assert_eq!(
-        Head {
-            target: String::new(),
-            ..good.clone()
-        }
-        .check(),
-        Err(BadHead::Empty("target"))
-    );
-    let terminal = Some(Terminal {
-        cols: 0,
-        rows: 24,
-        term: String::new(),
-    });
-    assert_eq!(
-        Head {
-            terminal,
-            ..good.clone()
-        }
-        .check(),
-        Err(BadHead::Terminal)
-    );
-    assert_eq!(
-        Head {
-            started_us: -1,
-            ..good
-        }
-        .check(),
-        Err(BadHead::Time)
-    );
+    assert_eq!(Head { target: String::new(), ..good.clone() }.check(), Err(BadHead::Empty("target")));
+    let terminal = Some(Terminal { cols: 0, rows: 24, term: String::new() });
+    assert_eq!(Head { terminal, ..good.clone() }.check(), Err(BadHead::Terminal));
+    assert_eq!(Head { started_us: -1, ..good }.check(), Err(BadHead::Time));
 }

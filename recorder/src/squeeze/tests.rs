@@ -76,10 +76,7 @@ fn a_bomb_is_refused_before_it_is_unpacked() {
     sizeless.include_contentsize(false).unwrap();
     std::io::Write::write_all(&mut sizeless, b"no size in the header").unwrap();
     let streamed = sizeless.finish().unwrap();
-    assert_eq!(
-        unpacker.events(Flags::ZSTD, &streamed),
-        Err(BadBody::Broken)
-    );
+    assert_eq!(unpacker.events(Flags::ZSTD, &streamed), Err(BadBody::Broken));
 }
 
 #[test]

@@ -1,0 +1,257 @@
+//! Closes recordings that a crash left open: cuts each after its last good frame, signs for what is left with the
+//! deployment's key, ends and seals it. May be run again at any time; leaves alone what is being written, what is sealed
+//! and what does not hold.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rand::CryptoRng;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::chain::{Chain, Epoch, digest};
+use crate::event::Event;
+use crate::events::{Events, Timed};
+use crate::frame::{Kind, MAGIC};
+use crate::frames::ReadAt;
+use crate::head::{self, BadHead, Head, Reason, Seal, SessionId, VERSION};
+use crate::list::{Filter, directories};
+use crate::log::{Log, Position, Signed, Tape};
+use crate::place;
+use crate::recordings::Recordings;
+use crate::verify::under_any;
+use crate::walk::{Roots, Trouble, Walk, goes_on_behind, walk};
+use crate::writer::{EndText, Identity, WriteError, make_seal, save_seal};
+
+/// What became of a recording found without a seal.
+#[derive(Debug)]
+pub enum Recovery {
+    /// It was cut, signed for, ended and sealed.
+    Closed {
+        /// Bytes of a torn last write that were cut off.
+        cut_bytes: u64,
+        /// Bytes kept.
+        kept_bytes: u64,
+    },
+    /// It had its end; only the seal was missing.
+    Sealed,
+    /// Its head was never written whole: it is sealed as such, its bytes are left.
+    HeadUnreadable,
+    /// It does not hold, and was left as it is. The text says why.
+    Tampered(String),
+    /// It could not be closed now.
+    Failed(WriteError),
+}
+
+/// A recording that recovery came upon.
+#[derive(Debug)]
+pub struct Recovered {
+    /// Where it lies.
+    pub dir: PathBuf,
+    /// Its session.
+    pub session: SessionId,
+    /// What became of it.
+    pub recovery: Recovery,
+}
+
+#[derive(Serialize)]
+struct RecoveryText {
+    cut_bytes: u64,
+    cut_sha256: String,
+}
+
+impl Recordings {
+    /// Closes every recording that has no seal and that no one is writing. `wall_us` is the wall clock in µs since
+    /// 1970-01-01 UTC.
+    ///
+    /// # Errors
+    /// When the root cannot be read. One bad recording never stops the others.
+    pub fn recover(&self, wall_us: i64, rng: &mut impl CryptoRng) -> io::Result<Vec<Recovered>> {
+        let mut all = Vec::new();
+        for (dir, session) in directories(self.root(), &Filter::default())? {
+            if has_seal(&dir) {
+                continue;
+            }
+            let recovery = match self.recover_one(&dir, &session, wall_us, rng) {
+                Ok(Some(recovery)) => recovery,
+                Ok(None) => continue,
+                Err(error) => Recovery::Failed(error),
+            };
+            all.push(Recovered { dir, session, recovery });
+        }
+        Ok(all)
+    }
+
+    fn recover_one(&self, dir: &Path, session: &SessionId, wall_us: i64, rng: &mut impl CryptoRng) -> Result<Option<Recovery>, WriteError> {
+        let file = match open(&dir.join(place::channel_file(0))) {
+            Ok(Some(file)) => Some(file),
+            Ok(None) => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(WriteError::io("open", dir)(error)),
+        };
+        let bytes = match place::read_small(&dir.join(place::HEAD)) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(WriteError::io("read the head of", dir)(error)),
+        };
+        let keys = self.trusted();
+        let head: Head = match under_any(&bytes, &keys) {
+            Ok(head) => head,
+            Err(BadHead::Form) => {
+                return self.seal_headless(dir, session, &bytes, wall_us).map(Some);
+            }
+            Err(bad) => {
+                return Ok(Some(Recovery::Tampered(format!("head.json does not hold: {bad}"))));
+            }
+        };
+        if head.session != *session {
+            return Ok(Some(Recovery::Tampered("the directory is named after another session".into())));
+        }
+        let mut first_key = [0; 32];
+        hex::decode_to_slice(&head.first_key, &mut first_key).map_err(|_| BadHead::Form)?;
+        let identity = Identity { session: head.session, number: head.number, head: digest(&bytes) };
+        let file = match file {
+            Some(file) => file,
+            None => place::new_file(&dir.join(place::channel_file(0))).map_err(WriteError::io("make", dir))?,
+        };
+        let walk = walk(&file, &Roots { head: identity.head, first_key, keys: &keys }, &mut |_| ());
+        self.close(dir, file, walk, &identity, wall_us, rng).map(Some)
+    }
+
+    fn close(
+        &self,
+        dir: &Path,
+        file: File,
+        walk: Walk,
+        identity: &Identity,
+        wall_us: i64,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Recovery, WriteError> {
+        let io = |doing| WriteError::io(doing, dir);
+        if let Some(why) = changed(&file, &walk).map_err(io("read"))? {
+            return Ok(Recovery::Tampered(why));
+        }
+        if let Some(end) = walk.end {
+            let text = end.text.ok_or(BadHead::Form)?;
+            save_seal(&self.shared.key, dir, &make_seal(identity, &walk.position, text, end.wall_us))?;
+            return Ok(Recovery::Sealed);
+        }
+        let mut file = file;
+        let from = walk.position.offset;
+        let (cut_bytes, cut_sha256) = keep_tail(&file, from, dir).map_err(io("save the torn end of"))?;
+        file.cut(from).map_err(io("cut"))?;
+        let mut position = walk.position;
+        if from == 0 {
+            file.append(&MAGIC).map_err(io("write"))?;
+            position = Position::first(Chain::start(&identity.head, 0));
+        }
+        let kept_bytes = position.offset;
+        let text = json(&RecoveryText { cut_bytes, cut_sha256 })?;
+        let end = count(&file, &walk)?;
+        let epoch = Epoch::first(rng);
+        let mut out = Vec::new();
+        let said = Signed { wall_us, next_key: epoch.public(), text: &text };
+        position.put_signed(&mut out, Kind::RECOVERY, &self.shared.key, &said);
+        let said = Signed { wall_us, next_key: [0; 32], text: &json(&end)? };
+        position.put_signed(&mut out, Kind::END, &epoch.key(), &said);
+        let start = Position { offset: kept_bytes, ..position };
+        Log::resume(file, start).write(&out, position).map_err(io("write"))?;
+        save_seal(&self.shared.key, dir, &make_seal(identity, &position, end, wall_us))?;
+        Ok(Recovery::Closed { cut_bytes, kept_bytes })
+    }
+
+    /// Without its head a recording cannot be continued. The seal says so, and accounts for the session.
+    fn seal_headless(&self, dir: &Path, session: &SessionId, bytes: &[u8], wall_us: i64) -> Result<Recovery, WriteError> {
+        let seal = Seal {
+            channels: Vec::new(),
+            ended_us: wall_us,
+            exit: None,
+            head: hex::encode(digest(bytes)),
+            number: 0,
+            reason: Reason::HeadUnreadable,
+            session: session.clone(),
+            version: VERSION,
+        };
+        save_seal(&self.shared.key, dir, &seal)?;
+        Ok(Recovery::HeadUnreadable)
+    }
+}
+
+/// A seal that was torn by a power cut is no seal.
+fn has_seal(dir: &Path) -> bool {
+    let bytes = place::read_small(&dir.join(place::SEAL));
+    bytes.is_ok_and(|bytes| !matches!(head::read::<Seal>(&bytes), Err(BadHead::Form)))
+}
+
+/// The channel file, held against others; `None` while its writer lives.
+fn open(path: &Path) -> io::Result<Option<File>> {
+    let file = OpenOptions::new().append(true).read(true).open(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Why the file is not merely torn, if it is not: what is cut must be the tail of a last write and nothing else.
+fn changed(file: &File, walk: &Walk) -> io::Result<Option<String>> {
+    Ok(match &walk.trouble {
+        None => None,
+        Some(Trouble::Statement { offset, why }) => Some(format!("the signed frame at byte {offset} does not hold: {why}")),
+        Some(Trouble::AfterEnd { offset }) => Some(format!("something follows the end, at byte {offset}")),
+        Some(Trouble::Io(error)) => return Err(io::Error::new(error.kind(), error.to_string())),
+        Some(Trouble::Magic | Trouble::Torn { .. } | Trouble::Bad { .. }) => {
+            let goes_on = goes_on_behind(&file, walk)?;
+            goes_on.then(|| format!("good frames follow the bad one at byte {}", walk.position.offset))
+        }
+    })
+}
+
+/// Copies what is about to be cut to a file of its own: nothing that was written is ever deleted. Returns its length and
+/// SHA-256.
+fn keep_tail(file: &File, from: u64, dir: &Path) -> io::Result<(u64, String)> {
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 64 * 1024];
+    let mut len = 0;
+    let mut kept = None;
+    loop {
+        let read = ReadAt::read_at(file, &mut buffer, from + len)?;
+        if read == 0 {
+            return Ok((len, hex::encode(hash.finalize())));
+        }
+        let bytes = buffer.get(..read).unwrap_or_default();
+        hash.update(bytes);
+        if kept.is_none() {
+            kept = Some(place::cut_file(&dir.join(place::CUT))?);
+        }
+        kept.iter_mut().try_for_each(|kept| kept.append(bytes))?;
+        len += read as u64;
+    }
+}
+
+/// The end that the kept frames deserve.
+fn count(file: &File, walk: &Walk) -> Result<EndText, WriteError> {
+    let (commits, index) = (walk.commits, walk.index);
+    let mut text = EndText { commits, events: 0, exit: None, index, output_bytes: 0, reason: Reason::Recovered };
+    let Ok(mut events) = Events::open(file) else {
+        return Ok(text);
+    };
+    // A body that cannot be decoded ends the count, not the recovery.
+    while let Ok(Some(Timed { event, .. })) = events.next_event() {
+        text.events += 1;
+        match event {
+            Event::Output(bytes) | Event::Stderr(bytes) => text.output_bytes += bytes.len() as u64,
+            Event::Exit(exit) => text.exit = Some(exit),
+            _ => {}
+        }
+    }
+    Ok(text)
+}
+
+fn json<T: Serialize>(value: &T) -> Result<Vec<u8>, BadHead> {
+    serde_json::to_vec(value).map_err(|_| BadHead::Form)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,258 @@
+//! Says whether a recording is what was recorded, from public keys alone: one line per check. Needs no decryption key,
+//! never panics on any input, never changes anything.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::path::Path;
+
+use ed25519_dalek::VerifyingKey;
+
+use crate::chain::digest;
+use crate::head::{self, BadHead, Head, Seal};
+use crate::place;
+use crate::walk::{End, Roots, Trouble, Walk, goes_on_behind, walk};
+
+/// What a check found. Ordered from best to worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outcome {
+    /// It holds.
+    Good,
+    /// Nothing is wrong with what is there, but the end of the session is not in evidence.
+    Incomplete,
+    /// It is not what was recorded.
+    Tampered,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Good => "ok",
+            Self::Incomplete => "incomplete",
+            Self::Tampered => "TAMPERED",
+        })
+    }
+}
+
+/// One check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// What was checked.
+    pub name: &'static str,
+    /// What was found.
+    pub outcome: Outcome,
+    /// In words. Holds nothing from the recording that a terminal could obey.
+    pub detail: String,
+}
+
+/// All checks of one recording.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Report {
+    /// In the order they were made.
+    pub checks: Vec<Check>,
+}
+
+impl Report {
+    /// The worst outcome.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        self.checks.iter().map(|check| check.outcome).max().unwrap_or(Outcome::Incomplete)
+    }
+
+    /// Exit code of `recordings verify`: 0 ok, 1 tampered, 3 incomplete.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self.outcome() {
+            Outcome::Good => 0,
+            Outcome::Tampered => 1,
+            Outcome::Incomplete => 3,
+        }
+    }
+
+    fn add(&mut self, name: &'static str, outcome: Outcome, detail: impl Into<String>) {
+        self.checks.push(Check { name, outcome, detail: detail.into() });
+    }
+}
+
+/// Verifies the recording in `dir` with the deployment's public recording keys, today's and earlier ones. `progress` is
+/// told how many bytes of the channel file are behind.
+#[must_use]
+pub fn verify(dir: &Path, keys: &[VerifyingKey], progress: &mut dyn FnMut(u64)) -> Report {
+    let mut report = Report::default();
+    let Some((head, hash)) = check_head(&mut report, dir, keys) else {
+        return report;
+    };
+    check_files(&mut report, dir);
+    let seal = read_seal(&mut report, dir, keys);
+    let Some(roots) = roots(&head, hash, keys) else {
+        report.add("frames", Outcome::Tampered, "the head names no usable first key");
+        return report;
+    };
+    let path = dir.join(place::channel_file(0));
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) => {
+            let outcome = if seal.is_some() { Outcome::Tampered } else { Outcome::Incomplete };
+            report.add("frames", outcome, format!("c0.brec cannot be read: {error}"));
+            return report;
+        }
+    };
+    let walk = walk(&file, &roots, progress);
+    check_frames(&mut report, &file, &walk, seal.is_some());
+    check_commits(&mut report, &walk);
+    check_recoveries(&mut report, &walk);
+    check_end(&mut report, &walk);
+    if let Some(seal) = seal {
+        check_seal(&mut report, &seal, &head, &hex::encode(hash), &walk);
+    }
+    report
+}
+
+fn roots<'a>(head: &Head, hash: [u8; 32], keys: &'a [VerifyingKey]) -> Option<Roots<'a>> {
+    let mut first_key = [0; 32];
+    hex::decode_to_slice(&head.first_key, &mut first_key).ok()?;
+    Some(Roots { head: hash, first_key, keys })
+}
+
+/// The document under the first of `keys` that fits.
+pub(crate) fn under_any<D: head::Document>(bytes: &[u8], keys: &[VerifyingKey]) -> Result<D, BadHead> {
+    let mut worst = BadHead::Signature;
+    for key in keys {
+        match head::verify(bytes, key) {
+            Ok(document) => return Ok(document),
+            Err(BadHead::Signature) => {}
+            Err(bad) => worst = bad,
+        }
+    }
+    Err(worst)
+}
+
+fn check_head(report: &mut Report, dir: &Path, keys: &[VerifyingKey]) -> Option<(Head, [u8; 32])> {
+    let bytes = match place::read_small(&dir.join(place::HEAD)) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            report.add("head", Outcome::Incomplete, format!("head.json cannot be read: {error}"));
+            return None;
+        }
+    };
+    let head: Head = match under_any(&bytes, keys) {
+        Ok(head) => head,
+        Err(bad) => {
+            report.add("head", Outcome::Tampered, format!("head.json does not hold: {bad}"));
+            return None;
+        }
+    };
+    let named = dir.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+    if named.is_some_and(|named: crate::SessionId| named != head.session) {
+        report.add("head", Outcome::Tampered, format!("this is session {}, not the one the directory is named after", head.session));
+    } else {
+        report.add("head", Outcome::Good, format!("session {}, number {}, signed", head.session, head.number));
+    }
+    Some((head, digest(&bytes)))
+}
+
+/// A channel file that nothing names does not belong here.
+fn check_files(report: &mut Report, dir: &Path) {
+    let names = fs::read_dir(dir).into_iter().flatten().flatten();
+    let extra = names
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .find(|name| name.ends_with(".brec") && *name != place::channel_file(0));
+    if extra.is_some() {
+        report.add("files", Outcome::Tampered, "there is a channel file that the recording does not name");
+    }
+}
+
+fn read_seal(report: &mut Report, dir: &Path, keys: &[VerifyingKey]) -> Option<Seal> {
+    let outcome = match place::read_small(&dir.join(place::SEAL)) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            (Outcome::Incomplete, "there is none: the session still runs, or its end is lost".to_owned())
+        }
+        Err(error) => (Outcome::Incomplete, format!("seal.json cannot be read: {error}")),
+        Ok(bytes) if bytes.is_empty() => (Outcome::Incomplete, "seal.json is empty".to_owned()),
+        Ok(bytes) => match under_any(&bytes, keys) {
+            Ok(seal) => return Some(seal),
+            Err(bad) => (Outcome::Tampered, format!("seal.json does not hold: {bad}")),
+        },
+    };
+    report.add("seal", outcome.0, outcome.1);
+    None
+}
+
+fn check_frames(report: &mut Report, file: &File, walk: &Walk, sealed: bool) {
+    let good = format!("{} frames, {} bytes, chain unbroken", walk.position.seq, walk.position.offset);
+    let Some(trouble) = &walk.trouble else {
+        report.add("frames", Outcome::Good, good);
+        return;
+    };
+    let (damage, detail) = match trouble {
+        Trouble::Magic => (true, "c0.brec is not a recording".to_owned()),
+        Trouble::Torn { offset } => (true, format!("the file ends inside the frame at byte {offset}")),
+        Trouble::Bad { offset, bad } => (true, format!("the frame at byte {offset} is bad: {bad}")),
+        Trouble::Statement { offset, why } => (false, format!("the signed frame at byte {offset} does not hold: {why}")),
+        Trouble::AfterEnd { offset } => (false, format!("something follows the end, at byte {offset}")),
+        Trouble::Io(error) => {
+            report.add("frames", Outcome::Incomplete, format!("c0.brec cannot be read: {error}"));
+            return;
+        }
+    };
+    // Before the seal a crash may have torn the last write; but then nothing good can follow it.
+    let torn = damage && !sealed && walk.end.is_none() && !goes_on_behind(&file, walk).unwrap_or(true);
+    let outcome = if torn { Outcome::Incomplete } else { Outcome::Tampered };
+    report.add("frames", outcome, format!("{detail}; {good} up to there"));
+}
+
+fn check_commits(report: &mut Report, walk: &Walk) {
+    let unsigned = walk.position.offset.saturating_sub(walk.signed_to);
+    let signed = format!("{} commits, each signed by its own epoch's key", walk.commits);
+    if unsigned == 0 || walk.trouble.is_some() {
+        report.add("commits", Outcome::Good, signed);
+    } else {
+        report.add("commits", Outcome::Incomplete, format!("{signed}; the last {unsigned} bytes are not signed yet"));
+    }
+}
+
+fn check_recoveries(report: &mut Report, walk: &Walk) {
+    for recovery in &walk.recoveries {
+        let at = recovery.wall_us / 1_000_000;
+        let detail = format!(
+            "closed by the bastion at Unix time {at} after a crash; {} bytes before that are vouched for by its own key only, and what came later is lost",
+            recovery.unsigned_bytes
+        );
+        report.add("recovery", Outcome::Incomplete, detail);
+    }
+}
+
+fn check_end(report: &mut Report, walk: &Walk) {
+    match &walk.end {
+        Some(End { text: Some(text), .. }) => report.add("end", Outcome::Good, format!("signed: {:?}", text.reason)),
+        Some(_) => report.add("end", Outcome::Tampered, "its text is not what this version writes"),
+        None => report.add("end", Outcome::Incomplete, "there is no end frame"),
+    }
+}
+
+fn check_seal(report: &mut Report, seal: &Seal, head: &Head, hash: &str, walk: &Walk) {
+    let found = seal_of(walk);
+    let wrong = if seal.session != head.session || seal.number != head.number || seal.head != hash {
+        Some("it is another recording's seal")
+    } else if walk.end.is_none() {
+        Some("the recording has no end, yet it is sealed")
+    } else {
+        match (seal.channels.as_slice(), &found) {
+            ([channel], Some(found)) if channel == found => None,
+            _ => Some("counts or final hash are not those of the frames"),
+        }
+    };
+    match wrong {
+        Some(why) => report.add("seal", Outcome::Tampered, why),
+        None => report.add("seal", Outcome::Good, "signed; counts and final hash fit"),
+    }
+}
+
+/// The channel's seal as the frames say it must be.
+fn seal_of(walk: &Walk) -> Option<crate::ChannelSeal> {
+    let text = walk.end.as_ref()?.text.as_ref()?;
+    let counted = text.commits == walk.commits && text.index == walk.index;
+    counted.then(|| crate::writer::channel_seal(&walk.position, text))
+}
+
+#[cfg(test)]
+mod tests;
