@@ -10,7 +10,7 @@ mod visitor;
 mod world;
 
 pub(crate) use bastion::Bastion;
-pub(crate) use fixture::{fixture, free_port, full, keygen, wait_until};
+pub(crate) use fixture::{fixture, free_port, full, keygen, repository, wait_until};
 pub(crate) use process::{Done, Guarded, Run};
 pub(crate) use provider::Provider;
 pub(crate) use target::Target;
