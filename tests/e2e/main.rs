@@ -11,4 +11,14 @@
 
 mod harness;
 
+mod by_name;
+mod clients;
+mod evidence;
+mod faults;
+mod files;
+mod limits;
+mod login;
+mod policy;
+mod pressure;
+mod upstream;
 mod way_in;
