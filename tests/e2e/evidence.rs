@@ -1,0 +1,202 @@
+//! What was recorded and audited can be listed, replayed, exported and verified, and a change of it is found.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::harness::{Run, Terminal, WAYS, Way, World, repository, wait_until};
+
+/// Ids of all recordings, oldest first.
+fn ids(world: &World) -> Vec<String> {
+    let list = world.bastion.run(["recordings", "list", "--json"]).ok().json();
+    let mut ids: Vec<String> = list.as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect();
+    ids.sort();
+    ids
+}
+
+/// A world with one finished recording of `echo` and its id.
+fn recorded(line: &str) -> (World, String) {
+    let world = World::start();
+    let alice = world.visitor("alice");
+    alice.on_target(Way::At, &[], line).ok();
+    let id = ids(&world).pop().unwrap();
+    (world, id)
+}
+
+/// Every file below `dir` whose name ends with `ending`.
+fn files(dir: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path, ending));
+        } else if path.to_string_lossy().ends_with(ending) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn every_session_leaves_a_recording_that_says_who_what_and_how_it_ended() {
+    let world = World::start();
+    let alice = world.visitor("alice");
+    for way in WAYS {
+        alice.on_target(way, &[], "echo seen-$((40+2)); echo mistaken >&2; exit 3").finish();
+    }
+    let list = world.bastion.run(["recordings", "list", "--json"]).ok().json();
+    let list = list.as_array().unwrap();
+    assert_eq!(list.len(), 2, "{list:?}");
+    for one in list {
+        let text = one.to_string();
+        assert!(text.contains("corp/alice@example.test") && text.contains("web-1") && text.contains("deploy"), "{text}");
+        let shown = world.bastion.run(["recordings", "cat", one["id"].as_str().unwrap()]).ok().text();
+        assert!(shown.contains("seen-42") && shown.contains("mistaken"), "{shown}");
+    }
+}
+
+#[test]
+fn all_recordings_and_the_audit_log_verify() {
+    let (world, id) = recorded("head -c 3000000 /dev/urandom | base64");
+    world.bastion.run(["recordings", "verify", &id]).ok();
+    world.bastion.run(["recordings", "verify"]).ok();
+    world.bastion.run(["audit", "verify"]).ok();
+}
+
+#[test]
+fn a_recording_that_was_changed_or_cut_or_has_lost_its_seal_does_not_verify() {
+    let (world, id) = recorded("seq 20000");
+    let dir = world.dir().join("state/recordings");
+    let brec = files(&dir, ".brec").pop().unwrap();
+    let good = fs::read(&brec).unwrap();
+    let verify = || world.bastion.run(["recordings", "verify", &id]).finish().code();
+    assert_eq!(verify(), 0);
+    for place in [good.len() / 4, good.len() / 2, good.len() - 40] {
+        let mut bad = good.clone();
+        bad[place] ^= 1;
+        fs::write(&brec, &bad).unwrap();
+        assert_eq!(verify(), 1, "a bit changed at {place} of {}", good.len());
+    }
+    fs::write(&brec, &good[..good.len() / 2]).unwrap();
+    assert_ne!(verify(), 0, "cut in the middle");
+    fs::write(&brec, &good).unwrap();
+    let seal = files(&dir, "seal.json").pop().unwrap();
+    fs::remove_file(seal).unwrap();
+    assert_ne!(verify(), 0, "without its seal");
+}
+
+#[test]
+fn an_audit_log_that_was_changed_or_shortened_does_not_verify() {
+    let (world, _) = recorded("true");
+    let log = files(&world.dir().join("state"), ".log").into_iter().chain(files(&world.dir().join("state"), ".jsonl"));
+    let log = log.max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap();
+    let good = fs::read_to_string(&log).unwrap();
+    assert!(good.contains("alice@example.test"), "{good}");
+    fs::write(&log, good.replacen("alice@", "mallo@", 1)).unwrap();
+    assert_eq!(world.bastion.run(["audit", "verify"]).finish().code(), 1);
+    let lines: Vec<&str> = good.lines().collect();
+    fs::write(&log, [&lines[..1], &lines[2..]].concat().join("\n") + "\n").unwrap();
+    assert_eq!(world.bastion.run(["audit", "verify"]).finish().code(), 1);
+}
+
+#[test]
+fn the_audit_log_tells_logins_sessions_and_denials() {
+    let world = World::start();
+    let alice = world.visitor("alice");
+    alice.on_target(Way::At, &[], "true").ok();
+    alice.on_target(Way::Jump, &[], "cat /etc/shadow").finish().refused();
+    let tail = world.bastion.run(["audit", "tail", "--json"]).ok().text();
+    let entries: Vec<Value> = tail.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect();
+    assert!(entries.len() >= 4, "{tail}");
+    for words in ["corp/alice@example.test", "web-1", "nobody-prints-shadow", "127.0.0.1"] {
+        assert!(tail.contains(words), "no `{words}` in: {tail}");
+    }
+    assert!(world.bastion.run(["audit", "tail"]).ok().text().contains("alice"));
+}
+
+#[test]
+fn an_export_is_asciicast_that_debians_asciinema_plays() {
+    let (world, id) = recorded("printf '\\033[1mbold-%s\\033[0m\\r\\n' shown; printf '\\303'; sleep 0.1; printf '\\244\\n\\377\\n'");
+    let cast = world.dir().join("v2.cast");
+    let exported = world.bastion.run(["recordings", "export", &id]).ok();
+    fs::write(&cast, &exported.out).unwrap();
+    let header: Value = serde_json::from_str(exported.text().lines().next().unwrap()).unwrap();
+    assert_eq!(header["version"], 2);
+    assert!(header["timestamp"].is_u64(), "{header}");
+    let mut last = 0.0;
+    for line in exported.text().lines().skip(1) {
+        let event: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(event.as_array().unwrap().len(), 3, "{line}");
+        assert!(event[0].as_f64().unwrap() >= last, "time runs backwards: {line}");
+        last = event[0].as_f64().unwrap();
+    }
+    let mut asciinema = Command::new("asciinema");
+    asciinema.args(["cat"]).arg(&cast).env("HOME", world.dir()).env("LC_ALL", "C.UTF-8");
+    let played = Run::new(asciinema).ok().text();
+    assert!(played.contains("bold-shown") && played.contains('ä') && played.contains('\u{fffd}'), "{played:?}");
+    let terminal = Terminal::open(&world.dir(), &format!("HOME={0} LC_ALL=C.UTF-8 asciinema play -i 0.1 {0}/v2.cast", world.dir().display()), 100, 30);
+    terminal.wait_for("bold-shown");
+    let v3 = world.bastion.run(["recordings", "export", "--v3", &id]).ok().text();
+    let header: Value = serde_json::from_str(v3.lines().next().unwrap()).unwrap();
+    assert_eq!(header["version"], 3);
+}
+
+#[test]
+fn an_export_does_not_carry_commands_to_the_auditors_terminal() {
+    let evil = "printf '\\033]52;c;ZXZpbA==\\007\\033]0;title\\007\\033[6n\\033P+q\\033\\\\\\033]8;;http://evil/\\033\\\\link after\\n'";
+    let (world, id) = recorded(evil);
+    let plain = world.bastion.run(["recordings", "export", &id]).ok().text();
+    for kept_out in ["]52;", "]0;", "[6n", "]8;"] {
+        assert!(!plain.contains(kept_out), "{kept_out} is in: {plain}");
+    }
+    assert!(plain.contains("after"));
+    let cat = world.bastion.run(["recordings", "cat", &id]).ok().text();
+    assert!(!cat.contains('\u{1b}') || !cat.contains("]52;"), "{cat:?}");
+    let exact = world.bastion.run(["recordings", "export", "--exact", &id]).ok().text();
+    assert!(exact.contains("]52;"), "{exact}");
+}
+
+#[test]
+fn play_shows_the_session_in_a_terminal() {
+    let (world, id) = recorded("for i in 1 2 3; do echo line-$i; sleep 0.2; done");
+    let program = env!("CARGO_BIN_EXE_bartizan");
+    let line = format!("{program} --config {}/bartizan.toml recordings play {id}", world.dir().display());
+    let terminal = Terminal::open(&world.dir(), &line, 100, 30);
+    terminal.wait_for("line-3");
+}
+
+#[test]
+fn the_independent_verifier_agrees() {
+    let (world, id) = recorded("seq 5000");
+    let verifier = repository("contrib/verify-recording.py");
+    let head = files(&world.dir().join("state/recordings"), "head.json").pop().unwrap();
+    let folder = head.parent().unwrap();
+    assert!(folder.ends_with(&id), "{}", folder.display());
+    let check = |dir: &Path| {
+        let mut command = Command::new(repository(".deps/venv/bin/python"));
+        command.arg(&verifier).arg(dir);
+        Run::new(command).finish()
+    };
+    check(folder).ok();
+    let brec = files(folder, ".brec").pop().unwrap();
+    let mut bytes = fs::read(&brec).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    fs::write(&brec, bytes).unwrap();
+    check(folder).refused();
+}
+
+#[test]
+fn what_the_target_prints_is_recorded_before_the_user_sees_it() {
+    let world = World::start();
+    let alice = world.visitor("alice");
+    let log = alice.dir.join("live.log");
+    let command = alice.on_command(Way::At, "web-1", &["-n"], "echo already-$((1+1)); sleep 600");
+    let _session = crate::harness::Guarded::logged(command, &log);
+    wait_until("the output", || fs::read_to_string(&log).unwrap_or_default().contains("already-2"));
+    let id = ids(&world).pop().unwrap();
+    let shown = world.bastion.run(["recordings", "cat", &id]).finish().text();
+    assert!(shown.contains("already-2"), "{shown}");
+}

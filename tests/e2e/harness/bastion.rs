@@ -1,0 +1,87 @@
+//! The bastion: `bartizan serve` with a configuration in a folder of its own, and the other subcommands beside it.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use super::process::wait_for_line;
+use super::{Guarded, Run};
+
+/// A running bastion.
+pub(crate) struct Bastion {
+    dir: PathBuf,
+    pub(crate) port: u16,
+    process: Guarded,
+}
+
+impl Bastion {
+    /// Starts `bartizan serve` with `dir/bartizan.toml` and waits until it listens.
+    pub(crate) fn start(dir: &Path) -> Self {
+        let log = dir.join("serve.log");
+        // What an earlier start of the same bastion said must not be taken for this one's.
+        let _ = fs::rename(&log, dir.join("serve.log.before"));
+        let mut command = bartizan(dir);
+        command.arg("serve").env("RUST_LOG", "bartizan=debug,info").env("BARTIZAN_TEST_PASSWORD", super::target::PASSWORD);
+        let mut process = Guarded::logged(command, &log);
+        let rest = wait_for_line(&log, "listening on 127.0.0.1:", &mut process);
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        Self { dir: dir.to_owned(), port: digits.parse().unwrap(), process }
+    }
+
+    /// Another subcommand on the same configuration.
+    pub(crate) fn run<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Run {
+        run(&self.dir, arguments)
+    }
+
+    /// What the bastion has logged since it started.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.dir.join("serve.log")).unwrap()
+    }
+
+    /// As the kernel would: nothing is flushed, nobody is told.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Asks it to end (SIGTERM) and goes on.
+    pub(crate) fn ask_to_end(&self) {
+        self.process.signal(Signal::TERM);
+    }
+
+    /// Asks it to read its policies again (SIGHUP).
+    pub(crate) fn reload(&self) {
+        self.process.signal(Signal::HUP);
+    }
+
+    /// The exit code, once it has ended by itself.
+    pub(crate) fn ended(&mut self) -> i32 {
+        let status = self.process.wait(Duration::from_secs(60));
+        status.unwrap_or_else(|| panic!("the bastion goes on:\n{}", self.log())).code().unwrap()
+    }
+
+    /// Resident memory, in KiB.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+}
+
+/// `bartizan` with the configuration in `dir` and nothing of the tester's own environment that could matter.
+pub(crate) fn bartizan(dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bartizan"));
+    command.env("BARTIZAN_CONFIG", dir.join("bartizan.toml")).env("HOME", dir).env("NO_COLOR", "1").env("NO_PROXY", "127.0.0.1");
+    command.env_remove("SSH_AUTH_SOCK").env_remove("SSH_CONNECTION").env("BARTIZAN_TEST_PASSWORD", super::target::PASSWORD);
+    command
+}
+
+/// A subcommand on the configuration in `dir`.
+pub(crate) fn run<S: AsRef<OsStr>>(dir: &Path, arguments: impl IntoIterator<Item = S>) -> Run {
+    let mut command = bartizan(dir);
+    command.args(arguments);
+    Run::new(command)
+}

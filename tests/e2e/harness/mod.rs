@@ -1,0 +1,19 @@
+//! What the tests stand on. `World` has everything; the other files are its parts.
+
+mod bastion;
+mod fixture;
+mod process;
+mod provider;
+mod target;
+mod terminal;
+mod visitor;
+mod world;
+
+pub(crate) use bastion::{Bastion, bartizan};
+pub(crate) use fixture::{fixture, free_port, full, keygen, repository, wait_until};
+pub(crate) use process::{Done, Guarded, Run};
+pub(crate) use provider::Provider;
+pub(crate) use target::Target;
+pub(crate) use terminal::Terminal;
+pub(crate) use visitor::{Visitor, WAYS, Way};
+pub(crate) use world::{POLICIES, Setup, World};

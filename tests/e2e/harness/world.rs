@@ -1,0 +1,176 @@
+//! Everything that one test needs: a folder, a provider, a target, a bastion.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::{Bastion, Provider, Target, Visitor, bastion};
+
+/// What a test wants otherwise than usual.
+#[derive(Default)]
+pub(crate) struct Setup {
+    /// A provider that may be harmed.
+    pub(crate) own_provider: bool,
+    /// Lines of `[limits]`.
+    pub(crate) limits: &'static str,
+    /// Lines of `[server]`.
+    pub(crate) server: &'static str,
+    /// Further sections.
+    pub(crate) more: String,
+    /// How long certificates live.
+    pub(crate) ttl: Option<&'static str>,
+    /// Policies instead of [`POLICIES`].
+    pub(crate) policies: Option<&'static str>,
+}
+
+/// Admins may do everything; developers may run commands on web-1 as deploy; services of the group robots likewise.
+pub(crate) const POLICIES: &str = r#"
+@id("admins-may-everything")
+permit (principal in Group::"corp/admins", action, resource);
+
+@id("all-get-certificates")
+permit (principal, action == Action::"issue", resource);
+
+@id("developers-run-commands")
+permit (
+  principal in Group::"corp/developers",
+  action in [Action::"connect", Action::"ssh.exec"],
+  resource == Target::"web-1"
+) when { context.login == "deploy" };
+
+@id("robots-run-commands")
+permit (
+  principal in Group::"robots/robots",
+  action in [Action::"connect", Action::"ssh.exec"],
+  resource == Target::"web-1"
+);
+
+@id("nobody-prints-shadow")
+@reason("Password hashes stay on their machine.")
+forbid (principal, action == Action::"ssh.exec", resource) when { context.command like "*shadow*" };
+"#;
+
+/// One test's world. Dropping it stops all of it.
+pub(crate) struct World {
+    pub(crate) bastion: Bastion,
+    pub(crate) target: Target,
+    pub(crate) provider: Provider,
+    /// The public key that signs the bastion's host certificates.
+    pub(crate) host_ca: String,
+    folder: tempfile::TempDir,
+}
+
+impl World {
+    /// The usual one.
+    pub(crate) fn start() -> Self {
+        Self::with(Setup::default())
+    }
+
+    /// One that differs from the usual as `setup` says.
+    pub(crate) fn with(setup: Setup) -> Self {
+        let folder = tempfile::Builder::new().prefix("bartizan-").tempdir().unwrap();
+        let dir = folder.path().to_owned();
+        let target_dir = dir.join("web-1");
+        let starts = std::thread::spawn(move || Target::start(&target_dir));
+        let provider = if setup.own_provider { Provider::own(&dir) } else { Provider::shared(&dir) };
+        let target = starts.join().unwrap();
+        fs::create_dir(dir.join("policies")).unwrap();
+        fs::write(dir.join("policies/test.cedar"), setup.policies.unwrap_or(POLICIES)).unwrap();
+        fs::write(dir.join("bartizan.toml"), configuration(&setup, &provider, &target)).unwrap();
+        let bastion = Bastion::start(&dir);
+        let host_ca = authority(&bastion, "host");
+        target.trust(&authority(&bastion, "target"));
+        Self { bastion, target, provider, host_ca, folder }
+    }
+
+    /// The folder of configuration, policies and state.
+    pub(crate) fn dir(&self) -> PathBuf {
+        self.folder.path().to_owned()
+    }
+
+    /// Somebody with a new key and no certificate.
+    pub(crate) fn stranger(&self, name: &str) -> Visitor {
+        Visitor::new(self.dir().join("visitors").join(name), self.bastion.port, &self.host_ca)
+    }
+
+    /// Somebody who has just logged in at the provider.
+    pub(crate) fn visitor(&self, name: &str) -> Visitor {
+        let visitor = self.stranger(name);
+        visitor.log_in(&self.provider, name);
+        visitor
+    }
+
+    /// Replaces the policies, without telling the bastion.
+    pub(crate) fn write_policies(&self, text: &str) {
+        fs::write(self.dir().join("policies/test.cedar"), text).unwrap();
+    }
+
+    /// Starts the bastion again on what it left behind. The port changes.
+    pub(crate) fn restart(&mut self) {
+        self.bastion.kill();
+        self.bastion = Bastion::start(self.folder.path());
+    }
+}
+
+/// The public key of one of the bastion's authorities.
+pub(crate) fn authority(bastion: &Bastion, which: &str) -> String {
+    let shown = bastion.run(["ca", "show", which]).ok().text();
+    let line = shown.lines().find(|line| line.starts_with("ssh-") || line.starts_with("ecdsa-"));
+    line.unwrap_or_else(|| panic!("no key in `ca show {which}`: {shown}")).to_owned()
+}
+
+fn configuration(setup: &Setup, provider: &Provider, target: &Target) -> String {
+    let ttl = setup.ttl.unwrap_or("15m");
+    let mut text = format!(
+        r#"[server]
+name = "bastion"
+listen = ["127.0.0.1:0"]
+state_dir = "state"
+{server}
+
+[limits]
+{limits}
+
+[[issuer]]
+name = "corp"
+url = "{issuer}"
+client_id = "bartizan"
+user_claim = "email"
+certificate_ttl = "{ttl}"
+
+[[issuer]]
+name = "robots"
+kind = "service"
+url = "{issuer}"
+audience = "bartizan-services"
+certificate_ttl = "{ttl}"
+"#,
+        server = setup.server,
+        limits = setup.limits,
+        issuer = provider.issuer,
+    );
+    let key = target.account_key();
+    let trusted = format!("host_key = \"{}\"", target.host_key);
+    let signed = format!("host_ca = \"{}\"", target.host_ca);
+    // The right kind of key, of another machine.
+    let wrong = format!("host_key = \"{}\"", target.host_ca);
+    let by_key = format!("{{ key = {{ file = \"{}\" }} }}", key.display());
+    let by_password = "{ password = { env = \"BARTIZAN_TEST_PASSWORD\" } }";
+    for (name, host, credential) in [
+        ("web-1", trusted.as_str(), "\"certificate\""),
+        ("web-ca", &signed, "\"certificate\""),
+        ("web-key", &trusted, &by_key),
+        ("web-password", &trusted, by_password),
+        ("web-stranger", &wrong, "\"certificate\""),
+    ] {
+        text += &format!(
+            "\n[[target]]\nname = \"{name}\"\nkind = \"ssh\"\naddress = \"{}\"\nlogins = [\"deploy\", \"operator\"]\n{host}\ncredential = {credential}\ntags = {{ env = \"test\" }}\n",
+            target.address()
+        );
+    }
+    text + &setup.more
+}
+
+/// `bartizan` on a folder where nothing runs.
+pub(crate) fn offline(dir: &std::path::Path, arguments: &[&str]) -> super::Run {
+    bastion::run(dir, arguments)
+}

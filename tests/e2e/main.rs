@@ -1,0 +1,24 @@
+//! End-to-end tests: the real `bartizan` binary between real clients and a real `sshd`, with people and services of a real
+//! OpenID provider. Each test starts its own bastion in its own folder and stops everything that it started.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test says what is wrong by panicking; these lints guard the bastion"
+)]
+
+mod harness;
+
+mod by_name;
+mod clients;
+mod evidence;
+mod faults;
+mod files;
+mod limits;
+mod login;
+mod policy;
+mod pressure;
+mod upstream;
+mod way_in;
