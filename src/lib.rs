@@ -8,4 +8,6 @@ pub mod wire;
 
 pub mod frontdoor;
 
+pub mod identity;
+
 pub mod cli;

@@ -21,7 +21,7 @@ pub use limits::Limits;
 pub use policies::Policies;
 pub use problem::{Problem, Problems};
 pub use recordings::{RecordingMode, Recordings};
-pub use secret::SecretSource;
+pub use secret::{SecretError, SecretSource};
 pub use server::Server;
 pub use target::{HostTrust, HttpTarget, KubernetesTarget, PostgresTarget, SshCredential, SshTarget, Target, TargetAccess};
 

@@ -28,8 +28,41 @@ pub fn submethod(port: u16, issuer: Option<&str>) -> String {
     issuer.map_or_else(|| format!("{SUBMETHOD}.{port}"), |issuer| format!("{SUBMETHOD}.{port}.{issuer}"))
 }
 
-/// The prompt that asks for the answer.
+/// The submethod by which a device login names its issuer where there are several; the issuer follows after a dot.
+const DEVICE: &str = "bartizan-device";
+
+/// Reads the issuer's name of `bartizan-device.ISSUER` among the submethods of a keyboard-interactive request.
+#[must_use]
+pub fn device_issuer_of(submethods: &str) -> Option<&str> {
+    submethods.split(',').find_map(|s| s.strip_prefix(DEVICE)?.strip_prefix('.'))
+}
+
+/// Writes what [`device_issuer_of`] reads.
+#[must_use]
+pub fn device_submethod(issuer: &str) -> String {
+    format!("{DEVICE}.{issuer}")
+}
+
+/// The longest answer to the prompt that is read, in bytes.
+pub const LONGEST_ANSWER: usize = 8 * 1024;
+const OPEN: &str = "Open ";
+const ANSWER: &str = "\nAnswer: ";
+
+/// The prompt that asks for the answer: the raw query of the redirect, `code=…&state=…` or `error=…&state=…`.
 #[must_use]
 pub fn prompt(authorization_url: &str) -> String {
-    format!("Open {authorization_url}\nAnswer: ")
+    format!("{OPEN}{authorization_url}{ANSWER}")
+}
+
+/// The authorization URL in `prompt`, if it is what [`prompt`] writes, with or without the `(user@host) ` that OpenSSH puts
+/// before it.
+#[must_use]
+pub fn url_of_prompt(prompt: &str) -> Option<&str> {
+    let bare = match prompt.strip_prefix('(') {
+        Some(rest) => rest.split_once(") ")?.1,
+        None => prompt,
+    };
+    let url = bare.strip_prefix(OPEN)?.strip_suffix(ANSWER)?;
+    let plain = url.chars().all(|c| c.is_ascii_graphic());
+    (plain && (url.starts_with("https://") || url.starts_with("http://"))).then_some(url)
 }

@@ -45,3 +45,27 @@ fn session_ids_sort_by_start_and_survive_text() {
     assert_eq!(late.to_string().parse::<SessionId>().unwrap(), late);
     assert!("../../etc/passwd0000000000".parse::<SessionId>().is_err());
 }
+
+#[test]
+fn only_the_prompt_of_a_browser_login_is_taken_for_one() {
+    let url = "https://idp.example/auth?state=x~y&a=b%20c";
+    assert_eq!(code_login::url_of_prompt(&code_login::prompt(url)), Some(url));
+    assert_eq!(code_login::url_of_prompt(&format!("(alice@bastion) {}", code_login::prompt(url))), Some(url));
+    let others =
+        ["Password: ", "(a@b) Password: ", "Open sesame\nAnswer: ", "Open https://a b\nAnswer: ", "Open https://a\u{1b}[2J\nAnswer: ", ""];
+    for other in others {
+        assert_eq!(code_login::url_of_prompt(other), None, "{other:?}");
+    }
+}
+
+#[test]
+fn a_login_wish_survives_the_way_through_ssh() {
+    let wish = code_login::redirect_of(&format!("pam,{}", code_login::submethod(4321, Some("corp.eu")))).unwrap();
+    assert_eq!((wish.uri.as_str(), wish.issuer.as_deref()), ("http://127.0.0.1:4321/callback", Some("corp.eu")));
+    assert_eq!(code_login::device_issuer_of(&code_login::device_submethod("corp.eu")), Some("corp.eu"));
+    for other in ["", "pam", "bartizan-code", "bartizan-code.0", "bartizan-code.99999", "bartizan-code.x", "bartizan-code.80@evil.example"]
+    {
+        assert_eq!(code_login::redirect_of(other), None, "{other:?}");
+    }
+    assert_eq!(code_login::device_issuer_of("bartizan-code.4321.corp"), None);
+}
