@@ -4,6 +4,8 @@ pub mod model;
 
 pub mod config;
 
+pub mod store;
+
 pub mod wire;
 
 pub mod frontdoor;
