@@ -6,6 +6,8 @@ pub mod config;
 
 pub mod store;
 
+pub mod audit;
+
 pub mod wire;
 
 pub mod frontdoor;
