@@ -4,6 +4,10 @@ pub mod model;
 
 pub mod config;
 
+pub mod store;
+
+pub mod audit;
+
 pub mod wire;
 
 pub mod frontdoor;

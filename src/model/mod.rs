@@ -1,5 +1,6 @@
 //! The words that every room speaks: ids, validated names, principals and closed enums. Imports nothing of ours.
 
+mod authority;
 mod clock;
 pub mod code_login;
 mod id;
@@ -9,6 +10,7 @@ mod printable;
 mod secret;
 mod wish;
 
+pub use authority::AuthorityKind;
 pub use clock::{Clock, FixedClock};
 pub use id::SessionId;
 pub use name::{GroupName, IssuerName, Login, NameError, PrincipalId, TargetName};

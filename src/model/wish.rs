@@ -29,6 +29,20 @@ impl fmt::Display for TargetKind {
     }
 }
 
+impl std::str::FromStr for TargetKind {
+    type Err = super::NameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "ssh" => Ok(Self::Ssh),
+            "postgres" => Ok(Self::Postgres),
+            "kubernetes" => Ok(Self::Kubernetes),
+            "http" => Ok(Self::Http),
+            _ => Err(super::NameError::new("target kind", text, "it is `ssh`, `postgres`, `kubernetes` or `http`")),
+        }
+    }
+}
+
 /// One program run on an SSH target (RFC 4254 section 6.5).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "wish", content = "text")]

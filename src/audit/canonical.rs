@@ -1,0 +1,82 @@
+//! JSON in one form only: keys sorted, no spaces, and no character in it that could act on a terminal, so that hashes can be
+//! compared and a line can be shown as it is.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use serde_json::Value;
+
+use crate::model::Printable;
+
+/// `value` in canonical form. Numbers stand as `serde_json` writes them; we write whole numbers only.
+#[must_use]
+pub fn canonical(value: &Value) -> String {
+    let mut out = String::new();
+    write_value(&mut out, value);
+    out
+}
+
+fn write_value(out: &mut String, value: &Value) {
+    match value {
+        Value::Null => out.push_str("null"),
+        Value::Bool(yes) => out.push_str(if *yes { "true" } else { "false" }),
+        Value::Number(number) => out.push_str(&number.to_string()),
+        Value::String(text) => write_text(out, text),
+        Value::Array(items) => write_all(out, ['[', ']'], items, write_value),
+        Value::Object(fields) => {
+            // Sorted here: serde_json's own map keeps the order of insertion when any crate asks it to.
+            let sorted: BTreeMap<_, _> = fields.iter().collect();
+            write_all(out, ['{', '}'], sorted, |out, (key, value)| {
+                write_text(out, key);
+                out.push(':');
+                write_value(out, value);
+            });
+        }
+    }
+}
+
+fn write_all<T>(out: &mut String, [open, close]: [char; 2], items: impl IntoIterator<Item = T>, write: impl Fn(&mut String, T)) {
+    out.push(open);
+    for (n, item) in items.into_iter().enumerate() {
+        if n > 0 {
+            out.push(',');
+        }
+        write(out, item);
+    }
+    out.push(close);
+}
+
+fn write_text(out: &mut String, text: &str) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if is_harmless(c) => out.push(c),
+            c => escape(out, c),
+        }
+    }
+    out.push('"');
+}
+
+/// As `model::Printable` sees it: what it would escape is escaped here in JSON's way.
+fn is_harmless(c: char) -> bool {
+    if c.is_ascii() {
+        return !c.is_ascii_control();
+    }
+    let mut buffer = [0; 4];
+    let text: &str = c.encode_utf8(&mut buffer);
+    let shown = Printable(text).to_string();
+    shown == *text
+}
+
+/// JSON's `\uXXXX`, as a pair of surrogates above U+FFFF (RFC 8259 section 7).
+fn escape(out: &mut String, c: char) {
+    for unit in c.encode_utf16(&mut [0; 2]) {
+        // Writing to a String does not fail.
+        let _infallible = write!(out, "\\u{unit:04x}");
+    }
+}

@@ -1,0 +1,133 @@
+//! Lines and their chain: how one is made, and how many are walked and compared. Reads what it is given; keeps at most one line
+//! in memory. No IO of its own.
+
+use std::io::{BufRead, Read};
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::{Entry, canonical};
+
+/// The longest line, newline not counted.
+pub(super) const LONGEST: usize = 1 << 20;
+
+pub(super) type Hash = [u8; 32];
+
+/// How far the log goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Head {
+    /// The last line's number; 0 when there is none.
+    pub(super) seq: u64,
+    /// The last line's hash; zeros when there is none.
+    pub(super) hash: Hash,
+    /// The file's length in bytes.
+    pub(super) size: u64,
+}
+
+impl Head {
+    /// Before the first line.
+    pub(super) const START: Self = Self { seq: 0, hash: [0; 32], size: 0 };
+
+    /// After `line`, which has no newline.
+    pub(super) fn after(&self, line: &[u8]) -> Self {
+        let hash = link(&self.hash, line);
+        Self { seq: self.seq + 1, hash, size: self.size + line.len() as u64 + 1 }
+    }
+}
+
+/// h_i of `line`, given h_{i-1}.
+pub(super) fn link(prev: &Hash, line: &[u8]) -> Hash {
+    Sha256::new().chain_update(prev).chain_update(line).finalize().into()
+}
+
+/// `time` as lines have it: UTC, six digits of a second.
+pub(super) fn moment(time: Timestamp) -> String {
+    format!("{time:.6}")
+}
+
+/// The line that follows `head`.
+pub(super) fn line(head: &Head, node: &str, entry: &Entry, time: Timestamp) -> Result<String, serde_json::Error> {
+    let mut fields = Map::new();
+    if entry.is_alert() {
+        fields.insert("alert".into(), true.into());
+    }
+    fields.insert("entry".into(), serde_json::to_value(entry)?);
+    fields.insert("node".into(), node.into());
+    fields.insert("prev".into(), hex::encode(head.hash).into());
+    fields.insert("seq".into(), (head.seq + 1).into());
+    fields.insert("time".into(), moment(time).into());
+    Ok(canonical(&Value::Object(fields)))
+}
+
+/// One thing met on a walk along the log.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// A whole line that follows from the one before. Holds its fields.
+    Line(Value),
+    /// The last bytes, with no newline: a write that a crash cut short.
+    Torn(u64),
+    /// A line that does not follow from the one before, and why.
+    Broken(String),
+    /// The end.
+    End,
+}
+
+/// A walk along the log from some head on.
+pub(super) struct Walk<R> {
+    reader: R,
+    /// After the last good line.
+    pub(super) head: Head,
+    line: Vec<u8>,
+}
+
+impl<R: BufRead> Walk<R> {
+    /// `reader` stands right behind `head`.
+    pub(super) fn new(reader: R, head: Head) -> Self {
+        Self { reader, head, line: Vec::new() }
+    }
+
+    /// The next line, compared with the one before.
+    pub(super) fn step(&mut self) -> std::io::Result<Step> {
+        self.line.clear();
+        let most = LONGEST as u64 + 1;
+        let read = (&mut self.reader).take(most).read_until(b'\n', &mut self.line)?;
+        if read == 0 {
+            return Ok(Step::End);
+        }
+        if self.line.pop_if(|last| *last == b'\n').is_none() {
+            let long = read as u64 == most;
+            return Ok(if long { Step::Broken("the line is too long".into()) } else { Step::Torn(read as u64) });
+        }
+        Ok(match follow(&self.head, &self.line) {
+            Ok(fields) => {
+                self.head = self.head.after(&self.line);
+                Step::Line(fields)
+            }
+            Err(why) => Step::Broken(why),
+        })
+    }
+}
+
+/// Compares a line with the head before it.
+fn follow(head: &Head, line: &[u8]) -> Result<Value, String> {
+    let fields: Value = serde_json::from_slice(line).map_err(|_| "the line is not JSON".to_owned())?;
+    if canonical(&fields).as_bytes() != line {
+        return Err("the line is not in canonical form".into());
+    }
+    let seq = fields.get("seq").and_then(Value::as_u64);
+    if seq != Some(head.seq + 1) {
+        let shown = seq.map_or("none".to_owned(), |n| n.to_string());
+        return Err(format!("entry {} should stand here, the line has {shown}", head.seq + 1));
+    }
+    if prev(&fields) != Some(head.hash) {
+        return Err("the line does not follow from the line before it: that one or its like was changed".into());
+    }
+    Ok(fields)
+}
+
+/// The hash a line says the line before has.
+pub(super) fn prev(fields: &Value) -> Option<Hash> {
+    let text = fields.get("prev")?.as_str()?;
+    hex::decode(text).ok()?.try_into().ok()
+}

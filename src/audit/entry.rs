@@ -1,0 +1,192 @@
+//! Everything that is ever written to the audit log. The list is closed: what happens and is not here is not audited, so a
+//! new kind of event begins with a new entry. Texts from outside are kept as they came; the line escapes them.
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{AuthorityKind, Login, PrincipalId, PrincipalKind, SessionId, TargetName};
+
+/// What policy said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Go on.
+    Allow,
+    /// Wait for somebody's approval.
+    Hold,
+    /// No.
+    Deny,
+}
+
+/// How somebody proved who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LoginMethod {
+    /// A code typed at the provider (RFC 8628).
+    Device,
+    /// Authorization code with PKCE in a browser (RFC 7636, RFC 8252).
+    Browser,
+    /// A workload token as a password.
+    Token,
+    /// A certificate of our user authority.
+    Certificate,
+    /// Nothing we take: none, a bare key, a password.
+    Other,
+}
+
+/// One event. `by` is a principal, or `local:` and the name of an account on the machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind")]
+#[expect(missing_docs, reason = "a field is documented by its name; units are in it")]
+pub enum Entry {
+    /// The server accepts visitors.
+    #[serde(rename = "server.started")]
+    ServerStarted { version: String, listen: Vec<String> },
+    /// The server accepts no more visitors.
+    #[serde(rename = "server.stopped")]
+    ServerStopped { reason: String },
+    /// A changed configuration is in force.
+    #[serde(rename = "config.reloaded")]
+    ConfigReloaded { file: String },
+    /// A changed configuration has problems; the old one stays in force.
+    #[serde(rename = "config.rejected")]
+    ConfigRejected { file: String, problems: Vec<String> },
+    /// A set of policies is in force.
+    #[serde(rename = "policies.reloaded")]
+    PoliciesReloaded { digest: String, policies: u64 },
+    /// Changed policies have problems; the old ones stay in force.
+    #[serde(rename = "policies.rejected")]
+    PoliciesRejected { problems: Vec<String> },
+
+    /// Somebody is who they say.
+    #[serde(rename = "login.succeeded")]
+    LoginSucceeded {
+        principal: PrincipalId,
+        principal_kind: PrincipalKind,
+        method: LoginMethod,
+        issuer: String,
+        source: IpAddr,
+        key_fingerprint: Option<String>,
+    },
+    /// Somebody could not show who they are. `user` is what they called themselves; `reason` what they were told; `detail`
+    /// what the operator needs besides.
+    #[serde(rename = "login.failed")]
+    LoginFailed { user: String, method: LoginMethod, reason: String, source: IpAddr, detail: String },
+
+    /// A certificate was signed.
+    #[serde(rename = "certificate.issued")]
+    CertificateIssued {
+        authority: AuthorityKind,
+        serial: u64,
+        key_id: String,
+        principal: Option<PrincipalId>,
+        key_fingerprint: String,
+        ca_fingerprint: String,
+        valid_after: Timestamp,
+        valid_before: Timestamp,
+        source_address: Option<String>,
+        source: Option<IpAddr>,
+    },
+    /// A certificate was asked for and not given.
+    #[serde(rename = "certificate.refused")]
+    CertificateRefused {
+        authority: AuthorityKind,
+        principal: Option<PrincipalId>,
+        key_fingerprint: Option<String>,
+        source: Option<IpAddr>,
+        reason: String,
+    },
+    /// A certificate, a key or a principal's past is no longer trusted.
+    #[serde(rename = "trust.revoked")]
+    TrustRevoked { what: String, reason: String, by: String },
+    /// An authority has a new key; `old` verifies until its certificates have run out.
+    #[serde(rename = "ca.rotated")]
+    CaRotated { authority: AuthorityKind, old: Option<String>, new: String, by: String },
+
+    /// Policy decided. Written before the decision takes effect.
+    #[serde(rename = "decision")]
+    Decision {
+        principal: PrincipalId,
+        principal_kind: PrincipalKind,
+        target: Option<TargetName>,
+        login: Option<Login>,
+        action: String,
+        operation: String,
+        verdict: Verdict,
+        policies: Vec<String>,
+        reason: String,
+        source: Option<IpAddr>,
+        session: Option<SessionId>,
+    },
+    /// Something was asked for by its protocol name (`direct-tcpip`, `auth-agent-req@openssh.com`) that is not served.
+    #[serde(rename = "refused")]
+    Refused { what: String, principal: Option<PrincipalId>, source: IpAddr, detail: String },
+
+    /// A session begins; its target is not dialled yet.
+    #[serde(rename = "session.opened")]
+    SessionOpened {
+        session: SessionId,
+        number: u64,
+        principal: PrincipalId,
+        target: TargetName,
+        login: Option<Login>,
+        wish: String,
+        source: IpAddr,
+    },
+    /// A session has ended. Bytes are those of the visitor: sent to the target, received from it.
+    #[serde(rename = "session.closed")]
+    SessionClosed {
+        session: SessionId,
+        principal: PrincipalId,
+        target: TargetName,
+        bytes_in: u64,
+        bytes_out: u64,
+        exit_status: Option<u32>,
+        reason: String,
+        duration_ms: u64,
+    },
+    /// Somebody ordered a session to end.
+    #[serde(rename = "session.end_ordered")]
+    SessionEndOrdered { session: SessionId, reason: String, by: String },
+
+    /// A lock is in force.
+    #[serde(rename = "lock.added")]
+    LockAdded { lock: u64, subject: String, reason: String, by: String, expires_at: Option<Timestamp> },
+    /// A lock is no longer in force.
+    #[serde(rename = "lock.removed")]
+    LockRemoved { lock: u64, subject: String, by: String },
+
+    /// Somebody watched a recording.
+    #[serde(rename = "recording.replayed")]
+    RecordingReplayed { session: SessionId, by: String },
+    /// Somebody took a copy of a recording.
+    #[serde(rename = "recording.exported")]
+    RecordingExported { session: SessionId, format: String, by: String },
+    /// Somebody checked a recording.
+    #[serde(rename = "recording.verified")]
+    RecordingVerified { session: SessionId, result: String, by: String },
+    /// A recording that a crash left open was closed.
+    #[serde(rename = "recording.recovered")]
+    RecordingRecovered { session: SessionId, bytes_cut: u64, detail: String },
+    /// A recording could not be written.
+    #[serde(rename = "recording.failed")]
+    RecordingFailed { session: SessionId, error: String },
+
+    /// A crash left the log with a torn last line, with whole lines that no checkpoint had signed yet, or with one of the two
+    /// checkpoints spoilt.
+    #[serde(rename = "audit.recovered")]
+    AuditRecovered { bytes_cut: u64, lines_signed: u64, checkpoint_spoilt: bool },
+}
+
+impl Entry {
+    /// Whether somebody should be woken: evidence is missing or the operator's will is not in force.
+    #[must_use]
+    pub fn is_alert(&self) -> bool {
+        matches!(
+            self,
+            Self::RecordingFailed { .. } | Self::ConfigRejected { .. } | Self::PoliciesRejected { .. } | Self::AuditRecovered { .. }
+        )
+    }
+}

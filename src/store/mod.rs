@@ -1,0 +1,93 @@
+//! State that outlives a process: certificates issued and revoked, locks, sessions, orders to running sessions.
+//!
+//! One trait, one conformance suite, SQLite behind it. Every answer comes after the change is durable; a store that cannot
+//! answer says so and its caller refuses the visitor. Never decides anything, never reads the clock: each moment is passed in.
+//! Moments are [`jiff::Timestamp`]s in UTC, kept to the microsecond.
+
+mod certificate;
+mod error;
+mod lock;
+mod order;
+mod revocation;
+mod session;
+mod sqlite;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use jiff::Timestamp;
+
+use crate::model::SessionId;
+
+pub use certificate::{Certificate, CertificateFilter, NewCertificate};
+pub use error::StoreError;
+pub use lock::{Lock, LockSubject, NewLock, Subjected};
+pub use order::{NewOrder, Order};
+pub use revocation::{NewRevocation, Revocation, Revoked, Shown};
+pub use session::{Lease, Opening, Session, SessionEnd, SessionFilter};
+pub use sqlite::SqliteStore;
+
+/// What a store gives back: a future that can be awaited anywhere. Dropping it does not take the request back.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// The state of one deployment, shared by all processes that open it.
+///
+/// Every method fails with [`StoreError::Unavailable`] when the store cannot be reached or written; the errors named at a
+/// method come on top of that. A failed request has changed nothing.
+pub trait Store: Send + Sync {
+    /// Records a certificate before it is signed and gives its serial: dense from 1 over all authorities, never used twice.
+    fn issue(&self, certificate: NewCertificate) -> Answer<'_, u64>;
+
+    /// The certificate with this serial.
+    fn certificate(&self, serial: u64) -> Answer<'_, Option<Certificate>>;
+
+    /// Certificates that fit, newest first.
+    fn certificates(&self, filter: CertificateFilter) -> Answer<'_, Vec<Certificate>>;
+
+    /// Takes trust away, for good. Gives the revocation's number.
+    fn revoke(&self, revocation: NewRevocation) -> Answer<'_, u64>;
+
+    /// The first revocation that covers what a visitor showed, in one query; none when it is still good.
+    fn is_revoked(&self, shown: Shown) -> Answer<'_, Option<Revocation>>;
+
+    /// All revocations, oldest first.
+    fn revocations(&self) -> Answer<'_, Vec<Revocation>>;
+
+    /// Locks a subject out. Gives the lock's id, never used twice.
+    fn add_lock(&self, lock: NewLock) -> Answer<'_, u64>;
+
+    /// Takes a lock away and shows what it was. Fails with [`StoreError::NotFound`] when there is none with this id.
+    fn remove_lock(&self, id: u64) -> Answer<'_, Lock>;
+
+    /// Locks in force at `now`, oldest first.
+    fn locks(&self, now: Timestamp) -> Answer<'_, Vec<Lock>>;
+
+    /// Records a session before its target is dialled. Fails with [`StoreError::Duplicate`] when its id is known already.
+    fn open_session(&self, opening: Opening) -> Answer<'_, Lease>;
+
+    /// Records how a session ended. `token` is the one of its [`Lease`]; fails with [`StoreError::NotFound`], with
+    /// [`StoreError::Ended`] when it was closed before, with [`StoreError::Fenced`] when somebody else holds the lease.
+    fn close_session(&self, id: SessionId, token: u64, end: SessionEnd) -> Answer<'_, ()>;
+
+    /// The session with this id.
+    fn session(&self, id: SessionId) -> Answer<'_, Option<Session>>;
+
+    /// Sessions that fit, newest first.
+    fn sessions(&self, filter: SessionFilter) -> Answer<'_, Vec<Session>>;
+
+    /// Closes what `node` left open when it died, at its next start. Whoever still held a lease of these is fenced off.
+    fn close_orphans(&self, node: &str, now: Timestamp, reason: &str) -> Answer<'_, Vec<SessionId>>;
+
+    /// Orders a running session to end. Fails with [`StoreError::NotFound`] or [`StoreError::Ended`]. Gives the order's number.
+    fn order_end(&self, order: NewOrder) -> Answer<'_, u64>;
+
+    /// Orders to sessions of `node` that were not taken yet, oldest first; each is given once.
+    fn take_orders(&self, node: &str, now: Timestamp) -> Answer<'_, Vec<Order>>;
+
+    /// A number that changes whenever a lock is added or removed, something is revoked, or an order is given, by any process.
+    /// A lock that runs out does not change it: compare `expires_at` with the time.
+    fn generation(&self) -> Answer<'_, u64>;
+}
+
+#[cfg(test)]
+mod conformance;
