@@ -1,0 +1,3 @@
+//! One gateway per protocol: what operation is this, is it allowed, is it written, forward it.
+
+pub mod ssh;

@@ -1,0 +1,33 @@
+//! Asks the target for what the visitor asked of us: terminal, environment, program.
+
+use russh::{Channel, ChannelMsg, client};
+
+use crate::frontdoor::Ask;
+use crate::model::Wish;
+
+/// Starts the program of `ask` on `channel`; false when the target refuses it. What the target says before its answer is kept
+/// by the channel.
+///
+/// # Errors
+/// When the connection to the target fails.
+pub async fn begin(channel: &mut Channel<client::Msg>, ask: &Ask) -> Result<bool, russh::Error> {
+    if let Some(terminal) = &ask.terminal {
+        let (size, pixels) = (terminal.size, terminal.pixels);
+        channel.request_pty(false, &terminal.term, size.0, size.1, pixels.0, pixels.1, &terminal.modes).await?;
+    }
+    for (name, value) in &ask.environment {
+        channel.set_env(false, name.as_str(), value.as_str()).await?;
+    }
+    match &ask.wish {
+        Wish::Shell => channel.request_shell(true).await?,
+        Wish::Exec(line) => channel.exec(true, line.as_bytes()).await?,
+        Wish::Subsystem(name) => channel.request_subsystem(true, name.as_str()).await?,
+    }
+    loop {
+        match channel.wait().await {
+            Some(ChannelMsg::Success) => return Ok(true),
+            Some(ChannelMsg::WindowAdjusted { .. }) => {}
+            Some(_) | None => return Ok(false),
+        }
+    }
+}

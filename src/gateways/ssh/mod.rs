@@ -1,0 +1,10 @@
+//! The SSH gateway: carries one session between a visitor's channel and a target's, recording before forwarding.
+
+mod begin;
+mod pumps;
+mod relay;
+
+pub use begin::begin;
+pub use relay::{Ended, Orders, relay};
+
+pub use pumps::Traffic;

@@ -1,0 +1,172 @@
+//! The two directions of a session. Down: read, record, then forward. Up: count, then forward. Each waits only for its own
+//! reader, so that a slow one slows its writer and nobody else.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bartizan_recorder::{Event, Exit};
+use futures_util::FutureExt;
+use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig, client, server};
+
+use crate::record::{Piece, Tape, TapeError};
+
+/// How many bytes are recorded in one go at most.
+const BATCH: usize = 256 << 10;
+
+/// Bytes that passed.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    up: AtomicU64,
+    down: AtomicU64,
+}
+
+impl Traffic {
+    /// Bytes to the target and from it.
+    #[must_use]
+    pub fn counted(&self) -> (u64, u64) {
+        (self.up.load(Ordering::Relaxed), self.down.load(Ordering::Relaxed))
+    }
+}
+
+/// Why a pump stopped before its end.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PumpError {
+    #[error(transparent)]
+    Tape(#[from] TapeError),
+    /// The side that is written to is gone.
+    #[error("the connection was lost")]
+    Gone(russh::Error),
+}
+
+/// From the target to the visitor, until the target closes. Gives the program's end, if the target told it.
+pub(super) async fn down(
+    target: &mut ChannelReadHalf,
+    visitor: &ChannelWriteHalf<server::Msg>,
+    handle: &server::Handle,
+    tape: &Tape,
+    traffic: &Traffic,
+) -> Result<Option<Exit>, PumpError> {
+    let mut exit = None;
+    while let Some(first) = target.wait().await {
+        let batch = gather(first, target);
+        let pieces: Vec<Piece> = batch.iter().filter_map(piece).collect();
+        if !pieces.is_empty() {
+            tape.write(pieces).await?;
+        }
+        for message in batch {
+            if matches!(message, ChannelMsg::Close) {
+                return Ok(exit);
+            }
+            if let Some(end) = exit_of(&message) {
+                exit = Some(end);
+            }
+            forward_down(message, visitor, handle, traffic).await.map_err(PumpError::Gone)?;
+        }
+    }
+    Ok(exit)
+}
+
+/// Takes what has arrived already, so that one write records it all.
+fn gather(first: ChannelMsg, target: &mut ChannelReadHalf) -> Vec<ChannelMsg> {
+    let mut size = length(&first);
+    let mut batch = vec![first];
+    while size < BATCH {
+        let Some(Some(message)) = target.wait().now_or_never() else { break };
+        size += length(&message);
+        batch.push(message);
+    }
+    batch
+}
+
+fn length(message: &ChannelMsg) -> usize {
+    match message {
+        ChannelMsg::Data { data } | ChannelMsg::ExtendedData { data, .. } => data.len(),
+        _ => 64,
+    }
+}
+
+fn piece(message: &ChannelMsg) -> Option<Piece> {
+    match message {
+        ChannelMsg::Data { data } => Some(Piece::Output(data.clone())),
+        ChannelMsg::ExtendedData { data, .. } => Some(Piece::Stderr(data.clone())),
+        other => exit_of(other).map(|exit| Piece::Event(Event::Exit(exit))),
+    }
+}
+
+fn exit_of(message: &ChannelMsg) -> Option<Exit> {
+    match message {
+        ChannelMsg::ExitStatus { exit_status } => Some(Exit::status(*exit_status)),
+        ChannelMsg::ExitSignal { signal_name, core_dumped, error_message, .. } => {
+            let mut exit = Exit::signal(signal_word(signal_name));
+            exit.core_dumped = *core_dumped;
+            exit.message = crate::model::Printable(error_message).to_string();
+            Some(exit)
+        }
+        _ => None,
+    }
+}
+
+fn signal_word(signal: &Sig) -> String {
+    match signal {
+        Sig::Custom(name) => crate::model::Printable(name).to_string(),
+        known => format!("{known:?}"),
+    }
+}
+
+async fn forward_down(message: ChannelMsg, visitor: &ChannelWriteHalf<server::Msg>, handle: &server::Handle, traffic: &Traffic) -> Result<(), russh::Error> {
+    let gone = |()| russh::Error::SendError;
+    match message {
+        ChannelMsg::Data { data } => {
+            traffic.down.fetch_add(data.len() as u64, Ordering::Relaxed);
+            visitor.data_bytes(data).await
+        }
+        ChannelMsg::ExtendedData { data, ext } => {
+            traffic.down.fetch_add(data.len() as u64, Ordering::Relaxed);
+            visitor.extended_data_bytes(ext, data).await
+        }
+        ChannelMsg::Eof => visitor.eof().await,
+        ChannelMsg::ExitStatus { exit_status } => visitor.exit_status(exit_status).await,
+        ChannelMsg::ExitSignal { signal_name, core_dumped, error_message, lang_tag } => {
+            handle.exit_signal_request(visitor.id(), signal_name, core_dumped, error_message, lang_tag).await.map_err(gone)
+        }
+        ChannelMsg::XonXoff { client_can_do } => handle.xon_xoff_request(visitor.id(), client_can_do).await.map_err(gone),
+        _ => Ok(()),
+    }
+}
+
+/// From the visitor to the target, until the visitor's channel ends.
+pub(super) async fn up(
+    visitor: &mut ChannelReadHalf,
+    target: &ChannelWriteHalf<client::Msg>,
+    tape: &Tape,
+    traffic: &Traffic,
+) -> Result<(), PumpError> {
+    while let Some(message) = visitor.wait().await {
+        let sent = match message {
+            ChannelMsg::Data { data } => {
+                traffic.up.fetch_add(data.len() as u64, Ordering::Relaxed);
+                target.data_bytes(data).await
+            }
+            ChannelMsg::ExtendedData { data, ext } => {
+                traffic.up.fetch_add(data.len() as u64, Ordering::Relaxed);
+                target.extended_data_bytes(ext, data).await
+            }
+            ChannelMsg::Eof => target.eof().await,
+            ChannelMsg::WindowChange { col_width, row_height, pix_width, pix_height } => {
+                if let Some(resize) = resize(col_width, row_height) {
+                    tape.write(vec![resize]).await?;
+                }
+                target.window_change(col_width, row_height, pix_width, pix_height).await
+            }
+            ChannelMsg::Signal { signal } => target.signal(signal).await,
+            ChannelMsg::Close => return Ok(()),
+            _ => Ok(()),
+        };
+        sent.map_err(PumpError::Gone)?;
+    }
+    Ok(())
+}
+
+fn resize(cols: u32, rows: u32) -> Option<Piece> {
+    let (cols, rows) = (u16::try_from(cols).ok()?, u16::try_from(rows).ok()?);
+    (cols > 0 && rows > 0).then(|| Piece::Event(Event::Resize { cols, rows }))
+}

@@ -1,0 +1,114 @@
+//! Runs both pumps of a session until one side ends, an order comes or the recording fails, and closes both sides.
+
+use bartizan_recorder::{Exit, Reason};
+use russh::{Channel, ChannelWriteHalf, client, server};
+use tokio::sync::mpsc;
+
+use crate::frontdoor::sentences;
+use crate::record::{Closing, Tape};
+
+use super::pumps::{self, PumpError, Traffic};
+
+/// What may be said to a running session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Orders {
+    /// Show this to the visitor.
+    Notice(String),
+    /// End now; the sentence is for the visitor, the reason for the seal.
+    End(String, Reason),
+}
+
+/// How a session ended.
+pub type Ended = Closing;
+
+/// Carries the session until it ends.
+pub async fn relay(
+    visitor: Channel<server::Msg>,
+    handle: &server::Handle,
+    target: Channel<client::Msg>,
+    tape: &Tape,
+    has_terminal: bool,
+    traffic: &Traffic,
+    mut orders: mpsc::Receiver<Orders>,
+) -> Ended {
+    let (mut from_visitor, to_visitor) = visitor.split();
+    let (mut from_target, to_target) = target.split();
+    let down = pumps::down(&mut from_target, &to_visitor, handle, tape, traffic);
+    let up = pumps::up(&mut from_visitor, &to_target, tape, traffic);
+    tokio::pin!(down, up);
+    let mut up_done = false;
+    let ended = loop {
+        tokio::select! {
+            done = &mut down => break told(done),
+            done = &mut up, if !up_done => match done {
+                // The visitor's channel is gone: nobody is left to read what the target still says.
+                Ok(()) => break closing(Reason::Disconnected, "the visitor left", None),
+                // The target takes no more input, but may still speak.
+                Err(PumpError::Gone(_)) => up_done = true,
+                Err(error) => break failed(&error),
+            },
+            order = orders.recv() => match order {
+                Some(Orders::Notice(text)) => say(&to_visitor, &text, has_terminal, tape).await,
+                Some(Orders::End(text, reason)) => break closing(reason, &text, None),
+                None => break closing(Reason::Ended, "the bastion stopped", None),
+            },
+        }
+    };
+    finish(&ended, &to_visitor, &to_target, handle, has_terminal, tape).await;
+    ended
+}
+
+fn told(done: Result<Option<Exit>, PumpError>) -> Ended {
+    match done {
+        Ok(Some(exit)) => closing(Reason::Closed, "the program ended", Some(exit)),
+        Ok(None) => closing(Reason::Closed, "the target closed the session", None),
+        Err(PumpError::Gone(_)) => closing(Reason::Disconnected, "the visitor left", None),
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &PumpError) -> Ended {
+    tracing::error!(%error, alert = true, "a session could not be recorded");
+    closing(Reason::Failed, "it could not be recorded any more", None)
+}
+
+fn closing(reason: Reason, sentence: &str, exit: Option<Exit>) -> Closing {
+    Closing { reason, sentence: sentence.to_owned(), exit }
+}
+
+/// Shows `text` beside the program's own output, recorded like it.
+async fn say(visitor: &ChannelWriteHalf<server::Msg>, text: &str, has_terminal: bool, tape: &Tape) {
+    let shown = if has_terminal { sentences::for_terminal(text) } else { text.to_owned() };
+    if tape.write(vec![Tape::note(text.trim().to_owned())]).await.is_err() {
+        return;
+    }
+    // A visitor who does not read it loses only the notice.
+    let patience = std::time::Duration::from_secs(2);
+    let sent = if has_terminal {
+        tokio::time::timeout(patience, visitor.data_bytes(shown.into_bytes())).await
+    } else {
+        tokio::time::timeout(patience, visitor.extended_data_bytes(1, shown.into_bytes())).await
+    };
+    drop(sent);
+}
+
+async fn finish(
+    ended: &Ended,
+    visitor: &ChannelWriteHalf<server::Msg>,
+    target: &ChannelWriteHalf<client::Msg>,
+    handle: &server::Handle,
+    has_terminal: bool,
+    tape: &Tape,
+) {
+    let by_bastion = !matches!(ended.reason, Reason::Closed | Reason::Disconnected);
+    if by_bastion {
+        say(visitor, &sentences::ended(&ended.sentence), has_terminal, tape).await;
+        let _ = handle.exit_status_request(visitor.id(), 1).await;
+    }
+    // Either side may be gone already; closing is then all that is wanted.
+    let _ = target.close().await;
+    if by_bastion || ended.exit.is_none() {
+        let _ = visitor.eof().await;
+    }
+    let _ = visitor.close().await;
+}

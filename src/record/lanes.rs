@@ -1,0 +1,161 @@
+//! The writer threads. Each recording belongs to one lane, which encodes and writes its frames; a session waits until its
+//! bytes are in the kernel. Never runs on the async runtime's own threads.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use bartizan_recorder::{Event, Exit, Head, Now, Reason, Recordings, WriteError, Writer};
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::model::Clock;
+
+/// How many jobs may wait for one lane; each holds at most one batch of one session.
+const QUEUE: usize = 256;
+
+/// How often quiet recordings are looked at, to commit what they hold.
+const TICK: Duration = Duration::from_secs(1);
+
+/// One thing to record. Bytes are shared with the data path, not copied.
+#[derive(Debug, Clone)]
+pub enum Piece {
+    /// From the target.
+    Output(Bytes),
+    /// From the target's standard error.
+    Stderr(Bytes),
+    /// Anything else.
+    Event(Event<'static>),
+}
+
+impl Piece {
+    fn event(&self) -> Event<'_> {
+        match self {
+            Self::Output(bytes) => Event::output(&bytes[..]),
+            Self::Stderr(bytes) => Event::stderr(&bytes[..]),
+            Self::Event(event) => event.clone(),
+        }
+    }
+}
+
+/// A recording under way, shared between its session and its lane.
+pub(super) struct Reel {
+    writer: Mutex<Writer>,
+    started: Instant,
+}
+
+impl Reel {
+    fn now(&self, clock: &dyn Clock) -> Now {
+        let at_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        Now { at_us, wall_us: clock.now().as_microsecond() }
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Writer) -> Result<T, WriteError>) -> Result<T, WriteError> {
+        // A writer whose call panicked has changed nothing that a later call would trust wrongly: its own contract.
+        act(&mut self.writer.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// One call of a session to its lane.
+pub enum Job {
+    Create(Box<Head>, oneshot::Sender<Result<Arc<Reel>, WriteError>>),
+    Append(Arc<Reel>, Vec<Piece>, oneshot::Sender<Result<(), WriteError>>),
+    Finish(Arc<Reel>, Reason, Option<Exit>, oneshot::Sender<Result<(), WriteError>>),
+}
+
+/// The lanes of one bastion.
+#[derive(Clone)]
+pub struct Lanes {
+    lanes: Arc<[mpsc::Sender<Job>]>,
+}
+
+/// One lane, to be run on a thread of its own by `daemon`.
+pub struct Lane {
+    jobs: mpsc::Receiver<Job>,
+    recordings: Recordings,
+    clock: Arc<dyn Clock>,
+    reels: Vec<Weak<Reel>>,
+}
+
+impl Lanes {
+    /// `count` lanes and their workers.
+    #[must_use]
+    pub fn new(recordings: &Recordings, clock: &Arc<dyn Clock>, count: usize) -> (Self, Vec<Lane>) {
+        let (senders, workers) = (0..count.max(1))
+            .map(|_| {
+                let (sender, jobs) = mpsc::channel(QUEUE);
+                (sender, Lane { jobs, recordings: recordings.clone(), clock: Arc::clone(clock), reels: Vec::new() })
+            })
+            .unzip::<_, _, Vec<_>, Vec<_>>();
+        (Self { lanes: senders.into() }, workers)
+    }
+
+    /// Tells whether the lanes are still in use, without keeping them.
+    #[must_use]
+    pub fn downgrade(&self) -> Weak<[mpsc::Sender<Job>]> {
+        Arc::downgrade(&self.lanes)
+    }
+
+    /// The lane of the session with this number.
+    pub(super) fn of(&self, number: u64) -> Option<&mpsc::Sender<Job>> {
+        let count = self.lanes.len().max(1) as u64;
+        usize::try_from(number % count).ok().and_then(|n| self.lanes.get(n))
+    }
+}
+
+impl Lane {
+    /// Works until all sessions and [`Lanes`] are gone. Blocks; `runtime` lends its timer.
+    pub fn run(mut self, runtime: &tokio::runtime::Handle) {
+        let mut tick = Instant::now();
+        loop {
+            let next = runtime.block_on(async { tokio::time::timeout(TICK, self.jobs.recv()).await });
+            match next {
+                Ok(Some(job)) => self.work(job),
+                Ok(None) => return,
+                Err(_) => {}
+            }
+            if tick.elapsed() >= TICK {
+                tick = Instant::now();
+                self.tick();
+            }
+        }
+    }
+
+    fn work(&mut self, job: Job) {
+        // A session that is gone does not hear the answer; its recording is right all the same.
+        match job {
+            Job::Create(head, reply) => drop(reply.send(self.create(&head))),
+            Job::Append(reel, pieces, reply) => {
+                let events: Vec<_> = pieces.iter().map(Piece::event).collect();
+                let now = reel.now(&*self.clock);
+                drop(reply.send(reel.with(|writer| writer.append(now, &events))));
+            }
+            Job::Finish(reel, reason, exit, reply) => {
+                let now = reel.now(&*self.clock);
+                drop(reply.send(reel.with(|writer| writer.finish(now, reason, exit)).map(drop)));
+            }
+        }
+    }
+
+    fn create(&mut self, head: &Head) -> Result<Arc<Reel>, WriteError> {
+        let writer = self.recordings.create(head, &mut rand::rng())?;
+        let reel = Arc::new(Reel { writer: Mutex::new(writer), started: Instant::now() });
+        self.reels.push(Arc::downgrade(&reel));
+        Ok(reel)
+    }
+
+    /// Commits what quiet recordings hold. A failure shows again at the next write, which reports it.
+    fn tick(&mut self) {
+        let clock = Arc::clone(&self.clock);
+        self.reels.retain(|weak| {
+            let Some(reel) = weak.upgrade() else { return false };
+            let now = reel.now(&*clock);
+            if let Err(error) = reel.with(|writer| writer.tick(now)) {
+                if matches!(error, WriteError::Ended) {
+                    return false;
+                }
+                tracing::error!(%error, "a recording could not be committed");
+            }
+            true
+        });
+    }
+}

@@ -1,0 +1,10 @@
+//! The tape: a permitted session's recording, opened before its target is dialled and written before its bytes go on. A write
+//! that fails holds the session back, and after ten seconds ends it. Never decides, never dials.
+
+mod lanes;
+mod recorder;
+mod tape;
+
+pub use lanes::{Lane, Lanes, Piece};
+pub use recorder::{Recorder, RecorderSettings};
+pub use tape::{Closing, Tape, TapeError, Taped};

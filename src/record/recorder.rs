@@ -1,0 +1,217 @@
+//! Begins and ends recordings: store, head, audit entry first; the target is dialled only after.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bartizan_recorder::{Event, Head, Terminal};
+use tokio::sync::oneshot;
+
+use crate::audit::{AuditLog, Entry};
+use crate::config::RecordingMode;
+use crate::enforce::Permit;
+use crate::frontdoor::{Ask, Refusal};
+use crate::model::{Clock, Wish};
+use crate::store::{Opening, SessionEnd, Store};
+
+use super::lanes::{Job, Lanes, Piece};
+use super::tape::{Closing, Tape, Taped};
+
+const NOT_RECORDED: &str = "This session cannot be recorded, so it is not begun; tell the operator.";
+
+/// What the operator set.
+#[derive(Debug, Clone)]
+pub struct RecorderSettings {
+    /// The bastion's name.
+    pub server: String,
+    /// This node's name.
+    pub node: String,
+    /// The folder of recordings.
+    pub dir: PathBuf,
+    /// What to do when writing fails.
+    pub mode: RecordingMode,
+    /// Free bytes below which no session begins.
+    pub low_water: u64,
+}
+
+/// Begins and ends recordings.
+pub struct Recorder {
+    settings: RecorderSettings,
+    lanes: Lanes,
+    store: Arc<dyn Store>,
+    audit: Arc<AuditLog>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Recorder {
+    /// A recorder that writes through `lanes`.
+    #[must_use]
+    pub fn new(settings: RecorderSettings, lanes: Lanes, store: Arc<dyn Store>, audit: Arc<AuditLog>, clock: Arc<dyn Clock>) -> Self {
+        Self { settings, lanes, store, audit, clock }
+    }
+
+    /// Begins the recording of a permitted session.
+    ///
+    /// # Errors
+    /// When store, disk or audit log refuse: then the session does not run.
+    pub async fn tape(&self, permit: Permit) -> Result<Taped, Refusal> {
+        self.check_space()?;
+        let refuse = |e: &dyn std::fmt::Display| Refusal::unavailable(NOT_RECORDED, e.to_string());
+        let opening = self.opening(&permit);
+        let lease = self.store.open_session(opening.clone()).await.map_err(|e| refuse(&e))?;
+        match self.begin(&permit, lease.number, &opening).await {
+            Ok(tape) => Ok(Taped { permit: Arc::new(permit), tape, lease }),
+            Err(refusal) => {
+                let end = SessionEnd { at: self.clock.now(), reason: refusal.detail.clone(), exit_status: None };
+                if let Err(error) = self.store.close_session(opening.id, lease.token, end).await {
+                    tracing::error!(%error, session = %opening.id, "a session that did not begin stays open in the store");
+                }
+                Err(refusal)
+            }
+        }
+    }
+
+    async fn begin(&self, permit: &Permit, number: u64, opening: &Opening) -> Result<Tape, Refusal> {
+        let refuse = |e: &dyn std::fmt::Display| Refusal::unavailable(NOT_RECORDED, e.to_string());
+        let head = self.head(permit, number).map_err(|e| refuse(&e))?;
+        let lane = self.lanes.of(number).ok_or_else(|| refuse(&"no lane"))?;
+        let (reply, answer) = oneshot::channel();
+        lane.send(Job::Create(Box::new(head), reply)).await.map_err(|e| refuse(&e))?;
+        let reel = answer.await.map_err(|e| refuse(&e))?.map_err(|e| refuse(&e))?;
+        let tape = Tape { lanes: self.lanes.clone(), number, reel, mode: self.settings.mode };
+        tape.write(first_pieces(permit)).await.map_err(|e| refuse(&e))?;
+        let entry = Entry::SessionOpened {
+            session: opening.id,
+            number,
+            principal: opening.principal.id.clone(),
+            target: opening.target.clone(),
+            login: opening.login.clone(),
+            wish: opening.wish.clone(),
+            source: opening.source,
+        };
+        self.audit.append(entry, self.clock.now()).await.map_err(|e| refuse(&e))?;
+        Ok(tape)
+    }
+
+    /// Seals the recording and closes the session in store and audit log. What fails is logged: the next start mends it.
+    pub async fn close(&self, taped: &Taped, closing: Closing, traffic: (u64, u64)) {
+        let session = taped.permit.session();
+        if let Err(error) = taped.tape.finish(closing.reason, closing.exit.clone()).await {
+            tracing::error!(%error, %session, alert = true, "a recording could not be sealed; the next start will");
+        }
+        let now = self.clock.now();
+        let exit_status = closing.exit.as_ref().and_then(|exit| exit.status);
+        let end = SessionEnd { at: now, reason: closing.sentence.clone(), exit_status };
+        if let Err(error) = self.store.close_session(session, taped.lease.token, end).await {
+            tracing::error!(%error, %session, "a session could not be closed in the store");
+        }
+        let duration = now.duration_since(taped.permit.started_at());
+        let identified = taped.permit.routed().identified();
+        let entry = Entry::SessionClosed {
+            session,
+            principal: identified.caller().principal().id.clone(),
+            target: identified.ask().target.clone(),
+            bytes_in: traffic.0,
+            bytes_out: traffic.1,
+            exit_status,
+            reason: closing.sentence,
+            duration_ms: u64::try_from(duration.as_millis()).unwrap_or(0),
+        };
+        if let Err(error) = self.audit.append(entry, now).await {
+            tracing::error!(%error, %session, alert = true, "the end of a session could not be audited");
+        }
+    }
+
+    /// Below the low-water mark no session begins, so that those under way can be sealed.
+    fn check_space(&self) -> Result<(), Refusal> {
+        let stat = match rustix::fs::statvfs(&self.settings.dir) {
+            Ok(stat) => stat,
+            Err(error) => return Err(Refusal::unavailable(NOT_RECORDED, format!("{}: {error}", self.settings.dir.display()))),
+        };
+        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+        if free < self.settings.low_water && self.settings.mode == RecordingMode::Strict {
+            return Err(Refusal::unavailable(NOT_RECORDED, format!("{}: only {} MiB are free", self.settings.dir.display(), free >> 20)));
+        }
+        Ok(())
+    }
+
+    fn opening(&self, permit: &Permit) -> Opening {
+        let identified = permit.routed().identified();
+        let (caller, ask) = (identified.caller(), identified.ask());
+        Opening {
+            id: permit.session(),
+            principal: caller.principal().clone(),
+            target: ask.target.clone(),
+            target_kind: permit.routed().target().kind(),
+            login: Some(ask.login.clone()),
+            wish: ask.wish.to_string(),
+            source: caller.source(),
+            certificate: caller.certificate(),
+            node: self.settings.node.clone(),
+            started_at: permit.started_at(),
+            recording: format!("{}/{}", permit.started_at().strftime("%Y/%m/%d"), permit.session()),
+            policies: permit.policies().to_vec(),
+        }
+    }
+
+    fn head(&self, permit: &Permit, number: u64) -> Result<Head, bartizan_recorder::BadHead> {
+        let identified = permit.routed().identified();
+        let (caller, ask) = (identified.caller(), identified.ask());
+        Ok(Head {
+            client: String::new(),
+            command: command(&ask.wish),
+            first_key: String::new(),
+            groups: caller.principal().groups.iter().map(ToString::to_string).collect(),
+            kind: kind(&ask.wish).to_owned(),
+            login: Some(ask.login.to_string()),
+            number,
+            policy_digest: permit.digest().to_owned(),
+            principal: caller.principal().id.to_string(),
+            recipients: Vec::new(),
+            server: self.settings.server.clone(),
+            session: permit.session().to_string().parse()?,
+            source_address: caller.source().to_string(),
+            started_us: permit.started_at().as_microsecond(),
+            tags: permit.routed().target().tags.clone(),
+            target: ask.target.to_string(),
+            terminal: terminal(ask),
+            version: 0,
+        })
+    }
+}
+
+fn kind(wish: &Wish) -> &'static str {
+    match wish {
+        Wish::Shell => "ssh.shell",
+        Wish::Exec(_) => "ssh.exec",
+        Wish::Subsystem(_) => "ssh.sftp",
+    }
+}
+
+fn command(wish: &Wish) -> Option<String> {
+    match wish {
+        Wish::Shell => None,
+        Wish::Exec(line) => Some(line.clone()),
+        Wish::Subsystem(name) => Some(name.clone()),
+    }
+}
+
+/// A terminal without a size is drawn as 80×24, as OpenSSH's own `-tt` without a terminal has it 0×0.
+fn terminal(ask: &Ask) -> Option<Terminal> {
+    let asked = ask.terminal.as_ref()?;
+    let cell = |n: u32, default: u16| u16::try_from(n).ok().filter(|n| *n > 0).unwrap_or(default);
+    Some(Terminal { cols: cell(asked.size.0, 80), rows: cell(asked.size.1, 24), term: asked.term.clone() })
+}
+
+fn first_pieces(permit: &Permit) -> Vec<Piece> {
+    let ask = permit.routed().identified().ask();
+    let mut pieces: Vec<Piece> =
+        ask.environment.iter().map(|(name, value)| Piece::Event(Event::environment(name.clone(), value.clone()).into_owned())).collect();
+    let operation = serde_json::json!({
+        "action": kind(&ask.wish),
+        "text": ask.wish.to_string(),
+        "verdict": "allow",
+        "policies": permit.policies(),
+    });
+    pieces.push(Piece::Event(Event::operation(operation.to_string()).into_owned()));
+    pieces
+}

@@ -1,0 +1,132 @@
+//! One session's tape. What it took is in the kernel when the call returns.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bartizan_recorder::{Event, Exit, Reason, WriteError};
+use tokio::sync::oneshot;
+
+use crate::config::RecordingMode;
+use crate::enforce::Permit;
+use crate::store::Lease;
+
+use super::lanes::{Job, Lanes, Piece, Reel};
+
+/// How long a write is tried again before the session ends.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long between two tries.
+const RETRY: Duration = Duration::from_millis(250);
+
+/// Why a session cannot be recorded any more.
+#[derive(Debug, thiserror::Error)]
+pub enum TapeError {
+    /// The recorder said so, for as long as patience lasts.
+    #[error("the recording cannot be written: {0}")]
+    Write(#[from] WriteError),
+    /// The recorder's threads are gone.
+    #[error("the recorder has stopped")]
+    Stopped,
+}
+
+/// Writes one session's recording. Cheap to clone; all clones write the same one.
+#[derive(Clone)]
+pub struct Tape {
+    pub(super) lanes: Lanes,
+    pub(super) number: u64,
+    pub(super) reel: Arc<Reel>,
+    pub(super) mode: RecordingMode,
+}
+
+impl Tape {
+    /// Records `pieces`. Waits while the disk refuses, up to ten seconds.
+    ///
+    /// # Errors
+    /// In strict mode, when it cannot be written for that long. In best-effort mode only when the recorder is gone.
+    pub async fn write(&self, pieces: Vec<Piece>) -> Result<(), TapeError> {
+        let begun = Instant::now();
+        loop {
+            match self.append(pieces.clone()).await? {
+                Ok(()) => return Ok(()),
+                Err(error) if self.mode == RecordingMode::BestEffort => {
+                    tracing::error!(%error, session = self.number, alert = true, "a session goes on unrecorded");
+                    return Ok(());
+                }
+                Err(error) if matches!(error, WriteError::Ended | WriteError::TooLong) || begun.elapsed() >= PATIENCE => return Err(error.into()),
+                Err(_) => tokio::time::sleep(RETRY).await,
+            }
+        }
+    }
+
+    async fn append(&self, pieces: Vec<Piece>) -> Result<Result<(), WriteError>, TapeError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Append(Arc::clone(&self.reel), pieces, reply)).await?;
+        answer.await.map_err(|_| TapeError::Stopped)
+    }
+
+    async fn send(&self, job: Job) -> Result<(), TapeError> {
+        let lane = self.lanes.of(self.number).ok_or(TapeError::Stopped)?;
+        lane.send(job).await.map_err(|_| TapeError::Stopped)
+    }
+
+    /// Seals the recording.
+    ///
+    /// # Errors
+    /// As [`Tape::write`]; the next start of the bastion seals it then.
+    pub async fn finish(&self, reason: Reason, exit: Option<Exit>) -> Result<(), TapeError> {
+        let begun = Instant::now();
+        loop {
+            let (reply, answer) = oneshot::channel();
+            self.send(Job::Finish(Arc::clone(&self.reel), reason, exit.clone(), reply)).await?;
+            match answer.await.map_err(|_| TapeError::Stopped)? {
+                Ok(()) => return Ok(()),
+                Err(error) if begun.elapsed() >= PATIENCE => return Err(error.into()),
+                Err(_) => tokio::time::sleep(RETRY).await,
+            }
+        }
+    }
+
+    /// A remark by the bastion.
+    #[must_use]
+    pub fn note(text: String) -> Piece {
+        Piece::Event(Event::note(text).into_owned())
+    }
+}
+
+/// How a session ended.
+#[derive(Debug, Clone)]
+pub struct Closing {
+    /// For the recording's seal.
+    pub reason: Reason,
+    /// For people.
+    pub sentence: String,
+    /// The program's end, if it told.
+    pub exit: Option<Exit>,
+}
+
+/// A permit with its recording under way. Only `record` makes one.
+pub struct Taped {
+    pub(super) permit: Arc<Permit>,
+    pub(super) tape: Tape,
+    pub(super) lease: Lease,
+}
+
+impl Taped {
+    /// What was permitted.
+    #[must_use]
+    pub fn permit(&self) -> &Arc<Permit> {
+        &self.permit
+    }
+
+    /// The tape.
+    #[must_use]
+    pub fn tape(&self) -> &Tape {
+        &self.tape
+    }
+
+    /// The session's number and fencing token.
+    #[must_use]
+    pub fn lease(&self) -> Lease {
+        self.lease
+    }
+}

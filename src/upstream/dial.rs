@@ -1,0 +1,163 @@
+//! Connects to a target, checks that it is the target, logs in and opens one channel.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use russh::keys::PublicKeyOrCertificate;
+use russh::keys::Algorithm;
+use russh::{Channel, Disconnect, client};
+use tokio::net::TcpStream;
+
+use crate::config::HostTrust;
+use crate::frontdoor::Refusal;
+use crate::identity::authority::Authorities;
+use crate::model::{Clock, TargetName};
+use crate::record::Taped;
+use crate::store::Store;
+use crate::wire::{QuickAck, ssh};
+
+use super::login;
+use super::trust::Expected;
+
+/// From the first packet to the opened channel.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Why a target could not be reached. Never holds a credential.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DialError {
+    /// The network.
+    #[error("cannot connect: {0}")]
+    Connect(std::io::Error),
+    /// Too slow.
+    #[error("no answer in time")]
+    Slow,
+    /// The host key is not the pinned one.
+    #[error("the host key is not the one that is configured")]
+    Host,
+    /// The target refused our credential.
+    #[error("the target refused the bastion's credential")]
+    Refused,
+    /// We have no credential to show.
+    #[error("no credential: {0}")]
+    Credential(String),
+    /// The SSH protocol.
+    #[error(transparent)]
+    Ssh(#[from] russh::Error),
+}
+
+impl DialError {
+    fn refusal(&self, target: &TargetName) -> Refusal {
+        let sentence = match self {
+            Self::Connect(_) => format!("{target} cannot be reached now."),
+            Self::Slow => format!("{target} did not answer in time."),
+            Self::Host => format!("{target} showed a host key that is not the one the bastion knows; tell the operator. Nothing was sent to it."),
+            Self::Refused => format!("{target} refused the bastion's credential; tell the operator."),
+            Self::Credential(_) => format!("The bastion has no credential for {target} now; tell the operator."),
+            Self::Ssh(_) => format!("{target} ended the connection while the bastion logged in."),
+        };
+        Refusal::unavailable(sentence, format!("{target}: {self}"))
+    }
+}
+
+/// The handler of a connection to a target: checks its host key, takes nothing else from it.
+pub(super) struct TargetHandler {
+    expected: Expected,
+}
+
+impl client::Handler for TargetHandler {
+    type Error = russh::Error;
+
+    async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, russh::Error> {
+        Ok(self.expected.accepts(shown))
+    }
+}
+
+/// A taped session and its channel at the target. Only `upstream` makes one.
+pub struct Link {
+    taped: Taped,
+    connection: client::Handle<TargetHandler>,
+    channel: Channel<client::Msg>,
+}
+
+impl Link {
+    /// Takes the link apart for its gateway.
+    #[must_use]
+    pub fn split(self) -> (Taped, Channel<client::Msg>, Hold) {
+        (self.taped, self.channel, Hold { connection: self.connection })
+    }
+}
+
+/// Keeps the connection to a target open.
+pub struct Hold {
+    connection: client::Handle<TargetHandler>,
+}
+
+impl Hold {
+    /// Ends the connection.
+    pub async fn end(self) {
+        // It may be gone already, which is what is wanted.
+        let _ = self.connection.disconnect(Disconnect::ByApplication, "", "").await;
+    }
+}
+
+/// Dials targets.
+pub struct Dialer {
+    authorities: Arc<Authorities>,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Dialer {
+    /// A dialer that logs in with certificates of `authorities` where a target wants them.
+    #[must_use]
+    pub fn new(authorities: Arc<Authorities>, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
+        Self { authorities, store, clock }
+    }
+
+    /// Dials the target of a taped session.
+    ///
+    /// # Errors
+    /// When it cannot be reached, is not who it should be, or refuses us; the tape comes back to be closed.
+    pub async fn dial(&self, taped: Taped) -> Result<Link, (Refusal, Box<Taped>)> {
+        let reached = tokio::time::timeout(PATIENCE, self.reach(&taped)).await.unwrap_or(Err(DialError::Slow));
+        match reached {
+            Ok((connection, channel)) => Ok(Link { taped, connection, channel }),
+            Err(error) => {
+                let target = taped.permit().routed().target().name.clone();
+                Err((error.refusal(&target), Box::new(taped)))
+            }
+        }
+    }
+
+    async fn reach(&self, taped: &Taped) -> Result<(client::Handle<TargetHandler>, Channel<client::Msg>), DialError> {
+        let ssh = taped.permit().routed().ssh();
+        let stream = TcpStream::connect(&ssh.address).await.map_err(DialError::Connect)?;
+        let stream = QuickAck::new(stream).map_err(DialError::Connect)?;
+        let host = ssh.address.rsplit_once(':').map_or(ssh.address.as_str(), |(host, _)| host);
+        let names = vec![taped.permit().routed().target().name.to_string(), host.trim_matches(['[', ']']).to_owned()];
+        let expected = Expected { trust: ssh.host.clone(), names, now: self.clock.now() };
+        let connected = client::connect_stream(settings(&ssh.host), stream, TargetHandler { expected }).await;
+        let mut connection = match connected {
+            Err(russh::Error::UnknownKey) => return Err(DialError::Host),
+            other => other?,
+        };
+        login::log_in(&mut connection, taped, &self.authorities, &*self.store, &*self.clock).await?;
+        let channel = connection.channel_open_session().await?;
+        Ok((connection, channel))
+    }
+}
+
+fn settings(trust: &HostTrust) -> Arc<client::Config> {
+    let mut preferred = ssh::preferred();
+    if matches!(trust, HostTrust::Authority(_)) {
+        preferred.host_key_certificates = preferred.key.iter().filter(|a| **a != Algorithm::SkEd25519).cloned().collect::<Vec<_>>().into();
+    }
+    Arc::new(client::Config {
+        window_size: 2 << 20,
+        maximum_packet_size: 32 << 10,
+        preferred,
+        keepalive_interval: Some(Duration::from_secs(15)),
+        keepalive_max: 3,
+        ..client::Config::default()
+    })
+}

@@ -1,0 +1,95 @@
+//! Logs in at a target: with a certificate for a key made for this one session, a stored key, or a stored password.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use russh::client::{AuthResult, Handle};
+use russh::keys::{PrivateKey, PrivateKeyWithHashAlg, ssh_key};
+
+use crate::config::{SecretSource, SshCredential};
+use crate::identity::authority::{Authorities, Stamp, TargetGrant};
+use crate::identity::certificate::Permits;
+use crate::model::{AuthorityKind, Clock, Secret};
+use crate::record::Taped;
+use crate::store::{NewCertificate, Store};
+
+use super::dial::{DialError, TargetHandler};
+
+/// How long a certificate shown to a target is good: enough for one login over a slow link.
+const TTL: Duration = Duration::from_secs(60);
+
+/// Logs in at the target that `handle` speaks with.
+pub(super) async fn log_in(
+    handle: &mut Handle<TargetHandler>,
+    taped: &Taped,
+    authorities: &Authorities,
+    store: &dyn Store,
+    clock: &dyn Clock,
+) -> Result<(), DialError> {
+    let login = taped.permit().routed().identified().ask().login.to_string();
+    let outcome = match &taped.permit().routed().ssh().credential {
+        SshCredential::Certificate => with_certificate(handle, taped, authorities, store, clock).await?,
+        SshCredential::Key(source) => {
+            let text = read(source).await?;
+            let key = ssh_key::PrivateKey::from_openssh(text.reveal()).map_err(|e| DialError::Credential(format!("the stored key cannot be read: {e}")))?;
+            let hash = handle.best_supported_rsa_hash().await?.flatten();
+            handle.authenticate_publickey(login, PrivateKeyWithHashAlg::new(Arc::new(key), hash)).await?
+        }
+        SshCredential::Password(source) => {
+            let password = read(source).await?;
+            handle.authenticate_password(login, password.reveal()).await?
+        }
+    };
+    match outcome {
+        AuthResult::Success => Ok(()),
+        AuthResult::Failure { .. } => Err(DialError::Refused),
+    }
+}
+
+async fn with_certificate(
+    handle: &mut Handle<TargetHandler>,
+    taped: &Taped,
+    authorities: &Authorities,
+    store: &dyn Store,
+    clock: &dyn Clock,
+) -> Result<AuthResult, DialError> {
+    let permit = taped.permit();
+    let identified = permit.routed().identified();
+    let principal = identified.caller().principal();
+    let login = &identified.ask().login;
+    let key = PrivateKey::random(&mut rand::rng(), ssh_key::Algorithm::Ed25519).map_err(|e| DialError::Credential(e.to_string()))?;
+    let now = clock.now();
+    let ca = authorities.public_keys(AuthorityKind::Target, now);
+    let record = NewCertificate {
+        authority: AuthorityKind::Target,
+        key_id: format!("{} session {}", principal.id, permit.session()),
+        principal: Some(principal.id.clone()),
+        kind: Some(principal.kind),
+        key_fingerprint: key.fingerprint(Default::default()).to_string(),
+        valid_after: now,
+        valid_before: now.saturating_add(TTL).unwrap_or(now),
+        issued_at: now,
+        ca_fingerprint: ca.first().map(|key| key.fingerprint(Default::default()).to_string()).unwrap_or_default(),
+        source_address: None,
+        session: Some(permit.session()),
+    };
+    let serial = store.issue(record).await.map_err(|e| DialError::Credential(e.to_string()))?;
+    let grant = TargetGrant {
+        session: permit.session(),
+        principal: &principal.id,
+        login,
+        public_key: key.public_key(),
+        valid_for: TTL,
+        permits: Permits { pty: true, port_forwarding: false, agent_forwarding: false },
+    };
+    let stamp = Stamp::new(serial, now, &mut rand::rng());
+    let certificate = authorities.issue_target(&grant, &stamp).await.map_err(|e| DialError::Credential(e.to_string()))?;
+    Ok(handle.authenticate_openssh_cert(login.as_str(), Arc::new(key), certificate).await?)
+}
+
+/// Reads a secret off the runtime: a file or a program may take its time.
+async fn read(source: &SecretSource) -> Result<Secret, DialError> {
+    let source = source.clone();
+    let read = tokio::task::spawn_blocking(move || source.read()).await;
+    read.map_err(|e| DialError::Credential(e.to_string()))?.map_err(|e| DialError::Credential(e.to_string()))
+}

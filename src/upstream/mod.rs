@@ -1,0 +1,8 @@
+//! Dials a target and logs in with the credential the bastion holds. A [`Taped`] session goes in, a [`Link`] comes out: there is
+//! no other way to a target. Never shows a credential.
+
+mod dial;
+mod login;
+mod trust;
+
+pub use dial::{Dialer, Link};
