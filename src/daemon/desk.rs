@@ -1,0 +1,130 @@
+//! Answers the bastion's own commands.
+
+use std::time::Duration;
+
+use russh::ChannelMsg;
+use russh::keys::PublicKey;
+
+use crate::audit::Entry;
+use crate::config::TargetAccess;
+use crate::control::{self, DeskCommand, Reach};
+use crate::frontdoor::Refusal;
+use crate::identity::{Caller, certificate};
+use crate::model::{AuthorityKind, Wish};
+use crate::store::SessionFilter;
+
+use super::rooms::Rooms;
+use super::walk::Visit;
+
+/// The longest key file that is read: an RSA key of 16,384 bits has about 3 KiB.
+const KEY_MAX: usize = 16 << 10;
+
+/// How long the key may take to come.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+impl Rooms {
+    pub(super) async fn answer(&self, caller: &Caller, wish: &Wish, mut visit: Visit) {
+        let command = match DeskCommand::read(wish) {
+            Ok(command) => command,
+            Err(sentence) => return visit.refuse(&Refusal::denied(sentence, "unknown command")).await,
+        };
+        visit.accept().await;
+        let answered = match self.identity.stands(caller, None).await {
+            Ok(()) => self.text(caller, command, &mut visit).await,
+            Err(refusal) => Err(refusal),
+        };
+        match answered {
+            Ok(text) => visit.reply(&text, 0).await,
+            Err(refusal) => visit.refuse(&refusal).await,
+        }
+    }
+
+    async fn text(&self, caller: &Caller, command: DeskCommand, visit: &mut Visit) -> Result<String, Refusal> {
+        let server = &self.config.server.name;
+        match command {
+            DeskCommand::Help => Ok(control::help(server)),
+            DeskCommand::Whoami { json } => Ok(control::whoami(caller, json)),
+            DeskCommand::Targets { json: true } => Ok(control::targets_json(&self.reach(caller))),
+            DeskCommand::Targets { json: false } => Ok(control::targets(server, &self.reach(caller))),
+            DeskCommand::Welcome => {
+                let name = caller.principal().id.as_str();
+                Ok(format!("You are {name}. `ssh {server} help` shows what there is.\n\n{}", control::targets(server, &self.reach(caller))))
+            }
+            DeskCommand::Sessions { json } => self.sessions(caller, json).await,
+            DeskCommand::Cert => self.certificate(caller, visit).await,
+        }
+    }
+
+    fn reach(&self, caller: &Caller) -> Vec<Reach> {
+        let mut all = Vec::new();
+        for target in self.catalogue().iter() {
+            let logins = match &target.access {
+                TargetAccess::Ssh(ssh) => ssh.logins.clone(),
+                _ => Vec::new(),
+            };
+            let reachable = self.enforcer.reachable(caller, target, &logins);
+            if !reachable.is_empty() {
+                let tags = target.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+                all.push(Reach { name: target.name.to_string(), kind: target.kind(), logins: reachable, tags });
+            }
+        }
+        all
+    }
+
+    async fn sessions(&self, caller: &Caller, json: bool) -> Result<String, Refusal> {
+        let filter = SessionFilter { principal: Some(caller.principal().id.clone()), live: true, ..SessionFilter::default() };
+        let found = self.store.sessions(filter).await;
+        let sessions = found.map_err(|e| Refusal::unavailable("The bastion cannot list sessions now.", e.to_string()))?;
+        Ok(control::own_sessions(&sessions, json))
+    }
+
+    async fn certificate(&self, caller: &Caller, visit: &mut Visit) -> Result<String, Refusal> {
+        let key = match tokio::time::timeout(PATIENCE, read_key(visit)).await {
+            Ok(key) => key?,
+            Err(_) => return Err(Refusal::denied("No public key came on standard input. Write: ssh bastion cert < KEY.pub", "no key in time")),
+        };
+        let issued = self.issue(caller, &key).await;
+        if let Err(refusal) = &issued {
+            self.note(Entry::CertificateRefused {
+                authority: AuthorityKind::User,
+                principal: Some(caller.principal().id.clone()),
+                key_fingerprint: Some(key.fingerprint(Default::default()).to_string()),
+                source: Some(caller.source()),
+                reason: refusal.detail.clone(),
+            });
+        }
+        issued
+    }
+
+    async fn issue(&self, caller: &Caller, key: &PublicKey) -> Result<String, Refusal> {
+        let grant = self.enforcer.permit_issue(caller, key).await?;
+        let ttl = grant.ttl.map_or(caller.certificate_ttl(), |most| most.min(caller.certificate_ttl()));
+        let (certificate, entry) = self.identity.issue(caller, key, ttl, grant.pin_source).await?;
+        // Written before it is given away: a certificate that nobody knows of must not exist outside.
+        let written = self.audit.append(entry, self.clock.now()).await;
+        written.map_err(|e| Refusal::unavailable("The bastion cannot write its audit log, so no certificate is given; tell the operator.", e.to_string()))?;
+        let line = certificate.to_openssh().map_err(|e| Refusal::unavailable("The certificate could not be written.", e.to_string()))?;
+        Ok(format!("{line}\n"))
+    }
+}
+
+/// Reads one public key line from the visitor's standard input.
+async fn read_key(visit: &mut Visit) -> Result<PublicKey, Refusal> {
+    let mut input = Vec::new();
+    while let Some(message) = visit.channel.wait().await {
+        match message {
+            ChannelMsg::Data { data } if input.len() + data.len() <= KEY_MAX => input.extend_from_slice(&data),
+            ChannelMsg::Data { .. } => return Err(Refusal::denied("What came on standard input is too long to be a public key.", "oversize key")),
+            ChannelMsg::Eof | ChannelMsg::Close => break,
+            _ => {}
+        }
+        // A terminal sends no end of file: one whole line will do there.
+        if visit.has_terminal && input.contains(&b'\r') {
+            break;
+        }
+    }
+    let text = String::from_utf8(input).unwrap_or_default();
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#')).unwrap_or_default();
+    let bad = |why: String| Refusal::denied(format!("Standard input holds no public key that can have a certificate ({why}). Write: ssh bastion cert < KEY.pub"), why);
+    certificate::read_key(line).map_err(|e| bad(e.to_string()))
+}

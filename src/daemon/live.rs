@@ -1,0 +1,206 @@
+//! The sessions that run now, and the watch over them: expiry, locks, revocations, orders and changed policies act on each
+//! within one second.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bartizan_recorder::Reason;
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::mpsc;
+
+use crate::enforce::{Permit, PoliciesInForce};
+use crate::frontdoor::{Refusal, sentences};
+use crate::gateways::ssh::Orders;
+use crate::identity::{Caller, IdentityDesk};
+use crate::model::{Clock, SessionId, TargetName};
+use crate::store::Store;
+
+/// How often the watch looks.
+pub(super) const BEAT: Duration = Duration::from_millis(200);
+
+/// How long before its end a session is told of it.
+const WARNING: SignedDuration = SignedDuration::from_secs(60);
+
+/// Asks again whether the session may go on under a policy set.
+type Recheck = Box<dyn Fn(&bartizan_policies::PolicySet, Timestamp) -> Result<(), Refusal> + Send + Sync>;
+
+struct Running {
+    caller: Arc<Caller>,
+    target: TargetName,
+    recheck: Recheck,
+    orders: mpsc::Sender<Orders>,
+    warned: AtomicBool,
+}
+
+/// The sessions that run now.
+#[derive(Default)]
+pub(super) struct Live {
+    sessions: Mutex<HashMap<SessionId, Arc<Running>>>,
+}
+
+/// A session's place among the live ones; leaves it when dropped.
+pub(super) struct Place {
+    live: Arc<Live>,
+    session: SessionId,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut sessions = self.live.lock();
+        sessions.remove(&self.session);
+        super::metrics::live(sessions.len());
+    }
+}
+
+impl Live {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<SessionId, Arc<Running>>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many run.
+    pub(super) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Puts a permitted session among the live ones, before its target is dialled, unless `most` run already.
+    pub(super) fn enter(self: &Arc<Self>, permit: &Arc<Permit>, most: u32) -> Option<(Place, mpsc::Receiver<Orders>)> {
+        let (orders, inbox) = mpsc::channel(4);
+        let identified = permit.routed().identified();
+        let again = Arc::clone(permit);
+        let running = Running {
+            caller: Arc::clone(identified.caller()),
+            target: identified.ask().target.clone(),
+            recheck: Box::new(move |set, now| again.recheck(set, now)),
+            orders,
+            warned: AtomicBool::new(false),
+        };
+        let mut sessions = self.lock();
+        if sessions.len() >= usize::try_from(most).unwrap_or(usize::MAX) {
+            return None;
+        }
+        sessions.insert(permit.session(), Arc::new(running));
+        super::metrics::live(sessions.len());
+        Some((Place { live: Arc::clone(self), session: permit.session() }, inbox))
+    }
+
+    fn all(&self) -> Vec<(SessionId, Arc<Running>)> {
+        self.lock().iter().map(|(id, running)| (*id, Arc::clone(running))).collect()
+    }
+
+    /// Says something to every session.
+    pub(super) fn tell_all(&self, text: &str) {
+        for (_, running) in self.all() {
+            running.send(Orders::Notice(text.to_owned()));
+        }
+    }
+
+    /// Ends every session.
+    pub(super) fn end_all(&self, sentence: &str, reason: Reason) {
+        for (_, running) in self.all() {
+            running.send(Orders::End(sentence.to_owned(), reason));
+        }
+    }
+}
+
+impl Running {
+    /// A full inbox already holds an order; one order to end suffices, and the next beat sends it again.
+    fn send(&self, order: Orders) {
+        drop(self.orders.try_send(order));
+    }
+
+    fn end(&self, sentence: &str) {
+        self.send(Orders::End(sentence.to_owned(), Reason::Ended));
+    }
+}
+
+/// Watches over the live sessions.
+pub(super) struct Watch {
+    pub(super) live: Arc<Live>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) identity: Arc<IdentityDesk>,
+    pub(super) policies: Arc<PoliciesInForce>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) node: String,
+}
+
+impl Watch {
+    /// Looks again and again; never returns.
+    pub(super) async fn keep(self) {
+        let mut beat = tokio::time::interval(BEAT);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let (mut generation, mut epoch) = (None, self.policies.epoch());
+        loop {
+            beat.tick().await;
+            let now = self.clock.now();
+            self.expire(now);
+            let today = self.policies.epoch();
+            if today != epoch {
+                epoch = today;
+                self.redecide(now);
+            }
+            match self.store.generation().await {
+                Ok(current) if generation != Some(current) => {
+                    if self.obey(now).await {
+                        generation = Some(current);
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => tracing::error!(%error, "the store cannot be asked about live sessions"),
+            }
+        }
+    }
+
+    fn expire(&self, now: Timestamp) {
+        for (_, running) in self.live.all() {
+            let left = running.caller.expires_at().duration_since(now);
+            if left <= SignedDuration::ZERO {
+                running.end("the certificate or login it began with has run out; log in again");
+            } else if left <= WARNING && !running.warned.swap(true, Ordering::SeqCst) {
+                let left = Duration::try_from(left).unwrap_or_default();
+                running.send(Orders::Notice(sentences::ends_soon("your certificate or login runs out", left)));
+            }
+        }
+    }
+
+    fn redecide(&self, now: Timestamp) {
+        let set = self.policies.current();
+        for (session, running) in self.live.all() {
+            if let Err(refusal) = (running.recheck)(&set, now) {
+                tracing::info!(%session, detail = %refusal.detail, "policy no longer allows a live session");
+                running.end(&format!("policy changed: {refusal}"));
+            }
+        }
+    }
+
+    /// Applies locks, revocations and orders; false when the store did not answer, to try again at the next beat.
+    async fn obey(&self, now: Timestamp) -> bool {
+        let running: HashMap<_, _> = self.live.all().into_iter().collect();
+        let orders = match self.store.take_orders(&self.node, now).await {
+            Ok(orders) => orders,
+            Err(error) => {
+                tracing::error!(%error, "orders cannot be taken");
+                return false;
+            }
+        };
+        for order in orders {
+            if let Some(session) = running.get(&order.order.session) {
+                session.end(&ordered(&order.order.reason));
+            }
+        }
+        for session in running.values() {
+            match self.identity.stands(&session.caller, Some(&session.target)).await {
+                Ok(()) => {}
+                Err(refusal) if refusal.cause == crate::frontdoor::Cause::Unavailable => return false,
+                Err(refusal) => session.end(&refusal.sentence),
+            }
+        }
+        true
+    }
+}
+
+fn ordered(reason: &str) -> String {
+    let reason = crate::model::Printable(reason).to_string();
+    if reason.is_empty() { "the operator ended it".to_owned() } else { format!("the operator ended it ({reason})") }
+}

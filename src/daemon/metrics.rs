@@ -1,0 +1,41 @@
+//! The metrics' names, and their endpoint for Prometheus.
+
+use std::net::SocketAddr;
+
+use metrics::{counter, gauge};
+use metrics_exporter_prometheus::{BuildError, PrometheusBuilder};
+
+/// Serves metrics at `listen`.
+///
+/// # Errors
+/// When the address cannot be bound.
+pub(super) fn serve(listen: SocketAddr) -> Result<(), BuildError> {
+    PrometheusBuilder::new().with_http_listener(listen).install()?;
+    metrics::describe_counter!("bartizan_connections_total", "Connections accepted, by whether there was room for them");
+    metrics::describe_counter!("bartizan_logins_total", "Attempts to log in, by outcome");
+    metrics::describe_counter!("bartizan_sessions_total", "Sessions asked for, by outcome");
+    metrics::describe_gauge!("bartizan_sessions_live", "Sessions running now");
+    metrics::describe_counter!("bartizan_bytes_total", "Bytes carried in sessions, by direction");
+    Ok(())
+}
+
+pub(super) fn connection(outcome: &'static str) {
+    counter!("bartizan_connections_total", "outcome" => outcome).increment(1);
+}
+
+pub(super) fn login(outcome: &'static str) {
+    counter!("bartizan_logins_total", "outcome" => outcome).increment(1);
+}
+
+pub(super) fn session(outcome: &'static str) {
+    counter!("bartizan_sessions_total", "outcome" => outcome).increment(1);
+}
+
+pub(super) fn live(count: usize) {
+    gauge!("bartizan_sessions_live").set(u32::try_from(count).unwrap_or(u32::MAX));
+}
+
+pub(super) fn bytes((up, down): (u64, u64)) {
+    counter!("bartizan_bytes_total", "direction" => "up").increment(up);
+    counter!("bartizan_bytes_total", "direction" => "down").increment(down);
+}

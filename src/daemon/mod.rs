@@ -1,0 +1,18 @@
+//! Builds every room, owns tasks and time. The only place that spawns tasks or reads the clock.
+
+mod clock;
+mod desk;
+mod live;
+mod listen;
+mod logs;
+mod metrics;
+mod names;
+mod recover;
+mod reload;
+mod rooms;
+mod serve;
+mod walk;
+
+pub use clock::SystemClock;
+pub use logs::set_up_logs;
+pub use serve::{ServeError, serve};

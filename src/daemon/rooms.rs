@@ -1,0 +1,181 @@
+//! All rooms together, as the hall behind the front door.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use russh::keys::Certificate;
+use russh::{Channel, server};
+use tokio_util::task::TaskTracker;
+
+use crate::audit::{AuditLog, Entry, LoginMethod};
+use crate::config::Config;
+use crate::enforce::Enforcer;
+use crate::frontdoor::{Arrival, CodePrompt, DevicePrompt, Door, Hall, Outcome, Refusal, Visitor};
+use crate::identity::{Caller, IdentityDesk, Proof};
+use crate::model::{Clock, Secret, TargetName};
+use crate::record::Recorder;
+use crate::store::Store;
+use crate::targets::Catalogue;
+use crate::upstream::Dialer;
+
+use super::live::Live;
+use super::metrics;
+use super::names::Names;
+
+/// Every room of one bastion.
+pub(super) struct Rooms {
+    pub(super) config: Arc<Config>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) audit: Arc<AuditLog>,
+    pub(super) identity: Arc<IdentityDesk>,
+    pub(super) catalogue: ArcSwap<Catalogue>,
+    pub(super) enforcer: Enforcer,
+    pub(super) recorder: Recorder,
+    pub(super) dialer: Dialer,
+    pub(super) names: Names,
+    pub(super) live: Arc<Live>,
+    pub(super) tasks: TaskTracker,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+impl Rooms {
+    pub(super) fn catalogue(&self) -> arc_swap::Guard<Arc<Catalogue>> {
+        self.catalogue.load()
+    }
+
+    /// Writes an audit entry that nothing waits for; what cannot be written is an alert in the log.
+    pub(super) fn note(&self, entry: Entry) {
+        let (audit, now) = (Arc::clone(&self.audit), self.clock.now());
+        self.tasks.spawn(async move {
+            if let Err(error) = audit.append(entry, now).await {
+                tracing::error!(%error, alert = true, "an audit entry could not be written");
+            }
+        });
+    }
+
+    /// Writes that a caller logged in; who cannot be written down is not let in.
+    async fn admit(&self, outcome: Outcome<Caller>) -> Outcome<Caller> {
+        let caller = outcome?;
+        let entry = Entry::LoginSucceeded {
+            principal: caller.principal().id.clone(),
+            principal_kind: caller.principal().kind,
+            method: method(caller.proof()),
+            issuer: caller.principal().id.issuer().to_owned(),
+            source: caller.source(),
+            key_fingerprint: caller.key().map(str::to_owned),
+        };
+        metrics::login("succeeded");
+        let written = self.audit.append(entry, self.clock.now()).await;
+        written.map_err(|e| Refusal::unavailable("The bastion cannot write its audit log, so nobody is let in now; tell the operator.", e.to_string()))?;
+        Ok(caller)
+    }
+}
+
+fn method(proof: Proof) -> LoginMethod {
+    match proof {
+        Proof::Certificate => LoginMethod::Certificate,
+        Proof::Token => LoginMethod::Token,
+        Proof::Device => LoginMethod::Device,
+        Proof::Code => LoginMethod::Browser,
+    }
+}
+
+fn method_word(word: &str) -> LoginMethod {
+    match word {
+        "certificate" => LoginMethod::Certificate,
+        "token" => LoginMethod::Token,
+        "device" => LoginMethod::Device,
+        "code" => LoginMethod::Browser,
+        _ => LoginMethod::Other,
+    }
+}
+
+fn source(visitor: &Visitor) -> IpAddr {
+    visitor.peer.ip().to_canonical()
+}
+
+/// The hall: rooms that can hand themselves to a task.
+pub(super) struct Foyer(pub(super) Arc<Rooms>);
+
+impl Hall for Foyer {
+    type Caller = Caller;
+
+    async fn certificate(&self, visitor: &Visitor, certificate: &Certificate) -> Outcome<Caller> {
+        self.0.admit(self.0.identity.certificate(visitor, certificate).await).await
+    }
+
+    async fn token(&self, visitor: &Visitor, token: Secret) -> Outcome<Caller> {
+        self.0.admit(self.0.identity.token(visitor, token).await).await
+    }
+
+    fn issuers(&self) -> Vec<String> {
+        self.0.identity.issuers()
+    }
+
+    async fn begin_device(&self, visitor: &Visitor, issuer: &str) -> Outcome<DevicePrompt<Caller>> {
+        let mut prompt = self.0.identity.begin_device(visitor, issuer).await?;
+        let (rooms, outcome) = (Arc::clone(&self.0), prompt.outcome);
+        prompt.outcome = Box::pin(async move { rooms.admit(outcome.await).await });
+        Ok(prompt)
+    }
+
+    async fn begin_code(&self, visitor: &Visitor, issuer: Option<&str>, redirect: &str) -> Outcome<CodePrompt<Caller>> {
+        let CodePrompt { authorization_url, finish } = self.0.identity.begin_code(visitor, issuer, redirect).await?;
+        let rooms = Arc::clone(&self.0);
+        let finish = Box::new(move |answer: String| {
+            let outcome = finish(answer);
+            let admitted: crate::frontdoor::BoxFuture<Outcome<Caller>> = Box::pin(async move { rooms.admit(outcome.await).await });
+            admitted
+        });
+        Ok(CodePrompt { authorization_url, finish })
+    }
+
+    fn note_failure(&self, visitor: &Visitor, method: &'static str, why: &str) {
+        metrics::login("failed");
+        self.0.note(Entry::LoginFailed {
+            user: visitor.user.clone(),
+            method: method_word(method),
+            reason: method.to_owned(),
+            source: source(visitor),
+            detail: why.to_owned(),
+        });
+    }
+
+    fn note_refused(&self, caller: &Caller, visitor: &Visitor, what: &str) {
+        self.0.note(Entry::Refused {
+            what: what.to_owned(),
+            principal: Some(caller.principal().id.clone()),
+            source: source(visitor),
+            detail: format!("user name {}", visitor.user),
+        });
+    }
+
+    fn attend(self: &Arc<Self>, caller: Arc<Caller>, arrival: Arrival) {
+        let rooms = Arc::clone(&self.0);
+        self.0.tasks.spawn(rooms.serve_channel(caller, arrival));
+    }
+
+    fn jump_target(&self, _caller: &Caller, host: &str) -> Option<TargetName> {
+        let name: TargetName = host.parse().ok()?;
+        self.0.catalogue().is_ssh(&name).then_some(name)
+    }
+
+    fn jump(self: &Arc<Self>, caller: Arc<Caller>, visitor: Visitor, target: TargetName, stream: Channel<server::Msg>) {
+        let hall = Arc::clone(self);
+        self.0.tasks.spawn(async move {
+            let settings = match hall.0.names.inner(&target).await {
+                Ok(settings) => settings,
+                Err(refusal) => return tracing::error!(detail = %refusal.detail, %target, "no host certificate for a target"),
+            };
+            let door = Door::inner(Arc::clone(&hall), hall.0.config.limits, caller, visitor, target);
+            let ended = match server::run_stream(settings, stream.into_stream(), door).await {
+                Ok(session) => session.await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = ended {
+                tracing::debug!(%error, "a jump ended");
+            }
+        });
+    }
+}

@@ -1,0 +1,247 @@
+//! Starts everything in order, waits for a signal, and stops everything in order.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bartizan_recorder::{Reason, Recordings};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::audit::{AuditLog, Entry, signing_key};
+use crate::config::Config;
+use crate::enforce::{Enforcer, PoliciesInForce, load_dir};
+use crate::frontdoor::{Gate, sentences};
+use crate::identity::authority::{Authorities, open_host_key};
+use crate::identity::oidc::Providers;
+use crate::identity::IdentityDesk;
+use crate::model::Clock;
+use crate::record::{Lanes, Recorder, RecorderSettings};
+use crate::store::{SqliteStore, Store};
+use crate::targets::Catalogue;
+use crate::upstream::Dialer;
+
+use super::live::{Live, Watch};
+use super::names::Names;
+use super::rooms::{Foyer, Rooms};
+use super::{SystemClock, listen, metrics, recover, reload};
+
+/// How many threads write recordings.
+const LANES: usize = 2;
+
+/// How often all recordings are put on disk; a power cut loses no more than this.
+const SYNC: Duration = Duration::from_millis(250);
+
+/// Why the bastion did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// One of the things it needs to start is not as it must be.
+    #[error("{0}")]
+    Start(String),
+}
+
+fn cannot(what: &str) -> impl Fn(&dyn std::fmt::Display) -> ServeError {
+    let what = what.to_owned();
+    move |error| ServeError::Start(format!("{what}: {error}"))
+}
+
+/// Runs the bastion until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When it cannot start; it has served nobody then.
+pub async fn serve(config: Config) -> Result<(), ServeError> {
+    harden();
+    let config = Arc::new(config);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let node = config.server.name.clone();
+    make_state_dir(&config.server.state_dir).map_err(|e| cannot(&config.server.state_dir.display().to_string())(&e))?;
+
+    let audit = AuditLog::open(&config.server.state_dir, &node, rand::random(), clock.now()).map_err(|e| cannot("the audit log")(&e))?;
+    let audit = Arc::new(audit);
+    let store = SqliteStore::open(&config.store, clock.now()).map_err(|e| cannot("the store")(&e))?;
+    let store: Arc<dyn Store> = Arc::new(store);
+    let policies = load_dir(&config).map_err(|problems| ServeError::Start(problems.join("\n")))?;
+    let listeners = bind(&config.server.listen).await?;
+    let recordings = open_recordings(&config)?;
+    recover::recover(&recordings, &*store, &audit, &*clock, &node).await.map_err(ServeError::Start)?;
+
+    let tasks = TaskTracker::new();
+    let rooms = build(&config, &clock, &node, audit, store, policies, &recordings, tasks.clone()).await?;
+    if let Some(listen) = config.metrics {
+        metrics::serve(listen).map_err(|e| cannot("metrics")(&e))?;
+    }
+    let stop = CancellationToken::new();
+    let background = [tokio::spawn(watch(&rooms, &node).keep()), tokio::spawn(reload::follow(Arc::clone(&rooms)))];
+    open_doors(&rooms, listeners, &stop).await?;
+    wait_for_end().await?;
+    drain(&rooms, &stop, config.server.drain_timeout).await;
+    for task in background {
+        task.abort();
+    }
+    let entry = Entry::ServerStopped { reason: "asked to stop".to_owned() };
+    rooms.audit.append(entry, clock.now()).await.map_err(|e| cannot("the audit log")(&e))?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+#[expect(clippy::too_many_arguments, reason = "the one place where everything is put together")]
+async fn build(
+    config: &Arc<Config>,
+    clock: &Arc<dyn Clock>,
+    node: &str,
+    audit: Arc<AuditLog>,
+    store: Arc<dyn Store>,
+    policies: bartizan_policies::PolicySet,
+    recordings: &Recordings,
+    tasks: TaskTracker,
+) -> Result<Arc<Rooms>, ServeError> {
+    let state_dir = &config.server.state_dir;
+    let providers = Providers::new(&config.issuers, Arc::clone(clock)).map_err(|e| cannot("an issuer")(&e))?;
+    let opened = Authorities::open(state_dir, &config.authorities, clock.now(), &mut rand::rng()).await;
+    let authorities = Arc::new(opened.map_err(|e| cannot("the certificate authorities")(&e))?);
+    let host = open_host_key(state_dir, &mut rand::rng()).map_err(|e| cannot("the host key")(&e))?;
+    let identity = Arc::new(IdentityDesk::new(providers, Arc::clone(&authorities), Arc::clone(&store), Arc::clone(clock)));
+    let in_force = Arc::new(PoliciesInForce::new(policies));
+    let lanes = start_lanes(recordings, clock).map_err(|e| cannot("the recorder")(&e))?;
+    let settings = RecorderSettings {
+        server: config.server.name.clone(),
+        node: node.to_owned(),
+        dir: config.recordings.dir.clone(),
+        mode: config.recordings.mode,
+        low_water: u64::from(config.recordings.low_water_mib) << 20,
+    };
+    Ok(Arc::new(Rooms {
+        config: Arc::clone(config),
+        catalogue: arc_swap::ArcSwap::from_pointee(Catalogue::new(&config.targets)),
+        enforcer: Enforcer::new(in_force, Arc::clone(&audit), Arc::clone(clock)),
+        recorder: Recorder::new(settings, lanes, Arc::clone(&store), Arc::clone(&audit), Arc::clone(clock)),
+        dialer: Dialer::new(authorities, Arc::clone(&store), Arc::clone(clock)),
+        names: Names::new(host, Arc::clone(&identity), Arc::clone(config), Arc::clone(clock)),
+        live: Arc::default(),
+        identity,
+        store,
+        audit,
+        tasks,
+        clock: Arc::clone(clock),
+    }))
+}
+
+/// No core dumps: they would hold keys and tokens. New files are for this user only.
+fn harden() {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+    if let Err(error) = rustix::process::setrlimit(rustix::process::Resource::Core, none) {
+        tracing::warn!(%error, "core dumps cannot be switched off");
+    }
+    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable) {
+        tracing::warn!(%error, "the process stays dumpable");
+    }
+}
+
+fn make_state_dir(dir: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    let mode = std::fs::metadata(dir)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        let why = format!("others may enter it (mode {:o}); run chmod 700", mode & 0o777);
+        return Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, why));
+    }
+    Ok(())
+}
+
+async fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, ServeError> {
+    let mut listeners = Vec::new();
+    for address in addresses {
+        let listener = TcpListener::bind(address).await;
+        listeners.push(listener.map_err(|e| cannot(&format!("cannot listen on {address}"))(&e))?);
+    }
+    Ok(listeners)
+}
+
+fn open_recordings(config: &Config) -> Result<Recordings, ServeError> {
+    let dir = &config.recordings.dir;
+    make_state_dir(dir).map_err(|e| cannot(&dir.display().to_string())(&e))?;
+    let key = signing_key(&config.server.state_dir, "recordings", rand::random()).map_err(|e| cannot("the recording key")(&e))?;
+    Ok(Recordings::new(dir, key))
+}
+
+fn start_lanes(recordings: &Recordings, clock: &Arc<dyn Clock>) -> std::io::Result<Lanes> {
+    let (lanes, workers) = Lanes::new(recordings, clock, LANES);
+    for (n, worker) in workers.into_iter().enumerate() {
+        let runtime = tokio::runtime::Handle::current();
+        std::thread::Builder::new().name(format!("recorder-{n}")).spawn(move || worker.run(&runtime))?;
+    }
+    let (all, alive) = (recordings.clone(), lanes.downgrade());
+    std::thread::Builder::new().name("recorder-sync".to_owned()).spawn(move || keep_synced(&all, || alive.strong_count() > 0))?;
+    Ok(lanes)
+}
+
+/// One call serves every session, and none waits for it.
+fn keep_synced(recordings: &Recordings, alive: impl Fn() -> bool) {
+    while alive() {
+        let begun = Instant::now();
+        if let Err(error) = recordings.sync() {
+            tracing::error!(%error, alert = true, "the recordings cannot be put on disk");
+        }
+        std::thread::sleep(SYNC.saturating_sub(begun.elapsed()).max(Duration::from_millis(10)));
+    }
+}
+
+fn watch(rooms: &Arc<Rooms>, node: &str) -> Watch {
+    Watch {
+        live: Arc::clone(&rooms.live),
+        store: Arc::clone(&rooms.store),
+        identity: Arc::clone(&rooms.identity),
+        policies: Arc::clone(rooms.enforcer.policies()),
+        clock: Arc::clone(&rooms.clock),
+        node: node.to_owned(),
+    }
+}
+
+async fn open_doors(rooms: &Arc<Rooms>, listeners: Vec<TcpListener>, stop: &CancellationToken) -> Result<(), ServeError> {
+    // Whatever could keep visitors out is found before the first comes.
+    rooms.names.outer().await.map_err(|refusal| ServeError::Start(format!("no host certificate: {}", refusal.detail)))?;
+    let addresses: Vec<String> = listeners.iter().filter_map(|l| l.local_addr().ok()).map(|a| a.to_string()).collect();
+    let entry = Entry::ServerStarted { version: env!("CARGO_PKG_VERSION").to_owned(), listen: addresses.clone() };
+    rooms.audit.append(entry, rooms.clock.now()).await.map_err(|e| cannot("the audit log")(&e))?;
+    let hall = Arc::new(Foyer(Arc::clone(rooms)));
+    let gate = Gate::new(rooms.config.limits);
+    for listener in listeners {
+        tokio::spawn(listen::accept(listener, Arc::clone(&hall), Arc::clone(&gate), stop.clone()));
+    }
+    for address in addresses {
+        tracing::info!("listening on {address}");
+    }
+    Ok(())
+}
+
+async fn wait_for_end() -> Result<(), ServeError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(|e| cannot("SIGTERM")(&e))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| cannot("SIGINT")(&e))?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// No new sessions; a notice to the live ones; then their end.
+async fn drain(rooms: &Arc<Rooms>, stop: &CancellationToken, patience: Duration) {
+    stop.cancel();
+    let live: &Arc<Live> = &rooms.live;
+    tracing::info!(sessions = live.count(), seconds = patience.as_secs(), "draining");
+    live.tell_all(&sentences::draining(patience));
+    wait_until_empty(live, patience).await;
+    live.end_all("the bastion is shutting down", Reason::Drained);
+    wait_until_empty(live, Duration::from_secs(5)).await;
+}
+
+async fn wait_until_empty(live: &Arc<Live>, patience: Duration) {
+    let deadline = tokio::time::Instant::now() + patience;
+    while live.count() > 0 && tokio::time::Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
