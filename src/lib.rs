@@ -14,4 +14,18 @@ pub mod frontdoor;
 
 pub mod identity;
 
+pub mod targets;
+
+pub mod enforce;
+
+pub mod record;
+
+pub mod upstream;
+
+pub mod gateways;
+
+pub mod control;
+
+pub mod daemon;
+
 pub mod cli;

@@ -69,7 +69,7 @@ impl Book {
         let file = file.map_err(|error| AuditError::file(&path, "opened", &error))?;
         let _locked = Locked::take(&file).map_err(|error| AuditError::file(&path, "locked", &error))?;
         let empty = file.metadata().map_err(|error| AuditError::file(&path, "read", &error))?.len() == 0;
-        let key = key::load(state_dir, seed, empty)?;
+        let key = key::load(state_dir, "audit", seed, empty)?;
         let checkpoints = Checkpoints::open(&folder)?;
         let mut book = Self { folder, path, file, checkpoints, key, node: node.to_owned(), head: Head::START, ruined: None };
         book.settle(empty, now)?;

@@ -1,4 +1,5 @@
-//! The key that signs checkpoints: PKCS#8 in PEM (RFC 8410), its public half as PEM beside it, so that `openssl` reads both.
+//! The deployment's Ed25519 signing keys (the audit log's, the recordings'): PKCS#8 in PEM (RFC 8410) below `STATE_DIR/keys`, the
+//! public half as PEM beside each, so that `openssl` reads both.
 //! Never leaves this machine, never shown.
 
 use std::fs::{self, File, OpenOptions};
@@ -11,14 +12,22 @@ use ed25519_dalek::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePrivateKey, 
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use zeroize::Zeroizing;
 
-use super::{AuditError, public_key_file};
+use super::AuditError;
+
+/// Reads the key of that name, or makes it from `seed` when there is none.
+///
+/// # Errors
+/// When it cannot be read or made, or others may read it.
+pub fn signing_key(state_dir: &Path, name: &'static str, seed: [u8; 32]) -> Result<SigningKey, AuditError> {
+    load(state_dir, name, &Zeroizing::new(seed), true)
+}
 
 /// Reads the key, or makes it from `seed` when `may_make`.
-pub(super) fn load(state_dir: &Path, seed: &Zeroizing<[u8; 32]>, may_make: bool) -> Result<SigningKey, AuditError> {
-    let path = state_dir.join("keys/audit");
+pub(super) fn load(state_dir: &Path, name: &'static str, seed: &Zeroizing<[u8; 32]>, may_make: bool) -> Result<SigningKey, AuditError> {
+    let path = state_dir.join("keys").join(name);
     match fs::read_to_string(&path).map(Zeroizing::new) {
         Ok(text) => read(&path, &text),
-        Err(error) if error.kind() == ErrorKind::NotFound && may_make => make(state_dir, &path, seed),
+        Err(error) if error.kind() == ErrorKind::NotFound && may_make => make(&path, &state_dir.join("keys"), seed),
         Err(error) if error.kind() == ErrorKind::NotFound => Err(AuditError::KeyMissing { path }),
         Err(error) => Err(AuditError::file(&path, "read", &error)),
     }
@@ -32,17 +41,16 @@ fn read(path: &Path, text: &str) -> Result<SigningKey, AuditError> {
     SigningKey::from_pkcs8_pem(text).map_err(|error| AuditError::KeyBad { path: path.to_owned(), why: error.to_string() })
 }
 
-fn make(state_dir: &Path, path: &Path, seed: &Zeroizing<[u8; 32]>) -> Result<SigningKey, AuditError> {
+fn make(path: &Path, folder: &Path, seed: &Zeroizing<[u8; 32]>) -> Result<SigningKey, AuditError> {
     let key = SigningKey::from_bytes(seed);
     let bad = |error: &dyn std::fmt::Display| AuditError::KeyBad { path: path.to_owned(), why: error.to_string() };
     let private = key.to_pkcs8_pem(LineEnding::LF).map_err(|error| bad(&error))?;
     let public = key.verifying_key().to_public_key_pem(LineEnding::LF).map_err(|error| bad(&error))?;
-    let folder = state_dir.join("keys");
-    make_folder(&folder)?;
+    make_folder(folder)?;
     // The public half first: once there is a private key, nothing is made again.
-    put(&public_key_file(state_dir), 0o644, public.as_bytes())?;
+    put(&path.with_extension("pub"), 0o644, public.as_bytes())?;
     put(path, 0o600, private.as_bytes())?;
-    sync_folder(&folder)?;
+    sync_folder(folder)?;
     Ok(key)
 }
 

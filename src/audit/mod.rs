@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 pub use canonical::canonical;
 pub use entry::{Entry, LoginMethod, Verdict};
 pub use error::AuditError;
-pub use key::read_public_key;
+pub use key::{read_public_key, signing_key};
 pub use log::{AuditLog, Receipt};
 pub use read::{Follow, RecordFilter, Record, Records, last};
 pub use verify::{Finding, Report, verify};

@@ -1,3 +1,11 @@
-//! Who is there: OpenID Connect providers, certificate authorities, certificate checks. `Ask` to `Identified`.
+//! Who is there: OpenID Connect providers, certificate authorities, certificate checks, revocation. Turns an `Ask` into an
+//! [`Identified`]; never decides what somebody may do.
 
+pub mod authority;
+mod caller;
+pub mod certificate;
+mod desk;
 pub mod oidc;
+
+pub use caller::{Caller, Identified, Proof};
+pub use desk::IdentityDesk;

@@ -19,13 +19,24 @@ pub enum AuthorityKind {
     Target,
 }
 
-impl fmt::Display for AuthorityKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl AuthorityKind {
+    /// All of them, in the order they are shown.
+    pub const ALL: [Self; 3] = [Self::User, Self::Host, Self::Target];
+
+    /// The name, also of its file.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::User => "user",
             Self::Host => "host",
             Self::Target => "target",
-        })
+        }
+    }
+}
+
+impl fmt::Display for AuthorityKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

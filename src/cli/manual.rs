@@ -1,0 +1,100 @@
+//! `bartizan completions` and `bartizan man`: made from the same table as the command line itself.
+
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+
+use super::print::raw;
+use super::{Exit, Line};
+
+/// Options of `bartizan completions`.
+#[derive(Debug, clap::Args)]
+pub(super) struct CompletionsArgs {
+    /// The shell to write for
+    shell: clap_complete::Shell,
+}
+
+pub(super) fn completions(args: &CompletionsArgs) -> Result<ExitCode, Exit> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Line::command(), "bartizan", &mut script);
+    raw(&script)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `bartizan(1)` in roff, every subcommand in one page.
+pub(super) fn man() -> Result<ExitCode, Exit> {
+    raw(page()?.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn page() -> Result<String, Exit> {
+    let incomplete = |e: std::io::Error| Exit::incomplete(format!("the manual cannot be made: {e}"));
+    let mut command = Line::command();
+    command.build();
+    let mut text = Vec::new();
+    let main = clap_mangen::Man::new(command.clone()).section("1").date("").source("Bartizan");
+    main.render(&mut text).map_err(incomplete)?;
+    for sub in command.get_subcommands() {
+        render(sub, &mut text).map_err(incomplete)?;
+    }
+    text.extend_from_slice(EXIT_STATUS.as_bytes());
+    String::from_utf8(text).map_err(|e| Exit::incomplete(e.to_string()))
+}
+
+/// One subcommand as sections of the page, and those below it.
+fn render(command: &clap::Command, text: &mut Vec<u8>) -> std::io::Result<()> {
+    if command.get_name() == "help" || command.is_hide_set() {
+        return Ok(());
+    }
+    let title = command.get_bin_name().unwrap_or(command.get_name()).to_uppercase();
+    text.extend_from_slice(format!(".SH \"{title}\"\n").as_bytes());
+    let man = clap_mangen::Man::new(command.clone().disable_help_flag(true).disable_version_flag(true));
+    if let Some(about) = command.get_about() {
+        text.extend_from_slice(format!("{about}\n.PP\n").as_bytes());
+    }
+    let mut options = Vec::new();
+    man.render_synopsis_section(&mut options)?;
+    if command.get_arguments().any(|a| !a.is_hide_set() && !a.is_global_set()) {
+        man.render_options_section(&mut options)?;
+    }
+    let options = String::from_utf8_lossy(&options).replace(".SH SYNOPSIS\n", "").replace(".SH OPTIONS\n", ".PP\n");
+    text.extend_from_slice(options.as_bytes());
+    for sub in command.get_subcommands() {
+        render(sub, text)?;
+    }
+    Ok(())
+}
+
+const EXIT_STATUS: &str = r#".SH "EXIT STATUS"
+.TP
+0
+done
+.TP
+1
+refused by policy, not found, or tampered with
+.TP
+2
+a mistake in the command line, the configuration or the policies
+.TP
+3
+could not be completed or verified
+.TP
+4
+held: a human has to approve first
+.SH "FILES"
+.TP
+/etc/bartizan/bartizan.toml
+the configuration, see \fBbartizan.toml\fR(5); another with \fB\-\-config\fR or \fBBARTIZAN_CONFIG\fR
+.SH "ENVIRONMENT"
+.TP
+BARTIZAN_CONFIG
+the configuration file
+.TP
+BARTIZAN_LOG
+what \fBserve\fR logs, as in \fBdebug\fR or \fBinfo,bartizan=debug\fR
+.TP
+NO_COLOR
+no colours
+.SH "SEE ALSO"
+\fBbartizan.toml\fR(5), \fBbartizan\-policy\fR(7), \fBbartizan\-recording\fR(5), \fBssh\fR(1)
+"#;

@@ -1,0 +1,138 @@
+//! A visitor whose identity is known, and the proof that it is known still when they ask for something.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::frontdoor::Ask;
+use crate::model::{Principal, TargetName};
+use crate::store::{Shown, Subjected};
+
+/// How a caller showed who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// A certificate of the user authority.
+    Certificate,
+    /// A workload token.
+    Token,
+    /// A device login.
+    Device,
+    /// An authorization-code login.
+    Code,
+}
+
+impl Proof {
+    /// The word for it in logs.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Certificate => "certificate",
+            Self::Token => "token",
+            Self::Device => "device",
+            Self::Code => "code",
+        }
+    }
+}
+
+/// An authenticated caller. Only this room makes one.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    pub(super) principal: Principal,
+    pub(super) proof: Proof,
+    pub(super) source: IpAddr,
+    pub(super) key: Option<String>,
+    pub(super) authenticated_at: Timestamp,
+    pub(super) expires_at: Timestamp,
+    pub(super) certificate_ttl: Duration,
+    pub(super) shown: Option<Shown>,
+    pub(super) device_bound: bool,
+}
+
+impl Caller {
+    /// Who.
+    #[must_use]
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// How they showed it.
+    #[must_use]
+    pub fn proof(&self) -> Proof {
+        self.proof
+    }
+
+    /// Where from; IPv4 in its own form.
+    #[must_use]
+    pub fn source(&self) -> IpAddr {
+        self.source
+    }
+
+    /// The fingerprint of the key they proved to hold, if any.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
+    /// When the issuer last saw them.
+    #[must_use]
+    pub fn authenticated_at(&self) -> Timestamp {
+        self.authenticated_at
+    }
+
+    /// The first moment this identity holds no more; live sessions end here.
+    #[must_use]
+    pub fn expires_at(&self) -> Timestamp {
+        self.expires_at
+    }
+
+    /// How long a certificate of theirs may live, as their issuer's configuration says.
+    #[must_use]
+    pub fn certificate_ttl(&self) -> Duration {
+        self.certificate_ttl
+    }
+
+    /// The serial of the certificate they came with.
+    #[must_use]
+    pub fn certificate(&self) -> Option<u64> {
+        self.shown.as_ref().map(|shown| shown.serial)
+    }
+
+    /// Whether their key is known to live in hardware.
+    #[must_use]
+    pub fn device_bound(&self) -> bool {
+        self.device_bound
+    }
+
+    /// What a lock is compared with.
+    #[must_use]
+    pub fn subject_to<'a>(&'a self, target: Option<&'a TargetName>) -> Subjected<'a> {
+        Subjected { principal: Some(&self.principal), target, certificate: self.certificate(), source: Some(self.source) }
+    }
+}
+
+/// An [`Ask`] whose caller was looked at once more when they asked: not expired, not revoked, not locked.
+#[derive(Debug)]
+pub struct Identified {
+    ask: Ask,
+    caller: Arc<Caller>,
+}
+
+impl Identified {
+    pub(super) fn new(ask: Ask, caller: Arc<Caller>) -> Self {
+        Self { ask, caller }
+    }
+
+    /// What they ask.
+    #[must_use]
+    pub fn ask(&self) -> &Ask {
+        &self.ask
+    }
+
+    /// Who asks.
+    #[must_use]
+    pub fn caller(&self) -> &Arc<Caller> {
+        &self.caller
+    }
+}
