@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::chain::LONGEST;
-use super::{AuditError, log_file};
+use super::{AuditError, canonical, log_file};
 
 /// One line of the log.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +61,8 @@ fn parse(path: &Path, line: &[u8]) -> Result<Record, AuditError> {
     let read = || {
         let line = str::from_utf8(line).ok()?.to_owned();
         let fields: Value = serde_json::from_str(&line).ok()?;
+        // What is not as we write it might act on a terminal.
+        (canonical(&fields) == line).then_some(())?;
         let entry = fields.get("entry")?.clone();
         Some(Record {
             seq: fields.get("seq")?.as_u64()?,

@@ -25,6 +25,11 @@ impl Exit {
         Self { code: 3, message: message.into() }
     }
 
+    /// The same, told after what was done before it went wrong.
+    pub(crate) fn after(self, done: &str) -> Self {
+        Self { message: format!("{done}: {}", self.message), ..self }
+    }
+
     /// Prints the sentence to standard error.
     #[expect(clippy::print_stderr, reason = "cli is the code that prints")]
     pub(crate) fn report(&self) -> ExitCode {

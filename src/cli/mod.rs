@@ -1,8 +1,13 @@
 //! The command line: one file per subcommand, and the only code that prints. Parses arguments, calls the rooms, shows
 //! what they answer; decides nothing itself.
 
+mod audit;
 mod check;
 mod exit;
+mod local;
+mod lock;
+mod print;
+mod sessions;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -43,6 +48,14 @@ impl Common {
 enum Command {
     /// Find every problem of the configuration and policies without starting
     Check(check::Args),
+    /// Show who runs a session or ran one, or end one
+    Sessions(sessions::Args),
+    /// Keep a principal, group, target, certificate or address out, or show what is kept out
+    Lock(lock::Args),
+    /// Take a lock away
+    Unlock(lock::UnlockArgs),
+    /// Show, verify or export the audit log
+    Audit(audit::Args),
 }
 
 /// Runs the command line of this process.
@@ -51,6 +64,10 @@ pub fn run() -> ExitCode {
     let line = Line::parse();
     let done = match line.command {
         Command::Check(args) => check::run(&line.common, &args),
+        Command::Sessions(args) => sessions::run(&line.common, &args),
+        Command::Lock(args) => lock::run(&line.common, &args),
+        Command::Unlock(args) => lock::unlock(&line.common, &args),
+        Command::Audit(args) => audit::run(&line.common, &args),
     };
     match done {
         Ok(code) => code,

@@ -1,0 +1,133 @@
+//! What commands for the operator on the machine share: they open the state folder themselves, whether the server runs or not.
+//! Also who the operator is, what time it is, and how a moment or a span is written on the command line.
+
+use std::future::Future;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp};
+use nix::unistd::{Uid, User};
+
+use super::{Common, Exit};
+use crate::audit::{AuditError, AuditLog, Entry};
+use crate::config::Config;
+use crate::model::Printable;
+use crate::store::{SqliteStore, StoreError};
+
+/// The state folder, opened.
+pub(super) struct Local {
+    config: Config,
+    /// Its store.
+    pub(super) store: SqliteStore,
+}
+
+impl Local {
+    /// Opens the store that the configuration names.
+    pub(super) fn open(common: &Common) -> Result<Self, Exit> {
+        let config = common.load()?;
+        check_owner(&config.server.state_dir)?;
+        let store = SqliteStore::open(&config.store, now())?;
+        Ok(Self { config, store })
+    }
+
+    /// Opens the audit log.
+    pub(super) fn audit(&self) -> Result<AuditLog, Exit> {
+        let server = &self.config.server;
+        Ok(AuditLog::open(&server.state_dir, &server.name, rand::random(), now())?)
+    }
+
+    /// Opens the audit log and writes `entry` to it, now.
+    pub(super) async fn note(&self, entry: Entry) -> Result<(), Exit> {
+        self.audit()?.append(entry, now()).await?;
+        Ok(())
+    }
+}
+
+/// Files made here by another account would lock the server out of its own state.
+fn check_owner(state_dir: &Path) -> Result<(), Exit> {
+    let found = std::fs::metadata(state_dir);
+    let owner = found.map_err(|error| Exit::incomplete(format!("the state folder {} cannot be read: {error}", state_dir.display())))?.uid();
+    if owner == Uid::effective().as_raw() {
+        return Ok(());
+    }
+    let name = account(owner);
+    Err(Exit::incomplete(format!(
+        "the state folder {} belongs to {name}; run this as that account: sudo -u {name} bartizan …",
+        state_dir.display()
+    )))
+}
+
+/// Waits for `work`; commands have nothing else to do meanwhile.
+pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Exit>>) -> Result<T, Exit> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    runtime.map_err(|error| Exit::incomplete(error.to_string()))?.block_on(work)
+}
+
+/// The present moment.
+pub(super) fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// Who gives this command, as audit entries name it: `local:` and the account that logged in on this machine, even behind
+/// `sudo` or `su`: the kernel's login id (proc(5)), or what sudo says, or the account this runs as.
+pub(super) fn operator() -> String {
+    let sudo = || std::env::var("SUDO_UID").ok()?.parse().ok();
+    format!("local:{}", account(login_uid().or_else(sudo).unwrap_or_else(|| Uid::current().as_raw())))
+}
+
+fn login_uid() -> Option<u32> {
+    let text = std::fs::read_to_string("/proc/self/loginuid").ok()?;
+    // All bits set: the process descends from no login.
+    text.trim().parse().ok().filter(|uid| *uid != u32::MAX)
+}
+
+fn account(uid: u32) -> String {
+    let found = User::from_uid(Uid::from_raw(uid)).ok().flatten();
+    found.map_or_else(|| uid.to_string(), |user| user.name)
+}
+
+/// A moment given as one (`2026-11-22T12:00:00Z`, `2026-11-22 12:00`, `2026-11-22`; UTC) or as a span before now (`2h`, `7d`).
+pub(super) fn past(text: &str) -> Result<Timestamp, String> {
+    if let Ok(moment) = text.parse::<Timestamp>() {
+        return Ok(moment);
+    }
+    if let Ok(civil) = text.parse::<DateTime>() {
+        return civil.to_zoned(TimeZone::UTC).map(|zoned| zoned.timestamp()).map_err(|error| error.to_string());
+    }
+    let ago = span(text).map_err(|_| "write a span before now, as in \"2h\" or \"7d\", or a moment in UTC, as in \"2026-11-22T12:00:00Z\"".to_owned())?;
+    now().to_zoned(TimeZone::UTC).checked_sub(ago).map(|zoned| zoned.timestamp()).map_err(|error| error.to_string())
+}
+
+/// The moment a span such as `2h` from now.
+pub(super) fn from_now(text: &str) -> Result<Timestamp, String> {
+    let ahead = span(text)?;
+    now().to_zoned(TimeZone::UTC).checked_add(ahead).map(|zoned| zoned.timestamp()).map_err(|error| error.to_string())
+}
+
+fn span(text: &str) -> Result<Span, String> {
+    let mend = || "write a number and s, m, h, d or w, as in \"2h\" or \"1h30m\"".to_owned();
+    let span: Span = text.parse().map_err(|_| mend())?;
+    if span.is_positive() { Ok(span) } else { Err(mend()) }
+}
+
+impl From<StoreError> for Exit {
+    fn from(error: StoreError) -> Self {
+        let shown = Printable(&error.to_string()).to_string();
+        match error {
+            StoreError::NotFound(_) | StoreError::Ended(_) => Self::refused(shown),
+            _ => Self::incomplete(shown),
+        }
+    }
+}
+
+impl From<AuditError> for Exit {
+    fn from(error: AuditError) -> Self {
+        let shown = Printable(&error.to_string()).to_string();
+        match error {
+            AuditError::Tampered { .. } => Self::refused(shown),
+            _ => Self::incomplete(shown),
+        }
+    }
+}

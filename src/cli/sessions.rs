@@ -1,0 +1,149 @@
+//! `bartizan sessions`: who is where, who was, and an order to one of them to end.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Subcommand;
+use jiff::Timestamp;
+
+use super::local::{Local, block_on, now, operator, past};
+use super::print::{Page, cut};
+use super::{Common, Exit};
+use crate::audit::Entry;
+use crate::model::{PrincipalId, SessionId, TargetName};
+use crate::store::{NewOrder, Session, SessionFilter, Store, StoreError};
+
+/// How long `end` waits to see the session closed, and how often it looks. The server acts on orders within one second.
+const PATIENCE: Duration = Duration::from_secs(3);
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Options of `bartizan sessions`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Show sessions, newest first
+    List(List),
+    /// End a running session
+    End(End),
+}
+
+#[derive(Debug, clap::Args)]
+struct List {
+    /// Only those that run
+    #[arg(long)]
+    live: bool,
+    /// Only of this principal, as ISSUER/NAME
+    #[arg(long)]
+    principal: Option<PrincipalId>,
+    /// Only at this target
+    #[arg(long)]
+    target: Option<TargetName>,
+    /// Only those that ran at this moment or later, or this long ago (2h, 7d, 2026-11-22)
+    #[arg(long, value_name = "WHEN", value_parser = past)]
+    since: Option<Timestamp>,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    limit: u32,
+    /// Print the list as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct End {
+    /// The session's id, as `sessions list` shows it
+    id: SessionId,
+    /// Why; the session's user is told
+    #[arg(long, default_value = "ended by the operator")]
+    reason: String,
+    /// Print the session as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
+    let local = Local::open(common)?;
+    match &args.what {
+        What::List(args) => block_on(list(&local, args)),
+        What::End(args) => block_on(end(&local, args)),
+    }
+}
+
+async fn list(local: &Local, args: &List) -> Result<ExitCode, Exit> {
+    let (principal, target) = (args.principal.clone(), args.target.clone());
+    let filter = SessionFilter { principal, target, since: args.since, live: args.live, limit: args.limit, ..SessionFilter::default() };
+    let sessions = local.store.sessions(filter).await?;
+    let mut page = Page::stdout();
+    if args.json {
+        page.json(&sessions)?;
+    } else {
+        let heads = ["NO", "SESSION", "PRINCIPAL", "TARGET", "FROM", "STARTED", "ENDED", "WISH"];
+        page.table(heads, &sessions.iter().map(row).collect::<Vec<_>>())?;
+    }
+    page.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(session: &Session) -> [String; 8] {
+    let opening = &session.opening;
+    let login = opening.login.as_ref().map(|login| format!("{login}@")).unwrap_or_default();
+    let ended = session.end.as_ref().map_or_else(|| "live".into(), |end| format!("{:.0} {}", end.at, cut(&end.reason, 30)));
+    [
+        session.lease.number.to_string(),
+        opening.id.to_string(),
+        opening.principal.id.to_string(),
+        format!("{login}{}", opening.target),
+        opening.source.to_string(),
+        format!("{:.0}", opening.started_at),
+        ended,
+        cut(&opening.wish, 40),
+    ]
+}
+
+async fn end(local: &Local, args: &End) -> Result<ExitCode, Exit> {
+    let session = find(local, args.id).await?;
+    if !session.is_live() {
+        return Err(StoreError::Ended(args.id).into());
+    }
+    let (reason, by) = (args.reason.clone(), operator());
+    local.note(Entry::SessionEndOrdered { session: args.id, reason: reason.clone(), by: by.clone() }).await?;
+    local.store.order_end(NewOrder { session: args.id, by, reason, at: now() }).await?;
+    let session = wait(local, args.id).await?;
+    let mut page = Page::stdout();
+    if args.json {
+        page.json(&session)?;
+    } else if !session.is_live() {
+        page.line(&format!("session {} ended", args.id))?;
+    }
+    page.flush()?;
+    if session.is_live() {
+        let seconds = PATIENCE.as_secs();
+        return Err(Exit::incomplete(format!(
+            "session {} was ordered to end and is still open after {seconds} s; is the server running? It acts on the order when it starts",
+            args.id
+        )));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Looks until the session is closed or patience has run out.
+async fn wait(local: &Local, id: SessionId) -> Result<Session, Exit> {
+    let mut waited = Duration::ZERO;
+    loop {
+        let session = find(local, id).await?;
+        if !session.is_live() || waited >= PATIENCE {
+            return Ok(session);
+        }
+        tokio::time::sleep(LOOK).await;
+        waited += LOOK;
+    }
+}
+
+async fn find(local: &Local, id: SessionId) -> Result<Session, Exit> {
+    local.store.session(id).await?.ok_or_else(|| Exit::refused(format!("there is no session {id}; `bartizan sessions list` shows them")))
+}
