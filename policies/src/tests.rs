@@ -2,6 +2,7 @@
 
 mod deciding;
 mod loading;
+mod manual;
 mod properties;
 mod schema;
 
