@@ -8,9 +8,7 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 use std::time::Instant;
 
-use bartizan_policies::{
-    Action, Command, Context, Facts, Known, PolicySet, Principal, Request, Resource, Target,
-};
+use bartizan_policies::{Action, Command, Context, Facts, Known, PolicySet, Principal, Request, Resource, Target};
 
 /// A tenth of the policies is open to any principal on one target, the rest to one group on one target.
 fn policies(count: usize) -> String {
@@ -20,11 +18,7 @@ fn policies(count: usize) -> String {
          @id(\"root\") forbid (principal, action in Action::\"ssh\", resource) when { context.login == \"root\" };\n",
     );
     for n in 2..count {
-        let who = if n % 10 == 0 {
-            "principal".to_owned()
-        } else {
-            format!("principal in Group::\"corp/team-{n}\"")
-        };
+        let who = if n % 10 == 0 { "principal".to_owned() } else { format!("principal in Group::\"corp/team-{n}\"") };
         let _ = writeln!(
             text,
             "@id(\"p{n}\") permit ({who}, action == Action::\"ssh.exec\", resource == Target::\"host-{n}\")
@@ -48,14 +42,8 @@ fn time(calls: u32, mut call: impl FnMut()) -> f64 {
 }
 
 fn main() {
-    let alice = Principal::user(
-        "corp/alice@example.com",
-        ["corp/sre", "corp/all", "corp/team-7", "corp/team-11"],
-    );
-    let target = Target {
-        tags: [("env".to_owned(), "prod".to_owned())].into(),
-        ..Target::new("host-7", "ssh")
-    };
+    let alice = Principal::user("corp/alice@example.com", ["corp/sre", "corp/all", "corp/team-7", "corp/team-11"]);
+    let target = Target { tags: [("env".to_owned(), "prod".to_owned())].into(), ..Target::new("host-7", "ssh") };
     let now = "2026-01-02T12:00:00Z".parse().expect("a time");
     let context = |facts| Context {
         source_ip: "192.0.2.7".parse().expect("an address"),
@@ -65,28 +53,17 @@ fn main() {
         reason: None,
         facts,
     };
-    let exec = context(Facts::Command {
-        login: "deploy".to_owned(),
-        command: Command::read(b"systemctl restart nginx"),
-    });
+    let exec = context(Facts::Command { login: "deploy".to_owned(), command: Command::read(b"systemctl restart nginx") });
     let connect = context(Facts::Login("deploy".to_owned()));
-    println!(
-        "{:>9} {:>12} {:>10} {:>10} {:>10}",
-        "policies", "load ms", "slice µs", "exec µs", "connect µs"
-    );
+    println!("{:>9} {:>12} {:>10} {:>10} {:>10}", "policies", "load ms", "slice µs", "exec µs", "connect µs");
     for count in [10, 100, 1_000, 10_000] {
         let text = policies(count);
         let start = Instant::now();
-        let set = PolicySet::load(vec![("bench.cedar".to_owned(), text)], &Known::default())
-            .expect("the policies are right");
+        let set = PolicySet::load(vec![("bench.cedar".to_owned(), text)], &Known::default()).expect("the policies are right");
         let load = start.elapsed().as_secs_f64() * 1e3;
         let slice = set.slice(&alice, &target);
         let ask = |action, context| {
-            let request = Request {
-                action,
-                resource: Resource::Target(&target),
-                context,
-            };
+            let request = Request { action, resource: Resource::Target(&target), context };
             time(2_000, || {
                 black_box(slice.decide(black_box(&request)));
             })
@@ -94,10 +71,6 @@ fn main() {
         let cut = time(500, || {
             black_box(set.slice(black_box(&alice), black_box(&target)));
         });
-        println!(
-            "{count:>9} {load:>12.1} {cut:>10.1} {:>10.1} {:>10.1}",
-            ask(Action::SshExec, &exec),
-            ask(Action::Connect, &connect)
-        );
+        println!("{count:>9} {load:>12.1} {cut:>10.1} {:>10.1} {:>10.1}", ask(Action::SshExec, &exec), ask(Action::Connect, &connect));
     }
 }

@@ -163,13 +163,9 @@ impl FromStr for Action {
     type Err = UnknownAction;
 
     fn from_str(text: &str) -> Result<Self, UnknownAction> {
-        Action::ALL
-            .iter()
-            .copied()
-            .find(|action| action.name() == text)
-            .ok_or_else(|| UnknownAction {
-                given: text.to_owned(),
-                near: crate::near::nearest(text, Action::ALL.iter().map(|action| action.name())),
-            })
+        Action::ALL.iter().copied().find(|action| action.name() == text).ok_or_else(|| UnknownAction {
+            given: text.to_owned(),
+            near: crate::near::nearest(text, Action::ALL.iter().map(|action| action.name())),
+        })
     }
 }

@@ -14,19 +14,9 @@ use crate::near;
 use crate::problem::{Problem, Source};
 use crate::rule::{Approve, Effect, Mask, Rule, Scope};
 
-const KEYS: &[&str] = &[
-    "id",
-    "reason",
-    "approve",
-    "approvals",
-    "valid",
-    "scope",
-    "mask",
-    "alert",
-    "record",
-    "certificate_ttl",
-    "pin_source_address",
-];
+/// Every annotation there is.
+pub(crate) const KEYS: &[&str] =
+    &["id", "reason", "approve", "approvals", "valid", "scope", "mask", "alert", "record", "certificate_ttl", "pin_source_address"];
 /// Longest `@id`, in characters.
 const MAX_ID: usize = 64;
 /// Longest `@reason` and `@alert`, in characters: they are shown in one line of a terminal.
@@ -35,31 +25,19 @@ const MAX_SENTENCE: usize = 300;
 const MAX_APPROVALS: u8 = 9;
 const DEFAULT_VALID: Duration = Duration::from_secs(15 * 60);
 /// Shortest and longest `@valid` and `@certificate_ttl`.
-const SPAN: std::ops::RangeInclusive<Duration> =
-    Duration::from_secs(60)..=Duration::from_secs(24 * 3600);
+const SPAN: std::ops::RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(24 * 3600);
 
 /// Reads `policy`'s annotations; `policy` must have been parsed from the text of `source`.
-pub(crate) fn read(
-    policy: &Policy,
-    source: &Arc<Source>,
-    known: &Known,
-) -> Result<Rule, Vec<Problem>> {
+pub(crate) fn read(policy: &Policy, source: &Arc<Source>, known: &Known) -> Result<Rule, Vec<Problem>> {
     let mut reader = Reader::new(policy, source, known);
     let rule = reader.rule();
-    if reader.problems.is_empty() {
-        rule.ok_or(reader.problems)
-    } else {
-        Err(reader.problems)
-    }
+    if reader.problems.is_empty() { rule.ok_or(reader.problems) } else { Err(reader.problems) }
 }
 
 /// The place of a whole policy in its file.
 pub(crate) fn span_of(policy: &Policy) -> SourceSpan {
     // Positions are kept only in Cedar's own syntax tree, which its public type lends out.
-    policy
-        .as_ref()
-        .loc()
-        .map_or_else(|| SourceSpan::from(0), |loc| loc.span)
+    policy.as_ref().loc().map_or_else(|| SourceSpan::from(0), |loc| loc.span)
 }
 
 struct Reader<'a> {
@@ -81,13 +59,7 @@ impl<'a> Reader<'a> {
                 (key.to_string(), (value.val.to_string(), span))
             })
             .collect();
-        Reader {
-            policy,
-            source,
-            known,
-            values,
-            problems: Vec::new(),
-        }
+        Reader { policy, source, known, values, problems: Vec::new() }
     }
 
     fn rule(&mut self) -> Option<Rule> {
@@ -117,26 +89,15 @@ impl<'a> Reader<'a> {
     }
 
     fn problem(&mut self, span: SourceSpan, message: impl Into<String>, help: impl Into<String>) {
-        self.problems.push(Problem::error(
-            self.source,
-            span,
-            message,
-            Some(help.into()),
-        ));
+        self.problems.push(Problem::error(self.source, span, message, Some(help.into())));
     }
 
     fn unknown_keys(&mut self) {
-        let unknown: Vec<_> = self
-            .values
-            .iter()
-            .filter(|(key, _)| !KEYS.contains(&key.as_str()))
-            .map(|(key, (_, span))| (key.clone(), *span))
-            .collect();
+        let unknown: Vec<_> =
+            self.values.iter().filter(|(key, _)| !KEYS.contains(&key.as_str())).map(|(key, (_, span))| (key.clone(), *span)).collect();
         for (key, span) in unknown {
-            let help = near::nearest(&key, KEYS.iter().copied()).map_or_else(
-                || format!("the annotations are @{}", KEYS.join(", @")),
-                |near| format!("did you mean @{near}?"),
-            );
+            let help = near::nearest(&key, KEYS.iter().copied())
+                .map_or_else(|| format!("the annotations are @{}", KEYS.join(", @")), |near| format!("did you mean @{near}?"));
             self.problem(span, format!("there is no annotation @{key}"), help);
         }
     }
@@ -144,64 +105,35 @@ impl<'a> Reader<'a> {
     /// Keys that are right in themselves but have no meaning on this policy.
     fn misplaced_keys(&mut self) {
         let approve = self.values.contains_key("approve");
-        for key in ["approvals", "valid", "scope"] {
-            if !approve {
-                self.misplaced(
-                    key,
-                    "means nothing without @approve",
-                    "say who is asked: @approve(\"issuer/group\")",
-                );
-            }
-        }
-        if approve {
-            self.misplaced(
-                "mask",
-                "cannot stand beside @approve",
-                "write two policies: one that masks, one that waits",
-            );
-        }
-        match self.effect() {
-            Effect::Permit => {
-                self.misplaced(
-                    "mask",
-                    "means nothing on a permit",
-                    "put it on a forbid, so that no permit can lift it",
-                );
-            }
-            Effect::Forbid => {
-                for key in ["certificate_ttl", "pin_source_address", "record"] {
-                    self.misplaced(key, "means nothing on a forbid", "put it on a permit");
+        let permit = self.effect() == Effect::Permit;
+        let field_only = self.only_actions(Action::is_field_level);
+        let issue_only = self.only_actions(|action| action == Action::Issue);
+        let who = "say who is asked: @approve(\"issuer/group\")";
+        let rules: [(&[&str], bool, &str, &str); 6] = [
+            (&["approvals", "valid", "scope"], approve, "means nothing without @approve", who),
+            (&["mask"], !approve, "cannot stand beside @approve", "write two policies: one that masks, one that waits"),
+            (&["mask"], !permit, "means nothing on a permit", "put it on a forbid, so that no permit can lift it"),
+            (&["mask"], field_only, "hides one field, and this policy is about more", "narrow it to action == Action::\"pg.read_column\""),
+            (&["certificate_ttl", "pin_source_address", "record"], permit, "means nothing on a forbid", "put it on a permit"),
+            (
+                &["certificate_ttl", "pin_source_address"],
+                issue_only,
+                "is about certificates, and this policy about more",
+                "narrow it to action == Action::\"issue\"",
+            ),
+        ];
+        for (keys, fits, message, help) in rules {
+            for key in keys.iter().filter(|_| !fits) {
+                if let Some((_, span)) = self.values.get(*key) {
+                    self.problem(*span, format!("@{key} {message}"), help);
                 }
             }
-        }
-        if !self.only_actions(|action| action.is_field_level()) {
-            self.misplaced(
-                "mask",
-                "hides one field, and this policy is about more",
-                "narrow it to action == Action::\"pg.read_column\"",
-            );
-        }
-        if !self.only_actions(|action| action == Action::Issue) {
-            for key in ["certificate_ttl", "pin_source_address"] {
-                self.misplaced(
-                    key,
-                    "is about certificates, and this policy about more",
-                    "narrow it to action == Action::\"issue\"",
-                );
-            }
-        }
-    }
-
-    fn misplaced(&mut self, key: &str, message: &str, help: &str) {
-        if let Some((_, span)) = self.values.get(key) {
-            self.problem(*span, format!("@{key} {message}"), help);
         }
     }
 
     /// Whether the policy's scope holds nothing but actions of this kind.
     fn only_actions(&self, kind: impl Fn(Action) -> bool) -> bool {
-        let fits =
-            |uid: &cedar_policy::EntityUid| uid.id().unescaped().parse::<Action>().is_ok_and(&kind);
+        let fits = |uid: &cedar_policy::EntityUid| uid.id().unescaped().parse::<Action>().is_ok_and(&kind);
         match self.policy.action_constraint() {
             ActionConstraint::Any => false,
             ActionConstraint::Eq(uid) => fits(&uid),
@@ -211,21 +143,13 @@ impl<'a> Reader<'a> {
 
     fn id(&mut self) -> Option<String> {
         let Some((id, span)) = self.values.get("id").cloned() else {
-            self.problem(
-                span_of(self.policy),
-                "this policy has no @id",
-                "begin it with @id(\"a-name-of-its-own\")",
-            );
+            self.problem(span_of(self.policy), "this policy has no @id", "begin it with @id(\"a-name-of-its-own\")");
             return None;
         };
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if id.is_empty() || id.len() > MAX_ID || !id.chars().all(plain) {
             let help = format!("use 1 to {MAX_ID} letters, digits, \"-\", \"_\" or \".\"");
-            self.problem(
-                span,
-                format!("\"{}\" cannot be an @id", id.escape_debug()),
-                help,
-            );
+            self.problem(span, format!("\"{}\" cannot be an @id", id.escape_debug()), help);
             return None;
         }
         Some(id)
@@ -233,18 +157,9 @@ impl<'a> Reader<'a> {
 
     fn sentence(&mut self, key: &str) -> Option<String> {
         let (text, span) = self.values.get(key).cloned()?;
-        if text.trim().is_empty()
-            || text.chars().count() > MAX_SENTENCE
-            || text.chars().any(char::is_control)
-        {
-            let help = format!(
-                "write one sentence of at most {MAX_SENTENCE} characters, without control characters"
-            );
-            self.problem(
-                span,
-                format!("@{key} is empty, too long or not one line"),
-                help,
-            );
+        if text.trim().is_empty() || text.chars().count() > MAX_SENTENCE || text.chars().any(char::is_control) {
+            let help = format!("write one sentence of at most {MAX_SENTENCE} characters, without control characters");
+            self.problem(span, format!("@{key} is empty, too long or not one line"), help);
             return None;
         }
         Some(text)
@@ -252,19 +167,11 @@ impl<'a> Reader<'a> {
 
     fn word<T: Copy>(&mut self, key: &str, words: &[(&str, T)]) -> Option<T> {
         let (text, span) = self.values.get(key).cloned()?;
-        let found = words
-            .iter()
-            .find(|(word, _)| *word == text)
-            .map(|(_, value)| *value);
+        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
             let all: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            let help = near::did_you_mean(&text, all.iter().copied())
-                .unwrap_or_else(|| format!("it can be \"{}\"", all.join("\", \"")));
-            self.problem(
-                span,
-                format!("@{key} cannot be \"{}\"", text.escape_debug()),
-                help,
-            );
+            let help = near::did_you_mean(&text, all.iter().copied()).unwrap_or_else(|| format!("it can be \"{}\"", all.join("\", \"")));
+            self.problem(span, format!("@{key} cannot be \"{}\"", text.escape_debug()), help);
         }
         found
     }
@@ -274,11 +181,7 @@ impl<'a> Reader<'a> {
             return false;
         };
         if !text.is_empty() {
-            self.problem(
-                span,
-                format!("@{key} takes no value"),
-                format!("write just @{key}"),
-            );
+            self.problem(span, format!("@{key} takes no value"), format!("write just @{key}"));
         }
         text.is_empty()
     }
@@ -288,11 +191,7 @@ impl<'a> Reader<'a> {
         let duration = parse_duration(&text).filter(|duration| SPAN.contains(duration));
         if duration.is_none() {
             let message = format!("@{key} cannot be \"{}\"", text.escape_debug());
-            self.problem(
-                span,
-                message,
-                "write a duration from 1m to 24h, such as \"15m\" or \"1h30m\"",
-            );
+            self.problem(span, message, "write a duration from 1m to 24h, such as \"15m\" or \"1h30m\"");
         }
         duration
     }
@@ -301,18 +200,8 @@ impl<'a> Reader<'a> {
         let groups = self.groups();
         let approvals = self.approvals();
         let valid = self.duration("valid").unwrap_or(DEFAULT_VALID);
-        let scope = self
-            .word(
-                "scope",
-                &[("operation", Scope::Operation), ("session", Scope::Session)],
-            )
-            .unwrap_or(Scope::Operation);
-        Some(Approve {
-            groups: groups?,
-            approvals,
-            valid,
-            scope,
-        })
+        let scope = self.word("scope", &[("operation", Scope::Operation), ("session", Scope::Session)]).unwrap_or(Scope::Operation);
+        Some(Approve { groups: groups?, approvals, valid, scope })
     }
 
     fn approvals(&mut self) -> u8 {
@@ -323,11 +212,7 @@ impl<'a> Reader<'a> {
             Ok(count) if (1..=MAX_APPROVALS).contains(&count) => count,
             _ => {
                 let message = format!("@approvals cannot be \"{}\"", text.escape_debug());
-                self.problem(
-                    span,
-                    message,
-                    format!("write a number of people from 1 to {MAX_APPROVALS}"),
-                );
+                self.problem(span, message, format!("write a number of people from 1 to {MAX_APPROVALS}"));
                 1
             }
         }
@@ -335,10 +220,7 @@ impl<'a> Reader<'a> {
 
     fn groups(&mut self) -> Option<Vec<String>> {
         let (text, span) = self.values.get("approve").cloned()?;
-        let groups: Vec<String> = text
-            .split(',')
-            .map(|group| group.trim().to_owned())
-            .collect();
+        let groups: Vec<String> = text.split(',').map(|group| group.trim().to_owned()).collect();
         for group in &groups {
             if let Some((message, help)) = self.known.group_trouble(group) {
                 self.problem(span, message, help);

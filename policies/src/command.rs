@@ -60,31 +60,18 @@ const RUNS_OTHERS: &[&str] = &[
 
 /// Words that a shell does not look up as a program.
 const RESERVED: &[&str] = &[
-    "alias", "case", "coproc", "do", "done", "elif", "else", "end", "esac", "fi", "for", "foreach",
-    "function", "if", "in", "repeat", "select", "then", "until", "while",
+    "alias", "case", "coproc", "do", "done", "elif", "else", "end", "esac", "fi", "for", "foreach", "function", "if", "in", "repeat",
+    "select", "then", "until", "while",
 ];
 
 impl Command {
     /// Reads a line as a client sent it.
     #[must_use]
     pub fn read(line: &[u8]) -> Self {
-        let literal = std::str::from_utf8(line)
-            .ok()
-            .and_then(words)
-            .filter(|words| words.first().is_some_and(|program| is_plain(program)));
+        let literal = std::str::from_utf8(line).ok().and_then(words).filter(|words| words.first().is_some_and(|program| is_plain(program)));
         match literal {
-            Some(words) => Command {
-                text: words
-                    .iter()
-                    .map(|word| quoted(word))
-                    .collect::<Vec<_>>()
-                    .join(" "),
-                words,
-            },
-            None => Command {
-                text: String::from_utf8_lossy(line).into_owned(),
-                words: Vec::new(),
-            },
+            Some(words) => Command { text: words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "), words },
+            None => Command { text: String::from_utf8_lossy(line).into_owned(), words: Vec::new() },
         }
     }
 
@@ -118,10 +105,7 @@ impl Command {
 /// Whether a word in the program's place names a program, and one that does only what its name says.
 fn is_plain(program: &str) -> bool {
     let name = program.rsplit('/').next().unwrap_or_default();
-    !name.is_empty()
-        && !program.contains('=')
-        && !RESERVED.contains(&program)
-        && !RUNS_OTHERS.contains(&name)
+    !name.is_empty() && !program.contains('=') && !RESERVED.contains(&program) && !RUNS_OTHERS.contains(&name)
 }
 
 /// The words of a line in which nothing is special to any common shell, or `None`.
@@ -147,17 +131,8 @@ fn word(line: &str) -> Option<(String, &str)> {
             _ if quote => {
                 let (part, tail) = rest.strip_prefix(c)?.split_once(c)?;
                 // History expansion, escapes and lines are read differently from shell to shell even inside quotes.
-                let special: &[char] = if c == '\'' {
-                    &['\\', '!']
-                } else {
-                    &['\\', '!', '$', '`']
-                };
-                (
-                    part.chars()
-                        .all(|c| !c.is_control() && !special.contains(&c))
-                        .then_some(part)?,
-                    tail,
-                )
+                let special: &[char] = if c == '\'' { &['\\', '!'] } else { &['\\', '!', '$', '`'] };
+                (part.chars().all(|c| !c.is_control() && !special.contains(&c)).then_some(part)?, tail)
             }
             _ => rest.split_at_checked(rest.find(|c| !is_bare(c)).unwrap_or(rest.len()))?,
         };
@@ -173,8 +148,7 @@ fn word(line: &str) -> Option<(String, &str)> {
 
 /// Characters that stand for themselves in every common shell.
 fn is_bare(c: char) -> bool {
-    c.is_ascii_alphanumeric()
-        || matches!(c, '_' | '-' | '.' | '/' | ':' | ',' | '+' | '@' | '%' | '=')
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ':' | ',' | '+' | '@' | '%' | '=')
 }
 
 /// A word in a form that every common shell reads back as that word.
@@ -183,11 +157,7 @@ fn quoted(word: &str) -> String {
     match (bare, word.contains('\'')) {
         (true, _) => word.to_owned(),
         (false, false) => format!("'{word}'"),
-        (false, true) => word
-            .split('\'')
-            .map(|part| format!("'{part}'"))
-            .collect::<Vec<_>>()
-            .join("\"'\""),
+        (false, true) => word.split('\'').map(|part| format!("'{part}'")).collect::<Vec<_>>().join("\"'\""),
     }
 }
 

@@ -42,16 +42,11 @@ impl Verdict {
         match (self, other) {
             (deny @ Verdict::Deny(_), _) | (_, deny @ Verdict::Deny(_)) => deny,
             (Verdict::Hold(mut one), Verdict::Hold(two)) => {
-                let new = two
-                    .requirements
-                    .into_iter()
-                    .filter(|r| !one.requirements.contains(r))
-                    .collect::<Vec<_>>();
+                let new = two.requirements.into_iter().filter(|r| !one.requirements.contains(r)).collect::<Vec<_>>();
                 one.requirements.extend(new);
                 Verdict::Hold(one)
             }
-            (hold @ Verdict::Hold(_), Verdict::Allow)
-            | (Verdict::Allow, hold @ Verdict::Hold(_)) => hold,
+            (hold @ Verdict::Hold(_), Verdict::Allow) | (Verdict::Allow, hold @ Verdict::Hold(_)) => hold,
             (Verdict::Allow, Verdict::Allow) => Verdict::Allow,
         }
     }
@@ -85,12 +80,7 @@ impl fmt::Display for Requirement {
             1 => f.write_str("approval")?,
             count => write!(f, "{count} approvals")?,
         }
-        write!(
-            f,
-            " by {} (policy \"{}\"",
-            self.approve.groups.join(" or "),
-            self.policy
-        )?;
+        write!(f, " by {} (policy \"{}\"", self.approve.groups.join(" or "), self.policy)?;
         match &self.reason {
             Some(reason) => write!(f, ": {})", clause(reason)),
             None => f.write_str(")"),

@@ -1,18 +1,12 @@
-//! Turns our plain data into Cedar's entities and contexts through its typed interface, never through JSON. Anything that
+//! Turns our plain data into Cedar's entities through its typed interface, never through JSON. Anything that
 //! cannot be turned is reported, and the caller refuses.
 
 use std::collections::{HashMap, HashSet};
 
-use cedar_policy::{
-    Context as CedarContext, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression,
-    Schema,
-};
-use jiff::Timestamp;
+use cedar_policy::{Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression, Schema};
 
 use crate::Action;
-use crate::request::{
-    Approval, Context, Facts, Principal, PrincipalKind, Resource, Table, Target, Visit,
-};
+use crate::request::{Approval, Principal, PrincipalKind, Resource, Table, Target, Visit};
 
 /// The request cannot be put to Cedar. The answer to it is no.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -47,29 +41,16 @@ pub(crate) struct Names {
 impl Names {
     /// Fails only if the shipped schema does not know one of our own names.
     pub(crate) fn new(schema: &Schema) -> Result<Self, Unaskable> {
-        let types = TYPES
-            .iter()
-            .map(|name| Ok((*name, name.parse().map_err(|_| Unaskable)?)));
+        let types = TYPES.iter().map(|name| Ok((*name, name.parse().map_err(|_| Unaskable)?)));
         let entities = schema.action_entities().map_err(|_| Unaskable)?;
         let (mut actions, mut lineages) = (HashMap::new(), HashMap::new());
         for action in Action::ALL.iter().copied() {
-            let entity = entities
-                .iter()
-                .find(|entity| entity.uid().id().unescaped() == action.name())
-                .ok_or(Unaskable)?;
-            let groups = entities
-                .ancestors(&entity.uid())
-                .into_iter()
-                .flatten()
-                .cloned();
+            let entity = entities.iter().find(|entity| entity.uid().id().unescaped() == action.name()).ok_or(Unaskable)?;
+            let groups = entities.ancestors(&entity.uid()).into_iter().flatten().cloned();
             lineages.insert(action, groups.chain([entity.uid()]).collect());
             actions.insert(action, entity.clone());
         }
-        Ok(Names {
-            types: types.collect::<Result<_, Unaskable>>()?,
-            actions,
-            lineages,
-        })
+        Ok(Names { types: types.collect::<Result<_, Unaskable>>()?, actions, lineages })
     }
 
     pub(crate) fn action(&self, action: Action) -> Result<&Entity, Unaskable> {
@@ -78,18 +59,12 @@ impl Names {
 
     /// The action itself and every group of actions it is in.
     pub(crate) fn action_lineage(&self, action: Action) -> Result<&[EntityUid], Unaskable> {
-        self.lineages
-            .get(&action)
-            .map(Vec::as_slice)
-            .ok_or(Unaskable)
+        self.lineages.get(&action).map(Vec::as_slice).ok_or(Unaskable)
     }
 
     pub(crate) fn uid(&self, kind: &str, id: &str) -> Result<EntityUid, Unaskable> {
         let kind = self.types.get(kind).ok_or(Unaskable)?;
-        Ok(EntityUid::from_type_name_and_id(
-            kind.clone(),
-            EntityId::new(id),
-        ))
+        Ok(EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id)))
     }
 
     pub(crate) fn principal_uid(&self, principal: &Principal) -> Result<EntityUid, Unaskable> {
@@ -98,41 +73,20 @@ impl Names {
 
     pub(crate) fn principal(&self, principal: &Principal) -> Result<Entity, Unaskable> {
         let (issuer, name) = principal.parts();
-        let groups = principal
-            .groups
+        let groups = principal.groups.iter().map(|group| self.uid("Group", group)).collect::<Result<Vec<_>, _>>()?;
+        let claims = principal
+            .claims
             .iter()
-            .map(|group| self.uid("Group", group))
-            .collect::<Result<Vec<_>, _>>()?;
-        let claims = principal.claims.iter().map(|(key, values)| {
-            (
-                key.clone(),
-                RestrictedExpression::new_set(values.iter().map(|value| text(value))),
-            )
-        });
-        let attributes = [
-            ("issuer".to_owned(), text(issuer)),
-            ("name".to_owned(), text(name)),
-        ];
-        Entity::new_with_tags(self.principal_uid(principal)?, attributes, groups, claims)
-            .map_err(|_| Unaskable)
+            .map(|(key, values)| (key.clone(), RestrictedExpression::new_set(values.iter().map(|value| text(value)))));
+        let attributes = [("issuer".to_owned(), text(issuer)), ("name".to_owned(), text(name))];
+        Entity::new_with_tags(self.principal_uid(principal)?, attributes, groups, claims).map_err(|_| Unaskable)
     }
 
     fn target(&self, target: &Target) -> Result<Entity, Unaskable> {
-        let attributes = [
-            ("kind".to_owned(), text(&target.kind)),
-            ("name".to_owned(), text(&target.name)),
-        ];
-        let tags = target
-            .tags
-            .iter()
-            .map(|(key, value)| (key.clone(), text(value)));
-        let parents = target
-            .tags
-            .iter()
-            .map(|(key, value)| self.uid("Tag", &format!("{key}={value}")))
-            .collect::<Result<Vec<_>, _>>()?;
-        Entity::new_with_tags(self.uid("Target", &target.name)?, attributes, parents, tags)
-            .map_err(|_| Unaskable)
+        let attributes = [("kind".to_owned(), text(&target.kind)), ("name".to_owned(), text(&target.name))];
+        let tags = target.tags.iter().map(|(key, value)| (key.clone(), text(value)));
+        let parents = target.tags.iter().map(|(key, value)| self.uid("Tag", &format!("{key}={value}"))).collect::<Result<Vec<_>, _>>()?;
+        Entity::new_with_tags(self.uid("Target", &target.name)?, attributes, parents, tags).map_err(|_| Unaskable)
     }
 
     /// The resource's id.
@@ -140,9 +94,7 @@ impl Names {
         match resource {
             Resource::Target(target) => self.uid("Target", &target.name),
             Resource::Table(table) => self.uid("Table", &table_id(table)),
-            Resource::Column(table, column) => {
-                self.uid("Column", &format!("{}.{column}", table_id(table)))
-            }
+            Resource::Column(table, column) => self.uid("Column", &format!("{}.{column}", table_id(table))),
             Resource::Session(visit) => self.uid("Session", &visit.id),
             Resource::Recording(visit) => self.uid("Recording", &visit.id),
             Resource::Approval(approval) => match approval.requester.kind {
@@ -155,18 +107,10 @@ impl Names {
     }
 
     /// The resource and everything it is in, but nothing that is `caller`.
-    pub(crate) fn resource(
-        &self,
-        resource: &Resource<'_>,
-        caller: &Principal,
-    ) -> Result<Vec<Entity>, Unaskable> {
+    pub(crate) fn resource(&self, resource: &Resource<'_>, caller: &Principal) -> Result<Vec<Entity>, Unaskable> {
         let uid = self.resource_uid(resource)?;
         let other = |principal: &Principal| -> Result<Option<Entity>, Unaskable> {
-            if principal.id == caller.id && principal.kind == caller.kind {
-                Ok(None)
-            } else {
-                self.principal(principal).map(Some)
-            }
+            if principal.id == caller.id && principal.kind == caller.kind { Ok(None) } else { self.principal(principal).map(Some) }
         };
         match resource {
             Resource::Target(target) => Ok(vec![self.target(target)?]),
@@ -179,32 +123,18 @@ impl Names {
             }
             Resource::Session(visit) | Resource::Recording(visit) => {
                 let owner = other(&visit.owner)?;
-                Ok([self.visit(uid, visit)?, self.target(&visit.target)?]
-                    .into_iter()
-                    .chain(owner)
-                    .collect())
+                Ok([self.visit(uid, visit)?, self.target(&visit.target)?].into_iter().chain(owner).collect())
             }
             Resource::Approval(approval) => {
                 let requester = other(&approval.requester)?;
-                Ok([
-                    self.approval(uid, approval)?,
-                    self.target(&approval.target)?,
-                ]
-                .into_iter()
-                .chain(requester)
-                .collect())
+                Ok([self.approval(uid, approval)?, self.target(&approval.target)?].into_iter().chain(requester).collect())
             }
             Resource::Key(key) => {
                 let attributes = [
                     ("algorithm".to_owned(), text(&key.algorithm)),
-                    (
-                        "bits".to_owned(),
-                        RestrictedExpression::new_long(i64::from(key.bits)),
-                    ),
+                    ("bits".to_owned(), RestrictedExpression::new_long(i64::from(key.bits))),
                 ];
-                Ok(vec![
-                    Entity::new(uid, attributes.into(), HashSet::new()).map_err(|_| Unaskable)?,
-                ])
+                Ok(vec![Entity::new(uid, attributes.into(), HashSet::new()).map_err(|_| Unaskable)?])
             }
             Resource::Principal(principal) => Ok(other(principal)?.into_iter().collect()),
         }
@@ -214,9 +144,7 @@ impl Names {
         let target = &table.target.name;
         let database = self.uid("Database", &format!("{target}/{}", table.database))?;
         let schema = self.uid("Schema", &format!("{target}/{}", table.schema))?;
-        let below = |uid: EntityUid, parent: &EntityUid| {
-            Entity::new_no_attrs(uid, HashSet::from([parent.clone()]))
-        };
+        let below = |uid: EntityUid, parent: &EntityUid| Entity::new_no_attrs(uid, HashSet::from([parent.clone()]));
         Ok(vec![
             below(self.uid("Table", &table_id(table))?, &schema),
             below(schema, &database),
@@ -228,39 +156,18 @@ impl Names {
     fn visit(&self, uid: EntityUid, visit: &Visit) -> Result<Entity, Unaskable> {
         let target = self.uid("Target", &visit.target.name)?;
         let parents = HashSet::from([target.clone(), self.principal_uid(&visit.owner)?]);
-        let attributes = [
-            (
-                "target".to_owned(),
-                RestrictedExpression::new_entity_uid(target),
-            ),
-            ("login".to_owned(), text(&visit.login)),
-        ];
+        let attributes = [("target".to_owned(), RestrictedExpression::new_entity_uid(target)), ("login".to_owned(), text(&visit.login))];
         Entity::new(uid, attributes.into(), parents).map_err(|_| Unaskable)
     }
 
     fn approval(&self, uid: EntityUid, approval: &Approval) -> Result<Entity, Unaskable> {
         let target = self.uid("Target", &approval.target.name)?;
-        let asks = approval
-            .asks
-            .iter()
-            .map(|group| self.uid("Group", group))
-            .collect::<Result<Vec<_>, _>>()?;
+        let asks = approval.asks.iter().map(|group| self.uid("Group", group)).collect::<Result<Vec<_>, _>>()?;
         let attributes = [
-            (
-                "requester".to_owned(),
-                RestrictedExpression::new_entity_uid(self.principal_uid(&approval.requester)?),
-            ),
-            (
-                "target".to_owned(),
-                RestrictedExpression::new_entity_uid(target.clone()),
-            ),
+            ("requester".to_owned(), RestrictedExpression::new_entity_uid(self.principal_uid(&approval.requester)?)),
+            ("target".to_owned(), RestrictedExpression::new_entity_uid(target.clone())),
             ("action".to_owned(), text(approval.action.name())),
-            (
-                "asks".to_owned(),
-                RestrictedExpression::new_set(
-                    asks.into_iter().map(RestrictedExpression::new_entity_uid),
-                ),
-            ),
+            ("asks".to_owned(), RestrictedExpression::new_set(asks.into_iter().map(RestrictedExpression::new_entity_uid))),
         ];
         Entity::new(uid, attributes.into(), HashSet::from([target])).map_err(|_| Unaskable)
     }
@@ -277,101 +184,6 @@ fn table_id(table: &Table) -> String {
     format!("{}/{}.{}", table.target.name, table.schema, table.name)
 }
 
-fn text(value: &str) -> RestrictedExpression {
+pub(crate) fn text(value: &str) -> RestrictedExpression {
     RestrictedExpression::new_string(value.to_owned())
-}
-
-/// Cedar's datetime keeps milliseconds.
-fn datetime(time: Timestamp) -> RestrictedExpression {
-    RestrictedExpression::new_datetime(time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())
-}
-
-/// The context as the schema describes it for the action these facts belong to.
-pub(crate) fn context(context: &Context) -> Result<CedarContext, Unaskable> {
-    let mut pairs = vec![
-        (
-            "source_ip",
-            RestrictedExpression::new_ip(context.source_ip.to_string()),
-        ),
-        ("time", datetime(context.time)),
-        ("authenticated_at", datetime(context.authenticated_at)),
-        (
-            "device_bound",
-            RestrictedExpression::new_bool(context.device_bound),
-        ),
-    ];
-    pairs.extend(
-        context
-            .reason
-            .as_deref()
-            .map(|reason| ("reason", text(reason))),
-    );
-    facts(&context.facts, &mut pairs)?;
-    CedarContext::from_pairs(
-        pairs
-            .into_iter()
-            .map(|(key, value)| (key.to_owned(), value)),
-    )
-    .map_err(|_| Unaskable)
-}
-
-fn facts(
-    facts: &Facts,
-    pairs: &mut Vec<(&'static str, RestrictedExpression)>,
-) -> Result<(), Unaskable> {
-    match facts {
-        Facts::None => {}
-        Facts::Login(login) => pairs.push(("login", text(login))),
-        Facts::Command { login, command } => {
-            let args = [
-                (
-                    "first".to_owned(),
-                    text(command.arguments().first().map_or("", String::as_str)),
-                ),
-                (
-                    "count".to_owned(),
-                    RestrictedExpression::new_long(
-                        i64::try_from(command.arguments().len()).map_err(|_| Unaskable)?,
-                    ),
-                ),
-                (
-                    "all".to_owned(),
-                    RestrictedExpression::new_set(
-                        command.arguments().iter().map(|argument| text(argument)),
-                    ),
-                ),
-            ];
-            pairs.extend([
-                ("login", text(login)),
-                ("command", text(command.text())),
-                ("program", text(command.program().unwrap_or_default())),
-                (
-                    "args",
-                    RestrictedExpression::new_record(args).map_err(|_| Unaskable)?,
-                ),
-                (
-                    "dynamic",
-                    RestrictedExpression::new_bool(command.is_dynamic()),
-                ),
-            ]);
-        }
-        Facts::File { login, path, to } => {
-            pairs.push(("login", text(login)));
-            pairs.extend(path.as_deref().map(|path| ("path", text(path))));
-            pairs.extend(to.as_deref().map(|to| ("to", text(to))));
-        }
-        Facts::Sql {
-            statement,
-            has_where,
-            in_transaction,
-        } => pairs.extend([
-            ("statement", text(statement)),
-            ("has_where", RestrictedExpression::new_bool(*has_where)),
-            (
-                "in_transaction",
-                RestrictedExpression::new_bool(*in_transaction),
-            ),
-        ]),
-    }
-    Ok(())
 }

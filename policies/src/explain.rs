@@ -26,14 +26,7 @@ pub struct Explanation {
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "{}: {} {} on {}",
-            self.decision.verdict.word(),
-            self.principal,
-            self.action,
-            self.on
-        )?;
+        writeln!(f, "{}: {} {} on {}", self.decision.verdict.word(), self.principal, self.action, self.on)?;
         match &self.decision.verdict {
             Verdict::Allow => {}
             Verdict::Hold(hold) => writeln!(f, "{hold}")?,
@@ -47,11 +40,7 @@ impl fmt::Display for Explanation {
                 Effect::Permit => "permit",
                 Effect::Forbid => "forbid",
             };
-            write!(
-                f,
-                "  {effect} \"{}\" at {}:{}",
-                rule.id, rule.file, rule.line
-            )?;
+            write!(f, "  {effect} \"{}\" at {}:{}", rule.id, rule.file, rule.line)?;
             match &rule.reason {
                 Some(reason) => writeln!(f, " ({reason})")?,
                 None => writeln!(f)?,

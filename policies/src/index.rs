@@ -22,11 +22,7 @@ pub(crate) struct Bucket {
 impl Bucket {
     /// The policies to be asked about this action.
     pub(crate) fn sets(&self, action: Action) -> &[cedar_policy::PolicySet] {
-        if self.actions & action.bit() == 0 {
-            &[]
-        } else {
-            &self.sets
-        }
+        if self.actions & action.bit() == 0 { &[] } else { &self.sets }
     }
 }
 
@@ -48,49 +44,26 @@ impl Index {
                 actions(&policy, names)?,
             );
             let [permits, forbids] = grouped.entry(key).or_default();
-            let set = if policy.effect() == cedar_policy::Effect::Permit {
-                permits
-            } else {
-                forbids
-            };
+            let set = if policy.effect() == cedar_policy::Effect::Permit { permits } else { forbids };
             set.add(policy).map_err(|_| Unaskable)?;
         }
         let mut buckets: HashMap<(u32, u32), Vec<Arc<Bucket>>> = HashMap::new();
         for ((principal, resource, actions), sets) in grouped {
             let sets = sets.into_iter().filter(|set| !set.is_empty()).collect();
-            buckets
-                .entry((principal, resource))
-                .or_default()
-                .push(Arc::new(Bucket { actions, sets }));
+            buckets.entry((principal, resource)).or_default().push(Arc::new(Bucket { actions, sets }));
         }
         Ok(Index { scopes, buckets })
     }
 
     /// The policies whose principal scope is any of `principals` or open, and whose resource scope any of `resources` or open.
-    pub(crate) fn find(
-        &self,
-        principals: &[EntityUid],
-        resources: &[EntityUid],
-    ) -> Vec<Arc<Bucket>> {
+    pub(crate) fn find(&self, principals: &[EntityUid], resources: &[EntityUid]) -> Vec<Arc<Bucket>> {
         let (principals, resources) = (self.numbers(principals), self.numbers(resources));
-        let pairs = principals.iter().flat_map(|principal| {
-            resources
-                .iter()
-                .map(move |resource| (*principal, *resource))
-        });
-        pairs
-            .filter_map(|pair| self.buckets.get(&pair))
-            .flatten()
-            .cloned()
-            .collect()
+        let pairs = principals.iter().flat_map(|principal| resources.iter().map(move |resource| (*principal, *resource)));
+        pairs.filter_map(|pair| self.buckets.get(&pair)).flatten().cloned().collect()
     }
 
     fn numbers(&self, uids: &[EntityUid]) -> Vec<u32> {
-        let mut numbers: Vec<u32> = uids
-            .iter()
-            .filter_map(|uid| self.scopes.get(uid).copied())
-            .chain([ANY])
-            .collect();
+        let mut numbers: Vec<u32> = uids.iter().filter_map(|uid| self.scopes.get(uid).copied()).chain([ANY]).collect();
         numbers.sort_unstable();
         numbers.dedup();
         numbers
@@ -99,43 +72,31 @@ impl Index {
 
 fn number(scopes: &mut HashMap<EntityUid, u32>, uid: Option<EntityUid>) -> u32 {
     let Some(uid) = uid else { return ANY };
-    let next = u32::try_from(scopes.len())
-        .unwrap_or(u32::MAX)
-        .saturating_add(1);
+    let next = u32::try_from(scopes.len()).unwrap_or(u32::MAX).saturating_add(1);
     *scopes.entry(uid).or_insert(next)
 }
 
 fn principal_scope(policy: &Policy) -> Option<EntityUid> {
     match policy.principal_constraint() {
         PrincipalConstraint::Any | PrincipalConstraint::Is(_) => None,
-        PrincipalConstraint::In(uid)
-        | PrincipalConstraint::Eq(uid)
-        | PrincipalConstraint::IsIn(_, uid) => Some(uid),
+        PrincipalConstraint::In(uid) | PrincipalConstraint::Eq(uid) | PrincipalConstraint::IsIn(_, uid) => Some(uid),
     }
 }
 
 fn resource_scope(policy: &Policy, names: &Names) -> Result<Option<EntityUid>, Unaskable> {
     match policy.resource_constraint() {
         ResourceConstraint::Any | ResourceConstraint::Is(_) => Ok(None),
-        ResourceConstraint::In(uid)
-        | ResourceConstraint::Eq(uid)
-        | ResourceConstraint::IsIn(_, uid) => root(uid, names).map(Some),
+        ResourceConstraint::In(uid) | ResourceConstraint::Eq(uid) | ResourceConstraint::IsIn(_, uid) => root(uid, names).map(Some),
     }
 }
 
 /// What is inside a target is found under its target, whose name its id begins with.
 fn root(uid: EntityUid, names: &Names) -> Result<EntityUid, Unaskable> {
-    if !matches!(
-        uid.type_name().basename(),
-        "Database" | "Schema" | "Table" | "Column"
-    ) {
+    if !matches!(uid.type_name().basename(), "Database" | "Schema" | "Table" | "Column") {
         return Ok(uid);
     }
     let id = uid.id().unescaped();
-    names.uid(
-        "Target",
-        id.split_once('/').map_or(id, |(target, _)| target),
-    )
+    names.uid("Target", id.split_once('/').map_or(id, |(target, _)| target))
 }
 
 /// The actions a policy's scope can hold, groups resolved.
@@ -147,11 +108,7 @@ fn actions(policy: &Policy, names: &Names) -> Result<u64, Unaskable> {
     };
     let mut bits = 0;
     for action in Action::ALL.iter().copied() {
-        if names
-            .action_lineage(action)?
-            .iter()
-            .any(|uid| scope.contains(uid))
-        {
+        if names.action_lineage(action)?.iter().any(|uid| scope.contains(uid)) {
             bits |= action.bit();
         }
     }

@@ -23,8 +23,7 @@ type Trouble = (String, String);
 impl Known {
     /// What is wrong with `issuer/group`, if anything.
     pub(crate) fn group_trouble(&self, group: &str) -> Option<Trouble> {
-        self.qualified_trouble("group", group)
-            .or_else(|| self.unlisted("group", group, self.groups.as_ref()))
+        self.qualified_trouble("group", group).or_else(|| self.unlisted("group", group, self.groups.as_ref()))
     }
 
     /// What is wrong with the id of a user, a service or a group, as far as its issuer goes.
@@ -32,10 +31,7 @@ impl Known {
         let (issuer, name) = id.split_once('/').unwrap_or(("", id));
         if issuer.is_empty() || name.is_empty() {
             return Some((
-                format!(
-                    "\"{}\" does not say which issuer names that {what}",
-                    id.escape_debug()
-                ),
+                format!("\"{}\" does not say which issuer names that {what}", id.escape_debug()),
                 format!("write it as \"issuer/{name}\""),
             ));
         }
@@ -57,9 +53,6 @@ impl Known {
         }
         let help = near::did_you_mean(name, list.iter().map(String::as_str))
             .unwrap_or_else(|| "correct it, or add it to the configuration".to_owned());
-        Some((
-            format!("there is no {what} \"{}\"", name.escape_debug()),
-            help,
-        ))
+        Some((format!("there is no {what} \"{}\"", name.escape_debug()), help))
     }
 }

@@ -44,6 +44,7 @@ mod annotations;
 mod cases;
 mod combine;
 mod command;
+mod context;
 mod decision;
 mod entities;
 mod explain;
@@ -64,10 +65,7 @@ pub use explain::Explanation;
 pub use known::Known;
 pub use load::SCHEMA;
 pub use problem::{Gravity, Problem};
-pub use request::{
-    Approval, Context, Facts, Key, Principal, PrincipalKind, Request, Resource, Table, Target,
-    Visit,
-};
+pub use request::{Approval, Context, Facts, Key, Principal, PrincipalKind, Request, Resource, Table, Target, Visit};
 pub use rule::{Approve, Effect, Mask, Rule, Scope};
 pub use set::{PolicySet, Slice};
 

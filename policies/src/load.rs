@@ -21,46 +21,20 @@ use crate::set::{PolicySet, Shared};
 pub const SCHEMA: &str = include_str!("../schema.cedarschema");
 
 pub(crate) fn load(files: Vec<(String, String)>, known: &Known) -> Result<PolicySet, Vec<Problem>> {
-    let files: Vec<Arc<Source>> = files
-        .into_iter()
-        .map(|(name, text)| Arc::new(Source { name, text }))
-        .collect();
+    let files: Vec<Arc<Source>> = files.into_iter().map(|(name, text)| Arc::new(Source { name, text })).collect();
     let (schema, names) = shipped().map_err(|message| vec![in_schema(message)])?;
-    let mut loader = Loader {
-        validator: Validator::new(schema),
-        known,
-        rules: HashMap::new(),
-        policies: Vec::new(),
-        problems: Vec::new(),
-    };
+    let mut loader = Loader { validator: Validator::new(schema), known, rules: HashMap::new(), policies: Vec::new(), problems: Vec::new() };
     for file in &files {
         loader.file(file);
     }
-    let Loader {
-        rules,
-        policies,
-        mut problems,
-        ..
-    } = loader;
+    let Loader { rules, policies, mut problems, .. } = loader;
     problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
-    if problems
-        .iter()
-        .any(|problem| problem.gravity == Gravity::Error)
-    {
+    if problems.iter().any(|problem| problem.gravity == Gravity::Error) {
         return Err(problems);
     }
     let digest = digest(&policies).map_err(|message| vec![in_schema(message)])?;
-    let index =
-        Index::new(policies, &names).map_err(|unaskable| vec![in_schema(unaskable.to_string())])?;
-    Ok(PolicySet {
-        shared: Arc::new(Shared {
-            names,
-            rules,
-            index,
-            digest,
-        }),
-        warnings: problems,
-    })
+    let index = Index::new(policies, &names).map_err(|unaskable| vec![in_schema(unaskable.to_string())])?;
+    Ok(PolicySet { shared: Arc::new(Shared { names, rules, index, digest }), warnings: problems })
 }
 
 fn shipped() -> Result<(Schema, Names), String> {
@@ -71,16 +45,8 @@ fn shipped() -> Result<(Schema, Names), String> {
 
 /// A fault of the shipped schema rather than of any policy file; tests keep it from happening.
 fn in_schema(message: String) -> Problem {
-    let source = Arc::new(Source {
-        name: "schema.cedarschema".to_owned(),
-        text: SCHEMA.to_owned(),
-    });
-    Problem::error(
-        &source,
-        SourceSpan::from(0),
-        message,
-        Some("this is a fault in bartizan; please report it".to_owned()),
-    )
+    let source = Arc::new(Source { name: "schema.cedarschema".to_owned(), text: SCHEMA.to_owned() });
+    Problem::error(&source, SourceSpan::from(0), message, Some("this is a fault in bartizan; please report it".to_owned()))
 }
 
 struct Loader<'a> {
@@ -96,26 +62,13 @@ impl Loader<'_> {
         let parsed = match cedar_policy::PolicySet::from_str(&source.text) {
             Ok(parsed) => parsed,
             Err(errors) => {
-                return self.problems.extend(
-                    errors
-                        .iter()
-                        .map(|error| from_cedar(source, error, Gravity::Error)),
-                );
+                return self.problems.extend(errors.iter().map(|error| from_cedar(source, error, Gravity::Error)));
             }
         };
         for template in parsed.templates() {
-            let span = template
-                .as_ref()
-                .loc()
-                .map_or_else(|| SourceSpan::from(0), |loc| loc.span);
-            let help =
-                "name the principal or the resource instead of ?principal or ?resource".to_owned();
-            self.problems.push(Problem::error(
-                source,
-                span,
-                "templates are not used here",
-                Some(help),
-            ));
+            let span = template.as_ref().loc().map_or_else(|| SourceSpan::from(0), |loc| loc.span);
+            let help = "name the principal or the resource instead of ?principal or ?resource".to_owned();
+            self.problems.push(Problem::error(source, span, "templates are not used here", Some(help)));
         }
         let mut of_file = cedar_policy::PolicySet::new();
         for policy in parsed.policies() {
@@ -129,15 +82,13 @@ impl Loader<'_> {
         }
         let result = self.validator.validate(&of_file, ValidationMode::Strict);
         let errors = result.validation_errors();
-        self.problems
-            .extend(errors.map(|error| from_cedar(source, error, Gravity::Error)));
+        self.problems.extend(errors.map(|error| from_cedar(source, error, Gravity::Error)));
         if result.validation_passed() {
             // What Cedar warns of beside an error follows from it; of each policy the first warning is the most exact.
             let mut warned = HashSet::new();
             let warnings = result.validation_warnings();
             let first = warnings.filter(|warning| warned.insert(warning.policy_id().clone()));
-            self.problems
-                .extend(first.map(|warning| from_cedar(source, warning, Gravity::Warning)));
+            self.problems.extend(first.map(|warning| from_cedar(source, warning, Gravity::Warning)));
         }
     }
 
@@ -148,24 +99,14 @@ impl Loader<'_> {
             Ok(rule) => rule,
             Err(problems) => {
                 self.problems.extend(problems);
-                let id = policy
-                    .annotation("id")
-                    .map_or_else(|| policy.id().clone(), PolicyId::new);
+                let id = policy.annotation("id").map_or_else(|| policy.id().clone(), PolicyId::new);
                 return Some(policy.new_id(id));
             }
         };
         if let Some(first) = self.rules.get(&rule.id) {
             let message = format!("there are two policies with the @id \"{}\"", rule.id);
-            let help = format!(
-                "the other one is at {}:{}; give each a name of its own",
-                first.file, first.line
-            );
-            self.problems.push(Problem::error(
-                source,
-                annotations::span_of(policy),
-                message,
-                Some(help),
-            ));
+            let help = format!("the other one is at {}:{}; give each a name of its own", first.file, first.line);
+            self.problems.push(Problem::error(source, annotations::span_of(policy), message, Some(help)));
             return None;
         }
         let renamed = policy.new_id(PolicyId::new(&*rule.id));
@@ -187,13 +128,7 @@ impl Loader<'_> {
             };
             if let Some((message, help)) = trouble {
                 let span = place(source, annotations::span_of(policy), &uid.to_string());
-                self.problems.push(Problem::new(
-                    Gravity::Warning,
-                    source,
-                    span,
-                    message,
-                    Some(help),
-                ));
+                self.problems.push(Problem::new(Gravity::Warning, source, span, message, Some(help)));
             }
         }
     }
@@ -202,25 +137,13 @@ impl Loader<'_> {
 /// Where `needle` stands within the policy at `whole`, or the policy itself if it is written differently there.
 fn place(source: &Source, whole: SourceSpan, needle: &str) -> SourceSpan {
     let end = whole.offset().saturating_add(whole.len());
-    let found = source
-        .text
-        .get(whole.offset()..end)
-        .and_then(|policy| policy.find(needle));
+    let found = source.text.get(whole.offset()..end).and_then(|policy| policy.find(needle));
     found.map_or(whole, |at| (whole.offset() + at, needle.len()).into())
 }
 
 fn from_cedar(source: &Arc<Source>, error: &dyn Diagnostic, gravity: Gravity) -> Problem {
-    let span = error
-        .labels()
-        .and_then(|mut labels| labels.next())
-        .map_or_else(|| SourceSpan::from(0), |label| *label.inner());
-    Problem::new(
-        gravity,
-        source,
-        span,
-        error.to_string(),
-        error.help().map(|help| help.to_string()),
-    )
+    let span = error.labels().and_then(|mut labels| labels.next()).map_or_else(|| SourceSpan::from(0), |label| *label.inner());
+    Problem::new(gravity, source, span, error.to_string(), error.help().map(|help| help.to_string()))
 }
 
 /// SHA-256 over the schema and every policy in Cedar's JSON form, in order of id: files, layout and comments do not matter.

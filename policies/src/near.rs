@@ -1,10 +1,7 @@
 //! "Did you mean": the known word most like a mistyped one. It never corrects anything by itself.
 
 /// The candidate most like `word`, if any is close enough to be a slip of the fingers.
-pub(crate) fn nearest<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     candidates
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
@@ -14,9 +11,6 @@ pub(crate) fn nearest<'a>(
 }
 
 /// `; did you mean "…"?`, or nothing.
-pub(crate) fn did_you_mean<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<String> {
+pub(crate) fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     nearest(word, candidates).map(|near| format!("did you mean \"{near}\"?"))
 }

@@ -16,10 +16,7 @@ pub(crate) struct Source {
 impl Source {
     /// Line and column of a byte offset, both counted from 1, the column in characters.
     pub(crate) fn position(&self, offset: usize) -> (usize, usize) {
-        let offset = (0..=offset.min(self.text.len()))
-            .rev()
-            .find(|at| self.text.is_char_boundary(*at))
-            .unwrap_or(0);
+        let offset = (0..=offset.min(self.text.len())).rev().find(|at| self.text.is_char_boundary(*at)).unwrap_or(0);
         let before = self.text.get(..offset).unwrap_or_default();
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
@@ -61,32 +58,12 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub(crate) fn new(
-        gravity: Gravity,
-        source: &Arc<Source>,
-        span: SourceSpan,
-        message: impl Into<String>,
-        help: Option<String>,
-    ) -> Self {
+    pub(crate) fn new(gravity: Gravity, source: &Arc<Source>, span: SourceSpan, message: impl Into<String>, help: Option<String>) -> Self {
         let (line, column) = source.position(span.offset());
-        Problem {
-            file: source.name.clone(),
-            line,
-            column,
-            gravity,
-            message: message.into(),
-            help,
-            span,
-            source: Arc::clone(source),
-        }
+        Problem { file: source.name.clone(), line, column, gravity, message: message.into(), help, span, source: Arc::clone(source) }
     }
 
-    pub(crate) fn error(
-        source: &Arc<Source>,
-        span: SourceSpan,
-        message: impl Into<String>,
-        help: Option<String>,
-    ) -> Self {
+    pub(crate) fn error(source: &Arc<Source>, span: SourceSpan, message: impl Into<String>, help: Option<String>) -> Self {
         Problem::new(Gravity::Error, source, span, message, help)
     }
 }
@@ -116,9 +93,7 @@ impl Diagnostic for Problem {
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.help
-            .as_ref()
-            .map(|help| Box::new(help) as Box<dyn fmt::Display>)
+        self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
@@ -126,8 +101,6 @@ impl Diagnostic for Problem {
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        Some(Box::new(std::iter::once(LabeledSpan::new_with_span(
-            None, self.span,
-        ))))
+        Some(Box::new(std::iter::once(LabeledSpan::new_with_span(None, self.span))))
     }
 }

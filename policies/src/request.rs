@@ -34,35 +34,20 @@ pub struct Principal {
 impl Principal {
     /// A person without further claims.
     #[must_use]
-    pub fn user(
-        id: impl Into<String>,
-        groups: impl IntoIterator<Item = impl Into<String>>,
-    ) -> Self {
+    pub fn user(id: impl Into<String>, groups: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Principal::new(PrincipalKind::User, id, groups)
     }
 
     /// A workload without further claims.
     #[must_use]
-    pub fn service(
-        id: impl Into<String>,
-        groups: impl IntoIterator<Item = impl Into<String>>,
-    ) -> Self {
+    pub fn service(id: impl Into<String>, groups: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Principal::new(PrincipalKind::Service, id, groups)
     }
 
     /// A principal without further claims.
     #[must_use]
-    pub fn new(
-        kind: PrincipalKind,
-        id: impl Into<String>,
-        groups: impl IntoIterator<Item = impl Into<String>>,
-    ) -> Self {
-        Principal {
-            kind,
-            id: id.into(),
-            groups: groups.into_iter().map(Into::into).collect(),
-            claims: BTreeMap::new(),
-        }
+    pub fn new(kind: PrincipalKind, id: impl Into<String>, groups: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Principal { kind, id: id.into(), groups: groups.into_iter().map(Into::into).collect(), claims: BTreeMap::new() }
     }
 
     /// The issuer and the name it gave.
@@ -92,11 +77,7 @@ impl Target {
     /// A target without tags.
     #[must_use]
     pub fn new(name: impl Into<String>, kind: impl Into<String>) -> Self {
-        Target {
-            name: name.into(),
-            kind: kind.into(),
-            tags: BTreeMap::new(),
-        }
+        Target { name: name.into(), kind: kind.into(), tags: BTreeMap::new() }
     }
 }
 
@@ -198,11 +179,7 @@ impl fmt::Display for Resource<'_> {
             Resource::Table(table) => {
                 write!(f, "{}/{}.{}", table.target.name, table.schema, table.name)
             }
-            Resource::Column(table, column) => write!(
-                f,
-                "{}/{}.{}.{column}",
-                table.target.name, table.schema, table.name
-            ),
+            Resource::Column(table, column) => write!(f, "{}/{}.{}.{column}", table.target.name, table.schema, table.name),
             Resource::Session(visit) => write!(f, "session {}", visit.id),
             Resource::Recording(visit) => write!(f, "recording {}", visit.id),
             Resource::Approval(approval) => write!(f, "approval {}", approval.id),

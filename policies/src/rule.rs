@@ -35,13 +35,8 @@ pub enum Mask {
 
 impl Mask {
     /// Every mask with the word for it in `@mask("…")`, weakest first.
-    pub const WORDS: [(&'static str, Mask); 5] = [
-        ("email", Mask::Email),
-        ("last4", Mask::Last4),
-        ("hash", Mask::Hash),
-        ("redact", Mask::Redact),
-        ("null", Mask::Null),
-    ];
+    pub const WORDS: [(&'static str, Mask); 5] =
+        [("email", Mask::Email), ("last4", Mask::Last4), ("hash", Mask::Hash), ("redact", Mask::Redact), ("null", Mask::Null)];
 }
 
 impl fmt::Display for Mask {
@@ -90,10 +85,7 @@ pub struct Approve {
 }
 
 /// A duration as whole seconds.
-pub(crate) fn seconds<S: Serializer>(
-    duration: &Duration,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
+pub(crate) fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(duration.as_secs())
 }
 
@@ -124,10 +116,7 @@ pub struct Rule {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub record_results: bool,
     /// `@certificate_ttl`: the certificate lives no longer than this.
-    #[serde(
-        skip_serializing_if = "Option::is_none",
-        serialize_with = "optional_seconds"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_seconds")]
     pub certificate_ttl: Option<Duration>,
     /// `@pin_source_address`: the certificate works only from the address it was asked from.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -135,10 +124,7 @@ pub struct Rule {
 }
 
 /// A duration, if any, as whole seconds.
-pub(crate) fn optional_seconds<S: Serializer>(
-    duration: &Option<Duration>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
+pub(crate) fn optional_seconds<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
     match duration {
         Some(duration) => seconds(duration, serializer),
         None => serializer.serialize_none(),

@@ -8,7 +8,7 @@ use cedar_policy::{Authorizer, Entities, EntityUid};
 
 use crate::combine::{Asked, Found, combine};
 use crate::decision::{Decision, Obligations, Why};
-use crate::entities::{self, Names, Unaskable};
+use crate::entities::{Names, Unaskable};
 use crate::explain::Explanation;
 use crate::index::{Bucket, Index};
 use crate::known::Known;
@@ -98,28 +98,13 @@ impl PolicySet {
     #[must_use]
     pub fn explain(&self, principal: &Principal, request: &Request<'_>) -> Explanation {
         let decision = self.decide(principal, request);
-        let rules = decision
-            .policies
-            .iter()
-            .filter_map(|id| self.rule(id))
-            .cloned()
-            .collect();
-        Explanation {
-            principal: principal.id.clone(),
-            action: request.action,
-            on: request.resource.to_string(),
-            decision,
-            rules,
-        }
+        let rules = decision.policies.iter().filter_map(|id| self.rule(id)).cloned().collect();
+        Explanation { principal: principal.id.clone(), action: request.action, on: request.resource.to_string(), decision, rules }
     }
 
     fn cut(&self, principal: &Principal, root: &Resource<'_>) -> Slice {
         let ground = Ground::new(&self.shared, principal, root);
-        Slice {
-            shared: Arc::clone(&self.shared),
-            principal: principal.clone(),
-            ground,
-        }
+        Slice { shared: Arc::clone(&self.shared), principal: principal.clone(), ground }
     }
 }
 
@@ -147,22 +132,10 @@ impl Ground {
         let (principal, root_uid) = (names.principal_uid(caller)?, names.resource_uid(root)?);
         let all = std::iter::once(names.principal(caller)?).chain(names.resource(root, caller)?);
         let entities = Entities::from_entities(all, None).map_err(|_| Unaskable)?;
-        let lineage = |uid: &EntityUid| -> Vec<EntityUid> {
-            entities
-                .ancestors(uid)
-                .into_iter()
-                .flatten()
-                .cloned()
-                .chain([uid.clone()])
-                .collect()
-        };
+        let lineage =
+            |uid: &EntityUid| -> Vec<EntityUid> { entities.ancestors(uid).into_iter().flatten().cloned().chain([uid.clone()]).collect() };
         let buckets = shared.index.find(&lineage(&principal), &lineage(&root_uid));
-        Ok(Ground {
-            principal,
-            root: root_uid,
-            entities,
-            buckets,
-        })
+        Ok(Ground { principal, root: root_uid, entities, buckets })
     }
 }
 
@@ -182,78 +155,47 @@ impl Slice {
     /// Decides one operation on the slice's target, or on something in it. A question about anything else is refused.
     #[must_use]
     pub fn decide(&self, request: &Request<'_>) -> Decision {
-        let asked = Asked {
-            principal: &self.principal.id,
-            action: request.action,
-            on: request.resource.to_string(),
-        };
+        let asked = Asked { principal: &self.principal.id, action: request.action, on: request.resource.to_string() };
         match self.found(request) {
             Ok(found) => combine(found, asked),
-            Err(Unaskable) => Decision {
-                verdict: asked.refusal(Why::Unfit),
-                mask: None,
-                policies: Vec::new(),
-                obligations: Obligations::default(),
-            },
+            Err(Unaskable) => {
+                Decision { verdict: asked.refusal(Why::Unfit), mask: None, policies: Vec::new(), obligations: Obligations::default() }
+            }
         }
     }
 
     fn found(&self, request: &Request<'_>) -> Result<Found<'_>, Unaskable> {
         let ground = self.ground.as_ref().map_err(|unaskable| *unaskable)?;
         let action = request.action;
-        if !action.resources().contains(&request.resource.kind())
-            || action.facts() != request.context.facts.kind()
-        {
+        if !action.resources().contains(&request.resource.kind()) || action.facts() != request.context.facts.kind() {
             return Err(Unaskable);
         }
         let names = &self.shared.names;
         let resource = names.resource_uid(&request.resource)?;
         let entities = self.entities(ground, &resource, request)?;
-        let context = entities::context(request.context)?;
-        let question = cedar_policy::Request::new(
-            ground.principal.clone(),
-            names.action(action)?.uid(),
-            resource,
-            context,
-            None,
-        )
-        .map_err(|_| Unaskable)?;
+        let context = crate::context::context(request.context)?;
+        let question = cedar_policy::Request::new(ground.principal.clone(), names.action(action)?.uid(), resource, context, None)
+            .map_err(|_| Unaskable)?;
         let authorizer = Authorizer::new();
         let mut found = Found::default();
         for set in ground.buckets.iter().flat_map(|bucket| bucket.sets(action)) {
             let response = authorizer.is_authorized(&question, set, &entities);
             for id in response.diagnostics().reason() {
-                found.satisfied.push(
-                    self.shared
-                        .rules
-                        .get(AsRef::<str>::as_ref(id))
-                        .ok_or(Unaskable)?,
-                );
+                found.satisfied.push(self.shared.rules.get(AsRef::<str>::as_ref(id)).ok_or(Unaskable)?);
             }
-            found
-                .failed
-                .extend(response.diagnostics().errors().map(failed));
+            found.failed.extend(response.diagnostics().errors().map(failed));
         }
         Ok(found)
     }
 
     /// The slice's entities, with the action's groups and what lies between the resource and the target.
-    fn entities(
-        &self,
-        ground: &Ground,
-        resource: &EntityUid,
-        request: &Request<'_>,
-    ) -> Result<Entities, Unaskable> {
+    fn entities(&self, ground: &Ground, resource: &EntityUid, request: &Request<'_>) -> Result<Entities, Unaskable> {
         let names = &self.shared.names;
         let mut more = vec![names.action(request.action)?.clone()];
         if *resource != ground.root {
             more.extend(names.resource(&request.resource, &self.principal)?);
         }
-        let entities = ground
-            .entities
-            .clone()
-            .add_entities(more, None)
-            .map_err(|_| Unaskable)?;
+        let entities = ground.entities.clone().add_entities(more, None).map_err(|_| Unaskable)?;
         let inside = *resource == ground.root || entities.is_ancestor_of(&ground.root, resource);
         if inside { Ok(entities) } else { Err(Unaskable) }
     }

@@ -2,28 +2,18 @@
 
 mod deciding;
 mod loading;
+mod manual;
 mod properties;
 mod schema;
 
 use crate::{
-    Action, Approval, Command, Context, Decision, Facts, FactsKind, Key, Known, PolicySet,
-    Principal, Request, Resource, ResourceKind, Table, Target, Verdict, Visit, Why,
+    Action, Approval, Command, Context, Decision, Facts, FactsKind, Key, Known, PolicySet, Principal, Request, Resource, ResourceKind,
+    Table, Target, Verdict, Visit, Why,
 };
 
 fn load(text: &str) -> PolicySet {
-    PolicySet::load(
-        vec![("p.cedar".to_owned(), text.to_owned())],
-        &Known::default(),
-    )
-    .unwrap_or_else(|problems| {
-        panic!(
-            "{}",
-            problems
-                .iter()
-                .map(|problem| format!("{problem}\n"))
-                .collect::<String>()
-        )
-    })
+    PolicySet::load(vec![("p.cedar".to_owned(), text.to_owned())], &Known::default())
+        .unwrap_or_else(|problems| panic!("{}", problems.iter().map(|problem| format!("{problem}\n")).collect::<String>()))
 }
 
 fn alice() -> Principal {
@@ -31,10 +21,7 @@ fn alice() -> Principal {
 }
 
 fn web() -> Target {
-    Target {
-        tags: [("env".to_owned(), "prod".to_owned())].into(),
-        ..Target::new("web-1", "ssh")
-    }
+    Target { tags: [("env".to_owned(), "prod".to_owned())].into(), ..Target::new("web-1", "ssh") }
 }
 
 fn context(facts: Facts) -> Context {
@@ -49,10 +36,7 @@ fn context(facts: Facts) -> Context {
 }
 
 fn exec(line: &str) -> Context {
-    context(Facts::Command {
-        login: "deploy".to_owned(),
-        command: Command::read(line.as_bytes()),
-    })
+    context(Facts::Command { login: "deploy".to_owned(), command: Command::read(line.as_bytes()) })
 }
 
 fn login(login: &str) -> Context {
@@ -65,20 +49,9 @@ fn facts(kind: FactsKind) -> Facts {
     match kind {
         FactsKind::None => Facts::None,
         FactsKind::Login => Facts::Login(login),
-        FactsKind::Command => Facts::Command {
-            login,
-            command: Command::read(b"uptime -p"),
-        },
-        FactsKind::File => Facts::File {
-            login,
-            path: Some("/srv/a".to_owned()),
-            to: None,
-        },
-        FactsKind::Sql => Facts::Sql {
-            statement: "select".to_owned(),
-            has_where: true,
-            in_transaction: false,
-        },
+        FactsKind::Command => Facts::Command { login, command: Command::read(b"uptime -p") },
+        FactsKind::File => Facts::File { login, path: Some("/srv/a".to_owned()), to: None },
+        FactsKind::Sql => Facts::Sql { statement: "select".to_owned(), has_where: true, in_transaction: false },
     }
 }
 
@@ -96,18 +69,8 @@ impl Things {
     fn new(owner: &Principal, target: &Target) -> Self {
         let (owner, target) = (owner.clone(), target.clone());
         Things {
-            table: Table {
-                target: target.clone(),
-                database: "app".to_owned(),
-                schema: "public".to_owned(),
-                name: "refunds".to_owned(),
-            },
-            visit: Visit {
-                id: "01J".to_owned(),
-                owner: owner.clone(),
-                target: target.clone(),
-                login: "deploy".to_owned(),
-            },
+            table: Table { target: target.clone(), database: "app".to_owned(), schema: "public".to_owned(), name: "refunds".to_owned() },
+            visit: Visit { id: "01J".to_owned(), owner: owner.clone(), target: target.clone(), login: "deploy".to_owned() },
             approval: Approval {
                 id: "A1".to_owned(),
                 requester: owner.clone(),
@@ -115,11 +78,7 @@ impl Things {
                 action: Action::SshExec,
                 asks: vec!["corp/leads".to_owned()],
             },
-            key: Key {
-                fingerprint: "SHA256:abc".to_owned(),
-                algorithm: "ssh-ed25519".to_owned(),
-                bits: 256,
-            },
+            key: Key { fingerprint: "SHA256:abc".to_owned(), algorithm: "ssh-ed25519".to_owned(), bits: 256 },
             other: owner,
             target,
         }

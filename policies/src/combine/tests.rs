@@ -30,16 +30,8 @@ fn forbid(id: &str) -> Rule {
 }
 
 fn approve(rule: Rule, approvals: u8, minutes: u64, scope: Scope) -> Rule {
-    let approve = Approve {
-        groups: vec!["corp/leads".to_owned()],
-        approvals,
-        valid: Duration::from_secs(60 * minutes),
-        scope,
-    };
-    Rule {
-        approve: Some(approve),
-        ..rule
-    }
+    let approve = Approve { groups: vec!["corp/leads".to_owned()], approvals, valid: Duration::from_secs(60 * minutes), scope };
+    Rule { approve: Some(approve), ..rule }
 }
 
 fn once(rule: Rule) -> Rule {
@@ -47,25 +39,12 @@ fn once(rule: Rule) -> Rule {
 }
 
 fn mask(rule: Rule, mask: Mask) -> Rule {
-    Rule {
-        mask: Some(mask),
-        ..rule
-    }
+    Rule { mask: Some(mask), ..rule }
 }
 
 fn decide_as(action: Action, rules: &[Rule], failed: &[&str]) -> Decision {
-    let found = Found {
-        satisfied: rules.iter().collect(),
-        failed: failed.iter().map(|id| Arc::from(*id)).collect(),
-    };
-    combine(
-        found,
-        Asked {
-            principal: "corp/alice",
-            action,
-            on: "web-1".to_owned(),
-        },
-    )
+    let found = Found { satisfied: rules.iter().collect(), failed: failed.iter().map(|id| Arc::from(*id)).collect() };
+    combine(found, Asked { principal: "corp/alice", action, on: "web-1".to_owned() })
 }
 
 fn decide(rules: &[Rule]) -> Decision {
@@ -77,14 +56,7 @@ fn summary(decision: &Decision) -> String {
     let verdict = match &decision.verdict {
         Verdict::Allow => "allow".to_owned(),
         Verdict::Hold(hold) => {
-            format!(
-                "hold {}",
-                hold.requirements
-                    .iter()
-                    .map(|r| r.policy.to_string())
-                    .collect::<Vec<_>>()
-                    .join(" ")
-            )
+            format!("hold {}", hold.requirements.iter().map(|r| r.policy.to_string()).collect::<Vec<_>>().join(" "))
         }
         Verdict::Deny(refusal) => match &refusal.why {
             Why::NothingPermits => "deny nothing".to_owned(),
@@ -93,19 +65,12 @@ fn summary(decision: &Decision) -> String {
             Why::Unfit => "deny unfit".to_owned(),
         },
     };
-    decision
-        .mask
-        .map_or(verdict.clone(), |mask| format!("{verdict} mask {mask}"))
+    decision.mask.map_or(verdict.clone(), |mask| format!("{verdict} mask {mask}"))
 }
 
 #[test]
 fn every_pair_of_a_permit_and_a_forbid_gives_the_written_answer() {
-    let permits = [
-        vec![],
-        vec![permit("p")],
-        vec![once(permit("pa"))],
-        vec![permit("p"), once(permit("pa"))],
-    ];
+    let permits = [vec![], vec![permit("p")], vec![once(permit("pa"))], vec![permit("p"), once(permit("pa"))]];
     let forbids = [
         vec![],
         vec![forbid("f")],
@@ -116,92 +81,33 @@ fn every_pair_of_a_permit_and_a_forbid_gives_the_written_answer() {
         vec![forbid("f"), mask(forbid("fm"), Mask::Last4)],
     ];
     let expected = [
-        [
-            "deny nothing",
-            "deny f",
-            "deny nothing",
-            "deny nothing mask last4",
-            "deny nothing mask last4",
-            "deny f",
-            "deny f mask last4",
-        ],
-        [
-            "allow",
-            "deny f",
-            "hold fa",
-            "allow mask last4",
-            "hold fa mask last4",
-            "deny f",
-            "deny f mask last4",
-        ],
-        [
-            "hold pa",
-            "deny f",
-            "hold fa pa",
-            "hold pa mask last4",
-            "hold fa pa mask last4",
-            "deny f",
-            "deny f mask last4",
-        ],
-        [
-            "allow",
-            "deny f",
-            "hold fa",
-            "allow mask last4",
-            "hold fa mask last4",
-            "deny f",
-            "deny f mask last4",
-        ],
+        ["deny nothing", "deny f", "deny nothing", "deny nothing mask last4", "deny nothing mask last4", "deny f", "deny f mask last4"],
+        ["allow", "deny f", "hold fa", "allow mask last4", "hold fa mask last4", "deny f", "deny f mask last4"],
+        ["hold pa", "deny f", "hold fa pa", "hold pa mask last4", "hold fa pa mask last4", "deny f", "deny f mask last4"],
+        ["allow", "deny f", "hold fa", "allow mask last4", "hold fa mask last4", "deny f", "deny f mask last4"],
     ];
     for (permits, row) in permits.iter().zip(expected) {
         for (forbids, expected) in forbids.iter().zip(row) {
             let rules = [permits.clone(), forbids.clone()].concat();
-            assert_eq!(
-                summary(&decide(&rules)),
-                expected,
-                "{permits:?} {forbids:?}"
-            );
+            assert_eq!(summary(&decide(&rules)), expected, "{permits:?} {forbids:?}");
         }
     }
 }
 
 #[test]
 fn a_failed_policy_denies_whatever_the_others_say_and_alerts() {
-    let everything = [
-        permit("p"),
-        forbid("f"),
-        once(forbid("fa")),
-        once(permit("pa")),
-    ];
-    for others in [
-        &everything[..0],
-        &everything[..1],
-        &everything[..2],
-        &everything[..],
-    ] {
+    let everything = [permit("p"), forbid("f"), once(forbid("fa")), once(permit("pa"))];
+    for others in [&everything[..0], &everything[..1], &everything[..2], &everything[..]] {
         let decision = decide_as(Action::SshExec, others, &["broken"]);
         assert_eq!(summary(&decision), "deny error broken");
-        assert_eq!(
-            decision
-                .obligations
-                .alerts
-                .iter()
-                .map(|alert| &*alert.policy)
-                .collect::<Vec<_>>(),
-            ["broken"]
-        );
+        assert_eq!(decision.obligations.alerts.iter().map(|alert| &*alert.policy).collect::<Vec<_>>(), ["broken"]);
         assert!(decision.policies.iter().any(|id| &**id == "broken"));
     }
 }
 
 #[test]
 fn every_forbid_that_wants_approval_must_be_answered() {
-    let rules = [
-        permit("p"),
-        once(forbid("f2")),
-        once(forbid("f1")),
-        once(forbid("f3")),
-    ];
+    let rules = [permit("p"), once(forbid("f2")), once(forbid("f1")), once(forbid("f3"))];
     assert_eq!(summary(&decide(&rules)), "hold f1 f2 f3");
 }
 
@@ -213,13 +119,7 @@ fn of_permits_that_all_want_approval_the_least_demanding_is_asked() {
     let long = approve(permit("d-long"), 1, 60, Scope::Session);
     let same = approve(permit("e-same-as-long"), 1, 60, Scope::Session);
     let mut rules = vec![two, each_time, short, same, long];
-    for expected in [
-        "d-long",
-        "e-same-as-long",
-        "c-short",
-        "b-each-time",
-        "a-two-people",
-    ] {
+    for expected in ["d-long", "e-same-as-long", "c-short", "b-each-time", "a-two-people"] {
         assert_eq!(summary(&decide(&rules)), format!("hold {expected}"));
         rules.retain(|rule| &*rule.id != expected);
     }
@@ -227,20 +127,10 @@ fn of_permits_that_all_want_approval_the_least_demanding_is_asked() {
 
 #[test]
 fn the_strongest_mask_wins() {
-    let masks = [
-        Mask::Email,
-        Mask::Last4,
-        Mask::Hash,
-        Mask::Redact,
-        Mask::Null,
-    ];
+    let masks = [Mask::Email, Mask::Last4, Mask::Hash, Mask::Redact, Mask::Null];
     for (i, one) in masks.iter().enumerate() {
         for (j, two) in masks.iter().enumerate() {
-            let rules = [
-                permit("p"),
-                mask(forbid("m1"), *one),
-                mask(forbid("m2"), *two),
-            ];
+            let rules = [permit("p"), mask(forbid("m1"), *one), mask(forbid("m2"), *two)];
             assert_eq!(decide(&rules).mask, Some(masks[i.max(j)]));
         }
     }
@@ -249,10 +139,7 @@ fn the_strongest_mask_wins() {
 #[test]
 fn a_mask_on_an_action_that_is_not_about_one_field_forbids() {
     let rules = [permit("p"), mask(forbid("m"), Mask::Email)];
-    assert_eq!(
-        summary(&decide_as(Action::PgFilterColumn, &rules, &[])),
-        "deny m"
-    );
+    assert_eq!(summary(&decide_as(Action::PgFilterColumn, &rules, &[])), "deny m");
 }
 
 #[test]
@@ -263,52 +150,19 @@ fn a_mask_beside_an_approval_does_not_lift_the_approval() {
 
 #[test]
 fn the_shortest_certificate_and_any_pin_win_and_only_for_issue() {
-    let minutes = |id: &str, minutes: u64| Rule {
-        certificate_ttl: Some(Duration::from_secs(60 * minutes)),
-        ..permit(id)
-    };
-    let rules = [
-        minutes("long", 60),
-        permit("none"),
-        Rule {
-            pin_source_address: true,
-            ..minutes("short", 5)
-        },
-    ];
+    let minutes = |id: &str, minutes: u64| Rule { certificate_ttl: Some(Duration::from_secs(60 * minutes)), ..permit(id) };
+    let rules = [minutes("long", 60), permit("none"), Rule { pin_source_address: true, ..minutes("short", 5) }];
     let issue = decide_as(Action::Issue, &rules, &[]).obligations;
-    assert_eq!(
-        (issue.certificate_ttl, issue.pin_source_address),
-        (Some(Duration::from_secs(300)), true)
-    );
-    assert_eq!(
-        decide_as(Action::Connect, &rules, &[]).obligations,
-        Obligations::default()
-    );
+    assert_eq!((issue.certificate_ttl, issue.pin_source_address), (Some(Duration::from_secs(300)), true));
+    assert_eq!(decide_as(Action::Connect, &rules, &[]).obligations, Obligations::default());
 }
 
 #[test]
 fn alerts_and_recording_add_up() {
-    let loud = |rule: Rule| Rule {
-        alert: Some("look".into()),
-        ..rule
-    };
-    let rules = [
-        loud(forbid("f")),
-        loud(permit("p")),
-        Rule {
-            record_results: true,
-            ..permit("r")
-        },
-    ];
+    let loud = |rule: Rule| Rule { alert: Some("look".into()), ..rule };
+    let rules = [loud(forbid("f")), loud(permit("p")), Rule { record_results: true, ..permit("r") }];
     let obligations = decide(&rules).obligations;
-    assert_eq!(
-        obligations
-            .alerts
-            .iter()
-            .map(|alert| &*alert.policy)
-            .collect::<Vec<_>>(),
-        ["f", "p"]
-    );
+    assert_eq!(obligations.alerts.iter().map(|alert| &*alert.policy).collect::<Vec<_>>(), ["f", "p"]);
     assert!(obligations.record_results);
 }
 
@@ -324,23 +178,13 @@ fn the_worst_of_several_verdicts_wins_and_holds_add_up() {
     }
     assert_eq!(allow().and(hold("h")), hold("h"));
     assert_eq!(hold("h").and(allow()), hold("h"));
-    let Verdict::Hold(both) = hold("h1").and(hold("h2")).and(hold("h1")) else {
-        panic!("two holds are a hold")
-    };
-    assert_eq!(
-        both.requirements
-            .iter()
-            .map(|r| &*r.policy)
-            .collect::<Vec<_>>(),
-        ["h1", "h2"]
-    );
+    let Verdict::Hold(both) = hold("h1").and(hold("h2")).and(hold("h1")) else { panic!("two holds are a hold") };
+    assert_eq!(both.requirements.iter().map(|r| &*r.policy).collect::<Vec<_>>(), ["h1", "h2"]);
 }
 
 #[test]
 fn sentences_say_what_which_policy_why_and_what_to_do() {
-    let why = |rules: &[Rule], failed: &[&str]| match decide_as(Action::SshShell, rules, failed)
-        .verdict
-    {
+    let why = |rules: &[Rule], failed: &[&str]| match decide_as(Action::SshShell, rules, failed).verdict {
         Verdict::Deny(refusal) => refusal.to_string(),
         Verdict::Hold(hold) => hold.to_string(),
         Verdict::Allow => "allow".to_owned(),
@@ -351,13 +195,7 @@ fn sentences_say_what_which_policy_why_and_what_to_do() {
          If you need it, ask the people who write this bastion's policies."
     );
     assert_eq!(
-        why(
-            &[Rule {
-                reason: Some("Not on Fridays.".into()),
-                ..forbid("f")
-            }],
-            &[]
-        ),
+        why(&[Rule { reason: Some("Not on Fridays.".into()), ..forbid("f") }], &[]),
         "ssh.shell on web-1 is refused by policy \"f\": Not on Fridays.\n\
          If you need it, ask the people who write this bastion's policies and name that one."
     );
@@ -366,10 +204,7 @@ fn sentences_say_what_which_policy_why_and_what_to_do() {
         "ssh.shell on web-1 is refused: policy \"broken\" failed while it was evaluated.\n\
          Tell the people who write this bastion's policies; until it is mended the answer is no."
     );
-    let two = Rule {
-        reason: Some("Production.".into()),
-        ..approve(forbid("f"), 2, 15, Scope::Operation)
-    };
+    let two = Rule { reason: Some("Production.".into()), ..approve(forbid("f"), 2, 15, Scope::Operation) };
     assert_eq!(
         why(&[permit("p"), two], &[]),
         "ssh.shell on web-1 waits for 2 approvals by corp/leads (policy \"f\": Production).\n\
@@ -380,19 +215,7 @@ fn sentences_say_what_which_policy_why_and_what_to_do() {
 #[test]
 fn a_name_cannot_play_tricks_on_the_terminal() {
     let found = Found::default();
-    let asked = Asked {
-        principal: "corp/\u{1b}]0;x\u{7}",
-        action: Action::Connect,
-        on: "web\r\u{1b}[2J".to_owned(),
-    };
-    let Verdict::Deny(refusal) = combine(found, asked).verdict else {
-        panic!("nothing permits it")
-    };
-    assert!(
-        !refusal
-            .to_string()
-            .replace('\n', "")
-            .contains(char::is_control),
-        "{refusal}"
-    );
+    let asked = Asked { principal: "corp/\u{1b}]0;x\u{7}", action: Action::Connect, on: "web\r\u{1b}[2J".to_owned() };
+    let Verdict::Deny(refusal) = combine(found, asked).verdict else { panic!("nothing permits it") };
+    assert!(!refusal.to_string().replace('\n', "").contains(char::is_control), "{refusal}");
 }

@@ -9,52 +9,24 @@ fn read(line: &str) -> Command {
 #[test]
 fn plain_words_are_known_and_written_back_in_canonical_form() {
     for (line, text, words) in [
-        (
-            "systemctl restart nginx",
-            "systemctl restart nginx",
-            &["systemctl", "restart", "nginx"][..],
-        ),
+        ("systemctl restart nginx", "systemctl restart nginx", &["systemctl", "restart", "nginx"][..]),
         ("  uptime\t ", "uptime", &["uptime"]),
-        (
-            "echo 'a b'  \"c d\"",
-            "echo 'a b' 'c d'",
-            &["echo", "a b", "c d"],
-        ),
+        ("echo 'a b'  \"c d\"", "echo 'a b' 'c d'", &["echo", "a b", "c d"]),
         ("echo a'b'\"c\"d", "echo abcd", &["echo", "abcd"]),
         ("echo '' \"\"", "echo '' ''", &["echo", "", ""]),
-        (
-            "echo '$HOME `id` \"'",
-            "echo '$HOME `id` \"'",
-            &["echo", "$HOME `id` \""],
-        ),
+        ("echo '$HOME `id` \"'", "echo '$HOME `id` \"'", &["echo", "$HOME `id` \""]),
         ("echo \"it's\"", "echo 'it'\"'\"'s'", &["echo", "it's"]),
         ("'ls' -l", "ls -l", &["ls", "-l"]),
-        (
-            "grep 'ü' /etc/motd",
-            "grep 'ü' /etc/motd",
-            &["grep", "ü", "/etc/motd"],
-        ),
+        ("grep 'ü' /etc/motd", "grep 'ü' /etc/motd", &["grep", "ü", "/etc/motd"]),
         ("scp -t /tmp/x", "scp -t /tmp/x", &["scp", "-t", "/tmp/x"]),
-        (
-            "dd if=/dev/zero of=x",
-            "dd if=/dev/zero of=x",
-            &["dd", "if=/dev/zero", "of=x"],
-        ),
+        ("dd if=/dev/zero of=x", "dd if=/dev/zero of=x", &["dd", "if=/dev/zero", "of=x"]),
         ("echo '=ls' '%1'", "echo '=ls' '%1'", &["echo", "=ls", "%1"]),
     ] {
         let command = read(line);
         assert!(!command.is_dynamic(), "{line}");
-        assert_eq!(
-            (command.text(), command.program()),
-            (text, Some(words[0])),
-            "{line}"
-        );
+        assert_eq!((command.text(), command.program()), (text, Some(words[0])), "{line}");
         assert_eq!(command.arguments(), &words[1..], "{line}");
-        assert_eq!(
-            read(command.text()),
-            command,
-            "the canonical form reads as itself"
-        );
+        assert_eq!(read(command.text()), command, "the canonical form reads as itself");
     }
 }
 
@@ -111,27 +83,13 @@ fn whatever_a_shell_could_read_differently_is_dynamic() {
     ] {
         let command = read(line);
         assert!(command.is_dynamic(), "{line:?}");
-        assert_eq!(
-            (command.text(), command.program(), command.arguments()),
-            (line, None, &[][..]),
-            "{line:?}"
-        );
+        assert_eq!((command.text(), command.program(), command.arguments()), (line, None, &[][..]), "{line:?}");
     }
 }
 
 #[test]
 fn a_program_that_runs_another_hides_what_it_runs() {
-    for line in [
-        "sudo id",
-        "/usr/bin/sudo id",
-        "sh -c id",
-        "env id",
-        ". x",
-        "eval id",
-        "xargs rm",
-        "if true",
-        "find . -exec rm x",
-    ] {
+    for line in ["sudo id", "/usr/bin/sudo id", "sh -c id", "env id", ". x", "eval id", "xargs rm", "if true", "find . -exec rm x"] {
         assert!(read(line).is_dynamic(), "{line}");
     }
     assert!(!read("echo sudo").is_dynamic());

@@ -4,11 +4,7 @@ use super::*;
 use crate::Mask;
 
 fn ask(text: &str, who: &Principal, action: Action, context: &Context) -> Decision {
-    load(text).slice(who, &web()).decide(&Request {
-        action,
-        resource: Resource::Target(&web()),
-        context,
-    })
+    load(text).slice(who, &web()).decide(&Request { action, resource: Resource::Target(&web()), context })
 }
 
 #[test]
@@ -19,14 +15,7 @@ fn nothing_is_permitted_unless_a_policy_permits_it() {
     for action in Action::ALL.iter().copied() {
         for kind in action.resources() {
             let context = context(facts(action.facts()));
-            let decision = set.decide(
-                &alice(),
-                &Request {
-                    action,
-                    resource: things.of(*kind),
-                    context: &context,
-                },
-            );
+            let decision = set.decide(&alice(), &Request { action, resource: things.of(*kind), context: &context });
             assert_eq!(*why(&decision), Why::NothingPermits, "{action}");
         }
     }
@@ -40,31 +29,11 @@ fn a_policy_that_fails_denies_and_is_named_whether_it_permits_or_forbids() {
              @id(\"overflows\") {effect} (principal, action == Action::\"ssh.exec\", resource)
              when {{ context.args.count * 9223372036854775807 > 5 }};"
         );
-        assert_eq!(
-            ask(&text, &alice(), Action::SshExec, &exec("ls")).verdict,
-            Verdict::Allow
-        );
+        assert_eq!(ask(&text, &alice(), Action::SshExec, &exec("ls")).verdict, Verdict::Allow);
         let decision = ask(&text, &alice(), Action::SshExec, &exec("ls a b"));
-        assert_eq!(
-            *why(&decision),
-            Why::EvaluationError {
-                policies: vec!["overflows".into()]
-            }
-        );
-        assert_eq!(
-            decision
-                .obligations
-                .alerts
-                .iter()
-                .map(|alert| &*alert.policy)
-                .collect::<Vec<_>>(),
-            ["overflows"]
-        );
-        assert_eq!(
-            ask(&text, &alice(), Action::SshShell, &login("deploy")).verdict,
-            Verdict::Allow,
-            "its scope does not hold"
-        );
+        assert_eq!(*why(&decision), Why::EvaluationError { policies: vec!["overflows".into()] });
+        assert_eq!(decision.obligations.alerts.iter().map(|alert| &*alert.policy).collect::<Vec<_>>(), ["overflows"]);
+        assert_eq!(ask(&text, &alice(), Action::SshShell, &login("deploy")).verdict, Verdict::Allow, "its scope does not hold");
     }
 }
 
@@ -83,13 +52,7 @@ fn a_dynamic_command_matches_no_program() {
         ("systemctl restart $(id)", "deny"),
         ("sudo systemctl restart nginx", "deny"),
     ] {
-        assert_eq!(
-            ask(text, &alice(), Action::SshExec, &exec(line))
-                .verdict
-                .word(),
-            expected,
-            "{line}"
-        );
+        assert_eq!(ask(text, &alice(), Action::SshExec, &exec(line)).verdict.word(), expected, "{line}");
     }
 }
 
@@ -98,59 +61,29 @@ fn everything_in_the_context_can_be_asked_about() {
     for (condition, holds) in [
         ("context.source_ip.isInRange(ip(\"192.0.2.0/24\"))", true),
         ("context.source_ip.isInRange(ip(\"10.0.0.0/8\"))", false),
-        (
-            "context.time.durationSince(context.authenticated_at) < duration(\"10m\")",
-            true,
-        ),
-        (
-            "context.time.durationSince(context.authenticated_at) < duration(\"9m29s\")",
-            false,
-        ),
-        (
-            "context.time.toTime() < duration(\"12h1s\") && context.time.toTime() > duration(\"11h59m\")",
-            true,
-        ),
+        ("context.time.durationSince(context.authenticated_at) < duration(\"10m\")", true),
+        ("context.time.durationSince(context.authenticated_at) < duration(\"9m29s\")", false),
+        ("context.time.toTime() < duration(\"12h1s\") && context.time.toTime() > duration(\"11h59m\")", true),
         ("context.device_bound", false),
         ("context has reason", false),
         ("context.login == \"deploy\"", true),
         ("principal is User", true),
-        (
-            "principal.issuer == \"corp\" && principal.name == \"alice@example.com\"",
-            true,
-        ),
-        (
-            "principal.hasTag(\"team\") && principal.getTag(\"team\").contains(\"web\")",
-            true,
-        ),
-        (
-            "principal.hasTag(\"team\") && principal.getTag(\"team\").contains(\"db\")",
-            false,
-        ),
+        ("principal.issuer == \"corp\" && principal.name == \"alice@example.com\"", true),
+        ("principal.hasTag(\"team\") && principal.getTag(\"team\").contains(\"web\")", true),
+        ("principal.hasTag(\"team\") && principal.getTag(\"team\").contains(\"db\")", false),
         ("resource in Tag::\"env=prod\"", true),
         ("resource in Tag::\"env=dev\"", false),
-        (
-            "resource.hasTag(\"env\") && resource.getTag(\"env\") == \"prod\"",
-            true,
-        ),
-        (
-            "resource.kind == \"ssh\" && resource.name == \"web-1\"",
-            true,
-        ),
+        ("resource.hasTag(\"env\") && resource.getTag(\"env\") == \"prod\"", true),
+        ("resource.kind == \"ssh\" && resource.name == \"web-1\"", true),
         ("resource in Target::\"web-1\"", true),
         ("action in Action::\"ssh\"", true),
         ("action in Action::\"sftp\"", false),
     ] {
-        let text = format!(
-            "@id(\"p\") permit (principal, action == Action::\"ssh.shell\", resource) when {{ {condition} }};"
-        );
+        let text = format!("@id(\"p\") permit (principal, action == Action::\"ssh.shell\", resource) when {{ {condition} }};");
         let mut who = alice();
         who.claims.insert("team".to_owned(), vec!["web".to_owned()]);
         let verdict = ask(&text, &who, Action::SshShell, &login("deploy")).verdict;
-        assert_eq!(
-            verdict.word(),
-            if holds { "allow" } else { "deny" },
-            "{condition}"
-        );
+        assert_eq!(verdict.word(), if holds { "allow" } else { "deny" }, "{condition}");
     }
 }
 
@@ -158,46 +91,16 @@ fn everything_in_the_context_can_be_asked_about() {
 fn a_group_is_another_group_when_another_issuer_names_it() {
     let text = "@id(\"p\") permit (principal in Group::\"corp/sre\", action, resource);";
     let fake = Principal::user("evil/alice@example.com", ["evil/sre"]);
-    assert_eq!(
-        ask(text, &fake, Action::SshShell, &login("deploy"))
-            .verdict
-            .word(),
-        "deny"
-    );
-    assert_eq!(
-        ask(text, &alice(), Action::SshShell, &login("deploy"))
-            .verdict
-            .word(),
-        "allow"
-    );
+    assert_eq!(ask(text, &fake, Action::SshShell, &login("deploy")).verdict.word(), "deny");
+    assert_eq!(ask(text, &alice(), Action::SshShell, &login("deploy")).verdict.word(), "allow");
 }
 
 #[test]
 fn a_user_and_a_service_of_the_same_name_are_two() {
     let text = "@id(\"p\") permit (principal == Service::\"corp/x\", action, resource);";
     let none: [&str; 0] = [];
-    assert_eq!(
-        ask(
-            text,
-            &Principal::user("corp/x", none),
-            Action::Connect,
-            &login("")
-        )
-        .verdict
-        .word(),
-        "deny"
-    );
-    assert_eq!(
-        ask(
-            text,
-            &Principal::service("corp/x", none),
-            Action::Connect,
-            &login("")
-        )
-        .verdict
-        .word(),
-        "allow"
-    );
+    assert_eq!(ask(text, &Principal::user("corp/x", none), Action::Connect, &login("")).verdict.word(), "deny");
+    assert_eq!(ask(text, &Principal::service("corp/x", none), Action::Connect, &login("")).verdict.word(), "allow");
 }
 
 #[test]
@@ -206,21 +109,13 @@ fn a_slice_answers_for_its_own_target_and_what_is_in_it() {
     let slice = set.slice(&alice(), &web());
     let elsewhere = Target::new("web-2", "ssh");
     let context = login("deploy");
-    let decision = slice.decide(&Request {
-        action: Action::Connect,
-        resource: Resource::Target(&elsewhere),
-        context: &context,
-    });
+    let decision = slice.decide(&Request { action: Action::Connect, resource: Resource::Target(&elsewhere), context: &context });
     assert_eq!(*why(&decision), Why::Unfit);
     let own = Things::new(&alice(), &web());
     let foreign = Things::new(&alice(), &elsewhere);
     let sql = super::context(facts(FactsKind::Sql));
     for (things, expected) in [(&own, "allow"), (&foreign, "deny")] {
-        let request = Request {
-            action: Action::PgSelect,
-            resource: Resource::Table(&things.table),
-            context: &sql,
-        };
+        let request = Request { action: Action::PgSelect, resource: Resource::Table(&things.table), context: &sql };
         assert_eq!(slice.decide(&request).verdict.word(), expected);
     }
 }
@@ -238,40 +133,14 @@ fn columns_are_masked_and_tables_held_by_policies_on_them() {
     let things = Things::new(&alice(), &orders);
     let slice = load(text).slice(&alice(), &orders);
     let sql = context(facts(FactsKind::Sql));
-    let decide = |action, resource| {
-        slice.decide(&Request {
-            action,
-            resource,
-            context: &sql,
-        })
-    };
-    let card = decide(
-        Action::PgReadColumn,
-        Resource::Column(&things.table, "card"),
-    );
-    assert_eq!(
-        (card.verdict, card.mask),
-        (Verdict::Allow, Some(Mask::Last4))
-    );
+    let decide = |action, resource| slice.decide(&Request { action, resource, context: &sql });
+    let card = decide(Action::PgReadColumn, Resource::Column(&things.table, "card"));
+    assert_eq!((card.verdict, card.mask), (Verdict::Allow, Some(Mask::Last4)));
     let other = decide(Action::PgReadColumn, Resource::Column(&things.table, "id"));
     assert_eq!((other.verdict, other.mask), (Verdict::Allow, None));
-    assert_eq!(
-        decide(
-            Action::PgFilterColumn,
-            Resource::Column(&things.table, "card")
-        )
-        .verdict
-        .word(),
-        "deny"
-    );
-    assert_eq!(
-        decide(Action::PgSelect, Resource::Table(&things.table)).verdict,
-        Verdict::Allow
-    );
-    let Verdict::Hold(hold) = decide(Action::PgUpdate, Resource::Table(&things.table)).verdict
-    else {
-        panic!("it is held")
-    };
+    assert_eq!(decide(Action::PgFilterColumn, Resource::Column(&things.table, "card")).verdict.word(), "deny");
+    assert_eq!(decide(Action::PgSelect, Resource::Table(&things.table)).verdict, Verdict::Allow);
+    let Verdict::Hold(hold) = decide(Action::PgUpdate, Resource::Table(&things.table)).verdict else { panic!("it is held") };
     assert_eq!(hold.requirements[0].approve.groups, ["corp/leads"]);
 }
 
@@ -294,16 +163,8 @@ fn nobody_answers_his_own_request_and_those_asked_may_answer() {
         (&lead, &alice(), "deny"),
     ] {
         let things = Things::new(requester, &web());
-        let request = Request {
-            action: Action::Approve,
-            resource: Resource::Approval(&things.approval),
-            context: &none,
-        };
-        assert_eq!(
-            set.decide(approver, &request).verdict.word(),
-            expected,
-            "{requester} asks {approver}"
-        );
+        let request = Request { action: Action::Approve, resource: Resource::Approval(&things.approval), context: &none };
+        assert_eq!(set.decide(approver, &request).verdict.word(), expected, "{requester} asks {approver}");
     }
 }
 
@@ -327,33 +188,19 @@ fn ones_own_recordings_and_those_of_a_group_can_be_told() {
         (&contractor, &alice(), "deny"),
     ] {
         let things = Things::new(owner, &web());
-        let request = Request {
-            action: Action::Replay,
-            resource: Resource::Recording(&things.visit),
-            context: &none,
-        };
-        assert_eq!(
-            set.decide(viewer, &request).verdict.word(),
-            expected,
-            "{viewer} looks at {owner}"
-        );
+        let request = Request { action: Action::Replay, resource: Resource::Recording(&things.visit), context: &none };
+        assert_eq!(set.decide(viewer, &request).verdict.word(), expected, "{viewer} looks at {owner}");
     }
 }
 
 #[test]
 fn a_group_that_changed_since_the_session_began_does_not_break_the_answer() {
-    let set = load(
-        "@id(\"own\") permit (principal, action == Action::\"end\", resource) when { resource in principal };",
-    );
+    let set = load("@id(\"own\") permit (principal, action == Action::\"end\", resource) when { resource in principal };");
     let mut then = alice();
     then.groups = vec!["corp/gone".to_owned()];
     let things = Things::new(&then, &web());
     let none = context(Facts::None);
-    let request = Request {
-        action: Action::End,
-        resource: Resource::Session(&things.visit),
-        context: &none,
-    };
+    let request = Request { action: Action::End, resource: Resource::Session(&things.visit), context: &none };
     assert_eq!(set.decide(&alice(), &request).verdict, Verdict::Allow);
 }
 
@@ -368,27 +215,11 @@ fn keys_can_be_told_apart_when_a_certificate_is_asked_for() {
     "#;
     let set = load(text);
     let none = context(Facts::None);
-    let key = |algorithm: &str, bits| Key {
-        fingerprint: "SHA256:x".to_owned(),
-        algorithm: algorithm.to_owned(),
-        bits,
-    };
-    let decide = |key: &Key| {
-        set.decide(
-            &alice(),
-            &Request {
-                action: Action::Issue,
-                resource: Resource::Key(key),
-                context: &none,
-            },
-        )
-    };
+    let key = |algorithm: &str, bits| Key { fingerprint: "SHA256:x".to_owned(), algorithm: algorithm.to_owned(), bits };
+    let decide = |key: &Key| set.decide(&alice(), &Request { action: Action::Issue, resource: Resource::Key(key), context: &none });
     let decision = decide(&key("ssh-ed25519", 256));
     assert_eq!(decision.verdict, Verdict::Allow);
-    assert_eq!(
-        decision.obligations.certificate_ttl,
-        Some(std::time::Duration::from_secs(600))
-    );
+    assert_eq!(decision.obligations.certificate_ttl, Some(std::time::Duration::from_secs(600)));
     assert!(decision.obligations.pin_source_address);
     assert_eq!(decide(&key("ssh-rsa", 2048)).verdict.word(), "deny");
     assert_eq!(decide(&key("ssh-rsa", 4096)).verdict.word(), "allow");
@@ -399,31 +230,10 @@ fn an_sftp_session_as_a_whole_is_not_let_in_by_a_permit_for_some_paths() {
     let text = r#"
         @id("srv") permit (principal, action == Action::"sftp.read", resource) when { context has path && context.path like "/srv/*" };
     "#;
-    let file = |path: Option<&str>| {
-        context(Facts::File {
-            login: "deploy".to_owned(),
-            path: path.map(str::to_owned),
-            to: None,
-        })
-    };
-    assert_eq!(
-        ask(text, &alice(), Action::SftpRead, &file(Some("/srv/x")))
-            .verdict
-            .word(),
-        "allow"
-    );
-    assert_eq!(
-        ask(text, &alice(), Action::SftpRead, &file(Some("/etc/x")))
-            .verdict
-            .word(),
-        "deny"
-    );
-    assert_eq!(
-        ask(text, &alice(), Action::SftpRead, &file(None))
-            .verdict
-            .word(),
-        "deny"
-    );
+    let file = |path: Option<&str>| context(Facts::File { login: "deploy".to_owned(), path: path.map(str::to_owned), to: None });
+    assert_eq!(ask(text, &alice(), Action::SftpRead, &file(Some("/srv/x"))).verdict.word(), "allow");
+    assert_eq!(ask(text, &alice(), Action::SftpRead, &file(Some("/etc/x"))).verdict.word(), "deny");
+    assert_eq!(ask(text, &alice(), Action::SftpRead, &file(None)).verdict.word(), "deny");
 }
 
 #[test]
@@ -431,23 +241,15 @@ fn a_time_outside_the_calendar_of_cedar_is_refused() {
     let text = "@id(\"p\") permit (principal, action, resource);";
     let mut context = login("deploy");
     context.time = jiff::Timestamp::MIN;
-    assert_eq!(
-        *why(&ask(text, &alice(), Action::Connect, &context)),
-        Why::Unfit
-    );
+    assert_eq!(*why(&ask(text, &alice(), Action::Connect, &context)), Why::Unfit);
 }
 
 #[test]
 fn an_explanation_names_the_policies_and_where_they_are() {
-    let set = load(
-        "@id(\"p\") permit (principal, action, resource);\n\n@id(\"f\") @reason(\"No.\")\nforbid (principal, action, resource);",
-    );
+    let set =
+        load("@id(\"p\") permit (principal, action, resource);\n\n@id(\"f\") @reason(\"No.\")\nforbid (principal, action, resource);");
     let context = login("deploy");
-    let request = Request {
-        action: Action::Connect,
-        resource: Resource::Target(&web()),
-        context: &context,
-    };
+    let request = Request { action: Action::Connect, resource: Resource::Target(&web()), context: &context };
     let explanation = set.explain(&alice(), &request);
     assert_eq!(
         explanation.to_string(),
@@ -458,10 +260,7 @@ fn an_explanation_names_the_policies_and_where_they_are() {
          \x20 permit \"p\" at p.cedar:1\n"
     );
     let json = serde_json::to_value(&explanation).expect("it is plain data");
-    assert_eq!(
-        json["verdict"]["deny"]["why"]["forbidden_by"]["policy"],
-        "f"
-    );
+    assert_eq!(json["verdict"]["deny"]["why"]["forbidden_by"]["policy"], "f");
     assert_eq!(json["action"], "connect");
     assert_eq!(json["rules"][0]["line"], 3);
 }

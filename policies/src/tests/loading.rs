@@ -6,10 +6,7 @@ use super::*;
 use crate::Gravity;
 
 fn problems(text: &str) -> Vec<String> {
-    match PolicySet::load(
-        vec![("p.cedar".to_owned(), text.to_owned())],
-        &Known::default(),
-    ) {
+    match PolicySet::load(vec![("p.cedar".to_owned(), text.to_owned())], &Known::default()) {
         Ok(_) => panic!("{text} was taken"),
         Err(problems) => problems.iter().map(ToString::to_string).collect(),
     }
@@ -18,47 +15,16 @@ fn problems(text: &str) -> Vec<String> {
 #[test]
 fn what_is_against_the_schema_is_an_error_that_points_at_it() {
     for (policy, place, expected) in [
-        (
-            "permit (principal, action == Action::\"ssh.exce\", resource);",
-            "2:30:",
-            "Action::\"ssh.exce\"",
-        ),
-        (
-            "permit (principal == Usr::\"x\", action, resource);",
-            "2:22:",
-            "Usr",
-        ),
-        (
-            "permit (principal, action == Action::\"ssh.exec\", resource) when { context.progam == \"ls\" };",
-            "2:67:",
-            "progam",
-        ),
-        (
-            "permit (principal, action == Action::\"ssh.exec\", resource) when { context.program == 1 };",
-            "2:67:",
-            "String",
-        ),
-        (
-            "permit (principal, action == Action::\"ssh.exec\", resource) when { context.reason like \"*\" };",
-            "2:67:",
-            "reason",
-        ),
-        (
-            "permit (principal, action == Action::\"connect\", resource) when { context.program == \"ls\" };",
-            "2:66:",
-            "program",
-        ),
-        (
-            "permit (principal, action == Action::\"connect\", resource) when { ip(context.login).isLoopback() };",
-            "2:66:",
-            "literal",
-        ),
+        ("permit (principal, action == Action::\"ssh.exce\", resource);", "2:30:", "Action::\"ssh.exce\""),
+        ("permit (principal == Usr::\"x\", action, resource);", "2:22:", "Usr"),
+        ("permit (principal, action == Action::\"ssh.exec\", resource) when { context.progam == \"ls\" };", "2:67:", "progam"),
+        ("permit (principal, action == Action::\"ssh.exec\", resource) when { context.program == 1 };", "2:67:", "String"),
+        ("permit (principal, action == Action::\"ssh.exec\", resource) when { context.reason like \"*\" };", "2:67:", "reason"),
+        ("permit (principal, action == Action::\"connect\", resource) when { context.program == \"ls\" };", "2:66:", "program"),
+        ("permit (principal, action == Action::\"connect\", resource) when { ip(context.login).isLoopback() };", "2:66:", "literal"),
     ] {
         let problems = problems(&format!("@id(\"a\")\n{policy}"));
-        assert!(
-            problems[0].starts_with(&format!("p.cedar:{place}")) && problems[0].contains(expected),
-            "{policy}: {problems:?}"
-        );
+        assert!(problems[0].starts_with(&format!("p.cedar:{place}")) && problems[0].contains(expected), "{policy}: {problems:?}");
         assert_eq!(problems.len(), 1, "{policy}: {problems:?}");
     }
 }
@@ -66,37 +32,17 @@ fn what_is_against_the_schema_is_an_error_that_points_at_it() {
 #[test]
 fn a_syntax_error_points_at_its_place_and_does_not_hide_other_files() {
     let files = vec![
-        (
-            "a.cedar".to_owned(),
-            "// ünïcode\n@id(\"a\") permit (principal, action resource);".to_owned(),
-        ),
-        (
-            "b.cedar".to_owned(),
-            "permit (principal, action, resource);".to_owned(),
-        ),
+        ("a.cedar".to_owned(), "// ünïcode\n@id(\"a\") permit (principal, action resource);".to_owned()),
+        ("b.cedar".to_owned(), "permit (principal, action, resource);".to_owned()),
     ];
     let problems = PolicySet::load(files, &Known::default()).expect_err("both are wrong");
-    assert_eq!(
-        (
-            problems[0].file.as_str(),
-            problems[0].line,
-            problems[0].column
-        ),
-        ("a.cedar", 2, 36)
-    );
-    assert!(
-        problems[1]
-            .to_string()
-            .starts_with("b.cedar:1:1: this policy has no @id"),
-        "{}",
-        problems[1]
-    );
+    assert_eq!((problems[0].file.as_str(), problems[0].line, problems[0].column), ("a.cedar", 2, 36));
+    assert!(problems[1].to_string().starts_with("b.cedar:1:1: this policy has no @id"), "{}", problems[1]);
 }
 
 #[test]
 fn columns_are_counted_in_characters() {
-    let problems =
-        problems("@id(\"a\") @reason(\"ü\") @nope permit (principal, action, resource);");
+    let problems = problems("@id(\"a\") @reason(\"ü\") @nope permit (principal, action, resource);");
     assert!(problems[0].starts_with("p.cedar:1:23: "), "{problems:?}");
 }
 
@@ -105,21 +51,17 @@ fn templates_are_refused() {
     let problems = problems("@id(\"a\")\npermit (principal == ?principal, action, resource);");
     assert_eq!(
         problems,
-        [
-            "p.cedar:1:1: templates are not used here; name the principal or the resource instead of ?principal or ?resource"
-        ]
+        ["p.cedar:1:1: templates are not used here; name the principal or the resource instead of ?principal or ?resource"]
     );
 }
 
 #[test]
 fn a_policy_that_can_never_apply_is_a_warning() {
-    let set =
-        load("@id(\"a\") permit (principal, action == Action::\"issue\", resource is Target);");
+    let set = load("@id(\"a\") permit (principal, action == Action::\"issue\", resource is Target);");
     let warnings: Vec<_> = set.warnings().iter().map(ToString::to_string).collect();
     assert_eq!(warnings.len(), 1);
     assert!(
-        warnings[0].starts_with("p.cedar:1:1: warning: ")
-            && warnings[0].contains("unable to find an applicable action"),
+        warnings[0].starts_with("p.cedar:1:1: warning: ") && warnings[0].contains("unable to find an applicable action"),
         "{warnings:?}"
     );
 }
@@ -127,22 +69,11 @@ fn a_policy_that_can_never_apply_is_a_warning() {
 #[test]
 fn names_the_configuration_does_not_know_are_warnings() {
     let names = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
-    let known = Known {
-        issuers: names(&["corp"]),
-        groups: None,
-        targets: names(&["web-1"]),
-        tags: names(&["env=prod"]),
-    };
+    let known = Known { issuers: names(&["corp"]), groups: None, targets: names(&["web-1"]), tags: names(&["env=prod"]) };
     let text = "@id(\"a\")\npermit (principal in Group::\"crp/sre\", action, resource == Target::\"web-2\")\n\
                 when { resource in Tag::\"env=prd\" || principal == User::\"alice\" };";
-    let set = PolicySet::load(vec![("p.cedar".to_owned(), text.to_owned())], &known)
-        .expect("only warnings");
-    let mut warnings: Vec<_> = set
-        .warnings()
-        .iter()
-        .filter(|w| w.gravity == Gravity::Warning)
-        .map(ToString::to_string)
-        .collect();
+    let set = PolicySet::load(vec![("p.cedar".to_owned(), text.to_owned())], &known).expect("only warnings");
+    let mut warnings: Vec<_> = set.warnings().iter().filter(|w| w.gravity == Gravity::Warning).map(ToString::to_string).collect();
     warnings.retain(|warning| warning.contains("there is no") || warning.contains("does not say"));
     assert_eq!(
         warnings,
@@ -158,34 +89,22 @@ fn names_the_configuration_does_not_know_are_warnings() {
 #[test]
 fn a_problem_shows_its_place_in_the_file() {
     let text = "@id(\"a\") @aprove(\"corp/sre\")\npermit (principal, action, resource);";
-    let problems = PolicySet::load(
-        vec![("p.cedar".to_owned(), text.to_owned())],
-        &Known::default(),
-    )
-    .expect_err("mistyped");
-    let label = problems[0]
-        .labels()
-        .and_then(|mut labels| labels.next())
-        .expect("a label");
-    assert_eq!(
-        &text[label.offset()..label.offset() + label.len()],
-        "@aprove(\"corp/sre\")"
-    );
+    let problems = PolicySet::load(vec![("p.cedar".to_owned(), text.to_owned())], &Known::default()).expect_err("mistyped");
+    let label = problems[0].labels().and_then(|mut labels| labels.next()).expect("a label");
+    assert_eq!(&text[label.offset()..label.offset() + label.len()], "@aprove(\"corp/sre\")");
     assert!(problems[0].source_code().is_some());
 }
 
 #[test]
 fn the_digest_is_of_what_the_policies_say_and_not_of_how_they_are_laid_out() {
     let one = "@id(\"a\") permit (principal, action, resource); @id(\"b\") forbid (principal, action == Action::\"lock\", resource);";
-    let same = "// comment\n@id(\"b\")\nforbid(principal,action==Action::\"lock\",resource);\n@id(\"a\")\npermit (principal, action, resource);\n";
+    let same =
+        "// comment\n@id(\"b\")\nforbid(principal,action==Action::\"lock\",resource);\n@id(\"a\")\npermit (principal, action, resource);\n";
     assert_eq!(load(one).digest(), load(same).digest());
     for other in [
         one.replace("@id(\"a\")", "@id(\"c\")"),
         one.replace("\"lock\"", "\"watch\""),
-        one.replace(
-            "permit (principal, action",
-            "permit (principal, action == Action::\"lock\"",
-        ),
+        one.replace("permit (principal, action", "permit (principal, action == Action::\"lock\""),
         one.replace("@id(\"b\")", "@id(\"b\") @reason(\"x\")"),
         one.replace("forbid", "permit"),
         String::new(),

@@ -9,7 +9,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::combine::{Asked, Found, combine};
-use crate::entities::{self, Names};
+use crate::context::context as cedar_context;
+use crate::entities::Names;
 use crate::{Effect, Mask, SCHEMA};
 
 const PRINCIPALS: &[&str] = &[
@@ -74,64 +75,32 @@ struct Draft {
 
 impl Draft {
     fn text(&self, id: usize) -> String {
-        let effect = if self.effect == Effect::Permit {
-            "permit"
-        } else {
-            "forbid"
-        };
-        format!(
-            "@id(\"p{id}\") {} {effect} ({}) {};\n",
-            self.annotation,
-            self.scope.join(", "),
-            self.condition
-        )
+        let effect = if self.effect == Effect::Permit { "permit" } else { "forbid" };
+        format!("@id(\"p{id}\") {} {effect} ({}) {};\n", self.annotation, self.scope.join(", "), self.condition)
     }
 }
 
 fn draft(effect: Effect) -> impl Strategy<Value = Draft> {
     let select = proptest::sample::select::<&'static str>;
-    let parts = (
-        select(PRINCIPALS),
-        select(ACTIONS),
-        select(TARGETS),
-        select(COLUMNS),
-        select(CONDITIONS),
-        select(APPROVALS),
-        select(MASKS),
-    );
-    (parts, 0..4u8, any::<bool>()).prop_map(
-        move |((principal, action, target, column, condition, approval, mask), kind, inside)| {
-            let (action, annotation) = match (kind, effect) {
-                (0, _) => (action, approval),
-                (1, Effect::Forbid) => ("action == Action::\"pg.read_column\"", mask),
-                _ => (action, ""),
-            };
-            let columns = action.contains("read_column")
-                || (inside && !action.contains("ssh") && !action.starts_with("action == "));
-            Draft {
-                effect,
-                annotation,
-                scope: [principal, action, if columns { column } else { target }],
-                condition,
-            }
-        },
-    )
+    let parts =
+        (select(PRINCIPALS), select(ACTIONS), select(TARGETS), select(COLUMNS), select(CONDITIONS), select(APPROVALS), select(MASKS));
+    (parts, 0..4u8, any::<bool>()).prop_map(move |((principal, action, target, column, condition, approval, mask), kind, inside)| {
+        let (action, annotation) = match (kind, effect) {
+            (0, _) => (action, approval),
+            (1, Effect::Forbid) => ("action == Action::\"pg.read_column\"", mask),
+            _ => (action, ""),
+        };
+        let columns = action.contains("read_column") || (inside && !action.contains("ssh") && !action.starts_with("action == "));
+        Draft { effect, annotation, scope: [principal, action, if columns { column } else { target }], condition }
+    })
 }
 
 fn any_draft() -> impl Strategy<Value = Draft> {
-    prop_oneof![
-        draft(Effect::Permit),
-        draft(Effect::Permit),
-        draft(Effect::Forbid)
-    ]
+    prop_oneof![draft(Effect::Permit), draft(Effect::Permit), draft(Effect::Forbid)]
 }
 
 fn text(drafts: &[Draft]) -> String {
-    drafts
-        .iter()
-        .enumerate()
-        .map(|(id, draft)| draft.text(id))
-        .collect()
+    drafts.iter().enumerate().map(|(id, draft)| draft.text(id)).collect()
 }
 
 /// Runs every question there is: who, where from, what, on which target.
@@ -142,38 +111,14 @@ fn each_question(mut run: impl FnMut(&Principal, &Things, &Request<'_>)) {
         Principal::user("corp/bob", ["corp/b"]),
         Principal::service("corp/alice", none),
     ];
-    let target = |name: &str, env: &str| Target {
-        tags: [("env".to_owned(), env.to_owned())].into(),
-        ..Target::new(name, "ssh")
-    };
-    let actions = [
-        Action::Connect,
-        Action::SshShell,
-        Action::SshExec,
-        Action::PgSelect,
-        Action::PgReadColumn,
-        Action::PgFilterColumn,
-    ];
-    for (principal, target) in principals
-        .iter()
-        .flat_map(|who| [(who, target("one", "prod")), (who, target("two", "dev"))])
-    {
+    let target = |name: &str, env: &str| Target { tags: [("env".to_owned(), env.to_owned())].into(), ..Target::new(name, "ssh") };
+    let actions = [Action::Connect, Action::SshShell, Action::SshExec, Action::PgSelect, Action::PgReadColumn, Action::PgFilterColumn];
+    for (principal, target) in principals.iter().flat_map(|who| [(who, target("one", "prod")), (who, target("two", "dev"))]) {
         let things = Things::new(principal, &target);
-        for (action, address) in actions
-            .iter()
-            .flat_map(|action| [(*action, "127.0.0.1"), (*action, "192.0.2.7")])
-        {
+        for (action, address) in actions.iter().flat_map(|action| [(*action, "127.0.0.1"), (*action, "192.0.2.7")]) {
             let mut context = context(facts(action.facts()));
             context.source_ip = address.parse().expect("an address");
-            run(
-                principal,
-                &things,
-                &Request {
-                    action,
-                    resource: things.of(action.resources()[0]),
-                    context: &context,
-                },
-            );
+            run(principal, &things, &Request { action, resource: things.of(action.resources()[0]), context: &context });
         }
     }
 }
@@ -181,9 +126,7 @@ fn each_question(mut run: impl FnMut(&Principal, &Things, &Request<'_>)) {
 fn all_decisions(drafts: &[Draft]) -> Vec<Decision> {
     let set = load(&text(drafts));
     let mut decisions = Vec::new();
-    each_question(|principal, things, request| {
-        decisions.push(set.slice(principal, &things.target).decide(request))
-    });
+    each_question(|principal, things, request| decisions.push(set.slice(principal, &things.target).decide(request)));
     decisions
 }
 
@@ -197,11 +140,7 @@ fn rank(decision: &Decision) -> u8 {
 
 fn required(decision: &Decision) -> BTreeSet<String> {
     match &decision.verdict {
-        Verdict::Hold(hold) => hold
-            .requirements
-            .iter()
-            .map(|requirement| requirement.policy.to_string())
-            .collect(),
+        Verdict::Hold(hold) => hold.requirements.iter().map(|requirement| requirement.policy.to_string()).collect(),
         Verdict::Allow | Verdict::Deny(_) => BTreeSet::new(),
     }
 }
@@ -209,57 +148,29 @@ fn required(decision: &Decision) -> BTreeSet<String> {
 /// The answer without index or slices: every policy is put to Cedar by itself.
 fn plainly(text: &str, principal: &Principal, request: &Request<'_>) -> Decision {
     let set = load(text);
-    let (schema, _) =
-        cedar_policy::Schema::from_cedarschema_str(SCHEMA).expect("the schema is right");
+    let (schema, _) = cedar_policy::Schema::from_cedarschema_str(SCHEMA).expect("the schema is right");
     let names = Names::new(&schema).expect("the names are in the schema");
-    let resource = names
-        .resource(&request.resource, principal)
-        .expect("entities");
-    let actions = schema
-        .action_entities()
-        .expect("actions")
-        .iter()
-        .cloned()
-        .collect::<Vec<_>>();
-    let everything = [names.principal(principal).expect("a principal")]
-        .into_iter()
-        .chain(resource)
-        .chain(actions);
+    let resource = names.resource(&request.resource, principal).expect("entities");
+    let actions = schema.action_entities().expect("actions").iter().cloned().collect::<Vec<_>>();
+    let everything = [names.principal(principal).expect("a principal")].into_iter().chain(resource).chain(actions);
     let entities = Entities::from_entities(everything, Some(&schema)).expect("entities");
     let question = cedar_policy::Request::new(
         names.principal_uid(principal).expect("a principal"),
         names.action(request.action).expect("an action").uid(),
         names.resource_uid(&request.resource).expect("a resource"),
-        entities::context(request.context).expect("a context"),
+        cedar_context(request.context).expect("a context"),
         Some(&schema),
     )
     .expect("a request");
     let mut found = Found::default();
-    for policy in cedar_policy::PolicySet::from_str(text)
-        .expect("policies")
-        .policies()
-    {
+    for policy in cedar_policy::PolicySet::from_str(text).expect("policies").policies() {
         let id = policy.annotation("id").expect("an id");
         let one = cedar_policy::PolicySet::from_policies([policy.clone()]).expect("one policy");
         let response = Authorizer::new().is_authorized(&question, &one, &entities);
-        found.satisfied.extend(
-            response
-                .diagnostics()
-                .reason()
-                .map(|_| set.rule(id).expect("a rule")),
-        );
-        found
-            .failed
-            .extend(response.diagnostics().errors().map(|_| id.into()));
+        found.satisfied.extend(response.diagnostics().reason().map(|_| set.rule(id).expect("a rule")));
+        found.failed.extend(response.diagnostics().errors().map(|_| id.into()));
     }
-    combine(
-        found,
-        Asked {
-            principal: &principal.id,
-            action: request.action,
-            on: request.resource.to_string(),
-        },
-    )
+    combine(found, Asked { principal: &principal.id, action: request.action, on: request.resource.to_string() })
 }
 
 proptest! {
@@ -326,10 +237,7 @@ fn the_random_policies_bring_about_every_kind_of_answer() {
     let mut kinds = BTreeSet::new();
     let mut masks: BTreeSet<Option<Mask>> = BTreeSet::new();
     for _ in 0..24 {
-        let drafts = prop::collection::vec(any_draft(), 0..8)
-            .new_tree(&mut runner)
-            .expect("policies")
-            .current();
+        let drafts = prop::collection::vec(any_draft(), 0..8).new_tree(&mut runner).expect("policies").current();
         for decision in all_decisions(&drafts) {
             masks.insert(decision.mask);
             kinds.insert(match &decision.verdict {
@@ -344,9 +252,6 @@ fn the_random_policies_bring_about_every_kind_of_answer() {
             });
         }
     }
-    assert_eq!(
-        kinds,
-        BTreeSet::from(["allow", "hold", "nothing permits it", "forbidden", "failed"])
-    );
+    assert_eq!(kinds, BTreeSet::from(["allow", "hold", "nothing permits it", "forbidden", "failed"]));
     assert!(masks.len() > 1, "some field is masked");
 }

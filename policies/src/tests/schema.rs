@@ -5,37 +5,24 @@ use std::collections::BTreeSet;
 use cedar_policy::{Entities, Schema};
 
 use super::*;
-use crate::entities::{Names, context as cedar_context};
+use crate::context::context as cedar_context;
+use crate::entities::Names;
 use crate::{Known, PrincipalKind, SCHEMA};
 
 fn schema() -> Schema {
     let (schema, warnings) = Schema::from_cedarschema_str(SCHEMA).expect("the schema is right");
-    assert_eq!(
-        warnings
-            .map(|warning| warning.to_string())
-            .collect::<Vec<_>>(),
-        Vec::<String>::new()
-    );
+    assert_eq!(warnings.map(|warning| warning.to_string()).collect::<Vec<_>>(), Vec::<String>::new());
     schema
 }
 
 #[test]
 fn the_schema_and_the_code_know_the_same_actions() {
     let groups = ["ssh", "sftp", "pg"];
-    let in_schema: BTreeSet<String> = schema()
-        .actions()
-        .map(|uid| uid.id().unescaped().to_owned())
-        .filter(|name| !groups.contains(&name.as_str()))
-        .collect();
-    let in_code: BTreeSet<String> = Action::ALL
-        .iter()
-        .map(|action| action.name().to_owned())
-        .collect();
+    let in_schema: BTreeSet<String> =
+        schema().actions().map(|uid| uid.id().unescaped().to_owned()).filter(|name| !groups.contains(&name.as_str())).collect();
+    let in_code: BTreeSet<String> = Action::ALL.iter().map(|action| action.name().to_owned()).collect();
     assert_eq!(in_schema, in_code);
-    assert!(
-        Action::ALL.len() <= 64,
-        "a set of actions is kept in 64 bits"
-    );
+    assert!(Action::ALL.len() <= 64, "a set of actions is kept in 64 bits");
 }
 
 #[test]
@@ -44,17 +31,8 @@ fn an_action_is_read_back_from_its_name_and_a_slip_is_told() {
         assert_eq!(action.to_string().parse(), Ok(*action));
     }
     let error = "ssh.exce".parse::<Action>().expect_err("no such action");
-    assert_eq!(
-        error.to_string(),
-        "there is no action \"ssh.exce\"; did you mean \"ssh.exec\"?"
-    );
-    assert_eq!(
-        "zzz"
-            .parse::<Action>()
-            .expect_err("no such action")
-            .to_string(),
-        "there is no action \"zzz\""
-    );
+    assert_eq!(error.to_string(), "there is no action \"ssh.exce\"; did you mean \"ssh.exec\"?");
+    assert_eq!("zzz".parse::<Action>().expect_err("no such action").to_string(), "there is no action \"zzz\"");
 }
 
 #[test]
@@ -64,18 +42,11 @@ fn every_request_and_entity_we_build_is_what_the_schema_promises() {
     let mut seen = 0;
     for action in Action::ALL.iter().copied() {
         for kind in action.resources().iter().copied() {
-            for (caller_kind, owner_kind) in [
-                (PrincipalKind::User, PrincipalKind::Service),
-                (PrincipalKind::Service, PrincipalKind::User),
-            ] {
+            for (caller_kind, owner_kind) in [(PrincipalKind::User, PrincipalKind::Service), (PrincipalKind::Service, PrincipalKind::User)]
+            {
                 let mut caller = Principal::new(caller_kind, "corp/caller", ["corp/a"]);
-                caller
-                    .claims
-                    .insert("team".to_owned(), vec!["x".to_owned()]);
-                let things = Things::new(
-                    &Principal::new(owner_kind, "corp/owner", ["corp/b"]),
-                    &web(),
-                );
+                caller.claims.insert("team".to_owned(), vec!["x".to_owned()]);
+                let things = Things::new(&Principal::new(owner_kind, "corp/owner", ["corp/b"]), &web());
                 let resource = things.of(kind);
                 let mut asked = context(facts(action.facts()));
                 asked.reason = Some("because".to_owned());
@@ -87,10 +58,7 @@ fn every_request_and_entity_we_build_is_what_the_schema_promises() {
                     Some(&schema),
                 );
                 assert!(question.is_ok(), "{action} on {kind:?}: {question:?}");
-                let entities = names
-                    .resource(&resource, &caller)
-                    .expect("entities")
-                    .into_iter();
+                let entities = names.resource(&resource, &caller).expect("entities").into_iter();
                 let entities = entities.chain([names.principal(&caller).expect("a principal")]);
                 let entities = Entities::from_entities(entities, Some(&schema));
                 assert!(entities.is_ok(), "{action} on {kind:?}: {entities:?}");
@@ -115,37 +83,16 @@ fn a_request_that_no_action_knows_is_refused_even_where_all_is_permitted() {
         ResourceKind::Key,
         ResourceKind::Principal,
     ];
-    let fact_kinds = [
-        FactsKind::None,
-        FactsKind::Login,
-        FactsKind::Command,
-        FactsKind::File,
-        FactsKind::Sql,
-    ];
+    let fact_kinds = [FactsKind::None, FactsKind::Login, FactsKind::Command, FactsKind::File, FactsKind::Sql];
     for action in Action::ALL.iter().copied() {
         for kind in kinds {
             for fact_kind in fact_kinds {
                 let context = context(facts(fact_kind));
-                let decision = set.decide(
-                    &alice(),
-                    &Request {
-                        action,
-                        resource: things.of(kind),
-                        context: &context,
-                    },
-                );
+                let decision = set.decide(&alice(), &Request { action, resource: things.of(kind), context: &context });
                 if action.resources().contains(&kind) && action.facts() == fact_kind {
-                    assert_eq!(
-                        decision.verdict,
-                        Verdict::Allow,
-                        "{action} {kind:?} {fact_kind:?}"
-                    );
+                    assert_eq!(decision.verdict, Verdict::Allow, "{action} {kind:?} {fact_kind:?}");
                 } else {
-                    assert_eq!(
-                        *why(&decision),
-                        Why::Unfit,
-                        "{action} {kind:?} {fact_kind:?}"
-                    );
+                    assert_eq!(*why(&decision), Why::Unfit, "{action} {kind:?} {fact_kind:?}");
                 }
             }
         }
@@ -155,19 +102,9 @@ fn a_request_that_no_action_knows_is_refused_even_where_all_is_permitted() {
 #[test]
 fn the_starter_policies_are_right_and_hold_what_they_say() {
     let text = crate::STARTER.replace("ISSUER", "corp");
-    let known = Known {
-        issuers: Some(["corp".to_owned()].into()),
-        ..Known::default()
-    };
-    let set = PolicySet::load(vec![("starter.cedar".to_owned(), text)], &known)
-        .expect("the starter is right");
-    assert_eq!(
-        set.warnings()
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>(),
-        Vec::<String>::new()
-    );
+    let known = Known { issuers: Some(["corp".to_owned()].into()), ..Known::default() };
+    let set = PolicySet::load(vec![("starter.cedar".to_owned(), text)], &known).expect("the starter is right");
+    assert_eq!(set.warnings().iter().map(ToString::to_string).collect::<Vec<_>>(), Vec::<String>::new());
     let admin = Principal::user("corp/root@example.com", ["corp/admins"]);
     let things = Things::new(&alice(), &web());
     let permitted = [
@@ -190,27 +127,8 @@ fn the_starter_policies_are_right_and_hold_what_they_say() {
     for action in Action::ALL.iter().copied() {
         let context = context(facts(action.facts()));
         let resource = things.of(action.resources()[0]);
-        let verdict = |who: &Principal| {
-            set.decide(
-                who,
-                &Request {
-                    action,
-                    resource,
-                    context: &context,
-                },
-            )
-            .verdict
-            .word()
-        };
-        assert_eq!(
-            verdict(&admin),
-            if permitted.contains(&action) {
-                "allow"
-            } else {
-                "deny"
-            },
-            "{action}"
-        );
+        let verdict = |who: &Principal| set.decide(who, &Request { action, resource, context: &context }).verdict.word();
+        assert_eq!(verdict(&admin), if permitted.contains(&action) { "allow" } else { "deny" }, "{action}");
         assert_eq!(verdict(&alice()), "deny", "{action}");
     }
 }

@@ -1,0 +1,125 @@
+//! The form of a `*.test.toml` file. An unknown key is an error.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::rule::Mask;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    #[serde(default, rename = "principal")]
+    pub(super) principals: BTreeMap<String, Who>,
+    #[serde(default, rename = "target")]
+    pub(super) targets: BTreeMap<String, What>,
+    #[serde(default, rename = "case")]
+    pub(super) cases: Vec<toml::Spanned<Case>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Who {
+    pub(super) id: String,
+    #[serde(default)]
+    pub(super) service: bool,
+    #[serde(default)]
+    pub(super) groups: Vec<String>,
+    #[serde(default)]
+    pub(super) claims: BTreeMap<String, Vec<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct What {
+    pub(super) kind: String,
+    #[serde(default)]
+    pub(super) tags: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Case {
+    pub(super) name: String,
+    pub(super) principal: String,
+    pub(super) action: String,
+    /// The target, or the one that the session, recording or approval is about.
+    pub(super) target: Option<String>,
+    #[serde(default)]
+    pub(super) login: String,
+    pub(super) command: Option<String>,
+    pub(super) path: Option<String>,
+    pub(super) to: Option<String>,
+    /// Whose session or recording it is, who asks for the approval, or who is to be locked.
+    pub(super) owner: Option<String>,
+    /// For `view_input`: the session itself, not its recording.
+    #[serde(default)]
+    pub(super) live: bool,
+    #[serde(default)]
+    pub(super) asks: Vec<String>,
+    #[serde(default)]
+    pub(super) key: KeyForm,
+    pub(super) table: Option<TableForm>,
+    #[serde(default)]
+    pub(super) statement: String,
+    #[serde(default)]
+    pub(super) has_where: bool,
+    #[serde(default)]
+    pub(super) in_transaction: bool,
+    pub(super) source_ip: Option<IpAddr>,
+    pub(super) time: Option<Timestamp>,
+    pub(super) authenticated_at: Option<Timestamp>,
+    #[serde(default)]
+    pub(super) device_bound: bool,
+    pub(super) reason: Option<String>,
+    pub(super) expect: Expected,
+    /// A policy that must have had a say.
+    pub(super) policy: Option<String>,
+    pub(super) mask: Option<MaskWord>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TableForm {
+    pub(super) database: String,
+    pub(super) schema: String,
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) column: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeyForm {
+    pub(super) algorithm: String,
+    pub(super) bits: u32,
+}
+
+impl Default for KeyForm {
+    fn default() -> Self {
+        KeyForm { algorithm: "ssh-ed25519".to_owned(), bits: 256 }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Expected {
+    Allow,
+    Hold,
+    Deny,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct MaskWord(pub(super) Mask);
+
+impl TryFrom<String> for MaskWord {
+    type Error = String;
+
+    fn try_from(word: String) -> Result<Self, String> {
+        let found = Mask::WORDS.iter().find(|(name, _)| *name == word);
+        found.map(|(_, mask)| MaskWord(*mask)).ok_or_else(|| format!("there is no mask \"{word}\""))
+    }
+}

@@ -1,0 +1,69 @@
+//! Turns what is known about a request into Cedar's context, through its typed interface, exactly as the schema describes it.
+//! What cannot be turned is reported, and the caller refuses.
+
+use cedar_policy::{Context as CedarContext, RestrictedExpression};
+use jiff::Timestamp;
+
+use crate::command::Command;
+use crate::entities::{Unaskable, text};
+use crate::request::{Context, Facts};
+
+type Pair = (&'static str, RestrictedExpression);
+
+/// Cedar's datetime keeps milliseconds.
+fn datetime(time: Timestamp) -> RestrictedExpression {
+    RestrictedExpression::new_datetime(time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())
+}
+
+/// The context as the schema describes it for the action these facts belong to.
+pub(crate) fn context(context: &Context) -> Result<CedarContext, Unaskable> {
+    let mut pairs = vec![
+        ("source_ip", RestrictedExpression::new_ip(context.source_ip.to_string())),
+        ("time", datetime(context.time)),
+        ("authenticated_at", datetime(context.authenticated_at)),
+        ("device_bound", RestrictedExpression::new_bool(context.device_bound)),
+    ];
+    pairs.extend(context.reason.as_deref().map(|reason| ("reason", text(reason))));
+    facts(&context.facts, &mut pairs)?;
+    CedarContext::from_pairs(pairs.into_iter().map(|(key, value)| (key.to_owned(), value))).map_err(|_| Unaskable)
+}
+
+fn facts(facts: &Facts, pairs: &mut Vec<Pair>) -> Result<(), Unaskable> {
+    match facts {
+        Facts::None => {}
+        Facts::Login(login) => pairs.push(("login", text(login))),
+        Facts::Command { login, command } => {
+            pairs.push(("login", text(login)));
+            command_line(command, pairs)?;
+        }
+        Facts::File { login, path, to } => {
+            pairs.push(("login", text(login)));
+            pairs.extend(path.as_deref().map(|path| ("path", text(path))));
+            pairs.extend(to.as_deref().map(|to| ("to", text(to))));
+        }
+        Facts::Sql { statement, has_where, in_transaction } => pairs.extend([
+            ("statement", text(statement)),
+            ("has_where", RestrictedExpression::new_bool(*has_where)),
+            ("in_transaction", RestrictedExpression::new_bool(*in_transaction)),
+        ]),
+    }
+    Ok(())
+}
+
+fn command_line(command: &Command, pairs: &mut Vec<Pair>) -> Result<(), Unaskable> {
+    let arguments = command.arguments();
+    let count = i64::try_from(arguments.len()).map_err(|_| Unaskable)?;
+    let all = arguments.iter().map(|argument| text(argument));
+    let args = [
+        ("first".to_owned(), text(arguments.first().map_or("", String::as_str))),
+        ("count".to_owned(), RestrictedExpression::new_long(count)),
+        ("all".to_owned(), RestrictedExpression::new_set(all)),
+    ];
+    pairs.extend([
+        ("command", text(command.text())),
+        ("program", text(command.program().unwrap_or_default())),
+        ("args", RestrictedExpression::new_record(args).map_err(|_| Unaskable)?),
+        ("dynamic", RestrictedExpression::new_bool(command.is_dynamic())),
+    ]);
+    Ok(())
+}
