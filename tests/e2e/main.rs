@@ -16,6 +16,7 @@ mod clients;
 mod evidence;
 mod faults;
 mod files;
+mod hostile;
 mod limits;
 mod login;
 mod policy;
