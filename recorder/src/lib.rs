@@ -2,6 +2,7 @@
 //!
 //! The format is specified in bartizan-recording(5). This crate never spawns, never reads a clock, never makes
 //! randomness and never writes to a terminal: moments, random numbers and sinks come from the caller.
+mod cast;
 mod chain;
 mod draft;
 mod event;
@@ -19,15 +20,18 @@ mod recordings;
 mod recover;
 mod render;
 mod sanitise;
+mod screen;
 mod squeeze;
 #[cfg(test)]
 mod testing;
+mod transcript;
 mod utf8;
 mod verify;
 mod walk;
 mod wire;
 mod writer;
 
+pub use cast::{CastVersion, ExportError, export_cast};
 pub use event::{Event, Exit};
 pub use events::{Events, ReadError, Timed};
 pub use frame::BadFrame;
@@ -37,6 +41,8 @@ pub use list::{Filter, Found, find, list};
 pub use recording::{OpenError, Recording};
 pub use recordings::Recordings;
 pub use recover::{Recovered, Recovery};
+pub use screen::{Cell, CellStyle, Colour, Grid};
 pub use squeeze::BadBody;
+pub use transcript::transcript;
 pub use verify::{Check, Outcome, Report, verify};
 pub use writer::{Now, WriteError, Writer};
