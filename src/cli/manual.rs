@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::CommandFactory;
 
-use super::print::raw;
+use super::print::out;
 use super::{Exit, Line};
 
 /// Options of `bartizan completions`.
@@ -17,13 +17,13 @@ pub(super) struct CompletionsArgs {
 pub(super) fn completions(args: &CompletionsArgs) -> Result<ExitCode, Exit> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Line::command(), "bartizan", &mut script);
-    raw(&script)?;
+    out(&String::from_utf8_lossy(&script))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// `bartizan(1)` in roff, every subcommand in one page.
 pub(super) fn man() -> Result<ExitCode, Exit> {
-    raw(page()?.as_bytes())?;
+    out(&page()?)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -4,10 +4,14 @@
 mod audit;
 mod check;
 mod exit;
+mod init;
 mod local;
 mod lock;
+mod manual;
 mod print;
+mod serve;
 mod sessions;
+mod targets;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -46,8 +50,14 @@ impl Common {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the bastion
+    Serve(serve::Args),
+    /// Make a folder from which `serve` starts
+    Init(init::Args),
     /// Find every problem of the configuration and policies without starting
     Check(check::Args),
+    /// List the targets of the configuration
+    Targets(targets::Args),
     /// Show who runs a session or ran one, or end one
     Sessions(sessions::Args),
     /// Keep a principal, group, target, certificate or address out, or show what is kept out
@@ -56,6 +66,10 @@ enum Command {
     Unlock(lock::UnlockArgs),
     /// Show, verify or export the audit log
     Audit(audit::Args),
+    /// Write a completion script for a shell
+    Completions(manual::CompletionsArgs),
+    /// Write bartizan(1)
+    Man,
 }
 
 /// Runs the command line of this process.
@@ -63,6 +77,11 @@ enum Command {
 pub fn run() -> ExitCode {
     let line = Line::parse();
     let done = match line.command {
+        Command::Serve(args) => serve::run(&line.common, &args),
+        Command::Init(args) => init::run(&line.common, &args),
+        Command::Targets(args) => targets::run(&line.common, &args),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man => manual::man(),
         Command::Check(args) => check::run(&line.common, &args),
         Command::Sessions(args) => sessions::run(&line.common, &args),
         Command::Lock(args) => lock::run(&line.common, &args),

@@ -88,3 +88,17 @@ pub(super) fn cut(text: &str, most: usize) -> String {
     }
     text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
 }
+
+/// Prints `text`, which is ours or escaped.
+pub(super) fn out(text: &str) -> Result<(), Exit> {
+    let mut page = Page::stdout();
+    text.lines().try_for_each(|line| page.line(line))?;
+    page.flush()
+}
+
+/// Prints one JSON value.
+pub(super) fn json(value: &impl Serialize) -> Result<(), Exit> {
+    let mut page = Page::stdout();
+    page.json(value)?;
+    page.flush()
+}
