@@ -47,7 +47,12 @@ fn write(builder: &mut Builder, notes: &Notes, groups: String) -> russh::keys::s
     builder.extension(KIND, notes.principal.kind.to_string())?;
     builder.extension(GROUPS, groups)?;
     builder.extension(AUTHENTICATED_AT, whole_second(notes.authenticated_at).to_string())?;
-    let permits = [(PERMIT_PTY, notes.permits.pty), (PERMIT_PORTS, notes.permits.port_forwarding), (PERMIT_AGENT, notes.permits.agent_forwarding)];
+    add_permits(builder, notes.permits)
+}
+
+/// Writes the `permit-…` extensions.
+pub(crate) fn add_permits(builder: &mut Builder, permits: Permits) -> russh::keys::ssh_key::Result<()> {
+    let permits = [(PERMIT_PTY, permits.pty), (PERMIT_PORTS, permits.port_forwarding), (PERMIT_AGENT, permits.agent_forwarding)];
     for (name, _) in permits.into_iter().filter(|(_, given)| *given) {
         builder.extension(name, "")?;
     }
