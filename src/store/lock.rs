@@ -134,3 +134,47 @@ impl Lock {
         self.lock.expires_at.is_none_or(|end| now < end)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(principal: &Principal) -> Subjected<'_> {
+        Subjected { principal: Some(principal), target: None, certificate: None, source: None }
+    }
+
+    #[test]
+    fn a_lock_on_a_user_is_not_one_on_the_service_of_the_same_name() {
+        let id: PrincipalId = "corp/alice".parse().unwrap();
+        let person = Principal { kind: PrincipalKind::User, id: id.clone(), groups: vec!["corp/ops".parse().unwrap()] };
+        let program = Principal { kind: PrincipalKind::Service, ..person.clone() };
+        assert!(LockSubject::User(id.clone()).covers(&seen(&person)));
+        assert!(!LockSubject::User(id.clone()).covers(&seen(&program)));
+        assert!(LockSubject::Service(id.clone()).covers(&seen(&program)));
+        assert!(!LockSubject::Service(id).covers(&seen(&person)));
+        assert!(LockSubject::Group("corp/ops".parse().unwrap()).covers(&seen(&program)));
+        assert!(!LockSubject::Group("other/ops".parse().unwrap()).covers(&seen(&person)));
+    }
+
+    #[test]
+    fn a_lock_on_an_address_covers_it_however_it_is_written() {
+        let from = |address: &str| Subjected { principal: None, target: None, certificate: None, source: Some(address.parse().unwrap()) };
+        let network = LockSubject::Source("203.0.113.0/24".parse().unwrap());
+        assert!(network.covers(&from("203.0.113.255")));
+        assert!(network.covers(&from("::ffff:203.0.113.7")));
+        assert!(!network.covers(&from("203.0.114.1")));
+        assert!(LockSubject::Source("2001:db8::/32".parse().unwrap()).covers(&from("2001:db8:1::9")));
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_covered() {
+        let nothing = Subjected { principal: None, target: None, certificate: None, source: None };
+        for (word, name) in [("user", "corp/a"), ("group", "corp/g"), ("target", "web-1"), ("certificate", "0"), ("source", "0.0.0.0/0")] {
+            let subject = LockSubject::read(word, name).unwrap();
+            assert!(!subject.covers(&nothing), "{subject}");
+            assert_eq!(subject.to_string(), format!("{word} {name}"));
+        }
+        assert_eq!(LockSubject::read("target", "../x"), None);
+        assert_eq!(LockSubject::read("planet", "mars"), None);
+    }
+}
