@@ -63,6 +63,11 @@ pub fn url_of_prompt(prompt: &str) -> Option<&str> {
         None => prompt,
     };
     let url = bare.strip_prefix(OPEN)?.strip_suffix(ANSWER)?;
-    let plain = url.chars().all(|c| c.is_ascii_graphic());
-    (plain && (url.starts_with("https://") || url.starts_with("http://"))).then_some(url)
+    (url.chars().all(|c| c.is_ascii_graphic()) && is_web_page(url)).then_some(url)
+}
+
+/// Over https; over plain http from the user's own machine only, as the configuration takes issuers.
+fn is_web_page(url: &str) -> bool {
+    let local = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
+    url.starts_with("https://") || local.iter().any(|l| url.strip_prefix(l).is_some_and(|rest| rest.starts_with([':', '/'])))
 }

@@ -23,7 +23,9 @@ pub(super) fn read(issuer: &Issuer, standard: &CoreIdTokenClaims, all: &Map<Stri
     }
     let id = name(issuer, all)?;
     let groups = groups(issuer, all)?;
-    let authenticated_at = standard.auth_time().unwrap_or_else(|| standard.issue_time());
+    // Glewlwyd writes 0 where it does not know; that says as little as no `auth_time` at all.
+    let stated = standard.auth_time().filter(|_| all.get("auth_time").and_then(integer).is_some_and(|at| at > 0));
+    let authenticated_at = stated.unwrap_or_else(|| standard.issue_time());
     Ok(Verified {
         principal: Principal { kind: issuer.kind, id, groups },
         issuer: issuer.name.clone(),

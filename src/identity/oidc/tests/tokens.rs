@@ -34,6 +34,8 @@ async fn a_good_token_names_its_service_and_groups_after_the_issuer() {
     assert_eq!(groups(&verified), ["ci/admins", "ci/dba"]);
     assert_eq!(verified.expires_at.as_second(), NOW + 300);
     assert_eq!(verified.authenticated_at.as_second(), NOW - 5);
+    let unknown = providers.verify_token(&secret(&fake.token(json!({"auth_time": 0})))).await.unwrap();
+    assert_eq!(unknown.authenticated_at.as_second(), NOW - 5);
 }
 
 #[tokio::test]
