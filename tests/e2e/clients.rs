@@ -27,7 +27,8 @@ fn dropbears_client_gets_a_certificate_prompt_and_runs_a_command() {
     keys.args(["-t", "ed25519", "-f"]).arg(alice.dir.join("dropbear"));
     Run::new(keys).ok();
     // dbclient shows the login prompt of keyboard-interactive like any other; it needs a terminal for that.
-    let line = format!("cd {}; HOME=. dbclient -y -y -i dropbear -p {} deploy%web-1@127.0.0.1 'echo via-$USER'", alice.dir.display(), alice.port);
+    let line =
+        format!("cd {}; HOME=. dbclient -y -y -i dropbear -p {} deploy%web-1@127.0.0.1 'echo via-$USER'", alice.dir.display(), alice.port);
     let terminal = crate::harness::Terminal::open(&world.dir(), &line, 160, 50);
     let screen = terminal.wait_for("http://127.0.0.1:");
     let url = screen.lines().map(str::trim).find(|line| line.starts_with("http://127.0.0.1:")).unwrap().to_owned();

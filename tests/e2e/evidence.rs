@@ -136,7 +136,8 @@ fn an_export_is_asciicast_that_debians_asciinema_plays() {
     asciinema.args(["cat"]).arg(&cast).env("HOME", world.dir()).env("LC_ALL", "C.UTF-8");
     let played = Run::new(asciinema).ok().text();
     assert!(played.contains("bold-shown") && played.contains('ä') && played.contains('\u{fffd}'), "{played:?}");
-    let terminal = Terminal::open(&world.dir(), &format!("HOME={0} LC_ALL=C.UTF-8 asciinema play -i 0.1 {0}/v2.cast", world.dir().display()), 100, 30);
+    let terminal =
+        Terminal::open(&world.dir(), &format!("HOME={0} LC_ALL=C.UTF-8 asciinema play -i 0.1 {0}/v2.cast", world.dir().display()), 100, 30);
     terminal.wait_for("bold-shown");
     let v3 = world.bastion.run(["recordings", "export", "--v3", &id]).ok().text();
     let header: Value = serde_json::from_str(v3.lines().next().unwrap()).unwrap();

@@ -1,7 +1,7 @@
 //! What policy decides, and that live sessions obey today's policy.
 
-use crate::harness::{Guarded, Setup, Terminal, WAYS, Way, World, wait_until};
 use crate::harness::POLICIES;
+use crate::harness::{Guarded, Setup, Terminal, WAYS, Way, World, wait_until};
 
 #[test]
 fn a_denied_command_names_the_policy_and_its_reason_and_never_reaches_the_target() {
