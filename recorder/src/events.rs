@@ -98,6 +98,10 @@ impl<R: ReadAt> Events<R> {
         self.at_us = chunk.at_us;
     }
 
+    pub(crate) fn source(&self) -> &R {
+        self.frames.source()
+    }
+
     /// Bytes of the file behind us: for a progress bar.
     #[must_use]
     pub fn offset(&self) -> u64 {
@@ -109,18 +113,7 @@ impl<R: ReadAt> Events<R> {
     /// # Errors
     /// Any [`ReadError`]; a torn last frame is [`FrameError::Torn`].
     pub fn next_event(&mut self) -> Result<Option<Timed<'_>>, ReadError> {
-        while self.read >= self.body.len() {
-            if self.next_frame()?.is_none() {
-                return Ok(None);
-            }
-        }
-        let mut bytes = Bytes(self.body.get(self.read..).unwrap_or_default());
-        let Some((interval, event)) = take_record(&mut bytes) else {
-            return Err(ReadError::Records { offset: self.offset });
-        };
-        self.read = self.body.len() - bytes.0.len();
-        self.at_us = self.at_us.saturating_add(interval);
-        Ok(Some(Timed { at_us: self.at_us, event }))
+        if self.fill()? { self.body_event() } else { Ok(None) }
     }
 
     /// The time of the next event, without taking it.
@@ -128,14 +121,34 @@ impl<R: ReadAt> Events<R> {
     /// # Errors
     /// As [`Self::next_event`].
     pub fn peek_us(&mut self) -> Result<Option<u64>, ReadError> {
-        while self.read >= self.body.len() {
-            if self.next_frame()?.is_none() {
-                return Ok(None);
-            }
+        if !self.fill()? {
+            return Ok(None);
         }
         let mut bytes = Bytes(self.body.get(self.read..).unwrap_or_default());
         let (interval, _) = take_record(&mut bytes).ok_or(ReadError::Records { offset: self.offset })?;
         Ok(Some(self.at_us.saturating_add(interval)))
+    }
+
+    /// The next event of the frame at hand.
+    pub(crate) fn body_event(&mut self) -> Result<Option<Timed<'_>>, ReadError> {
+        if self.read >= self.body.len() {
+            return Ok(None);
+        }
+        let mut bytes = Bytes(self.body.get(self.read..).unwrap_or_default());
+        let (interval, event) = take_record(&mut bytes).ok_or(ReadError::Records { offset: self.offset })?;
+        self.read = self.body.len() - bytes.0.len();
+        self.at_us = self.at_us.saturating_add(interval);
+        Ok(Some(Timed { at_us: self.at_us, event }))
+    }
+
+    /// Has a body with events left at hand; false at the end of the file.
+    fn fill(&mut self) -> Result<bool, ReadError> {
+        while self.read >= self.body.len() {
+            if self.next_frame()?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Reads one frame whole, whatever its kind; its events, if any, are what `next_event` gives next.

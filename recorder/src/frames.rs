@@ -231,5 +231,19 @@ impl<R: ReadAt> Frames<R> {
     }
 }
 
+/// The frame at `offset`, whatever its number and time; `None` at the end of the file.
+pub(crate) fn frame_at<R: ReadAt>(source: &R, offset: u64) -> Result<Option<(Header, Vec<u8>)>, FrameError> {
+    let mut frames = Frames::at(source, Expected { offset, seq: 0, at_us: 0 });
+    if frames.fill(offset, HEADER_LEN)? < HEADER_LEN {
+        return Ok(None);
+    }
+    // The number is taken from the frame itself: whoever asks knows what it should be.
+    let header = frames.bytes(offset, HEADER_LEN).and_then(|bytes| bytes.first_chunk::<HEADER_LEN>()).map(Header::decode);
+    if let Some(Ok((header, _))) = header {
+        frames.next.seq = header.seq;
+    }
+    Ok(frames.next_frame()?.map(|frame| (frame.header, frame.body.to_vec())))
+}
+
 #[cfg(test)]
 mod tests;

@@ -70,7 +70,11 @@ impl Recordings {
         file.append(&MAGIC).map_err(WriteError::io("write", &path))?;
         let identity = Identity { session: head.session, number: head.number, head: digest(&bytes) };
         let log = Log::resume(file, Position::first(Chain::start(&identity.head, 0)));
-        Ok(Writer::new(Arc::clone(&self.shared), dir, identity, log, epoch))
+        let writer = Writer::new(Arc::clone(&self.shared), dir, identity, log, epoch);
+        Ok(match head.terminal {
+            Some(terminal) => writer.with_terminal((terminal.cols, terminal.rows)),
+            None => writer,
+        })
     }
 
     /// Asks the kernel to have all recordings on disk: one call serves every session. See [`place::sync`].

@@ -15,10 +15,16 @@ use crate::draft::{Draft, State};
 use crate::event::{Event, Exit};
 use crate::frame::Kind;
 use crate::head::{self, BadHead, ChannelSeal, Reason, Seal, SessionId, VERSION};
-use crate::index::Index;
+use crate::index::{Index, KeyframeAt};
+use crate::keyframe::Keyframer;
 use crate::log::{Log, Position};
 use crate::place;
 use crate::squeeze::{History, Pool};
+
+/// What catching up with keyframes may cost in one tick, in half nanoseconds.
+const KEYFRAMES_PER_TICK: u64 = 8_000_000;
+/// The same at the end.
+const KEYFRAMES_AT_END: u64 = 100_000_000;
 
 /// The moment of a call. The recorder reads no clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -104,6 +110,8 @@ pub struct Writer {
     state: State,
     history: History,
     index: Index,
+    /// `None` without a terminal.
+    keyframer: Option<Keyframer>,
     /// `None` once the end is written.
     epoch: Option<Epoch>,
     seal: Option<Seal>,
@@ -112,8 +120,13 @@ pub struct Writer {
 impl Writer {
     pub(crate) fn new(shared: Arc<Shared>, dir: PathBuf, identity: Identity, log: Log<File>, epoch: Epoch) -> Self {
         let state = State { position: log.position(), pace: Default::default(), counts: Default::default() };
-        let (history, index) = (History::default(), Index::default());
-        Self { shared, dir, identity, log, state, history, index, epoch: Some(epoch), seal: None }
+        let (history, index, epoch) = (History::default(), Index::default(), Some(epoch));
+        Self { shared, dir, identity, log, state, history, index, keyframer: None, epoch, seal: None }
+    }
+
+    /// The session has a terminal, of this size.
+    pub(crate) fn with_terminal(self, size: (u16, u16)) -> Self {
+        Self { keyframer: Some(Keyframer::new(size)), ..self }
     }
 
     /// The recording's directory.
@@ -136,11 +149,19 @@ impl Writer {
         if events.is_empty() {
             return self.tick(now);
         }
-        self.write(now, |draft| draft.events(events).map_err(|_| WriteError::TooLong))
+        self.write(now, |draft| draft.events(events).map_err(|_| WriteError::TooLong))?;
+        let sizes = events.iter().filter_map(|event| match event {
+            Event::Resize { cols, rows } => Some((*cols, *rows)),
+            _ => None,
+        });
+        if let (Some(keyframer), Some(size)) = (&mut self.keyframer, sizes.last()) {
+            keyframer.resized(size);
+        }
+        Ok(())
     }
 
-    /// Commits what is due and ends a chunk that has run its time. To be called about once a second while the session
-    /// lives; costs nothing when there is nothing to do.
+    /// Commits what is due, ends a chunk that has run its time, draws keyframes that are missing. To be called about once
+    /// a second while the session lives; costs nothing when there is nothing to do, and some milliseconds at most.
     ///
     /// # Errors
     /// [`WriteError::Io`], [`WriteError::Ended`].
@@ -149,10 +170,29 @@ impl Writer {
             self.state.pace.end_chunk();
             self.history.forget();
         }
+        self.draw_keyframes(now, KEYFRAMES_PER_TICK)?;
         if self.epoch.is_some() && !self.state.pace.commit_is_due(now.at_us) {
             return Ok(());
         }
         self.write(now, |_| Ok(()))
+    }
+
+    fn draw_keyframes(&mut self, now: Now, budget: u64) -> Result<(), WriteError> {
+        let made = self.keyframer.as_mut().map(|keyframer| keyframer.missing(self.log.tape(), budget)).unwrap_or_default();
+        let Some(latest) = made.last().map(|keyframe| keyframe.before) else { return Ok(()) };
+        let mut written = Vec::new();
+        self.write(now, |draft| {
+            for keyframe in &made {
+                let offset = draft.alone(Kind::KEYFRAME, &keyframe.encode());
+                written.push(KeyframeAt { seq: keyframe.before.seq, offset });
+            }
+            Ok(())
+        })?;
+        if let (Some(keyframer), Some(at)) = (&mut self.keyframer, written.last()) {
+            keyframer.wrote(latest, *at);
+        }
+        self.index.keyframes.extend(written);
+        Ok(())
     }
 
     /// One write: what `fill` drafts, then an index frame and a commit if they are due.
@@ -177,6 +217,9 @@ impl Writer {
         if let Some(offset) = index {
             self.index.written_at(offset);
         }
+        if let Some(keyframer) = &mut self.keyframer {
+            keyframer.began(&chunks);
+        }
         self.index.chunks.extend(chunks);
         if commits {
             // The old secret is wiped as it is dropped.
@@ -193,7 +236,10 @@ impl Writer {
     pub fn finish(&mut self, now: Now, reason: Reason, exit: Option<Exit>) -> Result<Seal, WriteError> {
         let seal = match self.seal.take() {
             Some(seal) => seal,
-            None => self.end(now, reason, exit)?,
+            None => {
+                self.draw_keyframes(now, KEYFRAMES_AT_END)?;
+                self.end(now, reason, exit)?
+            }
         };
         let saved = save_seal(&self.shared.key, &self.dir, &seal);
         self.seal = Some(seal.clone());
