@@ -9,6 +9,7 @@ mod local;
 mod lock;
 mod manual;
 mod print;
+mod recordings;
 mod serve;
 mod sessions;
 mod targets;
@@ -66,6 +67,8 @@ enum Command {
     Unlock(lock::UnlockArgs),
     /// Show, verify or export the audit log
     Audit(audit::Args),
+    /// List, play, export and verify recordings
+    Recordings(recordings::Args),
     /// Write a completion script for a shell
     Completions(manual::CompletionsArgs),
     /// Write bartizan(1)
@@ -87,6 +90,7 @@ pub fn run() -> ExitCode {
         Command::Lock(args) => lock::run(&line.common, &args),
         Command::Unlock(args) => lock::unlock(&line.common, &args),
         Command::Audit(args) => audit::run(&line.common, &args),
+        Command::Recordings(args) => recordings::run(&line.common, &args),
     };
     match done {
         Ok(code) => code,
