@@ -2,19 +2,25 @@
 //! processes respect, after what they added was read and compared. A group is on disk as a whole or not at all.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
 use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use super::chain::{self, Head, LONGEST, Step, Walk};
 use super::checkpoint::{Anchor, Checkpoints};
 use super::log::Receipt;
 use super::{AuditError, Entry, folder, key, log_file};
+
+/// How long to try for the lock, some seconds in all; others hold it for one write and one flush.
+const TRIES: u32 = 1_500;
+const BETWEEN_TRIES: Duration = Duration::from_millis(2);
 
 /// The open log.
 pub(super) struct Book {
@@ -41,14 +47,16 @@ struct Leftover {
 struct Locked(File);
 
 impl Locked {
+    /// Never waits for ever: a process that was stopped while it held the lock must not stop the server without a word.
     fn take(file: &File) -> std::io::Result<Self> {
         let file = file.try_clone()?;
-        loop {
-            match flock(&file, FlockOperation::LockExclusive) {
-                Err(rustix::io::Errno::INTR) => {}
+        for _ in 0..TRIES {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Err(Errno::WOULDBLOCK | Errno::INTR) => std::thread::sleep(BETWEEN_TRIES),
                 done => return done.map(|()| Self(file)).map_err(std::io::Error::from),
             }
         }
+        Err(std::io::Error::new(ErrorKind::WouldBlock, "another process holds its lock; look with lslocks(8)"))
     }
 }
 
@@ -246,7 +254,8 @@ impl Book {
     }
 
     fn ruin(&mut self, error: &dyn std::fmt::Display) -> AuditError {
-        let error = AuditError::Unwritable { path: self.path.clone(), why: format!("{error}; nothing more is written until the next start") };
+        let error =
+            AuditError::Unwritable { path: self.path.clone(), why: format!("{error}; nothing more is written until the next start") };
         self.ruined = Some(error.clone());
         error
     }

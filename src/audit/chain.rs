@@ -121,7 +121,7 @@ fn follow(head: &Head, line: &[u8]) -> Result<Value, String> {
         return Err(format!("entry {} should stand here, the line has {shown}", head.seq + 1));
     }
     if prev(&fields) != Some(head.hash) {
-        return Err("the line does not follow from the line before it: that one or its like was changed".into());
+        return Err(format!("it does not follow from line {}: one of the two was changed", head.seq));
     }
     Ok(fields)
 }

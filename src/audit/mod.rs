@@ -30,7 +30,7 @@ pub use entry::{Entry, LoginMethod, Verdict};
 pub use error::AuditError;
 pub use key::{read_public_key, signing_key};
 pub use log::{AuditLog, Receipt};
-pub use read::{Follow, RecordFilter, Record, Records, last};
+pub use read::{Follow, Record, RecordFilter, Records, last};
 pub use verify::{Finding, Report, verify};
 
 /// The folder of the log, below the state folder.

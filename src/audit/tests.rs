@@ -24,7 +24,13 @@ fn entry(n: u64) -> Entry {
 }
 
 fn failed_login(user: &str) -> Entry {
-    Entry::LoginFailed { user: user.into(), method: LoginMethod::Device, reason: "denied".into(), source: "203.0.113.9".parse().unwrap(), detail: String::new() }
+    Entry::LoginFailed {
+        user: user.into(),
+        method: LoginMethod::Device,
+        reason: "denied".into(),
+        source: "203.0.113.9".parse().unwrap(),
+        detail: String::new(),
+    }
 }
 
 /// A log with `n` entries that nobody holds open.

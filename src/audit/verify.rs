@@ -106,20 +106,26 @@ fn walk(mut walk: Walk<impl std::io::BufRead>, anchor: Anchor) -> std::io::Resul
 
 fn torn(anchor: Anchor, bytes: u64) -> Finding {
     match anchor {
-        Anchor::Signed { .. } => Finding::Incomplete { what: format!("the last line was cut short by a crash ({bytes} bytes); the next start cuts it and notes it") },
+        Anchor::Signed { .. } => Finding::Incomplete {
+            what: format!("the last line was cut short by a crash ({bytes} bytes); the next start cuts it and notes it"),
+        },
         Anchor::Missing | Anchor::Unsigned => without_checkpoint(),
     }
 }
 
 fn without_checkpoint() -> Finding {
-    Finding::Tampered { line: 1, what: "no checkpoint is signed by this key: it was removed or forged, or this is another log's key".into() }
+    Finding::Tampered {
+        line: 1,
+        what: "no checkpoint is signed by this key: it was removed or forged, or this is another log's key".into(),
+    }
 }
 
 fn at_the_end(anchor: Anchor, here: Head, signed: Head, spoilt: bool) -> Finding {
     match anchor {
         Anchor::Missing | Anchor::Unsigned => without_checkpoint(),
         Anchor::Signed { .. } if here.seq > signed.seq => {
-            let what = format!("{} lines at the end are not signed; after a crash the next start signs and notes them", here.seq - signed.seq);
+            let what =
+                format!("{} lines at the end are not signed; after a crash the next start signs and notes them", here.seq - signed.seq);
             Finding::Incomplete { what }
         }
         Anchor::Signed { .. } if spoilt => {

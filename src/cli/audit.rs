@@ -191,7 +191,8 @@ fn export_here(records: impl Iterator<Item = Result<Record, audit::AuditError>>)
 
 /// Never over a file that is there, and for its owner alone.
 fn export_to(path: &Path, records: impl Iterator<Item = Result<Record, audit::AuditError>>) -> Result<ExitCode, Exit> {
-    let failed = |error: std::io::Error| Exit::incomplete(format!("{} cannot be written: {error}; name a new file with --output", path.display()));
+    let failed =
+        |error: std::io::Error| Exit::incomplete(format!("{} cannot be written: {error}; name a new file with --output", path.display()));
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
     let mut out = std::io::BufWriter::new(file);
     for record in records {

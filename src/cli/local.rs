@@ -65,9 +65,10 @@ pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Exit>>) -> Result
     runtime.map_err(|error| Exit::incomplete(error.to_string()))?.block_on(work)
 }
 
-/// The present moment.
+/// The present moment, to the microsecond, as the store and the audit log keep it.
 pub(super) fn now() -> Timestamp {
-    Timestamp::now()
+    let now = Timestamp::now();
+    Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
 }
 
 /// Who gives this command, as audit entries name it: `local:` and the account that logged in on this machine, even behind
@@ -96,7 +97,8 @@ pub(super) fn past(text: &str) -> Result<Timestamp, String> {
     if let Ok(civil) = text.parse::<DateTime>() {
         return civil.to_zoned(TimeZone::UTC).map(|zoned| zoned.timestamp()).map_err(|error| error.to_string());
     }
-    let ago = span(text).map_err(|_| "write a span before now, as in \"2h\" or \"7d\", or a moment in UTC, as in \"2026-11-22T12:00:00Z\"".to_owned())?;
+    let ago = span(text)
+        .map_err(|_| "write a span before now, as in \"2h\" or \"7d\", or a moment in UTC, as in \"2026-11-22T12:00:00Z\"".to_owned())?;
     now().to_zoned(TimeZone::UTC).checked_sub(ago).map(|zoned| zoned.timestamp()).map_err(|error| error.to_string())
 }
 

@@ -93,7 +93,13 @@ async fn add(local: &Local, args: &Args, subject: LockSubject) -> Result<ExitCod
     let new = NewLock { subject, reason, by, created_at: now(), expires_at: args.until };
     // The lock first: should the audit log fail, somebody is kept out and the operator is told.
     let id = local.store.add_lock(new.clone()).await?;
-    let entry = Entry::LockAdded { lock: id, subject: new.subject.to_string(), reason: new.reason.clone(), by: new.by.clone(), expires_at: new.expires_at };
+    let entry = Entry::LockAdded {
+        lock: id,
+        subject: new.subject.to_string(),
+        reason: new.reason.clone(),
+        by: new.by.clone(),
+        expires_at: new.expires_at,
+    };
     local.note(entry).await.map_err(|exit| exit.after(&format!("lock {id} is in force, but not in the audit log")))?;
     let mut page = Page::stdout();
     if args.json {

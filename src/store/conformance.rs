@@ -120,7 +120,14 @@ pub(super) async fn serials_are_dense_and_never_given_twice(open: Open<'_>) {
 pub(super) async fn certificates_are_found_by_serial_holder_and_moment(open: Open<'_>) {
     let store = open();
     let alice = certificate("corp/alice");
-    let host = NewCertificate { authority: AuthorityKind::Host, principal: None, kind: None, valid_before: at(99_999), session: None, ..certificate("corp/x") };
+    let host = NewCertificate {
+        authority: AuthorityKind::Host,
+        principal: None,
+        kind: None,
+        valid_before: at(99_999),
+        session: None,
+        ..certificate("corp/x")
+    };
     assert_eq!(store.issue(alice.clone()).await.unwrap(), 1);
     assert_eq!(store.issue(host.clone()).await.unwrap(), 2);
     assert_eq!(store.certificate(1).await.unwrap(), Some(Certificate { serial: 1, certificate: alice }));
@@ -315,7 +322,14 @@ pub(super) async fn what_one_process_writes_another_sees_at_once(open: Open<'_>)
 pub(super) async fn text_comes_back_as_it_went_in(open: Open<'_>) {
     let store = open();
     let nasty = "'; DROP TABLE sessions; --\u{1b}]0;x\u{7}\n\0 \u{202e}ü \u{1f409}";
-    let new = Opening { wish: nasty.into(), login: None, certificate: None, policies: vec![nasty.into()], source: "2001:db8::7".parse().unwrap(), ..opening(1, "corp/älice", "web-1") };
+    let new = Opening {
+        wish: nasty.into(),
+        login: None,
+        certificate: None,
+        policies: vec![nasty.into()],
+        source: "2001:db8::7".parse().unwrap(),
+        ..opening(1, "corp/älice", "web-1")
+    };
     store.open_session(new.clone()).await.unwrap();
     assert_eq!(store.session(id(1)).await.unwrap().unwrap().opening, new);
 }

@@ -58,6 +58,18 @@ fn a_start_that_was_cut_short_before_the_first_line_is_made_good() {
     assert_eq!(found(state.path()), Finding::Ok);
 }
 
+#[tokio::test]
+async fn a_process_that_keeps_the_lock_makes_appending_fail_and_not_hang() {
+    let state = log_of(1).await;
+    let log = open(state.path()).unwrap();
+    let other = fs::File::open(log_path(state.path())).unwrap();
+    rustix::fs::flock(&other, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let error = log.append(entry(2), at(0)).await.unwrap_err();
+    assert!(error.to_string().contains("another process holds its lock"), "{error}");
+    drop(other);
+    assert_eq!(log.append(entry(2), at(0)).await.unwrap().seq, 2);
+}
+
 /// Not a test of its own: the body of the processes that the tests below start. Appends until it is killed or has written as
 /// many as it was told, and prints each number once it is acknowledged.
 #[tokio::test]

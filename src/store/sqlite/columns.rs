@@ -12,7 +12,11 @@ use serde::de::DeserializeOwned;
 use super::super::StoreError;
 
 fn unfit(column: &str, value: &dyn Display) -> Error {
-    Error::FromSqlConversionFailure(0, Type::Null, format!("`{}` does not fit column {column}", crate::model::Printable(&value.to_string())).into())
+    Error::FromSqlConversionFailure(
+        0,
+        Type::Null,
+        format!("`{}` does not fit column {column}", crate::model::Printable(&value.to_string())).into(),
+    )
 }
 
 /// A name or word that is checked as it is read.

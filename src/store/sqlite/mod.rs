@@ -46,7 +46,8 @@ impl SqliteStore {
 fn connect(path: &Path, now: Timestamp) -> Result<Connection, StoreError> {
     protect(path).map_err(|error| StoreError::Open { path: path.to_owned(), why: error.to_string() })?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags).map_err(|error| StoreError::Open { path: path.to_owned(), why: error.to_string() })?;
+    let mut connection =
+        Connection::open_with_flags(path, flags).map_err(|error| StoreError::Open { path: path.to_owned(), why: error.to_string() })?;
     connection.busy_timeout(PATIENCE)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;

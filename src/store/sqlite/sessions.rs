@@ -53,8 +53,7 @@ pub(super) fn close(connection: &Connection, id: SessionId, token: u64, end: &Se
     if session.end.is_some() {
         return Err(StoreError::Ended(id));
     }
-    let mut statement =
-        connection.prepare_cached("UPDATE sessions SET ended_at = ?2, end_reason = ?3, exit_status = ?4 WHERE id = ?1")?;
+    let mut statement = connection.prepare_cached("UPDATE sessions SET ended_at = ?2, end_reason = ?3, exit_status = ?4 WHERE id = ?1")?;
     statement.execute((id.to_string(), end.at.as_microsecond(), &end.reason, end.exit_status))?;
     Ok(())
 }
