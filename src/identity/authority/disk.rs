@@ -5,10 +5,11 @@
 //! | `authorities.json` | the record: which keys there are; see `record` |
 //! | `user` | the private key |
 //! | `user.new` | the next private key, for the moment between "recorded" and "in its place" |
-//! | `user.gone` | the last private key, for the moment until it is overwritten |
+//! | `user.gone`, `waste` | the last private key, for the moment until it is overwritten |
 //! | `user.pub`, `user.old-1.pub` | copies of what the record says, for people |
 //!
-//! The record decides. Each step leaves files that [`settle`] finishes or undoes, so that a crash costs nothing.
+//! The record decides. Each file is written under another name and renamed, and each step leaves files that [`settle`] finishes
+//! or undoes, so that a crash costs nothing.
 
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use russh::keys::{Algorithm, HashAlg, PrivateKey, PublicKey};
 
 use crate::config::KeyHome;
 
-use super::files::{PrivateDir, wipe};
+use super::files::PrivateDir;
 use super::kind::Each;
 use super::record::{self, AuthorityKeys, OldKey, Record};
 use super::signer::Signer;
@@ -161,22 +162,15 @@ fn settle(dir: &PrivateDir, home: &KeyHome, kind: AuthorityKind, keys: &Authorit
         dir.link(name, &gone)?;
         dir.rename(&new, name)?;
     }
-    destroy(dir, &new)?;
+    dir.destroy(&new)?;
     let replaced = dir.read_key(name)?.is_some_and(|key| keys.old.iter().any(|old| old.key.key_data() == key.public_key().key_data()));
     if replaced {
         // An agent has taken over from the file.
-        destroy(dir, name)?;
+        dir.destroy(name)?;
     } else if matching(dir, name, keys)?.is_some() {
-        destroy(dir, &gone)?;
+        dir.destroy(&gone)?;
     }
     copy_for_people(dir, kind, keys)
-}
-
-fn destroy(dir: &PrivateDir, name: &str) -> Result<(), AuthorityError> {
-    if let Some(file) = dir.hold(name)? {
-        wipe(file).map_err(AuthorityError::file(&dir.path(name)))?;
-    }
-    dir.remove(name)
 }
 
 fn copy_for_people(dir: &PrivateDir, kind: AuthorityKind, keys: &AuthorityKeys) -> Result<(), AuthorityError> {
