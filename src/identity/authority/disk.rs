@@ -19,6 +19,7 @@ use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{Algorithm, HashAlg, PrivateKey, PublicKey};
 
 use crate::config::KeyHome;
+use crate::identity::certificate::whole_second;
 
 use super::files::PrivateDir;
 use super::kind::Each;
@@ -35,7 +36,7 @@ pub(super) struct Seat {
 
 /// Reads the record, or makes the keys and the record at the first start. `held` are the agents' keys.
 pub(super) fn open(dir: &PrivateDir, homes: &Each<KeyHome>, held: &Each<Option<PublicKey>>, now: Timestamp, rng: &mut impl CryptoRng) -> Result<Each<Seat>, AuthorityError> {
-    let _lock = dir.lock()?;
+    let (now, _lock) = (whole_second(now), dir.lock()?);
     let record = match record::read(dir)? {
         Some(record) => record,
         None => begin(dir, homes, held, now, rng)?,
@@ -105,7 +106,7 @@ pub(super) fn rotate(
     now: Timestamp,
     rng: &mut impl CryptoRng,
 ) -> Result<AuthorityKeys, AuthorityError> {
-    let _lock = dir.lock()?;
+    let (now, _lock) = (whole_second(now), dir.lock()?);
     let mut record = existing(dir)?;
     settle(dir, home, kind, record.of(kind))?;
     let current = next_key(dir, home, held, kind, rng)?;
@@ -178,7 +179,8 @@ fn copy_for_people(dir: &PrivateDir, kind: AuthorityKind, keys: &AuthorityKeys) 
     let old = keys.old.iter().map(|old| (old.file.clone(), &old.key));
     for (name, key) in std::iter::once(current).chain(old) {
         let line = line(key)?;
-        if dir.read(&name)?.is_none_or(|found| *found != line) {
+        // A copy that is spoiled is as good as none.
+        if dir.read(&name).ok().flatten().is_none_or(|found| *found != line) {
             dir.replace(&name, line.as_bytes(), 0o644)?;
         }
     }
