@@ -2,6 +2,7 @@
 //! what they answer; decides nothing itself.
 
 mod audit;
+mod ca;
 mod check;
 mod exit;
 mod init;
@@ -55,6 +56,8 @@ enum Command {
     Serve(serve::Args),
     /// Make a folder from which `serve` starts
     Init(init::Args),
+    /// Show the certificate authorities or give one a new key
+    Ca(ca::Args),
     /// Find every problem of the configuration and policies without starting
     Check(check::Args),
     /// List the targets of the configuration
@@ -85,6 +88,7 @@ pub fn run() -> ExitCode {
         Command::Targets(args) => targets::run(&line.common, &args),
         Command::Completions(args) => manual::completions(&args),
         Command::Man => manual::man(),
+        Command::Ca(args) => ca::run(&line.common, &args),
         Command::Check(args) => check::run(&line.common, &args),
         Command::Sessions(args) => sessions::run(&line.common, &args),
         Command::Lock(args) => lock::run(&line.common, &args),

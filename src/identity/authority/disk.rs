@@ -5,10 +5,11 @@
 //! | `authorities.json` | the record: which keys there are; see `record` |
 //! | `user` | the private key |
 //! | `user.new` | the next private key, for the moment between "recorded" and "in its place" |
-//! | `user.gone` | the last private key, for the moment until it is overwritten |
+//! | `user.gone`, `waste` | the last private key, for the moment until it is overwritten |
 //! | `user.pub`, `user.old-1.pub` | copies of what the record says, for people |
 //!
-//! The record decides. Each step leaves files that [`settle`] finishes or undoes, so that a crash costs nothing.
+//! The record decides. Each file is written under another name and renamed, and each step leaves files that [`settle`] finishes
+//! or undoes, so that a crash costs nothing.
 
 use std::time::Duration;
 
@@ -18,8 +19,9 @@ use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{Algorithm, HashAlg, PrivateKey, PublicKey};
 
 use crate::config::KeyHome;
+use crate::identity::certificate::whole_second;
 
-use super::files::{PrivateDir, wipe};
+use super::files::PrivateDir;
 use super::kind::Each;
 use super::record::{self, AuthorityKeys, OldKey, Record};
 use super::signer::Signer;
@@ -34,7 +36,7 @@ pub(super) struct Seat {
 
 /// Reads the record, or makes the keys and the record at the first start. `held` are the agents' keys.
 pub(super) fn open(dir: &PrivateDir, homes: &Each<KeyHome>, held: &Each<Option<PublicKey>>, now: Timestamp, rng: &mut impl CryptoRng) -> Result<Each<Seat>, AuthorityError> {
-    let _lock = dir.lock()?;
+    let (now, _lock) = (whole_second(now), dir.lock()?);
     let record = match record::read(dir)? {
         Some(record) => record,
         None => begin(dir, homes, held, now, rng)?,
@@ -104,7 +106,7 @@ pub(super) fn rotate(
     now: Timestamp,
     rng: &mut impl CryptoRng,
 ) -> Result<AuthorityKeys, AuthorityError> {
-    let _lock = dir.lock()?;
+    let (now, _lock) = (whole_second(now), dir.lock()?);
     let mut record = existing(dir)?;
     settle(dir, home, kind, record.of(kind))?;
     let current = next_key(dir, home, held, kind, rng)?;
@@ -161,22 +163,15 @@ fn settle(dir: &PrivateDir, home: &KeyHome, kind: AuthorityKind, keys: &Authorit
         dir.link(name, &gone)?;
         dir.rename(&new, name)?;
     }
-    destroy(dir, &new)?;
+    dir.destroy(&new)?;
     let replaced = dir.read_key(name)?.is_some_and(|key| keys.old.iter().any(|old| old.key.key_data() == key.public_key().key_data()));
     if replaced {
         // An agent has taken over from the file.
-        destroy(dir, name)?;
+        dir.destroy(name)?;
     } else if matching(dir, name, keys)?.is_some() {
-        destroy(dir, &gone)?;
+        dir.destroy(&gone)?;
     }
     copy_for_people(dir, kind, keys)
-}
-
-fn destroy(dir: &PrivateDir, name: &str) -> Result<(), AuthorityError> {
-    if let Some(file) = dir.hold(name)? {
-        wipe(file).map_err(AuthorityError::file(&dir.path(name)))?;
-    }
-    dir.remove(name)
 }
 
 fn copy_for_people(dir: &PrivateDir, kind: AuthorityKind, keys: &AuthorityKeys) -> Result<(), AuthorityError> {
@@ -184,7 +179,8 @@ fn copy_for_people(dir: &PrivateDir, kind: AuthorityKind, keys: &AuthorityKeys) 
     let old = keys.old.iter().map(|old| (old.file.clone(), &old.key));
     for (name, key) in std::iter::once(current).chain(old) {
         let line = line(key)?;
-        if dir.read(&name)?.is_none_or(|found| *found != line) {
+        // A copy that is spoiled is as good as none.
+        if dir.read(&name).ok().flatten().is_none_or(|found| *found != line) {
             dir.replace(&name, line.as_bytes(), 0o644)?;
         }
     }

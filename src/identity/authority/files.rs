@@ -15,6 +15,8 @@ use super::AuthorityError;
 
 /// Far more than a key or a record of keys takes.
 const MAX_BYTES: u64 = 256 * 1024;
+/// What a private key is called while it is being destroyed.
+const WASTE: &str = "waste";
 const LOCK_TRIES: u32 = 50;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
@@ -68,7 +70,7 @@ impl PrivateDir {
     }
 
     /// Writes a file that is not in use yet, down to the disk.
-    pub(super) fn write(&self, name: &str, content: &[u8], mode: u32) -> Result<(), AuthorityError> {
+    fn write(&self, name: &str, content: &[u8], mode: u32) -> Result<(), AuthorityError> {
         let path = self.path(name);
         self.remove(name)?;
         let write = || -> io::Result<()> {
@@ -135,12 +137,26 @@ impl PrivateDir {
 
     /// Writes a private key, mode 0600, in OpenSSH's format.
     pub(super) fn write_key(&self, name: &str, key: &PrivateKey) -> Result<(), AuthorityError> {
-        self.write(name, key.to_openssh(LineEnding::LF)?.as_bytes(), 0o600)
+        self.replace(name, key.to_openssh(LineEnding::LF)?.as_bytes(), 0o600)
     }
 
-    /// Takes hold of a file that is about to be replaced, to [`wipe`] it when it is.
-    pub(super) fn hold(&self, name: &str) -> Result<Option<File>, AuthorityError> {
-        self.open_file(name, true)
+    /// Overwrites and removes a private key that nobody needs any more. Best effort: a disk may keep old blocks. Gives it another
+    /// name first, so that after a crash nobody takes half a key for a damaged one; begins with what such a crash has left.
+    pub(super) fn destroy(&self, name: &str) -> Result<(), AuthorityError> {
+        self.shred(WASTE)?;
+        self.shred(&format!("{name}.tmp"))?;
+        if self.open_file(name, false)?.is_some() {
+            self.rename(name, WASTE)?;
+            self.shred(WASTE)?;
+        }
+        Ok(())
+    }
+
+    fn shred(&self, name: &str) -> Result<(), AuthorityError> {
+        if let Some(file) = self.open_file(name, true)? {
+            overwrite(file).map_err(AuthorityError::file(&self.path(name)))?;
+        }
+        self.remove(name)
     }
 
     fn open_file(&self, name: &str, write: bool) -> Result<Option<File>, AuthorityError> {
@@ -165,9 +181,13 @@ impl PrivateDir {
     }
 }
 
-/// Overwrites a private key that nobody needs any more. Best effort: a disk may keep old blocks.
-pub(super) fn wipe(mut file: File) -> io::Result<()> {
-    let length = file.metadata()?.len().min(MAX_BYTES);
+fn overwrite(mut file: File) -> io::Result<()> {
+    let found = file.metadata()?;
+    if found.nlink() > 1 {
+        // It goes by another name too, and is not ours to overwrite.
+        return Ok(());
+    }
+    let length = found.len().min(MAX_BYTES);
     file.rewind()?;
     io::copy(&mut io::repeat(0).take(length), &mut file)?;
     file.sync_all()?;

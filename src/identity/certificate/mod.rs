@@ -22,7 +22,7 @@ pub use address::{SourceAddresses, SourceAddressesError};
 pub use caller::{CertifiedCaller, Permits};
 pub use key::{KeyRefusal, check_key, read_key};
 pub(crate) use notes::Notes;
-pub(crate) use notes::{SESSION_ID, add as add_notes, add_permits};
+pub(crate) use notes::{SESSION_ID, add as add_notes, add_permits, whole_second};
 pub use read::read;
 pub use refusal::CertificateRefusal;
 

@@ -59,7 +59,8 @@ pub(crate) fn add_permits(builder: &mut Builder, permits: Permits) -> russh::key
     Ok(())
 }
 
-fn whole_second(at: Timestamp) -> Timestamp {
+/// What is left of a moment in a certificate.
+pub(crate) fn whole_second(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
