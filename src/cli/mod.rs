@@ -2,17 +2,21 @@
 //! what they answer; decides nothing itself.
 
 mod audit;
+mod bastion;
 mod ca;
+mod cert;
 mod check;
 mod exit;
 mod init;
 mod local;
 mod lock;
+mod login;
 mod manual;
 mod print;
 mod recordings;
 mod serve;
 mod sessions;
+mod ssh_config;
 mod targets;
 
 use std::path::PathBuf;
@@ -62,6 +66,12 @@ enum Command {
     Check(check::Args),
     /// List the targets of the configuration
     Targets(targets::Args),
+    /// Log in at the identity provider and get a certificate, with your own ssh
+    Login(login::Args),
+    /// Print a certificate for the public key on standard input
+    Cert(cert::Args),
+    /// Print what goes into ~/.ssh/config and known_hosts
+    SshConfig(ssh_config::Args),
     /// Show who runs a session or ran one, or end one
     Sessions(sessions::Args),
     /// Keep a principal, group, target, certificate or address out, or show what is kept out
@@ -81,6 +91,9 @@ enum Command {
 /// Runs the command line of this process.
 #[must_use]
 pub fn run() -> ExitCode {
+    if let Some(code) = login::askpass::run_if_asked() {
+        return code;
+    }
     let line = Line::parse();
     let done = match line.command {
         Command::Serve(args) => serve::run(&line.common, &args),
@@ -90,6 +103,9 @@ pub fn run() -> ExitCode {
         Command::Man => manual::man(),
         Command::Ca(args) => ca::run(&line.common, &args),
         Command::Check(args) => check::run(&line.common, &args),
+        Command::Login(args) => login::run(&line.common, &args),
+        Command::Cert(args) => cert::run(&line.common, &args),
+        Command::SshConfig(args) => ssh_config::run(&line.common, &args),
         Command::Sessions(args) => sessions::run(&line.common, &args),
         Command::Lock(args) => lock::run(&line.common, &args),
         Command::Unlock(args) => lock::unlock(&line.common, &args),
