@@ -10,7 +10,7 @@ use crate::frame::{Header, MAGIC};
 use crate::wire::Bytes;
 
 /// A SHA-256 value.
-pub type Hash = [u8; 32];
+pub(crate) type Hash = [u8; 32];
 
 const START: &[u8] = b"bartizan recording chain 1\n";
 const SIGNED: &[u8] = b"bartizan recording statement 1\n";
@@ -22,32 +22,32 @@ pub(crate) const FIXED_LEN: usize = 8 + 32 + 8 + 32;
 
 /// SHA-256 of `bytes`.
 #[must_use]
-pub fn digest(bytes: &[u8]) -> Hash {
+pub(crate) fn digest(bytes: &[u8]) -> Hash {
     Sha256::digest(bytes).into()
 }
 
 /// The running hash over all frames of one channel file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Chain(pub Hash);
+pub(crate) struct Chain(pub Hash);
 
 impl Chain {
     /// The chain before the first frame: SHA-256(label ‖ magic ‖ SHA-256(head.json) ‖ channel as u32).
     #[must_use]
-    pub fn start(head: &Hash, channel: u32) -> Self {
+    pub(crate) fn start(head: &Hash, channel: u32) -> Self {
         let hash = Sha256::new().chain_update(START).chain_update(MAGIC).chain_update(head);
         Self(hash.chain_update(channel.to_le_bytes()).finalize().into())
     }
 
     /// The chain after a frame given as its whole bytes (header and body).
     #[must_use]
-    pub fn after(self, frame: &[u8]) -> Self {
+    pub(crate) fn after(self, frame: &[u8]) -> Self {
         Self(Sha256::new().chain_update(self.0).chain_update(frame).finalize().into())
     }
 }
 
 /// What a commit, recovery or end frame states.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Statement<'a> {
+pub(crate) struct Statement<'a> {
     /// Where this frame begins in the file.
     pub offset: u64,
     /// The chain before this frame.
@@ -86,7 +86,7 @@ impl<'a> Statement<'a> {
 
     /// Reads a body; `None` if it is too short. Says nothing about the signature: see [`verify`].
     #[must_use]
-    pub fn decode(body: &'a [u8]) -> Option<Self> {
+    pub(crate) fn decode(body: &'a [u8]) -> Option<Self> {
         let (unsigned, _) = split(body)?;
         let mut bytes = Bytes(unsigned);
         Some(Self {
@@ -101,7 +101,7 @@ impl<'a> Statement<'a> {
 
 /// True when `body` was signed for `header` by the holder of `key`.
 #[must_use]
-pub fn verify(header: &Header, body: &[u8], key: &VerifyingKey) -> bool {
+pub(crate) fn verify(header: &Header, body: &[u8], key: &VerifyingKey) -> bool {
     split(body).is_some_and(|(unsigned, signature)| {
         let signature = Signature::from_bytes(signature);
         key.verify_strict(&message(header, unsigned), &signature).is_ok()

@@ -4,73 +4,70 @@
 use crate::wire::Bytes;
 
 /// First bytes of every `.brec`: not text, and broken by any line-end conversion. The last byte is the format version.
-pub const MAGIC: [u8; 8] = *b"\x89BREC\r\n\x01";
+pub(crate) const MAGIC: [u8; 8] = *b"\x89BREC\r\n\x01";
 /// Bytes in a frame header.
-pub const HEADER_LEN: usize = 28;
+pub(crate) const HEADER_LEN: usize = 28;
 /// Most bytes a body may hold once decompressed.
-pub const BODY_LIMIT: usize = 1 << 20;
+pub(crate) const BODY_LIMIT: usize = 1 << 20;
 /// Most bytes a body may hold as stored: what does not shrink is stored as it is, plus room for an AEAD tag.
-pub const STORED_LIMIT: usize = BODY_LIMIT + 64;
+pub(crate) const STORED_LIMIT: usize = BODY_LIMIT + 64;
 
-/// What a frame's body is.
+/// What a frame's body is. 3 is kept for rows of screen text to search, 8 for naming a further channel file; frames of a
+/// kind that is not known are chained like all others and passed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Kind(pub u8);
+pub(crate) struct Kind(pub u8);
 
 impl Kind {
     /// Recorded events.
-    pub const EVENTS: Self = Self(1);
+    pub(crate) const EVENTS: Self = Self(1);
     /// The screen as it was before a given frame.
-    pub const KEYFRAME: Self = Self(2);
-    /// Rows of screen text for searching (room kept; not written yet).
-    pub const TEXT: Self = Self(3);
+    pub(crate) const KEYFRAME: Self = Self(2);
     /// A signature over everything before it, and the next epoch's public key.
-    pub const COMMIT: Self = Self(4);
+    pub(crate) const COMMIT: Self = Self(4);
     /// Where chunks and keyframes begin.
-    pub const INDEX: Self = Self(5);
+    pub(crate) const INDEX: Self = Self(5);
     /// Signed by the deployment's key after a crash, in place of the lost epoch key.
-    pub const RECOVERY: Self = Self(6);
+    pub(crate) const RECOVERY: Self = Self(6);
     /// The signed last frame.
-    pub const END: Self = Self(7);
-    /// Names the first public key of a further channel file (room kept; not written yet).
-    pub const CHANNEL: Self = Self(8);
+    pub(crate) const END: Self = Self(7);
 
     /// True for the frames that carry a signature.
     #[must_use]
-    pub fn is_signed(self) -> bool {
+    pub(crate) fn is_signed(self) -> bool {
         matches!(self, Self::COMMIT | Self::RECOVERY | Self::END)
     }
 }
 
 /// How a body is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Flags(pub u8);
+pub(crate) struct Flags(pub u8);
 
 impl Flags {
     /// The body is one zstd frame with its content size in it.
-    pub const ZSTD: Self = Self(1);
+    pub(crate) const ZSTD: Self = Self(1);
     /// The zstd frame needs the chunk's history as raw-content dictionary.
-    pub const HISTORY: Self = Self(2);
+    pub(crate) const HISTORY: Self = Self(2);
     /// The first events frame of a chunk: history starts empty here.
-    pub const CHUNK: Self = Self(4);
+    pub(crate) const CHUNK: Self = Self(4);
     /// The body is encrypted (room kept; not written yet).
-    pub const AEAD: Self = Self(8);
+    pub(crate) const AEAD: Self = Self(8);
 
     /// True when every bit of `other` is set.
     #[must_use]
-    pub fn has(self, other: Self) -> bool {
+    pub(crate) fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
     /// Both sets together.
     #[must_use]
-    pub fn with(self, other: Self) -> Self {
+    pub(crate) fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 }
 
 /// A frame's header, without its checksum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Header {
+pub(crate) struct Header {
     /// Bytes of the body as stored.
     pub len: u32,
     /// What the body is.
@@ -106,7 +103,7 @@ pub enum BadFrame {
 impl Header {
     /// The header's bytes up to the checksum: what a signature covers.
     #[must_use]
-    pub fn signed_part(&self) -> [u8; 24] {
+    pub(crate) fn signed_part(&self) -> [u8; 24] {
         let mut out = [0; 24];
         let parts = [&self.len.to_le_bytes()[..], &[self.kind.0, self.flags.0, 0, 0], &self.seq.to_le_bytes(), &self.at_us.to_le_bytes()];
         for (to, from) in out.iter_mut().zip(parts.into_iter().flatten()) {
@@ -117,7 +114,7 @@ impl Header {
 
     /// The whole header for `body`, checksum last.
     #[must_use]
-    pub fn encode(&self, body: &[u8]) -> [u8; HEADER_LEN] {
+    pub(crate) fn encode(&self, body: &[u8]) -> [u8; HEADER_LEN] {
         let part = self.signed_part();
         let sum = crc32c::crc32c_append(crc32c::crc32c(&part), body);
         let mut out = [0; HEADER_LEN];
@@ -131,7 +128,7 @@ impl Header {
     ///
     /// # Errors
     /// [`BadFrame::Reserved`] or [`BadFrame::Length`].
-    pub fn decode(bytes: &[u8; HEADER_LEN]) -> Result<(Self, u32), BadFrame> {
+    pub(crate) fn decode(bytes: &[u8; HEADER_LEN]) -> Result<(Self, u32), BadFrame> {
         let mut bytes = Bytes(bytes);
         let len = bytes.u32().unwrap_or(u32::MAX);
         let kind = Kind(bytes.u8().unwrap_or(0));
@@ -151,7 +148,7 @@ impl Header {
 
     /// True when `sum` is the checksum of this header over `body`.
     #[must_use]
-    pub fn fits(&self, body: &[u8], sum: u32) -> bool {
+    pub(crate) fn fits(&self, body: &[u8], sum: u32) -> bool {
         crc32c::crc32c_append(crc32c::crc32c(&self.signed_part()), body) == sum
     }
 }

@@ -47,7 +47,7 @@ impl ReadAt for Vec<u8> {
 
 /// A frame as it stands in the file.
 #[derive(Debug, Clone, Copy)]
-pub struct Frame<'a> {
+pub(crate) struct Frame<'a> {
     /// Where it begins.
     pub offset: u64,
     /// Its header.
@@ -61,7 +61,7 @@ pub struct Frame<'a> {
 impl Frame<'_> {
     /// Where the next frame begins.
     #[must_use]
-    pub fn end(&self) -> u64 {
+    pub(crate) fn end(&self) -> u64 {
         self.offset + self.whole.len() as u64
     }
 }
@@ -93,7 +93,7 @@ pub enum FrameError {
 
 /// What the next frame must continue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Expected {
+pub(crate) struct Expected {
     /// Where it begins.
     pub offset: u64,
     /// Its number.
@@ -104,14 +104,14 @@ pub struct Expected {
 
 impl Expected {
     /// The first frame of a file.
-    pub const FIRST: Self = Self { offset: MAGIC.len() as u64, seq: 0, at_us: 0 };
+    pub(crate) const FIRST: Self = Self { offset: MAGIC.len() as u64, seq: 0, at_us: 0 };
 }
 
 const BUFFER: usize = 256 * 1024;
 
 /// The walk.
 #[derive(Debug)]
-pub struct Frames<R> {
+pub(crate) struct Frames<R> {
     source: R,
     next: Expected,
     /// Bytes of the file from `buffer_at` on.
@@ -124,7 +124,7 @@ impl<R: ReadAt> Frames<R> {
     ///
     /// # Errors
     /// [`FrameError::Magic`], [`FrameError::Io`].
-    pub fn open(source: R) -> Result<Self, FrameError> {
+    pub(crate) fn open(source: R) -> Result<Self, FrameError> {
         let mut frames = Self::at(source, Expected::FIRST);
         frames.fill(0, MAGIC.len())?;
         if frames.bytes(0, MAGIC.len()) != Some(&MAGIC) {
@@ -134,23 +134,23 @@ impl<R: ReadAt> Frames<R> {
     }
 
     /// Begins at a frame found by an index. That it is that frame is checked when it is read.
-    pub fn at(source: R, next: Expected) -> Self {
+    pub(crate) fn at(source: R, next: Expected) -> Self {
         Self { source, next, buffer: Vec::new(), buffer_at: 0 }
     }
 
     /// Goes to another frame.
-    pub fn seek(&mut self, next: Expected) {
+    pub(crate) fn seek(&mut self, next: Expected) {
         self.next = next;
     }
 
     /// What the next frame must be: behind the last good one.
     #[must_use]
-    pub fn expected(&self) -> Expected {
+    pub(crate) fn expected(&self) -> Expected {
         self.next
     }
 
     /// What is being read.
-    pub fn source(&self) -> &R {
+    pub(crate) fn source(&self) -> &R {
         &self.source
     }
 
@@ -159,7 +159,7 @@ impl<R: ReadAt> Frames<R> {
     ///
     /// # Errors
     /// All but [`FrameError::Magic`].
-    pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, FrameError> {
+    pub(crate) fn next_frame(&mut self) -> Result<Option<Frame<'_>>, FrameError> {
         let offset = self.next.offset;
         let have = self.fill(offset, HEADER_LEN)?;
         if have == 0 {

@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::event::Exit;
 
 /// The format version in head and seal.
-pub const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 /// Most bytes of a head or seal.
-pub const ENVELOPE_LIMIT: usize = 256 * 1024;
+pub(crate) const ENVELOPE_LIMIT: usize = 256 * 1024;
 
 /// A ULID in its one canonical spelling: 26 characters of Crockford's alphabet, so it is safe as a file name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

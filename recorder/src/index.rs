@@ -8,7 +8,7 @@ const FULL: usize = 64;
 
 /// The beginning of a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ChunkStart {
+pub(crate) struct ChunkStart {
     /// Number of its first frame.
     pub seq: u64,
     /// Time of its first frame in microseconds since the beginning.
@@ -19,7 +19,7 @@ pub struct ChunkStart {
 
 /// Where a keyframe lies and which frame it stands before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KeyframeAt {
+pub(crate) struct KeyframeAt {
     /// Number of the frame before which the screen was so.
     pub seq: u64,
     /// Where the keyframe's frame begins in the file.
@@ -28,7 +28,7 @@ pub struct KeyframeAt {
 
 /// One index frame's content.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Index {
+pub(crate) struct Index {
     /// Where the index frame before this one begins; 0 for none.
     pub previous: u64,
     /// Chunks begun since then, in order.
@@ -71,7 +71,7 @@ impl Index {
 
     /// Reads a body; `None` if it is malformed.
     #[must_use]
-    pub fn decode(body: &[u8]) -> Option<Self> {
+    pub(crate) fn decode(body: &[u8]) -> Option<Self> {
         let mut bytes = Bytes(body);
         let mut index = Self { previous: bytes.u64()?, ..Self::default() };
         for _ in 0..bytes.u64()? {

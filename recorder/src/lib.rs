@@ -2,6 +2,70 @@
 //!
 //! The format is specified in bartizan-recording(5). This crate never spawns, never reads a clock, never makes
 //! randomness and never writes to a terminal: moments, random numbers and sinks come from the caller.
+//!
+//! | to | call |
+//! |---|---|
+//! | begin a recording | [`Recordings::create`] |
+//! | record, before a byte goes on | [`Writer::append`], one call per read |
+//! | commit, draw keyframes | [`Writer::tick`], about once a second |
+//! | end and seal | [`Writer::finish`] |
+//! | have all of them on disk | [`Recordings::sync`], every 250 ms for all sessions together |
+//! | close what a crash left open | [`Recordings::recover`], at a start |
+//! | find | [`list`], [`find`] |
+//! | read | [`Recording::open`], [`Recording::events`] |
+//! | verify | [`verify`] |
+//! | export | [`export_cast`], [`transcript`] |
+//! | play | [`Replay`], [`places`] |
+//!
+//! ```
+//! use bartizan_recorder::*;
+//!
+//! # let root = tempfile::tempdir()?;
+//! # let root = root.path();
+//! let recordings = Recordings::new(root, SigningKey::generate(&mut rand::rng()));
+//! let head = Head {
+//!     client: "SSH-2.0-OpenSSH_10.0".into(),
+//!     command: None,
+//!     groups: vec!["corp/engineers".into()],
+//!     kind: "ssh.shell".into(),
+//!     login: Some("deploy".into()),
+//!     number: 1,
+//!     policy_digest: "00ff".into(),
+//!     principal: "corp/alice@example.com".into(),
+//!     server: "bastion.example.com".into(),
+//!     session: "01JD0000000000000000000001".parse()?,
+//!     source_address: "192.0.2.7".into(),
+//!     started_us: 1_795_348_800_000_000,
+//!     tags: [("env".into(), "prod".into())].into(),
+//!     target: "web-1".into(),
+//!     terminal: Some(Terminal { cols: 80, rows: 24, term: "xterm-256color".into() }),
+//!     // Filled in by `create`; recipients belong to encryption.
+//!     first_key: String::new(),
+//!     recipients: Vec::new(),
+//!     version: 0,
+//! };
+//! let now = |at_us: u64| Now { at_us, wall_us: head.started_us + at_us as i64 };
+//!
+//! let mut writer = recordings.create(&head, &mut rand::rng())?;
+//! writer.append(now(1_000), &[Event::output(&b"$ "[..])])?;
+//! writer.append(now(9_000), &[Event::Resize { cols: 100, rows: 30 }])?;
+//! writer.tick(now(1_000_000))?;
+//! writer.finish(now(2_000_000), Reason::Closed, Some(Exit::status(0)))?;
+//!
+//! let dir = find(root, &head.session)?.expect("it was just recorded");
+//! let report = verify(&dir, &[recordings.public_key()], &mut |_| ());
+//! assert_eq!(report.outcome(), Outcome::Good);
+//!
+//! let recording = Recording::open(dir)?;
+//! let mut cast = Vec::new();
+//! export_cast(&recording, CastVersion::V2, false, &mut cast, &mut |_| ())?;
+//! let mut replay = Replay::open(&recording)?;
+//! let mut grid = Grid::default();
+//! replay.seek(5_000)?;
+//! replay.draw(&mut grid);
+//! assert_eq!(grid.text()[0], "$");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 mod cast;
 mod chain;
 mod draft;
@@ -35,6 +99,7 @@ mod wire;
 mod writer;
 
 pub use cast::{CastVersion, ExportError, export_cast};
+pub use ed25519_dalek::{SigningKey, VerifyingKey};
 pub use event::{Event, Exit};
 pub use events::{Events, ReadError, Timed};
 pub use frame::BadFrame;

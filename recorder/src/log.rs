@@ -123,3 +123,6 @@ impl<T: Tape> Log<T> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,16 +13,16 @@ use jiff::tz::TimeZone;
 use crate::head::{ENVELOPE_LIMIT, SessionId};
 
 /// Name of the signed head.
-pub const HEAD: &str = "head.json";
+pub(crate) const HEAD: &str = "head.json";
 /// Name of the signed seal.
-pub const SEAL: &str = "seal.json";
+pub(crate) const SEAL: &str = "seal.json";
 
 /// Name of the file that keeps what recovery cut off.
-pub const CUT: &str = "c0.cut";
+pub(crate) const CUT: &str = "c0.cut";
 
 /// Name of a channel file.
 #[must_use]
-pub fn channel_file(channel: u32) -> String {
+pub(crate) fn channel_file(channel: u32) -> String {
     format!("c{channel}.brec")
 }
 
@@ -33,7 +33,7 @@ pub(crate) fn day(wall_us: i64) -> Option<Date> {
 
 /// The directory of a session that began at `started_us`; `None` for a clock outside the years 1 to 9999.
 #[must_use]
-pub fn directory(root: &Path, started_us: i64, session: &SessionId) -> Option<PathBuf> {
+pub(crate) fn directory(root: &Path, started_us: i64, session: &SessionId) -> Option<PathBuf> {
     let day = day(started_us)?;
     let below = format!("{:04}/{:02}/{:02}/{session}", day.year(), day.month(), day.day());
     Some(root.join(below))
@@ -83,7 +83,7 @@ pub(crate) fn read_small(path: &Path) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// When `path` cannot be opened or the device fails. Linux reports a failed write-back here once: treat it as lost.
-pub fn sync(path: &Path) -> io::Result<()> {
+pub(crate) fn sync(path: &Path) -> io::Result<()> {
     Ok(rustix::fs::syncfs(File::open(path)?)?)
 }
 

@@ -8,7 +8,7 @@ use zstd::zstd_safe::{CCtx, DCtx, get_frame_content_size};
 use crate::frame::{BODY_LIMIT, Flags};
 
 /// Bytes of the chunk's latest decoded bodies that help to compress the next one.
-pub const HISTORY_LEN: usize = 8 * 1024;
+pub(crate) const HISTORY_LEN: usize = 8 * 1024;
 /// A body shorter than this is not worth a try.
 const WORTH_TRYING: usize = 48;
 /// From this length on history gains nothing and speed counts.

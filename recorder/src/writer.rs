@@ -150,11 +150,11 @@ impl Writer {
             return self.tick(now);
         }
         self.write(now, |draft| draft.events(events).map_err(|_| WriteError::TooLong))?;
-        let sizes = events.iter().filter_map(|event| match event {
+        let mut sizes = events.iter().filter_map(|event| match event {
             Event::Resize { cols, rows } => Some((*cols, *rows)),
             _ => None,
         });
-        if let (Some(keyframer), Some(size)) = (&mut self.keyframer, sizes.last()) {
+        if let (Some(keyframer), Some(size)) = (&mut self.keyframer, sizes.next_back()) {
             keyframer.resized(size);
         }
         Ok(())

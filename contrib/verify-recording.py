@@ -1,0 +1,344 @@
+#!/usr/bin/env python3
+"""Verifies Bartizan recordings, sharing no code with Bartizan: written from bartizan-recording(5) alone.
+
+Needs Python 3.9 and nothing else: SHA-256 and JSON are in its library, Ed25519 is checked by the 60 lines below
+(RFC 8032 section 5.1.7; public data only, so no care for timing is needed).
+
+  verify-recording.py --key HEX [--key HEX]... DIRECTORY...
+
+One line per check; exit code 0 ok, 1 tampered, 3 incomplete, 2 usage.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import struct
+import sys
+
+GOOD, INCOMPLETE, TAMPERED = 0, 1, 2
+NAMES = {GOOD: "ok", INCOMPLETE: "incomplete", TAMPERED: "TAMPERED"}
+EXIT = {GOOD: 0, INCOMPLETE: 3, TAMPERED: 1}
+
+# ---- Ed25519, verification only ------------------------------------------------------------------------------------
+
+P = 2**255 - 19
+Q = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, P - 2, P) % P
+SQRT_MINUS_1 = pow(2, (P - 1) // 4, P)
+
+
+def add(a, b):
+    """Sum of two points in extended coordinates."""
+    x1, y1, z1, t1 = a
+    x2, y2, z2, t2 = b
+    e, f = (y1 - x1) * (y2 - x2) % P, (y1 + x1) * (y2 + x2) % P
+    g, h = 2 * t1 * t2 * D % P, 2 * z1 * z2 % P
+    a, b, c, d = f - e, h - g, h + g, f + e
+    return a * b % P, c * d % P, b * c % P, a * d % P
+
+
+def multiply(scalar, point):
+    total = (0, 1, 1, 0)
+    while scalar:
+        if scalar & 1:
+            total = add(total, point)
+        point = add(point, point)
+        scalar >>= 1
+    return total
+
+
+def same(a, b):
+    return (a[0] * b[2] - b[0] * a[2]) % P == 0 and (a[1] * b[2] - b[1] * a[2]) % P == 0
+
+
+def point_of(data):
+    """The point that 32 bytes stand for; None if there is none."""
+    number = int.from_bytes(data, "little")
+    sign, y = number >> 255, number & (1 << 255) - 1
+    if y >= P:
+        return None
+    square = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    if (x * x - square) % P:
+        x = x * SQRT_MINUS_1 % P
+    if (x * x - square) % P or (x == 0 and sign):
+        return None
+    if x & 1 != sign:
+        x = P - x
+    return x, y, 1, x * y % P
+
+
+BASE = point_of((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
+SMALL = 8
+
+
+def signed_by(key, message, signature):
+    """True if the 64 bytes of `signature` are by `key` over `message`. As strict as Bartizan: no points of small order."""
+    point, r = point_of(key), point_of(signature[:32])
+    s = int.from_bytes(signature[32:], "little")
+    if point is None or r is None or len(signature) != 64 or s >= Q:
+        return False
+    if any(same(multiply(SMALL, each), (0, 1, 1, 0)) for each in (point, r)):
+        return False
+    hashed = int.from_bytes(hashlib.sha512(signature[:32] + key + message).digest(), "little") % Q
+    return same(multiply(s, BASE), add(r, multiply(hashed, point)))
+
+
+# ---- The recording ---------------------------------------------------------------------------------------------------
+
+MAGIC = b"\x89BREC\r\n\x01"
+HEADER = struct.Struct("<IBBHQQI")
+STORED_LIMIT = (1 << 20) + 64
+COMMIT, INDEX, RECOVERY, END = 4, 5, 6, 7
+FIXED = struct.Struct("<Q32sq32s")
+
+
+class Report:
+    def __init__(self):
+        self.worst = GOOD
+
+    def add(self, name, outcome, detail):
+        self.worst = max(self.worst, outcome)
+        print(f"  {name:9} {NAMES[outcome]:10} {detail}")
+
+
+def sha256(data):
+    return hashlib.sha256(data).digest()
+
+
+def document(data, name, keys):
+    """What a head or seal says, if one of `keys` signed it; None if not."""
+    begin, middle, end = b'{"%s":' % name, b',"signature":"', b'"}\n'
+    said, digits = data[: -len(end) - 128 - len(middle)], data[-len(end) - 128 : -len(end)]
+    if len(data) > 256 * 1024 or data != said + middle + digits + end or not said.startswith(begin):
+        return None
+    if any(digit not in b"0123456789abcdef" for digit in digits):
+        return None
+    message = b"bartizan recording %s 1\n" % name + said
+    if not any(signed_by(key, message, bytes.fromhex(digits.decode())) for key in keys):
+        return None
+    try:
+        return json.loads(data)[name.decode()]
+    except (ValueError, KeyError):
+        return None
+
+
+class Bad(Exception):
+    """A frame, or what a frame states, does not hold."""
+
+
+class Torn(Bad):
+    """The file ends inside a frame, or its last frame is damaged."""
+
+
+def frames(file):
+    """Offset, header fields and all bytes of each frame in order."""
+    offset, number, time = len(MAGIC), 0, 0
+    if file.read(len(MAGIC)) != MAGIC:
+        raise Torn("it does not begin as a recording")
+    while header := file.read(HEADER.size):
+        if len(header) < HEADER.size:
+            raise Torn(f"the file ends inside the frame at byte {offset}")
+        length, kind, _flags, zero, seq, at, crc = HEADER.unpack(header)
+        if zero or length > STORED_LIMIT:
+            raise Torn(f"the frame at byte {offset} is bad")
+        body = file.read(length)
+        if len(body) < length:
+            raise Torn(f"the file ends inside the frame at byte {offset}")
+        if seq != number or at < time:
+            raise Bad(f"the frame at byte {offset} is not the next one")
+        yield offset, kind, at, header, body, crc
+        offset, number, time = offset + len(header) + length, number + 1, at
+
+
+TABLE = []
+for value in range(256):
+    for _ in range(8):
+        value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
+    TABLE.append(value)
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = crc >> 8 ^ TABLE[(crc ^ byte) & 255]
+    return crc ^ 0xFFFFFFFF
+
+
+class Walk:
+    """Follows the chain through one channel file."""
+
+    def __init__(self, head, first_key, keys):
+        self.chain = sha256(b"bartizan recording chain 1\n" + MAGIC + sha256(head) + struct.pack("<I", 0))
+        self.key, self.keys = first_key, keys
+        self.frames = self.bytes = self.commits = self.index = self.last = 0
+        self.signed_to = len(MAGIC)
+        self.recoveries, self.end = [], None
+        # Frames whose checksum no signature has made needless yet.
+        self.unsigned = []
+
+    def run(self, file):
+        self.bytes = len(MAGIC)
+        for frame in frames(file):
+            self.take(*frame)
+        # A signature covers more than a checksum does, so checksums are for the unsigned end only.
+        bad = [offset for offset, header, body, crc in self.unsigned if crc32c(header[:24] + body) != crc]
+        if bad:
+            last = bad[0] == self.unsigned[-1][0]
+            raise (Torn if last else Bad)(f"the frame at byte {bad[0]} is bad")
+
+    def take(self, offset, kind, at, header, body, crc):
+        if self.end is not None:
+            raise Bad(f"something follows the end, at byte {offset}")
+        if kind in (COMMIT, RECOVERY, END):
+            self.check(offset, kind, header, body)
+        elif kind == INDEX:
+            self.index = offset
+        self.chain = sha256(self.chain + header + body)
+        self.frames, self.last = self.frames + 1, at
+        self.bytes = offset + len(header) + len(body)
+        if kind in (COMMIT, RECOVERY, END):
+            # The signed frame's own checksum is under no signature yet, but nothing depends on it.
+            self.signed_to, self.unsigned = self.bytes, [(offset, header, body, crc)]
+        else:
+            self.unsigned.append((offset, header, body, crc))
+
+    def check(self, offset, kind, header, body):
+        if len(body) < FIXED.size + 64:
+            raise Bad(f"the signed frame at byte {offset} is too short")
+        said, signature = body[:-64], body[-64:]
+        place, chain, wall, next_key = FIXED.unpack_from(said)
+        if place != offset:
+            raise Bad(f"the signed frame at byte {offset} was signed for another place")
+        if chain != self.chain:
+            raise Bad(f"what the frame at byte {offset} signed is not what stands before it")
+        message = b"bartizan recording statement 1\n" + header[:24] + said
+        if not any(signed_by(key, message, signature) for key in (self.keys if kind == RECOVERY else [self.key])):
+            raise Bad(f"the signature at byte {offset} does not fit its epoch's key")
+        self.key = next_key
+        if kind == COMMIT:
+            self.commits += 1
+        elif kind == RECOVERY:
+            self.recoveries.append((wall, offset - self.signed_to))
+        else:
+            try:
+                self.end = json.loads(said[FIXED.size :])
+            except ValueError:
+                raise Bad("the end does not say what it should")
+
+
+def read(directory, name):
+    try:
+        with open(os.path.join(directory, name), "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def goes_on(path, walk):
+    """True if a signed frame behind the bad one stands where it was signed to stand, or a good frame follows it."""
+    with open(path, "rb") as file:
+        file.seek(walk.bytes)
+        rest = file.read(64 << 20)
+    if len(rest) >= HEADER.size:
+        length = HEADER.unpack_from(rest)[0]
+        follower = rest[HEADER.size + length :]
+        if is_frame(follower, walk.frames + 1) is not None:
+            return True
+    for at in range(1, len(rest) - HEADER.size):
+        if rest[at + 4] in (COMMIT, RECOVERY, END) and rest[at + 6 : at + 8] == b"\0\0":
+            body = is_frame(rest[at:], None)
+            if body is not None and len(body) >= FIXED.size and FIXED.unpack_from(body)[0] == walk.bytes + at:
+                return True
+    return False
+
+
+def is_frame(data, number):
+    """The body of the frame that `data` begins with; None if that is no good frame."""
+    if len(data) < HEADER.size:
+        return None
+    length, _kind, _flags, zero, seq, _at, crc = HEADER.unpack_from(data)
+    body = data[HEADER.size : HEADER.size + length]
+    if zero or length > STORED_LIMIT or len(body) < length or number not in (None, seq):
+        return None
+    return body if crc32c(data[:24] + body) == crc else None
+
+
+def verify(directory, keys):
+    report = Report()
+    data = read(directory, "head.json")
+    if data is None:
+        report.add("head", INCOMPLETE, "there is no head.json")
+        return report.worst
+    head = document(data, b"head", keys)
+    if head is None or head.get("version") != 1:
+        report.add("head", TAMPERED, "head.json does not hold")
+        return report.worst
+    name = os.path.basename(os.path.abspath(directory))
+    if len(name) == 26 and name != head["session"]:
+        report.add("head", TAMPERED, "it is of another session than the directory is named after")
+    else:
+        report.add("head", GOOD, f"session {head['session']}, number {head['number']}, signed")
+    if any(file.endswith(".brec") and file != "c0.brec" for file in os.listdir(directory)):
+        report.add("files", TAMPERED, "there is a channel file that the recording does not name")
+    seal = read(directory, "seal.json")
+    sealed = None
+    if not seal:
+        report.add("seal", INCOMPLETE, "there is none: the session still runs, or its end is lost")
+    else:
+        sealed = document(seal, b"seal", keys)
+        if sealed is None:
+            report.add("seal", TAMPERED, "seal.json does not hold")
+    walk = Walk(data, bytes.fromhex(head["first_key"]), keys)
+    path = os.path.join(directory, "c0.brec")
+    whole = True
+    try:
+        with open(path, "rb") as file:
+            walk.run(file)
+        report.add("frames", GOOD, f"{walk.frames} frames, {walk.bytes} bytes, chain unbroken")
+    except FileNotFoundError:
+        report.add("frames", TAMPERED if sealed else INCOMPLETE, "there is no c0.brec")
+        return report.worst
+    except Bad as bad:
+        whole = False
+        torn = isinstance(bad, Torn) and not sealed and walk.end is None and not goes_on(path, walk)
+        report.add("frames", INCOMPLETE if torn else TAMPERED, f"{bad}; {walk.frames} frames hold up to there")
+    unsigned = walk.bytes - walk.signed_to if whole else 0
+    signed = f"{walk.commits} commits, each signed by its own epoch's key"
+    report.add("commits", INCOMPLETE if unsigned else GOOD, f"{signed}; {unsigned} bytes not signed yet" if unsigned else signed)
+    for wall, vouched in walk.recoveries:
+        report.add("recovery", INCOMPLETE, f"closed by the bastion at {wall // 1000000} after a crash; {vouched} bytes are vouched for by its key only")
+    report.add("end", *((GOOD, f"signed: {walk.end['reason']}") if walk.end else (INCOMPLETE, "there is no end frame")))
+    if sealed:
+        report.add("seal", *check_seal(sealed, head, data, walk))
+    return report.worst
+
+
+def check_seal(seal, head, data, walk):
+    if (seal["session"], seal["number"], seal["head"]) != (head["session"], head["number"], sha256(data).hex()):
+        return TAMPERED, "it is another recording's seal"
+    end = walk.end or {}
+    counted = {
+        "bytes": walk.bytes, "channel": 0, "commits": walk.commits, "events": end.get("events"), "frames": walk.frames,
+        "hash": walk.chain.hex(), "index": walk.index, "last_us": walk.last, "output_bytes": end.get("output_bytes"),
+    }
+    if seal["channels"] != [counted] or (end.get("commits"), end.get("index")) != (walk.commits, walk.index):
+        return TAMPERED, "counts or final hash are not those of the frames"
+    return GOOD, "signed; counts and final hash fit"
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Verifies Bartizan recordings from public keys alone.")
+    parser.add_argument("--key", action="append", required=True, type=bytes.fromhex, help="a public recording key, in hex")
+    parser.add_argument("directory", nargs="+", help="directory of a recording")
+    arguments = parser.parse_args()
+    worst = GOOD
+    for directory in arguments.directory:
+        print(directory)
+        worst = max(worst, verify(directory, arguments.key))
+    return EXIT[worst]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,222 @@
+//! Measures the recorder alone: bytes per second in, latency of a keystroke, bytes per second verified, read and
+//! exported, time of a jump in a dense recording. Prints a table; asserts nothing. Run: `cargo bench -p bartizan-recorder`,
+//! with the name of a directory on the file system to measure as its argument.
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a bench")]
+
+use std::hint::black_box;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use bartizan_recorder::{
+    CastVersion, Event, Grid, Head, Now, Reason, Recording, Recordings, Replay, Terminal, Writer, export_cast, verify,
+};
+
+const MIB: usize = 1 << 20;
+
+fn main() {
+    let place = std::env::args().nth(1).filter(|argument| !argument.starts_with('-'));
+    let root = place.map_or_else(tempfile::tempdir, tempfile::tempdir_in).expect("a directory to write in");
+    let key = ed25519_dalek::SigningKey::generate(&mut rand::rng());
+    let bench = Bench { recordings: Recordings::new(root.path(), key), number: 0 };
+    bench.run();
+    drop(root);
+}
+
+struct Bench {
+    recordings: Recordings,
+    number: u64,
+}
+
+fn now(at_us: u64) -> Now {
+    Now { at_us, wall_us: 1_795_348_800_000_000 + at_us as i64 }
+}
+
+impl Bench {
+    fn run(mut self) {
+        let kinds = [("log lines", log_lines()), ("noise", noise()), ("programs", programs()), ("zeros", vec![0; 64 * MIB])];
+        for (name, data) in &kinds {
+            for size in [16 * 1024, 32 * 1024, 256 * 1024] {
+                self.bulk(name, data, size);
+            }
+        }
+        self.keystrokes();
+        self.dense();
+    }
+
+    fn writer(&mut self, terminal: bool) -> Writer {
+        self.number += 1;
+        let terminal = terminal.then(|| Terminal { cols: 120, rows: 40, term: "xterm-256color".into() });
+        let head = Head {
+            client: "SSH-2.0-OpenSSH_10.0".into(),
+            command: None,
+            first_key: String::new(),
+            groups: Vec::new(),
+            kind: "ssh.shell".into(),
+            login: None,
+            number: self.number,
+            policy_digest: String::new(),
+            principal: "corp/alice".into(),
+            recipients: Vec::new(),
+            server: "bench".into(),
+            session: format!("01JD{:022}", self.number).parse().unwrap(),
+            source_address: "192.0.2.1".into(),
+            started_us: 1_795_348_800_000_000,
+            tags: Default::default(),
+            target: "web-1".into(),
+            terminal,
+            version: 0,
+        };
+        self.recordings.create(&head, &mut rand::rng()).unwrap()
+    }
+
+    /// 256 MiB in appends of `size`, at the pace they can be written.
+    fn bulk(&mut self, name: &str, data: &[u8], size: usize) {
+        let mut writer = self.writer(false);
+        let (began, cpu) = (Instant::now(), on_cpu());
+        let mut written = 0;
+        while written < 256 * MIB {
+            for part in data.chunks(size) {
+                let at = now(began.elapsed().as_micros() as u64);
+                writer.append(at, &[Event::output(part)]).unwrap();
+                written += part.len();
+            }
+        }
+        let took = began.elapsed();
+        let stored = writer.bytes();
+        writer.finish(now(took.as_micros() as u64), Reason::Closed, None).unwrap();
+        let ratio = written as f64 / stored as f64;
+        let (rate, alone) = (rate(written, took), rate(written, on_cpu() - cpu));
+        println!("write {name:10} in {:>3} KiB   {rate:>6.0} MB/s   {alone:>6.0} MB per CPU second   {ratio:>6.2} : 1", size / 1024);
+        std::fs::remove_dir_all(writer.dir()).unwrap();
+    }
+
+    /// One hour of typing at five keys a second, each echoed.
+    fn keystrokes(&mut self) {
+        let mut writer = self.writer(true);
+        let text = b"ls -l /var/log | grep -v systemd; tail -n 20 /var/log/syslog; cd /etc && git diff HEAD~3 ";
+        let mut times = Vec::new();
+        for key in 0..18_000u64 {
+            let at = now(key * 200_000);
+            let echo = [text[key as usize % text.len()]];
+            let began = Instant::now();
+            writer.append(at, &[Event::output(&echo[..])]).unwrap();
+            times.push(began.elapsed());
+            if key % 5 == 0 {
+                writer.tick(at).unwrap();
+            }
+        }
+        let stored = writer.bytes();
+        println!("keystroke  {}   {} bytes an hour", spread(&mut times), stored);
+    }
+
+    /// 1 GB of an hour of coloured lines on a terminal: verify, read, export, jump.
+    fn dense(&mut self) {
+        let mut writer = self.writer(true);
+        let data = coloured_lines();
+        let mut written = 0;
+        let mut at_us = 0;
+        while written < 1000 * 1000 * 1000 {
+            for part in data.chunks(16 * 1024) {
+                at_us += 60;
+                writer.append(now(at_us), &[Event::output(part)]).unwrap();
+                written += part.len();
+            }
+            writer.tick(now(at_us)).unwrap();
+        }
+        let began = Instant::now();
+        writer.finish(now(at_us), Reason::Closed, None).unwrap();
+        println!("dense recording: {written} bytes of output, {} stored, finished in {:?}", writer.bytes(), began.elapsed());
+        self.read(writer.dir(), written);
+    }
+
+    fn read(&self, dir: &Path, written: usize) {
+        let stored = std::fs::metadata(dir.join("c0.brec")).unwrap().len() as usize;
+        let began = on_cpu();
+        let report = verify(dir, &[self.recordings.public_key()], &mut |_| ());
+        let took = on_cpu() - began;
+        println!(
+            "verify     {:>7.0} MB stored, {:>7.0} MB of output per CPU second ({})",
+            rate(stored, took),
+            rate(written, took),
+            report.outcome()
+        );
+        let recording = Recording::open(dir).unwrap();
+        let began = on_cpu();
+        let mut events = recording.events().unwrap();
+        while let Some(event) = events.next_event().unwrap() {
+            black_box(&event);
+        }
+        println!("read       {:>7.0} MB per CPU second", rate(written, on_cpu() - began));
+        let began = on_cpu();
+        export_cast(&recording, CastVersion::V2, false, &mut std::io::sink(), &mut |_| ()).unwrap();
+        println!("export     {:>7.0} MB per CPU second", rate(written, on_cpu() - began));
+        let began = Instant::now();
+        let mut replay = Replay::open(&recording).unwrap();
+        println!("open       {:?}", began.elapsed());
+        let (mut times, mut grid, mut exact) = (Vec::new(), Grid::default(), 0);
+        for hop in 0..200u64 {
+            let to = replay.duration_us() * (hop * 7919 % 200) / 200;
+            let began = Instant::now();
+            replay.seek(to).unwrap();
+            replay.draw(&mut grid);
+            times.push(began.elapsed());
+            exact += u64::from(replay.is_exact());
+        }
+        println!("seek       {}   {exact} of 200 exact", spread(&mut times));
+    }
+}
+
+/// Time this thread was on a core: on a machine that others use too, what a figure is worth comparing by.
+fn on_cpu() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(text.split(' ').next().unwrap().parse().unwrap())
+}
+
+fn rate(bytes: usize, took: Duration) -> f64 {
+    bytes as f64 / 1e6 / took.as_secs_f64()
+}
+
+fn spread(times: &mut [Duration]) -> String {
+    times.sort();
+    let at = |part: usize| times[(times.len() * part / 1000).min(times.len() - 1)];
+    format!("p50 {:?}   p99 {:?}   most {:?}", at(500), at(990), at(1000))
+}
+
+fn log_lines() -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut state = 1u64;
+    while out.len() < 64 * MIB {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let line = format!(
+            "Nov 22 12:{:02}:{:02} web-{} nginx[{}]: 192.0.2.{} - \"GET /orders/{} HTTP/1.1\" {} {}\n",
+            state >> 20 & 31,
+            state >> 26 & 31,
+            state >> 30 & 7,
+            state >> 33 & 0x7fff,
+            state >> 40 & 255,
+            state >> 12 & 0xfffff,
+            [200, 200, 200, 304, 404][(state >> 50) as usize % 5],
+            state >> 44 & 0xffff,
+        );
+        out.extend_from_slice(line.as_bytes());
+    }
+    out
+}
+
+fn coloured_lines() -> Vec<u8> {
+    let log = log_lines();
+    let lines = log.split(|byte| *byte == b'\n').take(100_000);
+    lines.enumerate().flat_map(|(number, line)| [format!("\x1b[3{}m", number % 8).as_bytes(), line, b"\x1b[0m\r\n"].concat()).collect()
+}
+
+fn noise() -> Vec<u8> {
+    let mut out = vec![0; 64 * MIB];
+    rand::Rng::fill_bytes(&mut rand::rng(), &mut out);
+    out
+}
+
+/// Machine code: this program itself, over and over.
+fn programs() -> Vec<u8> {
+    let program = std::fs::read("/proc/self/exe").unwrap();
+    program.iter().copied().cycle().take(64 * MIB).collect()
+}

@@ -1,0 +1,118 @@
+//! The verifier in contrib, which shares no code with this crate, comes to the same result on every kind of recording.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use bartizan_recorder::{Event, Exit, Reason, verify};
+use common::{head, now, recordings};
+use tempfile::TempDir;
+
+struct Fixture {
+    _root: TempDir,
+    dir: PathBuf,
+    key: bartizan_recorder::VerifyingKey,
+}
+
+impl Fixture {
+    /// A recording over several chunks, with keyframes, index and commits; ended or recovered or left as it was.
+    fn new(end: End) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let recordings = recordings(root.path());
+        let mut writer = recordings.create(&head(), &mut rand::rng()).unwrap();
+        for second in 0..45u64 {
+            let line = format!("second {second} of the session, in green \x1b[32m{}\x1b[0m\r\n", "x".repeat(second as usize * 40));
+            writer.append(now(second * 1_000_000), &[Event::output(line.as_bytes()), Event::stderr(&b"\xff"[..])]).unwrap();
+            writer.tick(now(second * 1_000_000 + 1)).unwrap();
+        }
+        let dir = writer.dir().to_owned();
+        match end {
+            End::Finished => drop(writer.finish(now(46_000_000), Reason::Closed, Some(Exit::status(0))).unwrap()),
+            End::Running => drop(writer),
+            End::Recovered => {
+                drop(writer);
+                assert_eq!(recordings.recover(1_795_349_000_000_000, &mut rand::rng()).unwrap().len(), 1);
+            }
+        }
+        Self { _root: root, dir, key: recordings.public_key() }
+    }
+
+    fn channel(&self) -> PathBuf {
+        self.dir.join("c0.brec")
+    }
+
+    /// Exit codes of the verifier in contrib and of this crate's.
+    fn codes(&self) -> (i32, i32) {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib/verify-recording.py");
+        let key = hex::encode(self.key.as_bytes());
+        let out = Command::new("python3").arg(script).args(["--key", &key]).arg(&self.dir).output().unwrap();
+        let code = out.status.code().unwrap();
+        assert!([0, 1, 3].contains(&code) && out.stderr.is_empty(), "{}", String::from_utf8_lossy(&out.stderr));
+        (code, i32::from(verify(&self.dir, &[self.key], &mut |_| ()).exit_code()))
+    }
+}
+
+enum End {
+    Finished,
+    Running,
+    Recovered,
+}
+
+#[test]
+fn both_agree_on_what_is_good_and_what_is_incomplete() {
+    assert_eq!(Fixture::new(End::Finished).codes(), (0, 0));
+    assert_eq!(Fixture::new(End::Running).codes(), (3, 3));
+    assert_eq!(Fixture::new(End::Recovered).codes(), (3, 3));
+    let unsealed = Fixture::new(End::Finished);
+    fs::remove_file(unsealed.dir.join("seal.json")).unwrap();
+    assert_eq!(unsealed.codes(), (3, 3));
+}
+
+#[test]
+fn both_agree_on_flipped_bits_everywhere() {
+    for name in ["c0.brec", "head.json", "seal.json"] {
+        let fixture = Fixture::new(End::Finished);
+        let path = fixture.dir.join(name);
+        let good = fs::read(&path).unwrap();
+        for at in (0..good.len()).step_by(good.len() / 8) {
+            let mut bad = good.clone();
+            bad[at] ^= 4;
+            fs::write(&path, bad).unwrap();
+            assert_eq!(fixture.codes(), (1, 1), "byte {at} of {name}");
+        }
+    }
+}
+
+#[test]
+fn both_agree_on_a_running_recording_that_was_cut_or_changed() {
+    let fixture = Fixture::new(End::Running);
+    let good = fs::read(fixture.channel()).unwrap();
+    for len in (0..good.len()).step_by(good.len() / 8) {
+        fs::write(fixture.channel(), &good[..len]).unwrap();
+        assert_eq!(fixture.codes(), (3, 3), "cut to {len}");
+    }
+    for at in (8..good.len() * 9 / 10).step_by(good.len() / 8) {
+        let mut bad = good.clone();
+        bad[at] ^= 4;
+        fs::write(fixture.channel(), bad).unwrap();
+        assert_eq!(fixture.codes(), (1, 1), "byte {at}");
+    }
+}
+
+#[test]
+fn both_agree_on_splices_and_strangers() {
+    let (one, other) = (Fixture::new(End::Finished), Fixture::new(End::Finished));
+    fs::copy(one.channel(), other.channel()).unwrap();
+    assert_eq!(other.codes(), (1, 1));
+    fs::write(one.dir.join("c1.brec"), "").unwrap();
+    assert_eq!(one.codes(), (1, 1));
+    let longer = Fixture::new(End::Finished);
+    fs::write(longer.channel(), [fs::read(longer.channel()).unwrap(), vec![0; 40]].concat()).unwrap();
+    assert_eq!(longer.codes(), (1, 1));
+    let renamed = Fixture::new(End::Finished);
+    let away = renamed.dir.with_file_name("01JD0000000000000000000002");
+    fs::rename(&renamed.dir, &away).unwrap();
+    assert_eq!(Fixture { dir: away, ..renamed }.codes(), (1, 1));
+}
