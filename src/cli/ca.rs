@@ -10,7 +10,8 @@ use russh::keys::{HashAlg, PublicKey};
 use serde_json::{Value, json};
 
 use crate::config::Config;
-use crate::identity::authority::{self, AuthorityError, AuthorityKeys, AuthorityKind};
+use crate::identity::authority::{self, AuthorityError, AuthorityKeys};
+use crate::model::AuthorityKind;
 
 use super::{Common, Exit};
 

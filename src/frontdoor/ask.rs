@@ -107,7 +107,7 @@ pub struct Arrival {
 
 /// Which variables a visitor may set on a target: locale and display, nothing that changes what a program does.
 #[must_use]
-pub fn allows_variable(name: &str, value: &str) -> bool {
+pub(super) fn allows_variable(name: &str, value: &str) -> bool {
     let named = matches!(name, "LANG" | "LANGUAGE" | "COLORTERM" | "NO_COLOR" | "TZ")
         || name.strip_prefix("LC_").is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_uppercase() || c == '_'));
     named && value.len() <= 256 && Printable(value).to_string() == value

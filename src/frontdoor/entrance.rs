@@ -142,6 +142,9 @@ impl<H: Hall> Entrance<H> {
             return self.begin_code(user, &redirect).await;
         }
         let issuers = self.hall.issuers();
+        if let Some(issuer) = code_login::device_issuer_of(submethods).filter(|name| issuers.iter().any(|known| known == name)) {
+            return self.begin_device(user, issuer).await;
+        }
         match issuers.as_slice() {
             [] => self.reject(user),
             [only] => self.begin_device(user, only).await,

@@ -287,8 +287,7 @@ fn after(now: Timestamp, by: Duration) -> Timestamp {
 }
 
 /// The sentence of a lock, for the caller and for the audit log.
-#[must_use]
-pub fn locked(lock: &crate::store::Lock) -> Refusal {
+fn locked(lock: &crate::store::Lock) -> Refusal {
     let reason = Printable(&lock.lock.reason).to_string();
     let why = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
     Refusal::denied(format!("Access is locked{why}; ask the operator."), format!("lock {} on {}", lock.id, lock.lock.subject))

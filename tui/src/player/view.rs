@@ -28,7 +28,7 @@ fn draw_grid(grid: &Grid, colour: bool, area: Rect, buffer: &mut Buffer) {
         for (cell, x) in row.iter().zip(area.left()..area.right()) {
             let Some(place) = buffer.cell_mut((x, y)) else { continue };
             if cell.width == 0 {
-                place.set_skip(true);
+                place.set_diff_option(ratatui::buffer::CellDiffOption::Skip);
                 continue;
             }
             place.set_char(cell.character).set_style(style(cell, colour));
