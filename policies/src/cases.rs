@@ -38,7 +38,7 @@ pub struct Report {
 /// # Errors
 /// What is wrong with the file itself, pointed at; then no case is run.
 pub fn run_cases(set: &PolicySet, name: &str, text: &str) -> Result<Report, Problem> {
-    let source = Arc::new(Source { name: name.to_owned(), text: text.to_owned() });
+    let source = Arc::new(Source::new(name, text));
     let file: File = toml::from_str(text).map_err(|error| {
         let span = error.span().map_or_else(|| SourceSpan::from(0), SourceSpan::from);
         Problem::error(&source, span, error.message().to_owned(), None)

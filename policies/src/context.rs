@@ -1,6 +1,8 @@
 //! Turns what is known about a request into Cedar's context, through its typed interface, exactly as the schema describes it.
 //! What cannot be turned is reported, and the caller refuses.
 
+use std::net::IpAddr;
+
 use cedar_policy::{Context as CedarContext, RestrictedExpression};
 use jiff::Timestamp;
 
@@ -15,12 +17,41 @@ fn datetime(time: Timestamp) -> RestrictedExpression {
     RestrictedExpression::new_datetime(time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())
 }
 
+fn address(source_ip: IpAddr) -> RestrictedExpression {
+    RestrictedExpression::new_ip(source_ip.to_string())
+}
+
+/// What stays the same through a session, turned once: making a value of an extension type is dear.
+#[derive(Debug, Clone)]
+pub(crate) struct Steady {
+    source_ip: (IpAddr, RestrictedExpression),
+    authenticated_at: (Timestamp, RestrictedExpression),
+}
+
+impl Steady {
+    pub(crate) fn new(context: &Context) -> Self {
+        Steady {
+            source_ip: (context.source_ip, address(context.source_ip)),
+            authenticated_at: (context.authenticated_at, datetime(context.authenticated_at)),
+        }
+    }
+}
+
+/// `make(now)`, or what was made of the same before.
+fn again<T: Copy + PartialEq>(
+    (then, made): &(T, RestrictedExpression),
+    now: T,
+    make: fn(T) -> RestrictedExpression,
+) -> RestrictedExpression {
+    if *then == now { made.clone() } else { make(now) }
+}
+
 /// The context as the schema describes it for the action these facts belong to.
-pub(crate) fn context(context: &Context) -> Result<CedarContext, Unaskable> {
+pub(crate) fn context(context: &Context, steady: &Steady) -> Result<CedarContext, Unaskable> {
     let mut pairs = vec![
-        ("source_ip", RestrictedExpression::new_ip(context.source_ip.to_string())),
+        ("source_ip", again(&steady.source_ip, context.source_ip, address)),
         ("time", datetime(context.time)),
-        ("authenticated_at", datetime(context.authenticated_at)),
+        ("authenticated_at", again(&steady.authenticated_at, context.authenticated_at, datetime)),
         ("device_bound", RestrictedExpression::new_bool(context.device_bound)),
     ];
     pairs.extend(context.reason.as_deref().map(|reason| ("reason", text(reason))));

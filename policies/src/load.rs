@@ -21,7 +21,7 @@ use crate::set::{PolicySet, Shared};
 pub const SCHEMA: &str = include_str!("../schema.cedarschema");
 
 pub(crate) fn load(files: Vec<(String, String)>, known: &Known) -> Result<PolicySet, Vec<Problem>> {
-    let files: Vec<Arc<Source>> = files.into_iter().map(|(name, text)| Arc::new(Source { name, text })).collect();
+    let files: Vec<Arc<Source>> = files.into_iter().map(|(name, text)| Arc::new(Source::new(name, text))).collect();
     let (schema, names) = shipped().map_err(|message| vec![in_schema(message)])?;
     let mut loader = Loader { validator: Validator::new(schema), known, rules: HashMap::new(), policies: Vec::new(), problems: Vec::new() };
     for file in &files {
@@ -45,7 +45,7 @@ fn shipped() -> Result<(Schema, Names), String> {
 
 /// A fault of the shipped schema rather than of any policy file; tests keep it from happening.
 fn in_schema(message: String) -> Problem {
-    let source = Arc::new(Source { name: "schema.cedarschema".to_owned(), text: SCHEMA.to_owned() });
+    let source = Arc::new(Source::new("schema.cedarschema", SCHEMA));
     Problem::error(&source, SourceSpan::from(0), message, Some("this is a fault in bartizan; please report it".to_owned()))
 }
 

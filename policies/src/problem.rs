@@ -11,16 +11,24 @@ use serde::Serialize;
 pub(crate) struct Source {
     pub(crate) name: String,
     pub(crate) text: String,
+    /// Where each line begins, so that a position is found without reading a large file again.
+    lines: Vec<usize>,
 }
 
 impl Source {
+    pub(crate) fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
+        let (name, text) = (name.into(), text.into());
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Source { name, text, lines }
+    }
+
     /// Line and column of a byte offset, both counted from 1, the column in characters.
     pub(crate) fn position(&self, offset: usize) -> (usize, usize) {
-        let offset = (0..=offset.min(self.text.len())).rev().find(|at| self.text.is_char_boundary(*at)).unwrap_or(0);
-        let before = self.text.get(..offset).unwrap_or_default();
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
-        (before.matches('\n').count() + 1, column)
+        let line = self.lines.partition_point(|begin| *begin <= offset).max(1);
+        let begin = self.lines.get(line - 1).copied().unwrap_or_default();
+        let text = self.text.get(begin..).unwrap_or_default();
+        let column = text.char_indices().take_while(|(at, _)| begin + at < offset).count() + 1;
+        (line, column)
     }
 }
 

@@ -2,11 +2,12 @@
 //! time it is comes with the request.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use cedar_policy::{Authorizer, Entities, EntityUid};
 
 use crate::combine::{Asked, Found, combine};
+use crate::context::{Steady, context};
 use crate::decision::{Decision, Obligations, Why};
 use crate::entities::{Names, Unaskable};
 use crate::explain::Explanation;
@@ -104,7 +105,7 @@ impl PolicySet {
 
     fn cut(&self, principal: &Principal, root: &Resource<'_>) -> Slice {
         let ground = Ground::new(&self.shared, principal, root);
-        Slice { shared: Arc::clone(&self.shared), principal: principal.clone(), ground }
+        Slice { shared: Arc::clone(&self.shared), principal: principal.clone(), ground, steady: OnceLock::new() }
     }
 }
 
@@ -115,6 +116,7 @@ pub struct Slice {
     principal: Principal,
     /// On a failure every decision is a refusal.
     ground: Result<Ground, Unaskable>,
+    steady: OnceLock<Steady>,
 }
 
 /// What all decisions of a slice stand on.
@@ -173,7 +175,7 @@ impl Slice {
         let names = &self.shared.names;
         let resource = names.resource_uid(&request.resource)?;
         let entities = self.entities(ground, &resource, request)?;
-        let context = crate::context::context(request.context)?;
+        let context = context(request.context, self.steady.get_or_init(|| Steady::new(request.context)))?;
         let question = cedar_policy::Request::new(ground.principal.clone(), names.action(action)?.uid(), resource, context, None)
             .map_err(|_| Unaskable)?;
         let authorizer = Authorizer::new();

@@ -121,6 +121,23 @@ fn a_slice_answers_for_its_own_target_and_what_is_in_it() {
 }
 
 #[test]
+fn a_slice_does_not_remember_where_and_when_the_question_before_came_from() {
+    let text = r#"
+        @id("lan") permit (principal, action, resource) when { context.source_ip.isInRange(ip("192.0.2.0/24")) };
+        @id("fresh") forbid (principal, action, resource)
+        when { context.time.durationSince(context.authenticated_at) > duration("1h") };
+    "#;
+    let slice = load(text).slice(&alice(), &web());
+    let decide =
+        |context: &Context| slice.decide(&Request { action: Action::Connect, resource: Resource::Target(&web()), context }).verdict.word();
+    let near = login("deploy");
+    let far = Context { source_ip: "203.0.113.9".parse().expect("an address"), ..near.clone() };
+    let old = Context { authenticated_at: "2026-01-02T10:00:00Z".parse().expect("a time"), ..near.clone() };
+    let late = Context { time: "2026-01-02T15:00:00Z".parse().expect("a time"), ..near.clone() };
+    assert_eq!([&near, &far, &near, &old, &late, &near].map(decide), ["allow", "deny", "allow", "deny", "deny", "allow"]);
+}
+
+#[test]
 fn columns_are_masked_and_tables_held_by_policies_on_them() {
     let text = r#"
         @id("support-reads") permit (principal, action in Action::"pg", resource in Target::"orders");
