@@ -32,7 +32,7 @@ struct Shown {
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
     let shown: Vec<Shown> = common.load()?.targets.iter().map(show).collect();
     if args.json {
-        json(&serde_json::json!({ "targets": shown }))?;
+        json(&shown)?;
         return Ok(ExitCode::SUCCESS);
     }
     let width = shown.iter().map(|s| s.name.len()).max().unwrap_or(0).max(4);

@@ -65,7 +65,7 @@ pub fn targets(server: &str, reachable: &[Reach]) -> String {
 /// The same as JSON.
 #[must_use]
 pub fn targets_json(reachable: &[Reach]) -> String {
-    line(&serde_json::json!({ "targets": reachable }))
+    line(&serde_json::json!(reachable))
 }
 
 /// Who the caller is.
@@ -101,7 +101,7 @@ pub fn whoami(caller: &Caller, json: bool) -> String {
 #[must_use]
 pub fn own_sessions(sessions: &[Session], json: bool) -> String {
     if json {
-        return line(&serde_json::json!({ "sessions": sessions }));
+        return line(&serde_json::json!(sessions));
     }
     if sessions.is_empty() {
         return "You have no live sessions.\n".to_owned();

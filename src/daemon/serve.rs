@@ -59,6 +59,8 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let node = config.server.name.clone();
     make_state_dir(&config.server.state_dir).map_err(|e| cannot(&config.server.state_dir.display().to_string())(&e))?;
 
+    let _alone = lock_state_dir(&config.server.state_dir)?;
+
     let audit = AuditLog::open(&config.server.state_dir, &node, rand::random(), clock.now()).map_err(|e| cannot("the audit log")(&e))?;
     let audit = Arc::new(audit);
     let store = SqliteStore::open(&config.store, clock.now()).map_err(|e| cannot("the store")(&e))?;
@@ -152,6 +154,15 @@ fn make_state_dir(dir: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Holds the state folder: a second bastion on it would seal the first one's live recordings.
+fn lock_state_dir(dir: &Path) -> Result<std::fs::File, ServeError> {
+    let path = dir.join("serve.lock");
+    let shown = path.display().to_string();
+    let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(&path).map_err(|e| cannot(&shown)(&e))?;
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|_| cannot(&shown)(&"another bastion serves from this state_dir; stop it first"))?;
+    Ok(file)
+}
+
 async fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, ServeError> {
     let mut listeners = Vec::new();
     for address in addresses {
@@ -174,8 +185,8 @@ fn start_lanes(recordings: &Recordings, clock: &Arc<dyn Clock>) -> std::io::Resu
         let runtime = tokio::runtime::Handle::current();
         std::thread::Builder::new().name(format!("recorder-{n}")).spawn(move || worker.run(&runtime))?;
     }
-    let (all, alive) = (recordings.clone(), lanes.downgrade());
-    std::thread::Builder::new().name("recorder-sync".to_owned()).spawn(move || keep_synced(&all, || alive.strong_count() > 0))?;
+    let (all, alive) = (recordings.clone(), lanes.in_use());
+    std::thread::Builder::new().name("recorder-sync".to_owned()).spawn(move || keep_synced(&all, alive))?;
     Ok(lanes)
 }
 

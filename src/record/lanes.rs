@@ -56,7 +56,7 @@ impl Reel {
 }
 
 /// One call of a session to its lane.
-pub enum Job {
+pub(super) enum Job {
     Create(Box<Head>, oneshot::Sender<Result<Arc<Reel>, WriteError>>),
     Append(Arc<Reel>, Vec<Piece>, oneshot::Sender<Result<(), WriteError>>),
     Finish(Arc<Reel>, Reason, Option<Exit>, oneshot::Sender<Result<(), WriteError>>),
@@ -90,9 +90,9 @@ impl Lanes {
     }
 
     /// Tells whether the lanes are still in use, without keeping them.
-    #[must_use]
-    pub fn downgrade(&self) -> Weak<[mpsc::Sender<Job>]> {
-        Arc::downgrade(&self.lanes)
+    pub fn in_use(&self) -> impl Fn() -> bool + Send + 'static {
+        let lanes = Arc::downgrade(&self.lanes);
+        move || lanes.strong_count() > 0
     }
 
     /// The lane of the session with this number.

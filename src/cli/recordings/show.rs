@@ -37,14 +37,14 @@ pub(super) struct ListArgs {
     /// Only those begun before then
     #[arg(long, value_name = "TIME", value_parser = past)]
     until: Option<Timestamp>,
-    /// Print as JSON, one recording a line
+    /// Print as JSON
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Serialize)]
 struct Shown<'a> {
-    session: &'a str,
+    id: &'a str,
     number: u64,
     principal: &'a str,
     target: &'a str,
@@ -71,7 +71,7 @@ pub(super) fn list(common: &Common, args: &ListArgs) -> Result<ExitCode, Exit> {
     let found = bartizan_recorder::list(root, &filter).map_err(|e| Exit::incomplete(format!("{}: {e}", root.display())))?;
     let mut page = Page::stdout();
     if args.json {
-        found.iter().filter_map(|f| f.recording.as_ref().ok()).try_for_each(|r| page.json(&shown(r)))?;
+        page.json(&found.iter().filter_map(|f| f.recording.as_ref().ok()).map(shown).collect::<Vec<_>>())?;
     } else {
         let rows: Vec<_> = found.iter().map(row).collect();
         page.table(["SESSION", "STARTED", "LENGTH", "PRINCIPAL", "TARGET", "KIND", "WHAT"], &rows)?;
@@ -83,7 +83,7 @@ pub(super) fn list(common: &Common, args: &ListArgs) -> Result<ExitCode, Exit> {
 fn shown(recording: &Recording) -> Shown<'_> {
     let head = recording.head();
     Shown {
-        session: head.session.as_str(),
+        id: head.session.as_str(),
         number: head.number,
         principal: &head.principal,
         target: &head.target,
@@ -201,7 +201,7 @@ pub(super) struct VerifyArgs {
     /// The deployment's public recording key (PEM); else the one in `state_dir/keys/recordings.pub`
     #[arg(long, value_name = "FILE")]
     key: Vec<PathBuf>,
-    /// Print as JSON, one recording a line
+    /// Print as JSON
     #[arg(long)]
     json: bool,
 }
@@ -211,13 +211,17 @@ pub(super) fn verify(common: &Common, args: &VerifyArgs) -> Result<ExitCode, Exi
     let keys = keys(common, args)?;
     let mut page = Page::stdout();
     let mut worst = Outcome::Good;
+    let mut reports = Vec::new();
     for dir in &dirs {
         let total = std::fs::metadata(dir.join("c0.brec")).map_or(0, |m| m.len());
         let bar = bar(total, "verifying");
         let report = bartizan_recorder::verify(dir, &keys, &mut |at| bar.set_position(at));
         bar.finish_and_clear();
         worst = worst.max(report.outcome());
-        print_report(&mut page, dir, &report, args.json)?;
+        if args.json { reports.push(as_json(dir, &report)) } else { print_report(&mut page, dir, &report)? }
+    }
+    if args.json {
+        page.json(&reports)?;
     }
     page.flush()?;
     Ok(match worst {
@@ -245,14 +249,20 @@ fn keys(common: &Common, args: &VerifyArgs) -> Result<Vec<ed25519_dalek::Verifyi
     files.iter().map(|file| read_public_key(file).map_err(Exit::from)).collect()
 }
 
-fn print_report(page: &mut Page, dir: &std::path::Path, report: &bartizan_recorder::Report, json: bool) -> Result<(), Exit> {
-    let session = dir.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    if json {
-        let checks: Vec<_> = report.checks.iter().map(|c| serde_json::json!({"check": c.name, "outcome": c.outcome.to_string(), "detail": c.detail})).collect();
-        return page.json(&serde_json::json!({ "session": session, "outcome": report.outcome().to_string(), "checks": checks }));
-    }
-    let head = format!("{} {}", Printable(&session), report.outcome());
+fn as_json(dir: &std::path::Path, report: &bartizan_recorder::Report) -> serde_json::Value {
+    let check = |c: &bartizan_recorder::Check| serde_json::json!({"check": c.name, "outcome": c.outcome.to_string(), "detail": c.detail});
+    let checks: Vec<_> = report.checks.iter().map(check).collect();
+    serde_json::json!({ "id": session_of(dir), "outcome": report.outcome().to_string(), "checks": checks })
+}
+
+fn print_report(page: &mut Page, dir: &std::path::Path, report: &bartizan_recorder::Report) -> Result<(), Exit> {
+    let head = format!("{} {}", Printable(&session_of(dir)), report.outcome());
     let head = if report.outcome() == Outcome::Tampered { page.alarming(&head) } else { page.strong(&head) };
     page.line(&head)?;
-    report.checks.iter().try_for_each(|check| page.line(&format!("  {:<10} {:<10} {}", check.outcome.to_string(), check.name, Printable(&check.detail))))
+    let line = |c: &bartizan_recorder::Check| format!("  {:<10} {:<10} {}", c.outcome.to_string(), c.name, Printable(&c.detail));
+    report.checks.iter().try_for_each(|check| page.line(&line(check)))
+}
+
+fn session_of(dir: &std::path::Path) -> String {
+    dir.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
