@@ -9,10 +9,12 @@ use jiff::{SignedDuration, Timestamp};
 use russh::keys::{HashAlg, PublicKey};
 use serde_json::{Value, json};
 
+use crate::audit::Entry;
 use crate::config::Config;
 use crate::identity::authority::{self, AuthorityError, AuthorityKeys};
 use crate::model::AuthorityKind;
 
+use super::local::{Local, operator};
 use super::{Common, Exit};
 
 /// The longest `--overlap`, in hours: a month.
@@ -78,7 +80,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
     let config = common.load()?;
     match &args.command {
         Command::Show { authority, json } => show(&config, authority.map(AuthorityKind::from), *json),
-        Command::Rotate { authority, overlap, json } => rotate(&config, (*authority).into(), *overlap, *json),
+        Command::Rotate { authority, overlap, json } => rotate(common, &config, (*authority).into(), *overlap, *json),
     }
 }
 
@@ -96,10 +98,15 @@ fn show(config: &Config, only: Option<AuthorityKind>, as_json: bool) -> Result<E
     Ok(ExitCode::SUCCESS)
 }
 
-fn rotate(config: &Config, kind: AuthorityKind, overlap: Duration, as_json: bool) -> Result<ExitCode, Exit> {
+fn rotate(common: &Common, config: &Config, kind: AuthorityKind, overlap: Duration, as_json: bool) -> Result<ExitCode, Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| Exit::incomplete(e.to_string()))?;
     let (now, mut rng) = (Timestamp::now(), rand::rng());
-    let keys = runtime.block_on(authority::rotate(&config.server.state_dir, &config.authorities, kind, overlap, now, &mut rng)).map_err(exit)?;
+    let local = Local::open(common)?;
+    let keys =
+        runtime.block_on(authority::rotate(&config.server.state_dir, &config.authorities, kind, overlap, now, &mut rng)).map_err(exit)?;
+    let old = keys.old.first().map(|old| fingerprint(&old.key));
+    let entry = Entry::CaRotated { authority: kind, old, new: fingerprint(&keys.current), by: operator() };
+    runtime.block_on(local.note(entry)).map_err(|e| e.after("the key was changed, but the audit log does not say so"))?;
     if as_json {
         print(&format!("{:#}\n", to_json(kind, &keys, now)?));
     } else {
@@ -117,15 +124,21 @@ fn advice(kind: AuthorityKind) -> &'static str {
     }
 }
 
+/// The key lines as they are, all else as comments: `ca show target` can be written to a file that sshd reads.
 fn to_text(kind: AuthorityKind, keys: &AuthorityKeys, now: Timestamp) -> Result<String, Exit> {
-    let mut text = format!("{kind} authority\n  key    {}\n  since  {}\n", fingerprint(&keys.current), keys.since);
+    let mut text = format!("# {kind} authority  {}  since {}\n", fingerprint(&keys.current), keys.since);
     for old in &keys.old {
         let state = if now < old.trusted_until { "trusted until" } else { "not trusted since" };
-        text.push_str(&format!("  old    {} {state} {}\n", fingerprint(&old.key), old.trusted_until));
+        text.push_str(&format!("# old key  {} {state} {}\n", fingerprint(&old.key), old.trusted_until));
     }
-    text.push_str(&format!("  {}:\n", place(kind)));
-    for line in paste(kind, keys, now)? {
-        text.push_str(&format!("    {line}\n"));
+    text.push_str(&format!("# {}\n", place(kind)));
+    if kind == AuthorityKind::Host {
+        for line in paste(kind, keys, now)? {
+            text.push_str(&format!("#   {line}\n"));
+        }
+    }
+    for key in keys.trusted(now) {
+        text.push_str(&format!("{}\n", line(&key)?));
     }
     Ok(text)
 }
@@ -134,8 +147,10 @@ fn to_text(kind: AuthorityKind, keys: &AuthorityKeys, now: Timestamp) -> Result<
 fn place(kind: AuthorityKind) -> &'static str {
     match kind {
         AuthorityKind::User => "for your records; only the bastion trusts it",
-        AuthorityKind::Host => "in each user's ~/.ssh/known_hosts, or /etc/ssh/ssh_known_hosts",
-        AuthorityKind::Target => "on each target, in /etc/ssh/bartizan_ca.pub, with `TrustedUserCAKeys /etc/ssh/bartizan_ca.pub` in /etc/ssh/sshd_config",
+        AuthorityKind::Host => "in each user's ~/.ssh/known_hosts, or /etc/ssh/ssh_known_hosts:",
+        AuthorityKind::Target => {
+            "on each target, in /etc/ssh/bartizan_ca.pub, with `TrustedUserCAKeys /etc/ssh/bartizan_ca.pub` in /etc/ssh/sshd_config"
+        }
     }
 }
 
@@ -174,9 +189,11 @@ fn fingerprint(key: &PublicKey) -> String {
 
 fn exit(error: AuthorityError) -> Exit {
     match error {
-        AuthorityError::None(_) | AuthorityError::InAgent { .. } | AuthorityError::Open { .. } | AuthorityError::OwnKey { .. } | AuthorityError::AgentLacks { .. } => {
-            Exit::refused(error.to_string())
-        }
+        AuthorityError::None(_)
+        | AuthorityError::InAgent { .. }
+        | AuthorityError::Open { .. }
+        | AuthorityError::OwnKey { .. }
+        | AuthorityError::AgentLacks { .. } => Exit::refused(error.to_string()),
         _ => Exit::incomplete(error.to_string()),
     }
 }
@@ -195,7 +212,10 @@ mod tests {
     }
 
     fn keys() -> AuthorityKeys {
-        let key = |end: &str| PublicKey::from_openssh(&format!("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIe{end} ca")).unwrap();
+        let key = |end: &str| {
+            PublicKey::from_openssh(&format!("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIe{end} ca"))
+                .unwrap()
+        };
         let (since, trusted_until) = (moment("2026-11-01T00:00:00Z"), moment("2026-11-24T00:00:00Z"));
         let old = authority::OldKey { key: key("ZJ"), since, trusted_until, file: "host.old-1.pub".into() };
         AuthorityKeys { current: key("ZK"), since: moment("2026-11-23T00:00:00Z"), old: vec![old] }
@@ -217,7 +237,9 @@ mod tests {
         let found = to_json(AuthorityKind::Host, &keys(), now).unwrap();
         let text = to_text(AuthorityKind::Host, &keys(), now).unwrap();
         assert_eq!((found["authority"].as_str(), found["old"][0]["trusted"].as_bool()), (Some("host"), Some(true)));
-        for told in [&found["fingerprint"], &found["since"], &found["old"][0]["fingerprint"], &found["old"][0]["trusted_until"], &found["paste"][1]] {
+        for told in
+            [&found["fingerprint"], &found["since"], &found["old"][0]["fingerprint"], &found["old"][0]["trusted_until"], &found["paste"][1]]
+        {
             assert!(text.contains(told.as_str().unwrap()), "{told} is not in {text}");
         }
     }

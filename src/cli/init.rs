@@ -98,7 +98,8 @@ fn policies_text(args: &Args) -> String {
         return text;
     }
     let named = format!("{}/admins", args.issuer_name);
-    let blocks = text.split("\n\n").map(|block| if block.contains(&format!("Group::\"{named}")) { commented(block) } else { block.to_owned() });
+    let blocks =
+        text.split("\n\n").map(|block| if block.contains(&format!("Group::\"{named}")) { commented(block) } else { block.to_owned() });
     blocks.collect::<Vec<_>>().join("\n\n")
 }
 

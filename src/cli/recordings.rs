@@ -59,7 +59,8 @@ fn find(config: &Config, id: &str) -> Result<PathBuf, Exit> {
     }
     let all = bartizan_recorder::list(root, &bartizan_recorder::Filter::default()).map_err(unreadable)?;
     let wanted = id.to_uppercase();
-    let mut fitting = all.into_iter().filter(|found| !wanted.is_empty() && found.session.as_str().starts_with(&wanted)).map(|found| found.dir);
+    let mut fitting =
+        all.into_iter().filter(|found| !wanted.is_empty() && found.session.as_str().starts_with(&wanted)).map(|found| found.dir);
     match (fitting.next(), fitting.next()) {
         (Some(dir), None) => Ok(dir),
         (Some(_), Some(_)) => Err(Exit::usage(format!("several recordings begin with {shown}; write more of the id"))),

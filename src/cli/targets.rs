@@ -38,7 +38,14 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
     let width = shown.iter().map(|s| s.name.len()).max().unwrap_or(0).max(4);
     let mut text = format!("{:width$}  {:<10}  {:<24}  {:<12}  LOGINS\n", "NAME", "KIND", "ADDRESS", "CREDENTIAL");
     for target in shown {
-        let line = format!("{:width$}  {:<10}  {:<24}  {:<12}  {}", target.name, target.kind, target.address, target.credential, target.logins.join(", "));
+        let line = format!(
+            "{:width$}  {:<10}  {:<24}  {:<12}  {}",
+            target.name,
+            target.kind,
+            target.address,
+            target.credential,
+            target.logins.join(", ")
+        );
         text.push_str(line.trim_end());
         text.push('\n');
     }

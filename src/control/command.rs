@@ -36,7 +36,9 @@ impl DeskCommand {
     pub fn read(wish: &Wish) -> Result<Self, String> {
         let line = match wish {
             Wish::Shell => return Ok(Self::Welcome),
-            Wish::Subsystem(name) => return Err(format!("The bastion has no subsystem {}; write LOGIN@TARGET as the user name.", Printable(name))),
+            Wish::Subsystem(name) => {
+                return Err(format!("The bastion has no subsystem {}; write LOGIN@TARGET as the user name.", Printable(name)));
+            }
             Wish::Exec(line) => line,
         };
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -51,7 +53,10 @@ impl DeskCommand {
             ["targets", rest @ ..] => json(|json| Self::Targets { json }, rest),
             ["sessions", rest @ ..] => json(|json| Self::Sessions { json }, rest),
             ["whoami", rest @ ..] => json(|json| Self::Whoami { json }, rest),
-            _ => Err(format!("The bastion has no command `{}`. To run it on a target, write LOGIN@TARGET as the user name; see `ssh bastion help`.", Printable(line))),
+            _ => Err(format!(
+                "The bastion has no command `{}`. To run it on a target, write LOGIN@TARGET as the user name; see `ssh bastion help`.",
+                Printable(line)
+            )),
         }
     }
 }

@@ -15,7 +15,12 @@ fn only_known_commands_are_taken_and_the_rest_explain_themselves() {
 
 #[test]
 fn the_list_of_targets_says_how_to_reach_each() {
-    let reach = Reach { name: "web-1".into(), kind: crate::model::TargetKind::Ssh, logins: vec!["deploy".into(), "root".into()], tags: vec!["env=prod".into()] };
+    let reach = Reach {
+        name: "web-1".into(),
+        kind: crate::model::TargetKind::Ssh,
+        logins: vec!["deploy".into(), "root".into()],
+        tags: vec!["env=prod".into()],
+    };
     let text = targets("bastion", &[reach]);
     assert!(text.contains("ssh deploy@web-1@bastion") && text.contains("also as root") && text.contains("env=prod"), "{text}");
     assert!(targets("bastion", &[]).contains("No policy"));

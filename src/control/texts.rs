@@ -55,7 +55,11 @@ pub fn targets(server: &str, reachable: &[Reach]) -> String {
             (TargetKind::Ssh, Some(login)) => format!("ssh {login}@{}@{server}", reach.name),
             _ => "not reachable in this version".to_owned(),
         };
-        let others = if reach.logins.len() > 1 { format!("  (also as {})", reach.logins.get(1..).unwrap_or_default().join(", ")) } else { String::new() };
+        let others = if reach.logins.len() > 1 {
+            format!("  (also as {})", reach.logins.get(1..).unwrap_or_default().join(", "))
+        } else {
+            String::new()
+        };
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{:width$}  {:<10}  {how}{others}{tags}", reach.name, reach.kind.to_string());
     }
@@ -111,7 +115,14 @@ pub fn own_sessions(sessions: &[Session], json: bool) -> String {
         let opening = &session.opening;
         let login = opening.login.as_ref().map(|l| format!("{l}@")).unwrap_or_default();
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{}  {}  {login}{}  {}", opening.id, opening.started_at.strftime("%Y-%m-%d %H:%M:%SZ"), opening.target, opening.wish);
+        let _ = writeln!(
+            text,
+            "{}  {}  {login}{}  {}",
+            opening.id,
+            opening.started_at.strftime("%Y-%m-%d %H:%M:%SZ"),
+            opening.target,
+            opening.wish
+        );
     }
     text
 }

@@ -81,7 +81,9 @@ impl Rooms {
     async fn certificate(&self, caller: &Caller, visit: &mut Visit) -> Result<String, Refusal> {
         let key = match tokio::time::timeout(PATIENCE, read_key(visit)).await {
             Ok(key) => key?,
-            Err(_) => return Err(Refusal::denied("No public key came on standard input. Write: ssh bastion cert < KEY.pub", "no key in time")),
+            Err(_) => {
+                return Err(Refusal::denied("No public key came on standard input. Write: ssh bastion cert < KEY.pub", "no key in time"));
+            }
         };
         let issued = self.issue(caller, &key).await;
         if let Err(refusal) = &issued {
@@ -102,7 +104,9 @@ impl Rooms {
         let (certificate, entry) = self.identity.issue(caller, key, ttl, grant.pin_source).await?;
         // Written before it is given away: a certificate that nobody knows of must not exist outside.
         let written = self.audit.append(entry, self.clock.now()).await;
-        written.map_err(|e| Refusal::unavailable("The bastion cannot write its audit log, so no certificate is given; tell the operator.", e.to_string()))?;
+        written.map_err(|e| {
+            Refusal::unavailable("The bastion cannot write its audit log, so no certificate is given; tell the operator.", e.to_string())
+        })?;
         let line = certificate.to_openssh().map_err(|e| Refusal::unavailable("The certificate could not be written.", e.to_string()))?;
         Ok(format!("{line}\n"))
     }
@@ -114,7 +118,9 @@ async fn read_key(visit: &mut Visit) -> Result<PublicKey, Refusal> {
     while let Some(message) = visit.channel.wait().await {
         match message {
             ChannelMsg::Data { data } if input.len() + data.len() <= KEY_MAX => input.extend_from_slice(&data),
-            ChannelMsg::Data { .. } => return Err(Refusal::denied("What came on standard input is too long to be a public key.", "oversize key")),
+            ChannelMsg::Data { .. } => {
+                return Err(Refusal::denied("What came on standard input is too long to be a public key.", "oversize key"));
+            }
             ChannelMsg::Eof | ChannelMsg::Close => break,
             _ => {}
         }
@@ -125,6 +131,11 @@ async fn read_key(visit: &mut Visit) -> Result<PublicKey, Refusal> {
     }
     let text = String::from_utf8(input).unwrap_or_default();
     let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#')).unwrap_or_default();
-    let bad = |why: String| Refusal::denied(format!("Standard input holds no public key that can have a certificate ({why}). Write: ssh bastion cert < KEY.pub"), why);
+    let bad = |why: String| {
+        Refusal::denied(
+            format!("Standard input holds no public key that can have a certificate ({why}). Write: ssh bastion cert < KEY.pub"),
+            why,
+        )
+    };
     certificate::read_key(line).map_err(|e| bad(e.to_string()))
 }

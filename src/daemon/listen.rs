@@ -50,7 +50,12 @@ fn admit(stream: TcpStream, peer: SocketAddr, hall: &Arc<Foyer>, gate: &Arc<Gate
     });
 }
 
-async fn serve(stream: TcpStream, hall: &Arc<Foyer>, door: Door<Foyer>, guard: Arc<Guard>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+async fn serve(
+    stream: TcpStream,
+    hall: &Arc<Foyer>,
+    door: Door<Foyer>,
+    guard: Arc<Guard>,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let settings = hall.0.names.outer().await.map_err(|refusal| refusal.detail)?;
     let stream = Guarded::new(QuickAck::new(stream)?, guard);
     let session = server::run_stream(settings, stream, door).await?;

@@ -2,8 +2,8 @@
 
 mod clock;
 mod desk;
-mod live;
 mod listen;
+mod live;
 mod logs;
 mod metrics;
 mod names;

@@ -10,7 +10,13 @@ use crate::store::Store;
 ///
 /// # Errors
 /// When the folder of recordings or the store cannot be read.
-pub(super) async fn recover(recordings: &Recordings, store: &dyn Store, audit: &AuditLog, clock: &dyn Clock, node: &str) -> Result<(), String> {
+pub(super) async fn recover(
+    recordings: &Recordings,
+    store: &dyn Store,
+    audit: &AuditLog,
+    clock: &dyn Clock,
+    node: &str,
+) -> Result<(), String> {
     let now = clock.now();
     let (all, wall_us) = (recordings.clone(), now.as_microsecond());
     let found = tokio::task::spawn_blocking(move || all.recover(wall_us, &mut rand::rng())).await.map_err(|e| e.to_string())?;

@@ -40,7 +40,9 @@ type Looks = (Vec<(String, u64, Option<SystemTime>)>, Option<SystemTime>);
 
 async fn look(rooms: &Arc<Rooms>) -> Looks {
     let (dir, record) = (rooms.config.policies.dir.clone(), authority::record_path(&rooms.config.server.state_dir));
-    tokio::task::spawn_blocking(move || (look_at_dir(&dir), std::fs::metadata(record).and_then(|m| m.modified()).ok())).await.unwrap_or_default()
+    tokio::task::spawn_blocking(move || (look_at_dir(&dir), std::fs::metadata(record).and_then(|m| m.modified()).ok()))
+        .await
+        .unwrap_or_default()
 }
 
 fn look_at_dir(dir: &Path) -> Vec<(String, u64, Option<SystemTime>)> {
@@ -71,7 +73,11 @@ async fn reload_policies(rooms: &Arc<Rooms>) {
             Entry::PoliciesReloaded { digest, policies }
         }
         Err(problems) => {
-            tracing::error!(alert = true, problems = problems.join("\n"), "the changed policies are not usable; the old ones stay in force");
+            tracing::error!(
+                alert = true,
+                problems = problems.join("\n"),
+                "the changed policies are not usable; the old ones stay in force"
+            );
             Entry::PoliciesRejected { problems }
         }
     };

@@ -67,7 +67,9 @@ impl Rooms {
         };
         metrics::login("succeeded");
         let written = self.audit.append(entry, self.clock.now()).await;
-        written.map_err(|e| Refusal::unavailable("The bastion cannot write its audit log, so nobody is let in now; tell the operator.", e.to_string()))?;
+        written.map_err(|e| {
+            Refusal::unavailable("The bastion cannot write its audit log, so nobody is let in now; tell the operator.", e.to_string())
+        })?;
         Ok(caller)
     }
 }

@@ -15,9 +15,9 @@ use crate::audit::{AuditLog, Entry, signing_key};
 use crate::config::Config;
 use crate::enforce::{Enforcer, PoliciesInForce, load_dir};
 use crate::frontdoor::{Gate, sentences};
+use crate::identity::IdentityDesk;
 use crate::identity::authority::{Authorities, open_host_key};
 use crate::identity::oidc::Providers;
-use crate::identity::IdentityDesk;
 use crate::model::Clock;
 use crate::record::{Lanes, Recorder, RecorderSettings};
 use crate::store::{SqliteStore, Store};
@@ -159,7 +159,8 @@ fn lock_state_dir(dir: &Path) -> Result<std::fs::File, ServeError> {
     let path = dir.join("serve.lock");
     let shown = path.display().to_string();
     let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(&path).map_err(|e| cannot(&shown)(&e))?;
-    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|_| cannot(&shown)(&"another bastion serves from this state_dir; stop it first"))?;
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)
+        .map_err(|_| cannot(&shown)(&"another bastion serves from this state_dir; stop it first"))?;
     Ok(file)
 }
 

@@ -99,7 +99,9 @@ impl Enforcer {
         let operation = format!("issue a certificate for {}", wanted.fingerprint);
         self.write(verdict(caller, Place::default(), Action::Issue, operation, &decision), now).await?;
         match decision.verdict {
-            Verdict::Allow => Ok(IssueGrant { ttl: decision.obligations.certificate_ttl, pin_source: decision.obligations.pin_source_address }),
+            Verdict::Allow => {
+                Ok(IssueGrant { ttl: decision.obligations.certificate_ttl, pin_source: decision.obligations.pin_source_address })
+            }
             Verdict::Hold(_) | Verdict::Deny(_) => Err(refusal(&decision)),
         }
     }
@@ -163,7 +165,15 @@ pub(super) fn refusal(decision: &Decision) -> Refusal {
         Verdict::Deny(refusal) => (refusal.to_string(), Cause::Denied),
         Verdict::Hold(hold) => {
             let wanted: Vec<_> = hold.requirements.iter().map(ToString::to_string).collect();
-            (format!("{} on {} needs {}; approvals cannot be asked for in this version, so it is refused.", hold.action, hold.on, wanted.join(", and ")), Cause::Held)
+            (
+                format!(
+                    "{} on {} needs {}; approvals cannot be asked for in this version, so it is refused.",
+                    hold.action,
+                    hold.on,
+                    wanted.join(", and ")
+                ),
+                Cause::Held,
+            )
         }
     };
     Refusal { detail: sentence.replace('\n', " "), sentence, policies, cause }
@@ -175,7 +185,9 @@ fn bits_of(key: &PublicKey) -> u32 {
     match key.algorithm() {
         Algorithm::Ecdsa { curve: EcdsaCurve::NistP384 } => 384,
         Algorithm::Ecdsa { curve: EcdsaCurve::NistP521 } => 521,
-        Algorithm::Rsa { .. } => key.key_data().rsa().and_then(|rsa| rsa.n().as_positive_bytes()).map_or(0, |n| u32::try_from(n.len()).unwrap_or(0) * 8),
+        Algorithm::Rsa { .. } => {
+            key.key_data().rsa().and_then(|rsa| rsa.n().as_positive_bytes()).map_or(0, |n| u32::try_from(n.len()).unwrap_or(0) * 8)
+        }
         _ => 256,
     }
 }

@@ -51,8 +51,15 @@ fn only_the_prompt_of_a_browser_login_is_taken_for_one() {
     let url = "https://idp.example/auth?state=x~y&a=b%20c";
     assert_eq!(code_login::url_of_prompt(&code_login::prompt(url)), Some(url));
     assert_eq!(code_login::url_of_prompt(&format!("(alice@bastion) {}", code_login::prompt(url))), Some(url));
-    let others =
-        ["Password: ", "(a@b) Password: ", "Open sesame\nAnswer: ", "Open https://a b\nAnswer: ", "Open http://a/\nAnswer: ", "Open https://a\u{1b}[2J\nAnswer: ", ""];
+    let others = [
+        "Password: ",
+        "(a@b) Password: ",
+        "Open sesame\nAnswer: ",
+        "Open https://a b\nAnswer: ",
+        "Open http://a/\nAnswer: ",
+        "Open https://a\u{1b}[2J\nAnswer: ",
+        "",
+    ];
     for other in others {
         assert_eq!(code_login::url_of_prompt(other), None, "{other:?}");
     }

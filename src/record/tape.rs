@@ -52,7 +52,9 @@ impl Tape {
                     tracing::error!(%error, session = self.number, alert = true, "a session goes on unrecorded");
                     return Ok(());
                 }
-                Err(error) if matches!(error, WriteError::Ended | WriteError::TooLong) || begun.elapsed() >= PATIENCE => return Err(error.into()),
+                Err(error) if matches!(error, WriteError::Ended | WriteError::TooLong) || begun.elapsed() >= PATIENCE => {
+                    return Err(error.into());
+                }
                 Err(_) => tokio::time::sleep(RETRY).await,
             }
         }

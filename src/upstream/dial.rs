@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use russh::keys::PublicKeyOrCertificate;
 use russh::keys::Algorithm;
+use russh::keys::PublicKeyOrCertificate;
 use russh::{Channel, Disconnect, client};
 use tokio::net::TcpStream;
 
@@ -50,7 +50,9 @@ impl DialError {
         let sentence = match self {
             Self::Connect(_) => format!("{target} cannot be reached now."),
             Self::Slow => format!("{target} did not answer in time."),
-            Self::Host => format!("{target} showed a host key that is not the one the bastion knows; tell the operator. Nothing was sent to it."),
+            Self::Host => {
+                format!("{target} showed a host key that is not the one the bastion knows; tell the operator. Nothing was sent to it.")
+            }
             Self::Refused => format!("{target} refused the bastion's credential; tell the operator."),
             Self::Credential(_) => format!("The bastion has no credential for {target} now; tell the operator."),
             Self::Ssh(_) => format!("{target} ended the connection while the bastion logged in."),

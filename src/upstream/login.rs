@@ -31,7 +31,8 @@ pub(super) async fn log_in(
         SshCredential::Certificate => with_certificate(handle, taped, authorities, store, clock).await?,
         SshCredential::Key(source) => {
             let text = read(source).await?;
-            let key = ssh_key::PrivateKey::from_openssh(text.reveal()).map_err(|e| DialError::Credential(format!("the stored key cannot be read: {e}")))?;
+            let key = ssh_key::PrivateKey::from_openssh(text.reveal())
+                .map_err(|e| DialError::Credential(format!("the stored key cannot be read: {e}")))?;
             let hash = handle.best_supported_rsa_hash().await?.flatten();
             handle.authenticate_publickey(login, PrivateKeyWithHashAlg::new(Arc::new(key), hash)).await?
         }

@@ -62,7 +62,8 @@ fn failed(error: impl std::fmt::Display) -> Exit {
 fn title(recording: &Recording) -> String {
     let head = recording.head();
     let login = head.login.as_ref().map(|l| format!("{l}@")).unwrap_or_default();
-    let text = format!("{}  {}  {login}{}  {}", head.session.as_str(), head.principal, head.target, head.command.as_deref().unwrap_or("shell"));
+    let text =
+        format!("{}  {}  {login}{}  {}", head.session.as_str(), head.principal, head.target, head.command.as_deref().unwrap_or("shell"));
     Printable(&text).to_string()
 }
 

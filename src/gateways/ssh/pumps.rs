@@ -112,7 +112,12 @@ fn signal_word(signal: &Sig) -> String {
     }
 }
 
-async fn forward_down(message: ChannelMsg, visitor: &ChannelWriteHalf<server::Msg>, handle: &server::Handle, traffic: &Traffic) -> Result<(), russh::Error> {
+async fn forward_down(
+    message: ChannelMsg,
+    visitor: &ChannelWriteHalf<server::Msg>,
+    handle: &server::Handle,
+    traffic: &Traffic,
+) -> Result<(), russh::Error> {
     let gone = |()| russh::Error::SendError;
     match message {
         ChannelMsg::Data { data } => {

@@ -119,7 +119,8 @@ impl PrivateDir {
         let path = self.path(name);
         let Some(file) = self.open_file(name, false)? else { return Ok(None) };
         // Its full size at once: a string that grows leaves pieces of a secret behind.
-        let mut text = Zeroizing::new(String::with_capacity(usize::try_from(file.metadata().map_or(0, |m| m.len()).min(MAX_BYTES)).unwrap_or(0) + 1));
+        let mut text =
+            Zeroizing::new(String::with_capacity(usize::try_from(file.metadata().map_or(0, |m| m.len()).min(MAX_BYTES)).unwrap_or(0) + 1));
         file.take(MAX_BYTES).read_to_string(&mut text).map_err(AuthorityError::file(&path))?;
         Ok(Some(text))
     }
@@ -132,7 +133,11 @@ impl PrivateDir {
         }
         let Some(text) = self.read(name)? else { return Ok(None) };
         let key = PrivateKey::from_openssh(text.as_bytes()).map_err(|e| AuthorityError::content(&path, e))?;
-        if key.is_encrypted() { Err(AuthorityError::content(&path, "the key has a passphrase; an SSH agent can hold it instead")) } else { Ok(Some(key)) }
+        if key.is_encrypted() {
+            Err(AuthorityError::content(&path, "the key has a passphrase; an SSH agent can hold it instead"))
+        } else {
+            Ok(Some(key))
+        }
     }
 
     /// Writes a private key, mode 0600, in OpenSSH's format.

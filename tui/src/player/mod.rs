@@ -81,7 +81,12 @@ impl State {
             self.playing = false;
             return Vec::new();
         };
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a display's clock, bounded by one tick")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "a display's clock, bounded by one tick"
+        )]
         let step = (elapsed_us as f64 * self.speed) as u64;
         let mut to = self.at_us.saturating_add(step);
         if self.skip_idle && next.saturating_sub(self.at_us) > IDLE_US {

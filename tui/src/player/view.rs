@@ -76,7 +76,8 @@ fn timeline(state: &State, width: u16) -> String {
     let rough = if state.exact { "" } else { "  (screen from here on)" };
     let left = format!(" {sign} {} / {}  {}×{idle}{rough}  ", clock(state.at_us), clock(state.duration_us), state.speed);
     let room = usize::from(width).saturating_sub(left.chars().count() + 1);
-    let column = |at: u64| usize::try_from(at.saturating_mul(room as u64) / state.duration_us.max(1)).unwrap_or(0).min(room.saturating_sub(1));
+    let column =
+        |at: u64| usize::try_from(at.saturating_mul(room as u64) / state.duration_us.max(1)).unwrap_or(0).min(room.saturating_sub(1));
     let mut bar = vec!['─'; room];
     for cell in bar.iter_mut().take(column(state.at_us)) {
         *cell = '━';
