@@ -9,11 +9,12 @@ use jiff::{SignedDuration, Timestamp};
 use russh::keys::{HashAlg, PublicKey};
 use serde_json::{Value, json};
 
+use super::local::{Local, block_on, now, operator};
+use super::{Common, Exit, print};
+use crate::audit::Entry;
 use crate::config::Config;
 use crate::identity::authority::{self, AuthorityError, AuthorityKeys};
-use crate::model::AuthorityKind;
-
-use super::{Common, Exit};
+use crate::model::{AuthorityKind, Printable};
 
 /// The longest `--overlap`, in hours: a month.
 const MAX_OVERLAP: SignedDuration = SignedDuration::from_hours(31 * 24);
@@ -78,32 +79,42 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
     let config = common.load()?;
     match &args.command {
         Command::Show { authority, json } => show(&config, authority.map(AuthorityKind::from), *json),
-        Command::Rotate { authority, overlap, json } => rotate(&config, (*authority).into(), *overlap, *json),
+        Command::Rotate { authority, overlap, json } => {
+            let local = Local::open(common)?;
+            block_on(rotate(&local, &config, (*authority).into(), *overlap, *json))
+        }
     }
 }
 
-fn show(config: &Config, only: Option<AuthorityKind>, as_json: bool) -> Result<ExitCode, Exit> {
+fn show(config: &Config, only: Option<AuthorityKind>, json: bool) -> Result<ExitCode, Exit> {
     let found = authority::read_keys(&config.server.state_dir).map_err(exit)?;
     let found = found.into_iter().filter(|(kind, _)| only.is_none_or(|only| only == *kind));
-    let now = Timestamp::now();
-    if as_json {
+    let now = now();
+    if json {
         let list = found.map(|(kind, keys)| to_json(kind, &keys, now)).collect::<Result<Vec<_>, _>>()?;
-        print(&format!("{:#}\n", Value::Array(list)));
-        return Ok(ExitCode::SUCCESS);
+        print::json(&list)?;
+    } else {
+        let texts = found.map(|(kind, keys)| to_text(kind, &keys, now)).collect::<Result<Vec<_>, _>>()?;
+        print::out(&texts.join("\n"))?;
     }
-    let texts = found.map(|(kind, keys)| to_text(kind, &keys, now)).collect::<Result<Vec<_>, _>>()?;
-    print(&texts.join("\n"));
     Ok(ExitCode::SUCCESS)
 }
 
-fn rotate(config: &Config, kind: AuthorityKind, overlap: Duration, as_json: bool) -> Result<ExitCode, Exit> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| Exit::incomplete(e.to_string()))?;
-    let (now, mut rng) = (Timestamp::now(), rand::rng());
-    let keys = runtime.block_on(authority::rotate(&config.server.state_dir, &config.authorities, kind, overlap, now, &mut rng)).map_err(exit)?;
-    if as_json {
-        print(&format!("{:#}\n", to_json(kind, &keys, now)?));
+async fn rotate(local: &Local, config: &Config, kind: AuthorityKind, overlap: Duration, json: bool) -> Result<ExitCode, Exit> {
+    // Opened before anything is changed: without an audit log there is no rotation.
+    let (audit, now) = (local.audit()?, now());
+    let keys =
+        authority::rotate(&config.server.state_dir, &config.authorities, kind, overlap, now, &mut rand::rng()).await.map_err(exit)?;
+    let old = keys.old.first().map(|old| fingerprint(&old.key));
+    let entry = Entry::CaRotated { authority: kind, old, new: fingerprint(&keys.current), by: operator() };
+    audit
+        .append(entry, now)
+        .await
+        .map_err(|error| Exit::from(error).after(&format!("the {kind} authority has a new key, but the audit log does not say so")))?;
+    if json {
+        print::json(&to_json(kind, &keys, now)?)?;
     } else {
-        print(&format!("The {kind} authority has a new key. {}\n\n{}", advice(kind), to_text(kind, &keys, now)?));
+        print::out(&format!("The {kind} authority has a new key. {}\n\n{}", advice(kind), to_text(kind, &keys, now)?))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -135,7 +146,9 @@ fn place(kind: AuthorityKind) -> &'static str {
     match kind {
         AuthorityKind::User => "for your records; only the bastion trusts it",
         AuthorityKind::Host => "in each user's ~/.ssh/known_hosts, or /etc/ssh/ssh_known_hosts",
-        AuthorityKind::Target => "on each target, in /etc/ssh/bartizan_ca.pub, with `TrustedUserCAKeys /etc/ssh/bartizan_ca.pub` in /etc/ssh/sshd_config",
+        AuthorityKind::Target => {
+            "on each target, in /etc/ssh/bartizan_ca.pub, with `TrustedUserCAKeys /etc/ssh/bartizan_ca.pub` in /etc/ssh/sshd_config"
+        }
     }
 }
 
@@ -173,17 +186,15 @@ fn fingerprint(key: &PublicKey) -> String {
 }
 
 fn exit(error: AuthorityError) -> Exit {
+    let shown = Printable(&error.to_string()).to_string();
     match error {
-        AuthorityError::None(_) | AuthorityError::InAgent { .. } | AuthorityError::Open { .. } | AuthorityError::OwnKey { .. } | AuthorityError::AgentLacks { .. } => {
-            Exit::refused(error.to_string())
-        }
-        _ => Exit::incomplete(error.to_string()),
+        AuthorityError::None(_)
+        | AuthorityError::InAgent { .. }
+        | AuthorityError::Open { .. }
+        | AuthorityError::OwnKey { .. }
+        | AuthorityError::AgentLacks { .. } => Exit::refused(shown),
+        _ => Exit::incomplete(shown),
     }
-}
-
-#[expect(clippy::print_stdout, reason = "cli is the code that prints")]
-fn print(text: &str) {
-    print!("{text}");
 }
 
 #[cfg(test)]
@@ -195,7 +206,10 @@ mod tests {
     }
 
     fn keys() -> AuthorityKeys {
-        let key = |end: &str| PublicKey::from_openssh(&format!("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIe{end} ca")).unwrap();
+        let key = |end: &str| {
+            PublicKey::from_openssh(&format!("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIe{end} ca"))
+                .unwrap()
+        };
         let (since, trusted_until) = (moment("2026-11-01T00:00:00Z"), moment("2026-11-24T00:00:00Z"));
         let old = authority::OldKey { key: key("ZJ"), since, trusted_until, file: "host.old-1.pub".into() };
         AuthorityKeys { current: key("ZK"), since: moment("2026-11-23T00:00:00Z"), old: vec![old] }
@@ -217,7 +231,9 @@ mod tests {
         let found = to_json(AuthorityKind::Host, &keys(), now).unwrap();
         let text = to_text(AuthorityKind::Host, &keys(), now).unwrap();
         assert_eq!((found["authority"].as_str(), found["old"][0]["trusted"].as_bool()), (Some("host"), Some(true)));
-        for told in [&found["fingerprint"], &found["since"], &found["old"][0]["fingerprint"], &found["old"][0]["trusted_until"], &found["paste"][1]] {
+        for told in
+            [&found["fingerprint"], &found["since"], &found["old"][0]["fingerprint"], &found["old"][0]["trusted_until"], &found["paste"][1]]
+        {
             assert!(text.contains(told.as_str().unwrap()), "{told} is not in {text}");
         }
     }

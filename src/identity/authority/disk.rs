@@ -35,7 +35,13 @@ pub(super) struct Seat {
 }
 
 /// Reads the record, or makes the keys and the record at the first start. `held` are the agents' keys.
-pub(super) fn open(dir: &PrivateDir, homes: &Each<KeyHome>, held: &Each<Option<PublicKey>>, now: Timestamp, rng: &mut impl CryptoRng) -> Result<Each<Seat>, AuthorityError> {
+pub(super) fn open(
+    dir: &PrivateDir,
+    homes: &Each<KeyHome>,
+    held: &Each<Option<PublicKey>>,
+    now: Timestamp,
+    rng: &mut impl CryptoRng,
+) -> Result<Each<Seat>, AuthorityError> {
     let (now, _lock) = (whole_second(now), dir.lock()?);
     let record = match record::read(dir)? {
         Some(record) => record,
@@ -56,7 +62,13 @@ pub(super) fn existing(dir: &PrivateDir) -> Result<Record, AuthorityError> {
     record::read(dir)?.ok_or_else(|| AuthorityError::None(dir.path("")))
 }
 
-fn begin(dir: &PrivateDir, homes: &Each<KeyHome>, held: &Each<Option<PublicKey>>, now: Timestamp, rng: &mut impl CryptoRng) -> Result<Record, AuthorityError> {
+fn begin(
+    dir: &PrivateDir,
+    homes: &Each<KeyHome>,
+    held: &Each<Option<PublicKey>>,
+    now: Timestamp,
+    rng: &mut impl CryptoRng,
+) -> Result<Record, AuthorityError> {
     let record = Each::make(|kind| {
         let current = match dir.read_key(kind.as_str())? {
             // Somebody has put a key there before the first start, made with ssh-keygen or kept from an older CA.
@@ -70,7 +82,13 @@ fn begin(dir: &PrivateDir, homes: &Each<KeyHome>, held: &Each<Option<PublicKey>>
 }
 
 /// The public half of the key to use from now on: a new one in `KIND.new`, or the agent's.
-fn next_key(dir: &PrivateDir, home: &KeyHome, held: Option<&PublicKey>, kind: AuthorityKind, rng: &mut impl CryptoRng) -> Result<PublicKey, AuthorityError> {
+fn next_key(
+    dir: &PrivateDir,
+    home: &KeyHome,
+    held: Option<&PublicKey>,
+    kind: AuthorityKind,
+    rng: &mut impl CryptoRng,
+) -> Result<PublicKey, AuthorityError> {
     match (home, held) {
         (KeyHome::StateDir, _) => {
             let mut key = PrivateKey::random(rng, Algorithm::Ed25519)?;
@@ -124,7 +142,13 @@ pub(super) fn rotate(
     Ok(keys)
 }
 
-fn retire(dir: &PrivateDir, kind: AuthorityKind, keys: &AuthorityKeys, overlap: Duration, now: Timestamp) -> Result<OldKey, AuthorityError> {
+fn retire(
+    dir: &PrivateDir,
+    kind: AuthorityKind,
+    keys: &AuthorityKeys,
+    overlap: Duration,
+    now: Timestamp,
+) -> Result<OldKey, AuthorityError> {
     let used = dir.names()?.iter().filter_map(|name| record::number(kind.as_str(), name)).max().unwrap_or(0);
     let file = record::old_file(kind, used.saturating_add(1));
     dir.replace(&file, line(&keys.current)?.as_bytes(), 0o644)?;

@@ -66,7 +66,9 @@ pub enum AuthorityError {
         fingerprint: String,
     },
     /// Operator: the configuration names another agent key than the one in use.
-    #[error("the configuration names {configured} for the {kind} authority, but {current} is in use; to change over, run `bartizan ca rotate {kind}`")]
+    #[error(
+        "the configuration names {configured} for the {kind} authority, but {current} is in use; to change over, run `bartizan ca rotate {kind}`"
+    )]
     Changed {
         /// Which authority.
         kind: AuthorityKind,
@@ -76,7 +78,9 @@ pub enum AuthorityError {
         configured: String,
     },
     /// Operator: an agent's key can only be changed in the agent.
-    #[error("the {kind} authority's key is in an SSH agent; add a new key to the agent, name its fingerprint in [ca.{kind}], and run this again")]
+    #[error(
+        "the {kind} authority's key is in an SSH agent; add a new key to the agent, name its fingerprint in [ca.{kind}], and run this again"
+    )]
     InAgent {
         /// Which authority.
         kind: AuthorityKind,

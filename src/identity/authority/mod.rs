@@ -48,7 +48,12 @@ impl Authorities {
     ///
     /// # Errors
     /// When a key is missing, unreadable, readable for others, or not the one that was in use.
-    pub async fn open(state_dir: &Path, homes: &config::Authorities, now: Timestamp, rng: &mut impl CryptoRng) -> Result<Self, AuthorityError> {
+    pub async fn open(
+        state_dir: &Path,
+        homes: &config::Authorities,
+        now: Timestamp,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Self, AuthorityError> {
         let dir = PrivateDir::make(folder(state_dir))?;
         let homes = each_home(homes);
         let mut held = Each { user: None, host: None, target: None };

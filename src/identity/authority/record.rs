@@ -129,7 +129,8 @@ pub(super) fn number(kind: &str, file: &str) -> Option<u32> {
 
 /// Replaces the record in one step.
 pub(super) fn write(dir: &PrivateDir, record: &Record) -> Result<(), AuthorityError> {
-    let written = Written { version: VERSION, user: to_write(&record.user)?, host: to_write(&record.host)?, target: to_write(&record.target)? };
+    let written =
+        Written { version: VERSION, user: to_write(&record.user)?, host: to_write(&record.host)?, target: to_write(&record.target)? };
     let mut text = serde_json::to_string_pretty(&written).map_err(|e| AuthorityError::content(&dir.path(FILE), e))?;
     text.push('\n');
     dir.replace(FILE, text.as_bytes(), 0o600)

@@ -44,7 +44,13 @@ async fn issue(authorities: &Authorities, now: Timestamp, valid_for: Duration) -
     issue_to(authorities, &alice(), some_key().public_key(), now, valid_for).await
 }
 
-async fn issue_to(authorities: &Authorities, principal: &Principal, key: &PublicKey, now: Timestamp, valid_for: Duration) -> Result<Certificate, AuthorityError> {
+async fn issue_to(
+    authorities: &Authorities,
+    principal: &Principal,
+    key: &PublicKey,
+    now: Timestamp,
+    valid_for: Duration,
+) -> Result<Certificate, AuthorityError> {
     let grant = UserGrant { principal, authenticated_at: now, public_key: key, valid_for, source: None, permits: ALL };
     authorities.issue_user(&grant, &Stamp::new(7, now, &mut rand::rng())).await
 }
@@ -67,7 +73,10 @@ async fn the_first_start_makes_three_different_keys_that_nobody_else_may_read() 
     for kind in AuthorityKind::ALL {
         assert_eq!(mode(&ca.join(kind.as_str())), 0o600);
         let line = fs::read_to_string(ca.join(format!("{kind}.pub"))).unwrap();
-        assert!(line.starts_with("ssh-ed25519 ") && line.ends_with(&format!(" bartizan-{kind}-ca\n")) && line.lines().count() == 1, "{line}");
+        assert!(
+            line.starts_with("ssh-ed25519 ") && line.ends_with(&format!(" bartizan-{kind}-ca\n")) && line.lines().count() == 1,
+            "{line}"
+        );
         let keys = authorities.public_keys(kind, noon());
         assert_eq!(keys.len(), 1);
         assert_eq!(PublicKey::from_openssh(&line).unwrap(), keys[0]);
@@ -169,7 +178,11 @@ async fn old_keys_leave_the_folder_with_the_first_rotation_after_their_end() {
     let third = rotate_user(state.path(), Duration::ZERO, noon() + 48.hours()).await;
     assert_eq!(third.old.len(), 1);
     assert_eq!(third.trusted(noon() + 48.hours()).len(), 1);
-    let olds: Vec<_> = fs::read_dir(state.path().join("ca")).unwrap().map(|e| e.unwrap().file_name()).filter(|n| n.to_string_lossy().contains("old")).collect();
+    let olds: Vec<_> = fs::read_dir(state.path().join("ca"))
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .filter(|n| n.to_string_lossy().contains("old"))
+        .collect();
     assert_eq!(olds, ["user.old-3.pub"]);
 }
 
@@ -186,7 +199,10 @@ async fn nothing_is_issued_out_of_bounds() {
     assert!(issue_to(&authorities, &alice(), &good, noon(), DAY).await.is_ok());
     for name in ["", "*", "a,b", "-x", "a b", "web-1\n"] {
         let grant = HostGrant { names: &[name], public_key: &good, valid_for: DAY };
-        assert!(matches!(authorities.issue_host(&grant, &Stamp::new(1, noon(), &mut rand::rng())).await, Err(AuthorityError::HostName(_))), "{name:?}");
+        assert!(
+            matches!(authorities.issue_host(&grant, &Stamp::new(1, noon(), &mut rand::rng())).await, Err(AuthorityError::HostName(_))),
+            "{name:?}"
+        );
     }
     let nameless = HostGrant { names: &[], public_key: &good, valid_for: DAY };
     assert!(authorities.issue_host(&nameless, &Stamp::new(1, noon(), &mut rand::rng())).await.is_err());
@@ -225,7 +241,15 @@ async fn a_damaged_record_is_told_and_opens_nothing() {
     let path = record_path(state.path());
     let good = fs::read_to_string(&path).unwrap();
     let trusted = daemon.public_keys(AuthorityKind::User, noon());
-    for bad in ["", "{}", &good.replace("\"version\": 1", "\"version\": 2"), &good.replace("\"old\": []", "\"old\": [{\"key\": \"ssh-ed25519 AAAA\", \"since\": \"x\", \"trusted_until\": \"x\", \"file\": \"../../x\"}]")] {
+    for bad in [
+        "",
+        "{}",
+        &good.replace("\"version\": 1", "\"version\": 2"),
+        &good.replace(
+            "\"old\": []",
+            "\"old\": [{\"key\": \"ssh-ed25519 AAAA\", \"since\": \"x\", \"trusted_until\": \"x\", \"file\": \"../../x\"}]",
+        ),
+    ] {
         fs::write(&path, bad).unwrap();
         assert!(matches!(daemon.reload(), Err(AuthorityError::Content { .. })), "{bad}");
         assert!(Authorities::open(state.path(), &in_files(), noon(), &mut rand::rng()).await.is_err());

@@ -33,7 +33,13 @@ pub struct CertifiedCaller {
 }
 
 impl CertifiedCaller {
-    pub(super) fn new(cert: &Certificate, notes: Notes, source: Option<SourceAddresses>, valid_after: Timestamp, valid_before: Timestamp) -> Self {
+    pub(super) fn new(
+        cert: &Certificate,
+        notes: Notes,
+        source: Option<SourceAddresses>,
+        valid_after: Timestamp,
+        valid_before: Timestamp,
+    ) -> Self {
         Self {
             notes,
             serial: cert.serial(),

@@ -27,7 +27,11 @@ fn new_key() -> PrivateKey {
 
 fn notes() -> Notes {
     let principal = Principal { kind: PrincipalKind::User, id: "corp/alice".parse().unwrap(), groups: vec!["corp/dev".parse().unwrap()] };
-    Notes { principal, authenticated_at: noon() - 1.minute(), permits: Permits { pty: true, port_forwarding: false, agent_forwarding: true } }
+    Notes {
+        principal,
+        authenticated_at: noon() - 1.minute(),
+        permits: Permits { pty: true, port_forwarding: false, agent_forwarding: true },
+    }
 }
 
 /// A certificate to be, valid from a minute ago for fifteen more.
@@ -72,7 +76,9 @@ fn another_authority_a_changed_signature_and_no_authority_are_refused() {
     let (ca, cert) = (new_key(), good());
     let cert = cert.sign(&ca).unwrap();
     let other = new_key();
-    assert!(matches!(check(&cert, &[other.public_key().clone()], peer(PEER), noon()), Err(CertificateRefusal::UnknownAuthority(f)) if f == ca.fingerprint(HashAlg::Sha256)));
+    assert!(
+        matches!(check(&cert, &[other.public_key().clone()], peer(PEER), noon()), Err(CertificateRefusal::UnknownAuthority(f)) if f == ca.fingerprint(HashAlg::Sha256))
+    );
     assert!(matches!(check(&cert, &[], peer(PEER), noon()), Err(CertificateRefusal::UnknownAuthority(_))));
     let mut bytes = cert.to_bytes().unwrap();
     *bytes.last_mut().unwrap() ^= 1;
@@ -89,7 +95,8 @@ fn a_host_certificate_is_not_a_user() {
 
 #[test]
 fn both_ends_of_the_time_are_kept_to_the_second() {
-    for (after, before, now, fits) in [(0, 900, 0, true), (1, 900, 0, false), (-900, 1, 0, true), (-900, 0, 0, false), (-900, -1, 0, false)] {
+    for (after, before, now, fits) in [(0, 900, 0, true), (1, 900, 0, false), (-900, 1, 0, true), (-900, 0, 0, false), (-900, -1, 0, false)]
+    {
         let mut cert = empty(after, before);
         cert.valid_principal("corp/alice").unwrap();
         add_notes(&mut cert, &notes()).unwrap().unwrap();
@@ -104,7 +111,15 @@ fn both_ends_of_the_time_are_kept_to_the_second() {
 #[test]
 fn a_certificate_for_ever_or_for_long_is_refused() {
     let start = u64::try_from(noon().as_second()).unwrap() - 60;
-    for (end, ok) in [(start + 25 * 3600, true), (start + 25 * 3600 + 1, false), (start, false), (u64::MAX, false), (u64::MAX - 1, false), (i64::MAX as u64, false), (1 << 40, false)] {
+    for (end, ok) in [
+        (start + 25 * 3600, true),
+        (start + 25 * 3600 + 1, false),
+        (start, false),
+        (u64::MAX, false),
+        (u64::MAX - 1, false),
+        (i64::MAX as u64, false),
+        (1 << 40, false),
+    ] {
         let mut cert = Builder::new([1; 16], new_key().public_key().clone(), start, end).unwrap();
         cert.valid_principal("corp/alice").unwrap();
         add_notes(&mut cert, &notes()).unwrap().unwrap();
@@ -176,11 +191,36 @@ fn a_source_address_holds_and_what_does_not_read_holds_everybody_off() {
         let caller = from(list, address).unwrap_or_else(|e| panic!("{list} from {address}: {e}"));
         assert!(caller.source().unwrap().contain(peer(address)));
     }
-    for (list, address) in [("192.0.2.8", "192.0.2.7"), ("192.0.2.0/30", "192.0.2.7"), ("2001:db8::/32", "192.0.2.7"), ("192.0.2.0/24", "2001:db8::1"), ("::/0", "192.0.2.7"), ("0.0.0.0/0", "2001:db8::1"), ("192.0.2.0/24", "::192.0.2.7")] {
+    for (list, address) in [
+        ("192.0.2.8", "192.0.2.7"),
+        ("192.0.2.0/30", "192.0.2.7"),
+        ("2001:db8::/32", "192.0.2.7"),
+        ("192.0.2.0/24", "2001:db8::1"),
+        ("::/0", "192.0.2.7"),
+        ("0.0.0.0/0", "2001:db8::1"),
+        ("192.0.2.0/24", "::192.0.2.7"),
+    ] {
         assert!(matches!(from(list, address), Err(CertificateRefusal::WrongAddress { .. })), "{list} from {address}");
     }
     let many = ["192.0.2.7"; 65].join(",");
-    for list in ["", ",", "192.0.2.7,", ",192.0.2.7", "192.0.2.7, 192.0.2.8", "192.0.2.7/24", "192.0.2.0/33", "!192.0.2.8", "192.0.2.*", "example.com", "192.0.2.7 ", "192.0.2.7/", "192.0.2.7/-1", "0xC0000207", "192.0.2", &many] {
+    for list in [
+        "",
+        ",",
+        "192.0.2.7,",
+        ",192.0.2.7",
+        "192.0.2.7, 192.0.2.8",
+        "192.0.2.7/24",
+        "192.0.2.0/33",
+        "!192.0.2.8",
+        "192.0.2.*",
+        "example.com",
+        "192.0.2.7 ",
+        "192.0.2.7/",
+        "192.0.2.7/-1",
+        "0xC0000207",
+        "192.0.2",
+        &many,
+    ] {
         assert!(matches!(from(list, PEER), Err(CertificateRefusal::BadAddresses(_))), "{list:?}");
     }
 }
@@ -190,18 +230,38 @@ fn our_extensions_are_needed_known_and_well_formed() {
     let groups = |json: &str| {
         let mut cert = empty(-60, 900);
         cert.valid_principal("corp/alice").unwrap();
-        for (name, value) in [("principal@bartizan.dev", "corp/alice"), ("kind@bartizan.dev", "user"), ("groups@bartizan.dev", json), ("authenticated-at@bartizan.dev", "2026-11-23T11:59:00Z")] {
+        for (name, value) in [
+            ("principal@bartizan.dev", "corp/alice"),
+            ("kind@bartizan.dev", "user"),
+            ("groups@bartizan.dev", json),
+            ("authenticated-at@bartizan.dev", "2026-11-23T11:59:00Z"),
+        ] {
             cert.extension(name, value).unwrap();
         }
         verdict(cert)
     };
     assert!(groups("[]").unwrap().principal().groups.is_empty());
     assert_eq!(groups(r#"["corp/a","corp/b"]"#).unwrap().principal().groups.len(), 2);
-    for bad in ["", "corp/a", r#"["corp/b","corp/a"]"#, r#"["corp/a","corp/a"]"#, r#"["dev"]"#, r#"["corp/a\u001b[31m"]"#, r#"[["corp/a"]]"#, r#"["corp/a"] x"#, r#"[1]"#] {
+    for bad in [
+        "",
+        "corp/a",
+        r#"["corp/b","corp/a"]"#,
+        r#"["corp/a","corp/a"]"#,
+        r#"["dev"]"#,
+        r#"["corp/a\u001b[31m"]"#,
+        r#"[["corp/a"]]"#,
+        r#"["corp/a"] x"#,
+        r#"[1]"#,
+    ] {
         assert!(groups(bad).is_err(), "{bad}");
     }
 
-    let all = [("principal@bartizan.dev", "corp/alice"), ("kind@bartizan.dev", "user"), ("groups@bartizan.dev", "[]"), ("authenticated-at@bartizan.dev", "2026-11-23T11:59:00Z")];
+    let all = [
+        ("principal@bartizan.dev", "corp/alice"),
+        ("kind@bartizan.dev", "user"),
+        ("groups@bartizan.dev", "[]"),
+        ("authenticated-at@bartizan.dev", "2026-11-23T11:59:00Z"),
+    ];
     let with = |name: &str, value: Option<&str>| {
         let mut cert = empty(-60, 900);
         cert.valid_principal("corp/alice").unwrap();
@@ -215,8 +275,17 @@ fn our_extensions_are_needed_known_and_well_formed() {
         }
         verdict(cert)
     };
-    for (name, bad) in [("principal@bartizan.dev", "alice"), ("kind@bartizan.dev", "admin"), ("authenticated-at@bartizan.dev", "yesterday"), ("authenticated-at@bartizan.dev", "2026-11-23T12:59:00+01:00[Europe/Paris]"), ("permit-pty", "no")] {
-        assert!(matches!(with(name, Some(bad)), Err(CertificateRefusal::BadName(..) | CertificateRefusal::BadExtension(_))), "{name} {bad}");
+    for (name, bad) in [
+        ("principal@bartizan.dev", "alice"),
+        ("kind@bartizan.dev", "admin"),
+        ("authenticated-at@bartizan.dev", "yesterday"),
+        ("authenticated-at@bartizan.dev", "2026-11-23T12:59:00+01:00[Europe/Paris]"),
+        ("permit-pty", "no"),
+    ] {
+        assert!(
+            matches!(with(name, Some(bad)), Err(CertificateRefusal::BadName(..) | CertificateRefusal::BadExtension(_))),
+            "{name} {bad}"
+        );
     }
     for (name, _) in all {
         assert_eq!(with(name, None), Err(CertificateRefusal::NoExtension(name)));
@@ -229,7 +298,12 @@ fn our_extensions_are_needed_known_and_well_formed() {
 
 #[test]
 fn a_visitor_learns_next_to_nothing() {
-    let secretive = [CertificateRefusal::ForceCommand, CertificateRefusal::BadSignature, CertificateRefusal::OtherPrincipal("root".into()), CertificateRefusal::SignedByCertificate];
+    let secretive = [
+        CertificateRefusal::ForceCommand,
+        CertificateRefusal::BadSignature,
+        CertificateRefusal::OtherPrincipal("root".into()),
+        CertificateRefusal::SignedByCertificate,
+    ];
     for refusal in secretive {
         assert_eq!(refusal.visitor(), "Your certificate is not accepted here.");
     }
@@ -247,7 +321,15 @@ fn a_key_is_read_from_one_line_and_certificates_and_weak_ones_are_not() {
     assert_eq!(read_key(&cert), Err(KeyRefusal::Certificate));
     assert_eq!(read_key(&cert.replace("ssh-ed25519-cert-v01@openssh.com", "ssh-ed25519")), Err(KeyRefusal::NotAKey));
     let base64 = line.split(' ').nth(1).unwrap();
-    for bad in ["", "ssh-ed25519", "ssh-ed25519 AAAA", &format!("ssh-rsa {base64}"), &format!("{line}\n{line}"), &"x".repeat(1 << 20), "-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl"] {
+    for bad in [
+        "",
+        "ssh-ed25519",
+        "ssh-ed25519 AAAA",
+        &format!("ssh-rsa {base64}"),
+        &format!("{line}\n{line}"),
+        &"x".repeat(1 << 20),
+        "-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl",
+    ] {
         assert_eq!(read_key(bad), Err(KeyRefusal::NotAKey), "{:.60}", bad);
     }
 }

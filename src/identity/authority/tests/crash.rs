@@ -40,7 +40,10 @@ async fn a_rotation_killed_at_any_point_leaves_an_authority_that_works() {
         certs.push(issue(&authorities, noon(), DAY).await.unwrap());
         let trusted = authorities.public_keys(AuthorityKind::User, noon());
         for cert in &certs {
-            assert!(check(cert, &trusted, [192, 0, 2, 1].into(), noon()).is_ok(), "round {round}: a certificate in its overlap is not believed");
+            assert!(
+                check(cert, &trusted, [192, 0, 2, 1].into(), noon()).is_ok(),
+                "round {round}: a certificate in its overlap is not believed"
+            );
         }
         assert!(!state.path().join("ca/user.new").exists() && !state.path().join("ca/user.gone").exists());
         assert_eq!(mode(&state.path().join("ca/user")), 0o600);

@@ -39,7 +39,14 @@ async fn ssh_keygen_reads_what_we_issue() {
     let authorities = open(state.path()).await;
     let key = some_key();
     let source = "192.0.2.0/24,2001:db8::1".parse().unwrap();
-    let grant = UserGrant { principal: &alice(), authenticated_at: noon(), public_key: key.public_key(), valid_for: Duration::from_secs(900), source: Some(&source), permits: ALL };
+    let grant = UserGrant {
+        principal: &alice(),
+        authenticated_at: noon(),
+        public_key: key.public_key(),
+        valid_for: Duration::from_secs(900),
+        source: Some(&source),
+        permits: ALL,
+    };
     let user = authorities.issue_user(&grant, &Stamp::new(42, noon(), &mut rand::rng())).await.unwrap();
     let shown = words(&listing(state.path(), &user));
     for part in [
@@ -60,12 +67,27 @@ async fn ssh_keygen_reads_what_we_issue() {
     assert!(shown.contains("Principals: bastion.example.com web-1 Critical Options: (none) Extensions: (none)"), "{shown}");
 
     let session = SessionId::new(1_795_435_200_000, 99);
-    let target = authorities.issue_target(&target_grant(session, &key, &"deploy".parse().unwrap()), &Stamp::new(44, noon(), &mut rand::rng())).await.unwrap();
+    let target = authorities
+        .issue_target(&target_grant(session, &key, &"deploy".parse().unwrap()), &Stamp::new(44, noon(), &mut rand::rng()))
+        .await
+        .unwrap();
     let shown = words(&listing(state.path(), &target));
-    assert!(shown.contains(&format!("Key ID: \"corp/alice@example.com session {session}\" Serial: 44 Valid: from 2026-11-23T11:59:00 to 2026-11-23T12:02:00")), "{shown}");
+    assert!(
+        shown.contains(&format!(
+            "Key ID: \"corp/alice@example.com session {session}\" Serial: 44 Valid: from 2026-11-23T11:59:00 to 2026-11-23T12:02:00"
+        )),
+        "{shown}"
+    );
     assert!(shown.contains("Principals: deploy Critical Options: (none) Extensions: permit-agent-forwarding permit-port-forwarding permit-pty session-id@bartizan.dev"), "{shown}");
-    let expected = [cert_authority(&authorities, AuthorityKind::User), cert_authority(&authorities, AuthorityKind::Host), cert_authority(&authorities, AuthorityKind::Target)];
-    assert_eq!([user.signature_key(), host.signature_key(), target.signature_key()], [expected[0].key_data(), expected[1].key_data(), expected[2].key_data()]);
+    let expected = [
+        cert_authority(&authorities, AuthorityKind::User),
+        cert_authority(&authorities, AuthorityKind::Host),
+        cert_authority(&authorities, AuthorityKind::Target),
+    ];
+    assert_eq!(
+        [user.signature_key(), host.signature_key(), target.signature_key()],
+        [expected[0].key_data(), expected[1].key_data(), expected[2].key_data()]
+    );
 }
 
 fn cert_authority(authorities: &Authorities, kind: AuthorityKind) -> PublicKey {
@@ -97,7 +119,8 @@ impl Sshd {
                  PidFile none\nUsePAM no\nStrictModes no\nAuthorizedKeysFile none\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
             ),
         );
-        let process = Command::new("/usr/sbin/sshd").args(["-D", "-e", "-f"]).arg(dir.join("sshd_config")).stderr(Stdio::null()).spawn().unwrap();
+        let process =
+            Command::new("/usr/sbin/sshd").args(["-D", "-e", "-f"]).arg(dir.join("sshd_config")).stderr(Stdio::null()).spawn().unwrap();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -107,12 +130,27 @@ impl Sshd {
     fn login(&self, dir: &Path, login: &str, cert: &Certificate) -> Output {
         fs::write(dir.join("id-cert.pub"), cert.to_openssh().unwrap()).unwrap();
         Command::new("ssh")
-            .args(["-F", "none", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none", "-o", "StrictHostKeyChecking=yes"])
+            .args([
+                "-F",
+                "none",
+                "-o",
+                "BatchMode=yes",
+                "-o",
+                "IdentitiesOnly=yes",
+                "-o",
+                "IdentityAgent=none",
+                "-o",
+                "StrictHostKeyChecking=yes",
+            ])
             .args(["-o", "GlobalKnownHostsFile=none", "-o", "HostKeyAlias=web-1"])
-            .arg("-o").arg(format!("UserKnownHostsFile={}", dir.join("known_hosts").display()))
-            .arg("-o").arg(format!("CertificateFile={}", dir.join("id-cert.pub").display()))
-            .arg("-i").arg(dir.join("id"))
-            .arg("-p").arg(self.port.to_string())
+            .arg("-o")
+            .arg(format!("UserKnownHostsFile={}", dir.join("known_hosts").display()))
+            .arg("-o")
+            .arg(format!("CertificateFile={}", dir.join("id-cert.pub").display()))
+            .arg("-i")
+            .arg(dir.join("id"))
+            .arg("-p")
+            .arg(self.port.to_string())
             .arg(format!("{login}@127.0.0.1"))
             .arg("echo in; cat")
             .stdin(Stdio::null())
@@ -163,7 +201,11 @@ async fn a_real_sshd_takes_a_target_certificate_and_refuses_an_expired_or_foreig
     ] {
         let refused = sshd.login(dir.path(), &me, &cert);
         assert_eq!(refused.status.code(), Some(255), "{why}");
-        assert!(String::from_utf8_lossy(&refused.stderr).contains("Permission denied"), "{why}: {}", String::from_utf8_lossy(&refused.stderr));
+        assert!(
+            String::from_utf8_lossy(&refused.stderr).contains("Permission denied"),
+            "{why}: {}",
+            String::from_utf8_lossy(&refused.stderr)
+        );
     }
 }
 

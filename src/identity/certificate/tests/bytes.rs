@@ -63,7 +63,11 @@ fn three_thousand_nested_certificates_are_refused_without_a_stack() {
     let deep = nested(3000);
     assert!(deep.len() > 256 * 1024);
     let small_stack = std::thread::Builder::new().stack_size(128 * 1024);
-    let verdicts = small_stack.spawn(move || [read(&deep).unwrap_err(), read(&nested(5)).unwrap_err(), read(&nested(900)).unwrap_err()]).unwrap().join().unwrap();
+    let verdicts = small_stack
+        .spawn(move || [read(&deep).unwrap_err(), read(&nested(5)).unwrap_err(), read(&nested(900)).unwrap_err()])
+        .unwrap()
+        .join()
+        .unwrap();
     assert_eq!(verdicts, [CertificateRefusal::Malformed, CertificateRefusal::SignedByCertificate, CertificateRefusal::SignedByCertificate]);
     assert!(nested(900).len() < 256 * 1024);
 }

@@ -7,10 +7,14 @@ use std::process::Command;
 use super::*;
 
 const OURS: [&str; 8] = [
-    "-O", "extension:principal@bartizan.dev=corp/alice",
-    "-O", "extension:kind@bartizan.dev=user",
-    "-O", "extension:groups@bartizan.dev=[\"corp/dev\"]",
-    "-O", "extension:authenticated-at@bartizan.dev=2026-11-23T11:59:00Z",
+    "-O",
+    "extension:principal@bartizan.dev=corp/alice",
+    "-O",
+    "extension:kind@bartizan.dev=user",
+    "-O",
+    "extension:groups@bartizan.dev=[\"corp/dev\"]",
+    "-O",
+    "extension:authenticated-at@bartizan.dev=2026-11-23T11:59:00Z",
 ];
 const NOW: [&str; 2] = ["-V", "20261123115900Z:20261123121500Z"];
 const ALICE: [&str; 2] = ["-n", "corp/alice"];
@@ -80,10 +84,19 @@ fn what_ssh_keygen_can_do_and_we_never_issue_is_refused() {
     assert!(matches!(refusal(&[&OURS, &ALICE, &["-V", "20261123130000Z:20261123135900Z"]]), CertificateRefusal::NotYetValid(_)));
     assert_eq!(refusal(&[&OURS, &NOW, &ALICE, &["-O", "force-command=id"]]), CertificateRefusal::ForceCommand);
     assert_eq!(refusal(&[&OURS, &NOW, &ALICE, &["-O", "verify-required"]]), CertificateRefusal::UnknownOption("verify-required".into()));
-    assert_eq!(refusal(&[&OURS, &NOW, &ALICE, &["-O", "critical:x@example.com=1"]]), CertificateRefusal::UnknownOption("x@example.com".into()));
+    assert_eq!(
+        refusal(&[&OURS, &NOW, &ALICE, &["-O", "critical:x@example.com=1"]]),
+        CertificateRefusal::UnknownOption("x@example.com".into())
+    );
     assert!(matches!(refusal(&[&OURS, &NOW, &ALICE, &["-O", "source-address=198.51.100.0/24"]]), CertificateRefusal::WrongAddress { .. }));
-    assert_eq!(refusal(&[&OURS, &NOW, &ALICE, &["-O", "critical:source-address"]]), CertificateRefusal::BadAddresses(SourceAddressesError::Empty));
-    assert!(matches!(refusal(&[&OURS, &NOW, &ALICE, &["-O", "critical:source-address=here"]]), CertificateRefusal::BadAddresses(SourceAddressesError::Malformed(_))));
+    assert_eq!(
+        refusal(&[&OURS, &NOW, &ALICE, &["-O", "critical:source-address"]]),
+        CertificateRefusal::BadAddresses(SourceAddressesError::Empty)
+    );
+    assert!(matches!(
+        refusal(&[&OURS, &NOW, &ALICE, &["-O", "critical:source-address=here"]]),
+        CertificateRefusal::BadAddresses(SourceAddressesError::Malformed(_))
+    ));
     assert!(matches!(refusal(&[&NOW, &ALICE]), CertificateRefusal::NoExtension(_)));
     assert!(ca.verdict(ED25519, &[&OURS, &NOW, &ALICE, &["-O", "source-address=192.0.2.0/24"]]).is_ok());
 }
