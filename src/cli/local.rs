@@ -61,7 +61,7 @@ fn check_owner(state_dir: &Path) -> Result<(), Exit> {
 
 /// Waits for `work`; commands have nothing else to do meanwhile.
 pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Exit>>) -> Result<T, Exit> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| Exit::incomplete(error.to_string()))?.block_on(work)
 }
 

@@ -60,8 +60,6 @@ enum Command {
     Serve(serve::Args),
     /// Make a folder from which `serve` starts
     Init(init::Args),
-    /// Show the certificate authorities or give one a new key
-    Ca(ca::Args),
     /// Find every problem of the configuration and policies without starting
     Check(check::Args),
     /// List the targets of the configuration
@@ -78,6 +76,8 @@ enum Command {
     Lock(lock::Args),
     /// Take a lock away
     Unlock(lock::UnlockArgs),
+    /// Show the certificate authorities or give one a new key
+    Ca(ca::Args),
     /// Show, verify or export the audit log
     Audit(audit::Args),
     /// List, play, export and verify recordings
@@ -101,7 +101,6 @@ pub fn run() -> ExitCode {
         Command::Targets(args) => targets::run(&line.common, &args),
         Command::Completions(args) => manual::completions(&args),
         Command::Man => manual::man(),
-        Command::Ca(args) => ca::run(&line.common, &args),
         Command::Check(args) => check::run(&line.common, &args),
         Command::Login(args) => login::run(&line.common, &args),
         Command::Cert(args) => cert::run(&line.common, &args),
@@ -109,6 +108,7 @@ pub fn run() -> ExitCode {
         Command::Sessions(args) => sessions::run(&line.common, &args),
         Command::Lock(args) => lock::run(&line.common, &args),
         Command::Unlock(args) => lock::unlock(&line.common, &args),
+        Command::Ca(args) => ca::run(&line.common, &args),
         Command::Audit(args) => audit::run(&line.common, &args),
         Command::Recordings(args) => recordings::run(&line.common, &args),
     };

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -51,7 +51,6 @@ impl PrivateDir {
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true).mode(0o600).custom_flags(no_follow());
         let file = options.open(&path).map_err(AuthorityError::file(&path))?;
-        self.give_to_owner(&file).map_err(AuthorityError::file(&path))?;
         for _ in 0..LOCK_TRIES {
             match file.try_lock() {
                 Ok(()) => return Ok(file),
@@ -76,7 +75,6 @@ impl PrivateDir {
         let write = || -> io::Result<()> {
             let mut file = OpenOptions::new().create_new(true).write(true).mode(mode).open(&path)?;
             file.set_permissions(Permissions::from_mode(mode))?;
-            self.give_to_owner(&file)?;
             file.write_all(content)?;
             file.sync_all()
         };
@@ -174,15 +172,6 @@ impl PrivateDir {
         };
         let plain = file.metadata().map_err(AuthorityError::file(&path))?.is_file();
         if plain { Ok(Some(file)) } else { Err(AuthorityError::NotPlain(path)) }
-    }
-
-    /// An operator may run the command line as root: what it writes must stay readable for the daemon.
-    fn give_to_owner(&self, file: &File) -> io::Result<()> {
-        let (dir, own) = (fs::metadata(&self.0)?, file.metadata()?);
-        if (dir.uid(), dir.gid()) == (own.uid(), own.gid()) || !rustix::process::geteuid().is_root() {
-            return Ok(());
-        }
-        fchown(file, Some(dir.uid()), Some(dir.gid()))
     }
 }
 
