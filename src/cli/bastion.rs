@@ -78,9 +78,16 @@ impl Bastion {
     }
 }
 
+/// As the end of an ssh command line.
 impl fmt::Display for Bastion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.known_host())
+        if let Some(port) = self.port {
+            write!(f, "-p {port} ")?;
+        }
+        if let Some(user) = &self.user {
+            write!(f, "{user}@")?;
+        }
+        f.write_str(&self.host)
     }
 }
 
@@ -131,6 +138,7 @@ mod tests {
         assert_eq!(parts("alice@b.example.com:2222"), (Some("alice".into()), "b.example.com".into(), Some(2222)));
         assert_eq!(parts("[::1]:2222"), (None, "::1".into(), Some(2222)));
         assert_eq!(parts("fe80::1%eth0"), (None, "fe80::1%eth0".into(), None));
+        assert_eq!("alice@b:2222".parse::<Bastion>().unwrap().to_string(), "-p 2222 alice@b");
     }
 
     #[test]

@@ -9,11 +9,17 @@ mod callback;
 mod certificate;
 mod key;
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
 use serde_json::json;
+use tempfile::TempDir;
+use tokio::io::AsyncReadExt;
+use tokio::process::Command;
+use tokio::signal::unix::{SignalKind, signal};
 
 use self::answer::{Questions, Redirected};
 use self::callback::Callback;
@@ -24,10 +30,10 @@ use super::print::Page;
 use super::{Common, Exit};
 use crate::model::{IssuerName, Printable, code_login};
 
-/// How long a login by browser may take.
-const PATIENCE: Duration = Duration::from_secs(10 * 60);
+/// How long a login may take; the bastion and the identity provider give up sooner.
+const PATIENCE: Duration = Duration::from_secs(30 * 60);
 /// The longest certificate that is read, in bytes.
-const LONGEST_CERTIFICATE: usize = 64 * 1024;
+const LONGEST_CERTIFICATE: u64 = 64 * 1024;
 
 /// Options of `bartizan login`.
 #[derive(Debug, clap::Args)]
@@ -66,8 +72,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
         return Err(Exit::usage("no ssh-agent is running here (SSH_AUTH_SOCK is not set); leave --agent away, or start one"));
     }
     let key = Key::prepare(args.key.as_deref(), args.agent)?;
-    let text = if args.device { by_device(args, &bastion, &key)? } else { by_browser(args, &bastion, &key)? };
-    let fresh = Fresh::read(&text, &key)?;
+    let fresh = Fresh::read(&fetch(args, &bastion, &key)?, &key)?;
     fresh.keep(&key)?;
     if args.agent {
         fresh.add_to_agent(&key)?;
@@ -75,50 +80,78 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
     tell(args, &bastion, &key, &fresh)
 }
 
-/// ssh in front of the user: its own prompt shows the device code.
-fn by_device(args: &Args, bastion: &Bastion, key: &Key) -> Result<String, Exit> {
-    let submethod = args.issuer.as_ref().map(|issuer| code_login::device_submethod(issuer.as_str()));
-    let mut ssh = Command::new("ssh");
-    ssh.args(args.way.ssh(bastion, &login_options(submethod), "cert")).stdin(key.public_on_stdin()?).stdout(Stdio::piped());
-    let output = ssh.spawn().and_then(std::process::Child::wait_with_output).map_err(no_ssh)?;
-    judge(output.status)?;
-    certificate_of(&output.stdout)
-}
-
-/// ssh behind the user: it asks us, and we send the browser.
-fn by_browser(args: &Args, bastion: &Bastion, key: &Key) -> Result<String, Exit> {
+/// The bastion's answer. However this ends, signals included, nothing private is left behind.
+fn fetch(args: &Args, bastion: &Bastion, key: &Key) -> Result<String, Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Exit::incomplete(format!("cannot start: {e}")))?;
     runtime.block_on(async {
-        let work = Box::pin(browser_login(args, bastion, key));
-        tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| Err(Exit::incomplete("the login was not finished in time")))
+        let login = async {
+            let stdout = if args.device { by_device(args, bastion, key).await } else { by_browser(args, bastion, key).await };
+            certificate_of(&stdout?)
+        };
+        tokio::select! {
+            done = tokio::time::timeout(PATIENCE, Box::pin(login)) =>
+                done.unwrap_or_else(|_| Err(Exit::incomplete("the login was not finished in time"))),
+            stopped = stopped() => Err(stopped.map_or_else(|e| Exit::incomplete(e.to_string()), |()| Exit::incomplete("given up"))),
+        }
     })
 }
 
-async fn browser_login(args: &Args, bastion: &Bastion, key: &Key) -> Result<String, Exit> {
+/// Returns once somebody wants us to end.
+async fn stopped() -> std::io::Result<()> {
+    let [mut interrupt, mut terminate, mut hangup] =
+        [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?];
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
+    }
+    Ok(())
+}
+
+fn ssh(args: &Args, bastion: &Bastion, key: &Key, submethod: Option<String>) -> Result<Command, Exit> {
+    let mut ssh = Command::new("ssh");
+    ssh.args(args.way.ssh(bastion, &login_options(submethod), "cert"));
+    ssh.stdin(key.public_on_stdin()?).stdout(Stdio::piped()).kill_on_drop(true);
+    Ok(ssh)
+}
+
+/// ssh in front of the user: its own prompt shows the device code.
+async fn by_device(args: &Args, bastion: &Bastion, key: &Key) -> Result<Vec<u8>, Exit> {
+    let submethod = args.issuer.as_ref().map(|issuer| code_login::device_submethod(issuer.as_str()));
+    finish(ssh(args, bastion, key, submethod)?).await
+}
+
+/// Runs ssh to its end, and takes so much of what it prints.
+async fn finish(mut ssh: Command) -> Result<Vec<u8>, Exit> {
+    let mut child = ssh.spawn().map_err(no_ssh)?;
+    let mut printed = Vec::new();
+    if let Some(stdout) = child.stdout.take() {
+        stdout.take(LONGEST_CERTIFICATE).read_to_end(&mut printed).await.map_err(no_ssh)?;
+    }
+    judge(child.wait().await.map_err(no_ssh)?).map(|()| printed)
+}
+
+/// ssh behind the user: it asks us, and we send the browser.
+async fn by_browser(args: &Args, bastion: &Bastion, key: &Key) -> Result<Vec<u8>, Exit> {
     let callback = Callback::listen(args.redirect_port).await?;
     let questions = Questions::listen()?;
     let submethod = code_login::submethod(callback.port(), args.issuer.as_ref().map(IssuerName::as_str));
-    let mut ssh = tokio::process::Command::new("ssh");
-    ssh.args(args.way.ssh(bastion, &login_options(Some(submethod)), "cert"))
-        .stdin(key.public_on_stdin()?)
-        .stdout(Stdio::piped())
-        .envs(questions.environment())
-        .kill_on_drop(true);
-    let running = ssh.spawn().map_err(no_ssh)?.wait_with_output();
+    let mut ssh = ssh(args, bastion, key, Some(submethod))?;
+    ssh.envs(questions.environment());
+    let running = finish(ssh);
     tokio::pin!(running);
     let mut redirected = None;
-    let output = loop {
+    let printed = loop {
         tokio::select! {
-            output = &mut running => break output.map_err(no_ssh)?,
+            printed = &mut running => break printed,
             answered = questions.answer(&callback, args.no_browser), if redirected.is_none() => redirected = Some(answered?),
         }
     };
-    if redirected == Some(Redirected::Denied) {
-        return Err(Exit::refused("the login was refused at the identity provider"));
+    match redirected {
+        Some(Redirected::Denied) => Err(Exit::refused("the login was refused at the identity provider")),
+        _ => printed,
     }
-    judge(output.status)?;
-    certificate_of(&output.stdout)
 }
 
 /// Nothing but a login proves who is there: no key, no password.
@@ -133,8 +166,13 @@ fn login_options(submethod: Option<String>) -> Vec<String> {
 }
 
 fn certificate_of(stdout: &[u8]) -> Result<String, Exit> {
-    let text = stdout.get(..LONGEST_CERTIFICATE.min(stdout.len())).and_then(|bytes| std::str::from_utf8(bytes).ok());
-    text.map(|text| text.trim().to_owned()).ok_or_else(|| Exit::incomplete("the bastion's answer is not a certificate"))
+    let text = std::str::from_utf8(stdout).map_err(|_| Exit::incomplete("the bastion's answer is not a certificate"))?;
+    Ok(text.trim().to_owned())
+}
+
+/// A folder that nobody else can look into, gone with its value. The library's own default would leave it to the umask.
+fn private_folder() -> std::io::Result<TempDir> {
+    tempfile::Builder::new().prefix("bartizan-").permissions(Permissions::from_mode(0o700)).tempdir()
 }
 
 fn no_ssh(error: std::io::Error) -> Exit {

@@ -14,6 +14,7 @@ use super::super::Exit;
 use super::askpass::{NAME, SOCKET};
 use super::browser;
 use super::callback::Callback;
+use super::private_folder;
 use crate::model::code_login;
 
 /// The longest prompt that is read, in bytes.
@@ -38,7 +39,7 @@ pub(super) struct Questions {
 impl Questions {
     pub(super) fn listen() -> Result<Self, Exit> {
         let make = || -> io::Result<Self> {
-            let folder = tempfile::Builder::new().prefix("bartizan-").tempdir()?;
+            let folder = private_folder()?;
             symlink(std::env::current_exe()?, folder.path().join(NAME))?;
             let listener = UnixListener::bind(folder.path().join(SOCKET))?;
             Ok(Self { folder, listener })

@@ -59,15 +59,14 @@ fn from_login(socket: &Path, prompt: &str) -> io::Result<String> {
 /// Asks at the terminal. Whether the answer is yes, for a `confirm`; whether there is one, otherwise.
 fn from_terminal(prompt: &str, hint: &str) -> io::Result<bool> {
     let mut terminal = std::fs::OpenOptions::new().read(true).write(true).open("/dev/tty")?;
-    let shown: Vec<_> = prompt.split('\n').map(|line| Printable(line).to_string()).collect();
-    write!(terminal, "{}", shown.join("\n"))?;
+    let shown = prompt.split('\n').map(|line| Printable(line).to_string()).collect::<Vec<_>>().join("\n");
     if hint == "none" {
-        writeln!(terminal)?;
+        writeln!(terminal, "{shown}")?;
         return Ok(true);
     }
     // Host keys are confirmed by a word that may be seen; anything else may be a secret.
     let visible = hint == "confirm" || prompt.contains("(yes/no");
-    let Some(line) = read_line(&mut terminal, visible)? else { return Ok(false) };
+    let Some(line) = ask(&mut terminal, &shown, visible)? else { return Ok(false) };
     if hint == "confirm" {
         return Ok(matches!(line.trim(), "yes" | "y"));
     }
@@ -75,13 +74,14 @@ fn from_terminal(prompt: &str, hint: &str) -> io::Result<bool> {
 }
 
 /// One line, or nothing when the user gives up (Ctrl-C, Ctrl-D).
-fn read_line(terminal: &mut std::fs::File, visible: bool) -> io::Result<Option<String>> {
+fn ask(terminal: &mut std::fs::File, prompt: &str, visible: bool) -> io::Result<Option<String>> {
     let before = tcgetattr(&*terminal)?;
     // Signals too are read as keys, so that nothing can leave the terminal without its echo.
     let mut quiet: Termios = before.clone();
     quiet.local_modes.remove(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG);
+    // Before the prompt: what is typed on seeing it must not be echoed.
     tcsetattr(&*terminal, OptionalActions::Flush, &quiet)?;
-    let line = read_keys(terminal, visible);
+    let line = write!(terminal, "{prompt}").and_then(|()| read_keys(terminal, visible));
     tcsetattr(&*terminal, OptionalActions::Flush, &before)?;
     writeln!(terminal)?;
     line

@@ -10,8 +10,10 @@ use std::process::Stdio;
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::{Algorithm, PrivateKey, PublicKey};
 use tempfile::TempDir;
+use zeroize::Zeroizing;
 
 use super::super::Exit;
+use super::private_folder;
 
 /// A key pair on disk.
 pub(super) struct Key {
@@ -54,8 +56,7 @@ impl Key {
     }
 
     fn passing() -> Result<Self, Exit> {
-        let folder = tempfile::Builder::new().prefix("bartizan-").tempdir();
-        let folder = folder.map_err(|e| Exit::incomplete(format!("cannot make a private folder: {e}")))?;
+        let folder = private_folder().map_err(|e| Exit::incomplete(format!("cannot make a private folder: {e}")))?;
         let private = folder.path().join("id_bartizan");
         make(&private)?;
         Ok(Self { passing: Some(folder), ..Self::at(&private)? })
@@ -111,14 +112,19 @@ fn read_public(private: &Path) -> Result<PublicKey, Exit> {
 }
 
 fn make(private: &Path) -> Result<(), Exit> {
-    let key = PrivateKey::random(&mut rand::rng(), Algorithm::Ed25519).map_err(|e| Exit::incomplete(format!("cannot make a key: {e}")))?;
-    let secret = key.to_openssh(LineEnding::LF).map_err(|e| Exit::incomplete(format!("cannot make a key: {e}")))?;
-    let public = key.public_key().to_openssh().map_err(|e| Exit::incomplete(format!("cannot make a key: {e}")))?;
+    let (secret, public) = random().map_err(|e| Exit::incomplete(format!("cannot make a key: {e}")))?;
     // The public half first: a private key without it would be taken for finished.
     let public_file = with_ending(private, ".pub");
     let _old = fs::remove_file(&public_file);
-    write_new(&public_file, 0o644, &format!("{public} bartizan\n")).map_err(|e| cannot(&public_file, &e))?;
+    write_new(&public_file, 0o644, &format!("{public}\n")).map_err(|e| cannot(&public_file, &e))?;
     write_new(private, 0o600, &secret).map_err(|e| cannot(private, &e))
+}
+
+/// A new key's two halves as OpenSSH writes them.
+fn random() -> Result<(Zeroizing<String>, String), russh::keys::ssh_key::Error> {
+    let mut key = PrivateKey::random(&mut rand::rng(), Algorithm::Ed25519)?;
+    key.set_comment("bartizan");
+    Ok((key.to_openssh(LineEnding::LF)?, key.public_key().to_openssh()?))
 }
 
 fn write_new(path: &Path, mode: u32, text: &str) -> std::io::Result<()> {
@@ -159,7 +165,7 @@ mod tests {
         assert_eq!(key.path(), Some(private.as_path()));
         assert_eq!(key.certificate_file(), folder.path().join("id-cert.pub"));
         fs::remove_file(with_ending(&private, ".pub")).unwrap();
-        assert_eq!(Key::prepare(Some(&private), false).unwrap().public(), key.public());
+        assert_eq!(Key::prepare(Some(&private), false).unwrap().public().key_data(), key.public().key_data());
     }
 
     #[test]
@@ -167,6 +173,8 @@ mod tests {
         let key = Key::prepare(None, true).unwrap();
         let file = key.file().to_owned();
         assert!(file.exists() && key.path().is_none());
+        let mode = fs::metadata(file.parent().unwrap()).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o700);
         drop(key);
         assert!(!file.exists());
     }
