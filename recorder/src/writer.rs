@@ -149,7 +149,7 @@ impl Writer {
         if events.is_empty() {
             return self.tick(now);
         }
-        self.write(now, |draft| draft.events(events).map_err(|_| WriteError::TooLong))?;
+        self.write(now, false, |draft| draft.events(events).map_err(|_| WriteError::TooLong))?;
         let mut sizes = events.iter().filter_map(|event| match event {
             Event::Resize { cols, rows } => Some((*cols, *rows)),
             _ => None,
@@ -174,14 +174,14 @@ impl Writer {
         if self.epoch.is_some() && !self.state.pace.commit_is_due(now.at_us) {
             return Ok(());
         }
-        self.write(now, |_| Ok(()))
+        self.write(now, true, |_| Ok(()))
     }
 
     fn draw_keyframes(&mut self, now: Now, budget: u64) -> Result<(), WriteError> {
         let made = self.keyframer.as_mut().map(|keyframer| keyframer.missing(self.log.tape(), budget)).unwrap_or_default();
         let Some(latest) = made.last().map(|keyframe| keyframe.before) else { return Ok(()) };
         let mut written = Vec::new();
-        self.write(now, |draft| {
+        self.write(now, true, |draft| {
             for keyframe in &made {
                 let offset = draft.alone(Kind::KEYFRAME, &keyframe.encode());
                 written.push(KeyframeAt { seq: keyframe.before.seq, offset });
@@ -195,8 +195,9 @@ impl Writer {
         Ok(())
     }
 
-    /// One write: what `fill` drafts, then an index frame and a commit if they are due.
-    fn write(&mut self, now: Now, fill: impl FnOnce(&mut Draft<'_>) -> Result<(), WriteError>) -> Result<(), WriteError> {
+    /// One write: what `fill` drafts, then an index frame if it is due, and a commit if it is due and no one waits for the
+    /// bytes, or long due.
+    fn write(&mut self, now: Now, has_time: bool, fill: impl FnOnce(&mut Draft<'_>) -> Result<(), WriteError>) -> Result<(), WriteError> {
         let epoch = self.epoch.as_ref().ok_or(WriteError::Ended)?;
         let shared = Arc::clone(&self.shared);
         let written = shared.pool.lend(|scratch| {
@@ -204,7 +205,8 @@ impl Writer {
             draft.recall(&self.history);
             fill(&mut draft)?;
             let index = self.index.is_due().then(|| draft.alone(Kind::INDEX, &self.index.encode()));
-            let commits = draft.state.pace.commit_is_due(draft.at_us());
+            let pace = draft.state.pace;
+            let commits = if has_time { pace.commit_is_due(draft.at_us()) } else { pace.commit_is_overdue(draft.at_us()) };
             if commits {
                 draft.commit(now.wall_us, epoch);
             }

@@ -15,6 +15,7 @@ fn recorded() -> Tape {
     let mut tape = shell();
     for second in 0..11 {
         let line = format!("second {second}\r\n");
+        tape.writer.tick(now(second * 1_000_000)).unwrap();
         tape.writer.append(now(second * 1_000_000), &[Event::output(line.as_bytes())]).unwrap();
     }
     tape
