@@ -51,6 +51,12 @@ impl History {
         self.0.extend_from_slice(&other.0);
     }
 
+    /// Bytes of memory held.
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> usize {
+        self.0.capacity()
+    }
+
     fn usable(&self) -> Option<&[u8]> {
         (self.0.len() >= 8 && !self.0.starts_with(&DICTIONARY_MAGIC)).then_some(self.0.as_slice())
     }

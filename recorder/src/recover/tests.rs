@@ -107,7 +107,7 @@ fn a_recording_whose_head_was_torn_is_accounted_for() {
         fs::write(tape.dir.join("head.json"), torn).unwrap();
         assert!(matches!(recover(&tape)[0].recovery, Recovery::HeadUnreadable));
         assert!(recover(&tape).is_empty());
-        let seal: Seal = head::read(&fs::read(tape.dir.join("seal.json")).unwrap()).unwrap();
+        let seal: Seal = envelope::read(&fs::read(tape.dir.join("seal.json")).unwrap()).unwrap();
         assert_eq!((seal.reason, seal.session.as_str()), (Reason::HeadUnreadable, ID));
     }
 }
