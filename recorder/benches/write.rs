@@ -114,15 +114,21 @@ impl Bench {
         let mut writer = self.writer(true);
         let data = coloured_lines();
         let mut written = 0;
-        let mut at_us = 0;
+        let (mut at_us, mut ticks) = (0, Vec::new());
         while written < 1000 * 1000 * 1000 {
             for part in data.chunks(16 * 1024) {
-                at_us += 60;
+                // 1 GB in an hour, and a tick a second.
+                at_us += 59_000;
                 writer.append(now(at_us), &[Event::output(part)]).unwrap();
                 written += part.len();
+                if at_us / 1_000_000 != (at_us - 59_000) / 1_000_000 {
+                    let began = on_cpu();
+                    writer.tick(now(at_us)).unwrap();
+                    ticks.push(on_cpu() - began);
+                }
             }
-            writer.tick(now(at_us)).unwrap();
         }
+        println!("tick       {} on a core", spread(&mut ticks));
         let began = Instant::now();
         writer.finish(now(at_us), Reason::Closed, None).unwrap();
         println!("dense recording: {written} bytes of output, {} stored, finished in {:?}", writer.bytes(), began.elapsed());
@@ -153,16 +159,19 @@ impl Bench {
         let began = Instant::now();
         let mut replay = Replay::open(&recording).unwrap();
         println!("open       {:?}", began.elapsed());
+        let began = on_cpu();
+        replay.advance(replay.duration_us() / 50).unwrap();
+        println!("play       {:>7.0} MB per CPU second", rate(written / 50, on_cpu() - began));
         let (mut times, mut grid, mut exact) = (Vec::new(), Grid::default(), 0);
         for hop in 0..200u64 {
             let to = replay.duration_us() * (hop * 7919 % 200) / 200;
-            let began = Instant::now();
+            let began = on_cpu();
             replay.seek(to).unwrap();
             replay.draw(&mut grid);
-            times.push(began.elapsed());
+            times.push(on_cpu() - began);
             exact += u64::from(replay.is_exact());
         }
-        println!("seek       {}   {exact} of 200 exact", spread(&mut times));
+        println!("seek       {} on a core   {exact} of 200 exact", spread(&mut times));
     }
 }
 

@@ -131,7 +131,7 @@ impl<'a> Draft<'a> {
         if chunk {
             self.chunks.push(ChunkStart { seq: position.seq, at_us: position.at_us, offset: position.offset });
         }
-        let flags = self.scratch.pack_events(from + HEADER_LEN, chunk);
+        let flags = self.scratch.pack_events(from + HEADER_LEN, chunk, pace.is_flood());
         pace.wrote(position.at_us, len, chunk);
         position.close(&mut self.scratch.out, from, Kind::EVENTS, flags);
     }

@@ -160,6 +160,23 @@ impl<R: ReadAt> Frames<R> {
     /// # Errors
     /// All but [`FrameError::Magic`].
     pub(crate) fn next_frame(&mut self) -> Result<Option<Frame<'_>>, FrameError> {
+        let (offset, len) = match self.read_frame() {
+            Ok(Some(found)) => found,
+            Ok(None) => return Ok(None),
+            Err(error) => {
+                // A torn write may be cut off and written anew.
+                self.buffer.clear();
+                return Err(error);
+            }
+        };
+        let whole = self.bytes(offset, len).unwrap_or_default();
+        let header = whole.first_chunk::<HEADER_LEN>().and_then(|bytes| Header::decode(bytes).ok());
+        let body = whole.get(HEADER_LEN..).unwrap_or_default();
+        Ok(header.map(|(header, _)| Frame { offset, header, whole, body }))
+    }
+
+    /// Has the next frame in the buffer and checked. Returns where it begins and its length.
+    fn read_frame(&mut self) -> Result<Option<(u64, usize)>, FrameError> {
         let offset = self.next.offset;
         let have = self.fill(offset, HEADER_LEN)?;
         if have == 0 {
@@ -177,9 +194,7 @@ impl<R: ReadAt> Frames<R> {
         }
         self.check(&header, sum, offset)?;
         self.next = Expected { offset: offset + len as u64, seq: header.seq + 1, at_us: header.at_us };
-        let whole = self.bytes(offset, len).unwrap_or_default();
-        let body = whole.get(HEADER_LEN..).unwrap_or_default();
-        Ok(Some(Frame { offset, header, whole, body }))
+        Ok(Some((offset, len)))
     }
 
     fn check(&self, header: &Header, sum: u32, offset: u64) -> Result<(), FrameError> {

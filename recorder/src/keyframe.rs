@@ -66,7 +66,7 @@ impl Keyframe {
 }
 
 /// Follows one recording with a terminal.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Keyframer {
     first_size: (u16, u16),
     size: (u16, u16),
@@ -97,22 +97,35 @@ impl Keyframer {
         }
     }
 
+    /// Bytes of memory held outside the struct.
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> usize {
+        self.recent.capacity() * size_of::<ChunkStart>()
+    }
+
     /// A keyframe was written.
     pub(crate) fn wrote(&mut self, before: ChunkStart, at: KeyframeAt) {
         self.done = Some((before, at));
     }
 
-    /// The keyframes that are missing, as many as `budget` allows but at least one. What goes wrong here costs the
-    /// recording keyframes and nothing else.
-    pub(crate) fn missing(&mut self, file: &File, budget: u64) -> Vec<Keyframe> {
-        let Some(latest) = self.recent.last().copied() else { return Vec::new() };
-        let behind = self.done.as_ref().is_none_or(|(done, _)| done.seq < latest.seq);
-        if self.given_up || !behind {
-            return Vec::new();
+    /// The work of drawing what is missing in `file`, if anything is.
+    pub(crate) fn work(&self, file: &File) -> Option<KeyframeWork> {
+        let latest = self.recent.last().copied()?;
+        if self.given_up || !self.lacks(latest) {
+            return None;
         }
-        let made = self.make(file, latest, budget);
-        self.given_up = made.is_none();
-        made.unwrap_or_default()
+        let file = file.try_clone().ok()?;
+        Some(KeyframeWork { keyframer: self.clone(), file, latest })
+    }
+
+    /// True when the chunk that begins at `before` comes behind the one with the latest keyframe.
+    pub(crate) fn lacks(&self, before: ChunkStart) -> bool {
+        self.done.as_ref().is_none_or(|(done, _)| done.seq < before.seq)
+    }
+
+    /// No more keyframes are to be drawn.
+    pub(crate) fn give_up(&mut self) {
+        self.given_up = true;
     }
 
     fn make(&self, file: &File, latest: ChunkStart, budget: u64) -> Option<Vec<Keyframe>> {
@@ -157,6 +170,27 @@ impl Keyframer {
         }
     }
 }
+
+/// Keyframes that are missing from a recording, to be drawn away from its writer: milliseconds of work on what is in the
+/// file already. What goes wrong costs the recording keyframes and nothing else.
+#[derive(Debug)]
+pub struct KeyframeWork {
+    keyframer: Keyframer,
+    file: File,
+    latest: ChunkStart,
+}
+
+impl KeyframeWork {
+    /// Draws as many as `budget` (half nanoseconds, roughly) allows, but at least one.
+    #[must_use]
+    pub fn run(self, budget: u64) -> Keyframes {
+        Keyframes(self.keyframer.make(&self.file, self.latest, budget))
+    }
+}
+
+/// Keyframes drawn, to be given back to the writer they are for. `None`: they cannot be drawn.
+#[derive(Debug)]
+pub struct Keyframes(pub(crate) Option<Vec<Keyframe>>);
 
 /// Where to read a chunk from.
 pub(crate) fn expected(chunk: &ChunkStart) -> Expected {

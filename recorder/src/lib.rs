@@ -69,10 +69,14 @@
 mod cast;
 mod chain;
 mod draft;
+mod envelope;
 mod event;
 mod events;
 mod frame;
 mod frames;
+#[cfg(test)]
+mod garbage;
+mod grid;
 mod head;
 mod index;
 mod keyframe;
@@ -88,6 +92,7 @@ mod render;
 mod replay;
 mod sanitise;
 mod screen;
+mod seal;
 mod squeeze;
 #[cfg(test)]
 mod testing;
@@ -104,13 +109,14 @@ pub use event::{Event, Exit};
 pub use events::{Events, ReadError, Timed};
 pub use frame::BadFrame;
 pub use frames::{FrameError, ReadAt};
+pub use grid::{Cell, CellStyle, Colour, Grid};
 pub use head::{BadHead, ChannelSeal, Head, Reason, Seal, SessionId, Terminal};
+pub use keyframe::{KeyframeWork, Keyframes};
 pub use list::{Filter, Found, find, list};
 pub use recording::{OpenError, Recording};
 pub use recordings::Recordings;
 pub use recover::{Recovered, Recovery};
 pub use replay::{Place, Replay, Step, places};
-pub use screen::{Cell, CellStyle, Colour, Grid};
 pub use squeeze::BadBody;
 pub use transcript::transcript;
 pub use verify::{Check, Outcome, Report, verify};

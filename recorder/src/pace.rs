@@ -6,6 +6,9 @@ pub(crate) const CHUNK_BYTES: usize = 256 * 1024;
 const CHUNK_US: u64 = 30_000_000;
 /// What was written is committed after this at the latest.
 const COMMIT_US: u64 = 5_000_000;
+/// In this time, so many bytes are a flood: 64 MiB a second.
+const FLOOD_US: u64 = 250_000;
+const FLOOD_BYTES: u64 = 16 << 20;
 /// A finished chunk is committed at once, but no more often than this: a flood must not be spent on signatures.
 const COMMIT_AGAIN_US: u64 = 250_000;
 
@@ -17,6 +20,10 @@ pub(crate) struct Pace {
     committed_us: u64,
     uncommitted: bool,
     chunk_ended: bool,
+    /// When the window of the flood meter began, what came in it, and whether the window before was a flood.
+    window_us: u64,
+    window_bytes: u64,
+    flooded: bool,
 }
 
 impl Pace {
@@ -33,7 +40,23 @@ impl Pace {
             self.chunk_bytes = 0;
         }
         self.chunk_bytes += len;
+        self.meter(at_us, len as u64);
         self.wrote_other(at_us);
+    }
+
+    fn meter(&mut self, at_us: u64, len: u64) {
+        let passed = at_us.saturating_sub(self.window_us);
+        if passed >= FLOOD_US {
+            self.flooded = self.window_bytes >= FLOOD_BYTES && passed < 2 * FLOOD_US;
+            self.window_us = at_us;
+            self.window_bytes = 0;
+        }
+        self.window_bytes += len;
+    }
+
+    /// True while so much comes in that speed counts for more than size.
+    pub(crate) fn is_flood(&self) -> bool {
+        self.flooded || self.window_bytes >= FLOOD_BYTES
     }
 
     /// A frame without events was written.
@@ -47,6 +70,12 @@ impl Pace {
 
     pub(crate) fn commit_is_due(&self, at_us: u64) -> bool {
         let since = at_us.saturating_sub(self.committed_us);
+        self.uncommitted && (since >= COMMIT_US || (self.chunk_ended && since >= COMMIT_AGAIN_US))
+    }
+
+    /// True when a tick should have committed long ago: then whoever comes next does it, though it delays them.
+    pub(crate) fn commit_is_overdue(&self, at_us: u64) -> bool {
+        let since = at_us.saturating_sub(self.committed_us) / 2;
         self.uncommitted && (since >= COMMIT_US || (self.chunk_ended && since >= COMMIT_AGAIN_US))
     }
 
@@ -91,6 +120,19 @@ mod tests {
         assert!(pace.commit_is_due(1_000_000_000 + COMMIT_US));
         pace.committed(1_000_000_000 + COMMIT_US);
         assert!(!pace.commit_is_due(u64::MAX));
+    }
+
+    #[test]
+    fn a_flood_is_told_while_it_lasts_and_not_for_long_after() {
+        let mut pace = Pace::default();
+        pace.wrote(0, 1 << 20, true);
+        assert!(!pace.is_flood());
+        for step in 0..1000u64 {
+            pace.wrote(step * 1000, 1 << 18, false);
+        }
+        assert!(pace.is_flood());
+        pace.wrote(2_000_000, 100, false);
+        assert!(!pace.is_flood());
     }
 
     #[test]

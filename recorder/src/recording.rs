@@ -5,8 +5,9 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::envelope::{self, Document};
 use crate::events::{Events, ReadError};
-use crate::head::{self, BadHead, Document, Head, Seal};
+use crate::head::{BadHead, Head, Seal};
 use crate::place;
 
 /// Why a recording cannot be opened.
@@ -107,5 +108,5 @@ impl Recording {
 
 fn read<D: Document>(path: &Path) -> Result<D, OpenError> {
     let bytes = place::read_small(path).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
-    head::read(&bytes).map_err(|bad| OpenError::Bad { path: path.to_owned(), bad })
+    envelope::read(&bytes).map_err(|bad| OpenError::Bad { path: path.to_owned(), bad })
 }

@@ -8,12 +8,14 @@ use ed25519_dalek::{SigningKey, VerifyingKey};
 use rand::CryptoRng;
 
 use crate::chain::{Chain, Epoch, digest};
+use crate::envelope;
 use crate::frame::MAGIC;
-use crate::head::{self, BadHead, Head, VERSION};
+use crate::head::{BadHead, Head, VERSION};
 use crate::log::{Log, Position, Tape};
 use crate::place;
+use crate::seal::Identity;
 use crate::squeeze::Pool;
-use crate::writer::{Identity, Shared, WriteError, Writer};
+use crate::writer::{Shared, WriteError, Writer};
 
 /// A place for recordings and the key that vouches for them. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -60,7 +62,7 @@ impl Recordings {
         head.check()?;
         let epoch = Epoch::first(rng);
         let head = Head { first_key: hex::encode(epoch.public()), version: VERSION, ..head.clone() };
-        let bytes = head::sign(&head, &self.shared.key)?;
+        let bytes = envelope::sign(&head, &self.shared.key)?;
         let dir = place::directory(&self.shared.root, head.started_us, &head.session).ok_or(BadHead::Time)?;
         place::make(&dir).map_err(WriteError::io("make", &dir))?;
         let path = dir.join(place::channel_file(0));

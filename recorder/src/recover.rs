@@ -11,18 +11,20 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::chain::{Chain, Epoch, digest};
+use crate::envelope;
 use crate::event::Event;
 use crate::events::{Events, Timed};
 use crate::frame::{Kind, MAGIC};
 use crate::frames::ReadAt;
-use crate::head::{self, BadHead, Head, Reason, Seal, SessionId, VERSION};
+use crate::head::{BadHead, Head, Reason, Seal, SessionId, VERSION};
 use crate::list::{Filter, directories};
 use crate::log::{Log, Position, Signed, Tape};
 use crate::place;
 use crate::recordings::Recordings;
+use crate::seal::{EndText, Identity, make_seal, save_seal};
 use crate::verify::under_any;
 use crate::walk::{Roots, Trouble, Walk, goes_on_behind, walk};
-use crate::writer::{EndText, Identity, WriteError, make_seal, save_seal};
+use crate::writer::WriteError;
 
 /// What became of a recording found without a seal.
 #[derive(Debug)]
@@ -181,7 +183,7 @@ impl Recordings {
 /// A seal that was torn by a power cut is no seal.
 fn has_seal(dir: &Path) -> bool {
     let bytes = place::read_small(&dir.join(place::SEAL));
-    bytes.is_ok_and(|bytes| !matches!(head::read::<Seal>(&bytes), Err(BadHead::Form)))
+    bytes.is_ok_and(|bytes| !matches!(envelope::read::<Seal>(&bytes), Err(BadHead::Form)))
 }
 
 /// The channel file, held against others; `None` while its writer lives.

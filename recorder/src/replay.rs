@@ -6,11 +6,12 @@ use std::fs::File;
 use crate::event::{Event, Exit};
 use crate::events::{Events, ReadError, Timed};
 use crate::frames::{Expected, FrameError};
+use crate::grid::Grid;
 use crate::keyframe::{Keyframe, expected};
 use crate::map::Map;
 use crate::recording::{OpenError, Recording};
 use crate::render::{label_of, one_line};
-use crate::screen::{Grid, Screen};
+use crate::screen::{EVENT_COST, Screen};
 
 /// Chunks before the moment sought from which a screen without a terminal is drawn.
 const CHUNKS_OF_LINES: usize = 4;
@@ -70,8 +71,8 @@ impl Replay {
         self.at_us
     }
 
-    /// False when the screen may lack what was drawn long before: a flood had outrun the keyframes, or this is a session
-    /// without a terminal and was jumped into.
+    /// False when the screen may lack something: a flood had outrun the keyframes, this is a session without a terminal
+    /// and was jumped into, or output was made to be too dear to draw.
     #[must_use]
     pub fn is_exact(&self) -> bool {
         self.exact
@@ -91,8 +92,8 @@ impl Replay {
     /// [`ReadError`] for a recording that is damaged here.
     pub fn step(&mut self) -> Result<Option<Step>, ReadError> {
         let Some(Timed { at_us, event }) = untorn(self.events.next_event())? else { return Ok(None) };
-        // A screen may cost what it likes here: it is the watcher's own time.
-        let _ = self.screen.apply(&event, u64::MAX);
+        // What is made to be too dear to draw is left out.
+        self.exact &= self.screen.apply(&event, EVENT_COST).is_ok();
         self.at_us = at_us;
         Ok(Some(match event {
             Event::Output(_) | Event::Stderr(_) | Event::Resize { .. } => Step::Screen,

@@ -4,6 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::event::Event;
+use crate::grid::{Cell, CellStyle, Colour, Grid};
 use crate::render::{Renderer, Style};
 use crate::sanitise::Cost;
 
@@ -13,89 +14,6 @@ const MOST_COLS: u16 = 1000;
 const MOST_ROWS: u16 = 500;
 /// The screen of a session without a terminal.
 pub(crate) const DEFAULT_SIZE: (u16, u16) = (80, 24);
-
-/// A colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Colour {
-    /// One of the 256 indexed colours.
-    Indexed(u8),
-    /// Red, green, blue.
-    Rgb(u8, u8, u8),
-}
-
-/// How a cell is drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct CellStyle {
-    /// Foreground; `None` is the terminal's own.
-    pub foreground: Option<Colour>,
-    /// Background; `None` is the terminal's own.
-    pub background: Option<Colour>,
-    /// Bold.
-    pub bold: bool,
-    /// Faint.
-    pub faint: bool,
-    /// Italic.
-    pub italic: bool,
-    /// Underlined.
-    pub underline: bool,
-    /// Struck through.
-    pub strikethrough: bool,
-    /// Blinking.
-    pub blink: bool,
-    /// Foreground and background exchanged.
-    pub inverse: bool,
-}
-
-/// One cell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cell {
-    /// The character; never a control.
-    pub character: char,
-    /// Cells it takes: 1, 2 for a wide one, 0 for the cell behind a wide one.
-    pub width: u8,
-    /// How it is drawn.
-    pub style: CellStyle,
-}
-
-impl Default for Cell {
-    fn default() -> Self {
-        Self { character: ' ', width: 1, style: CellStyle::default() }
-    }
-}
-
-/// A screen, row by row.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Grid {
-    cols: u16,
-    cells: Vec<Cell>,
-    cursor: Option<(u16, u16)>,
-}
-
-impl Grid {
-    /// Columns.
-    #[must_use]
-    pub fn cols(&self) -> u16 {
-        self.cols
-    }
-
-    /// Rows from the top.
-    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[Cell]> {
-        self.cells.chunks(usize::from(self.cols.max(1)))
-    }
-
-    /// Column and row of the cursor, unless it is hidden.
-    #[must_use]
-    pub fn cursor(&self) -> Option<(u16, u16)> {
-        self.cursor
-    }
-
-    /// The text of each row without trailing blanks.
-    #[must_use]
-    pub fn text(&self) -> Vec<String> {
-        let line = |row: &[Cell]| row.iter().filter(|cell| cell.width > 0).map(|cell| cell.character).collect::<String>();
-        self.rows().map(|row| line(row).trim_end().to_owned()).collect()
-    }
-}
 
 /// A terminal model. It is given drawing text only, never a partial sequence.
 pub(crate) trait Model: Send {
@@ -183,6 +101,15 @@ fn colour(colour: avt::Color) -> Colour {
     }
 }
 
+/// What one event may cost a watcher, about half a second. No honest event comes near.
+pub(crate) const EVENT_COST: u64 = 1 << 30;
+
+/// Half nanoseconds, roughly: a printed character 16, a cell that is blanked 1.
+fn price(cost: Cost, (cols, rows): (u16, u16)) -> u64 {
+    let (cols, rows) = (u64::from(cols), u64::from(rows));
+    cost.chars * 16 + cost.rows * cols + cost.screens * cols * rows
+}
+
 /// What a screen was at one moment: enough to go on from there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Snapshot {
@@ -235,16 +162,8 @@ impl Screen {
         }
         self.text.clear();
         self.renderer.push(event, &mut self.text);
-        let cost = self.renderer.take_cost();
-        let cost = self.price(cost);
+        let cost = price(self.renderer.take_cost(), self.model.size());
         self.run(cost, limit, |model, text| model.feed(text))
-    }
-
-    /// Half nanoseconds, roughly: a printed character 16, a cell that is blanked 1.
-    fn price(&self, cost: Cost) -> u64 {
-        let (cols, rows) = self.model.size();
-        let (cols, rows) = (u64::from(cols), u64::from(rows));
-        cost.chars * 16 + cost.rows * cols + cost.screens * cols * rows
     }
 
     /// The model is another's code at work on a stranger's bytes: should it panic, the screen is blanked, nothing else.
@@ -279,8 +198,12 @@ impl Lines {
         Some(Self { terminal, transcript: avt::observer::Transcript::new() })
     }
 
-    /// Lines that are complete after `text`.
-    pub(crate) fn feed(&mut self, text: &str) -> Vec<String> {
+    /// Lines that are complete after `text`, which costs a terminal `cost`. What costs too much is left out, and said so.
+    pub(crate) fn feed(&mut self, text: &str, cost: Cost) -> Vec<String> {
+        let (cols, rows) = self.terminal.size();
+        if price(cost, (small(cols), small(rows))) > EVENT_COST {
+            return vec!["[output made to be too dear to draw is left out here]".to_owned()];
+        }
         self.terminal.feed_with(text, &mut self.transcript)
     }
 

@@ -9,6 +9,7 @@ use crate::events::{ReadError, Timed};
 use crate::frames::FrameError;
 use crate::recording::Recording;
 use crate::render::{Renderer, Style};
+use crate::sanitise::Cost;
 use crate::screen::Lines;
 
 /// Writes the text of `recording` to `out`. `progress` is told how many bytes of the channel file are behind.
@@ -27,7 +28,7 @@ pub fn transcript(recording: &Recording, out: &mut impl Write, progress: &mut dy
             Ok(Some(Timed { event, .. })) => {
                 text.clear();
                 renderer.push(&event, &mut text);
-                show(lines.as_mut(), &event, &text, out)?;
+                show(lines.as_mut(), &event, (&text, renderer.take_cost()), out)?;
             }
             Ok(None) | Err(ReadError::Frame(FrameError::Torn { .. })) => break,
             Err(error) => return Err(error.into()),
@@ -38,7 +39,7 @@ pub fn transcript(recording: &Recording, out: &mut impl Write, progress: &mut dy
     renderer.finish(&mut text);
     match lines {
         Some(mut lines) => {
-            put_lines(out, lines.feed(&text))?;
+            put_lines(out, lines.feed(&text, renderer.take_cost()))?;
             put_lines(out, lines.finish())?;
         }
         None => out.write_all(text.as_bytes())?,
@@ -46,10 +47,10 @@ pub fn transcript(recording: &Recording, out: &mut impl Write, progress: &mut dy
     Ok(out.flush()?)
 }
 
-fn show(lines: Option<&mut Lines>, event: &Event<'_>, text: &str, out: &mut impl Write) -> Result<(), ExportError> {
+fn show(lines: Option<&mut Lines>, event: &Event<'_>, (text, cost): (&str, Cost), out: &mut impl Write) -> Result<(), ExportError> {
     match (lines, event) {
         (Some(lines), Event::Resize { cols, rows }) => put_lines(out, lines.resize(*cols, *rows)),
-        (Some(lines), _) => put_lines(out, lines.feed(text)),
+        (Some(lines), _) => put_lines(out, lines.feed(text, cost)),
         (None, _) => Ok(out.write_all(text.as_bytes())?),
     }
 }
@@ -97,5 +98,14 @@ mod tests {
         let events = [Event::output(&b"a\x1b[31mb\n"[..]), Event::stderr(&b"oops\n"[..]), Event::output(&b"c\xff\x1b]52;c;x\x07\n"[..])];
         tape.writer.append(now(1), &events).unwrap();
         assert_eq!(text(&tape), "ab\noops\nc\u{fffd}\n");
+    }
+
+    #[test]
+    fn what_is_made_to_be_dear_is_left_out_and_said_so() {
+        let mut tape = shell();
+        let bomb = "\x1b[2J".repeat(60_000);
+        let events = [Event::Resize { cols: 1000, rows: 500 }, Event::output(bomb.as_bytes()), Event::output(&b"after"[..])];
+        tape.writer.append(now(1), &events).unwrap();
+        assert_eq!(text(&tape), "[output made to be too dear to draw is left out here]\nafter\n");
     }
 }

@@ -8,7 +8,8 @@ use std::path::Path;
 use ed25519_dalek::VerifyingKey;
 
 use crate::chain::digest;
-use crate::head::{self, BadHead, Head, Seal};
+use crate::envelope;
+use crate::head::{BadHead, Head, Seal};
 use crate::place;
 use crate::walk::{End, Roots, Trouble, Walk, goes_on_behind, walk};
 
@@ -114,10 +115,10 @@ fn roots<'a>(head: &Head, hash: [u8; 32], keys: &'a [VerifyingKey]) -> Option<Ro
 }
 
 /// The document under the first of `keys` that fits.
-pub(crate) fn under_any<D: head::Document>(bytes: &[u8], keys: &[VerifyingKey]) -> Result<D, BadHead> {
+pub(crate) fn under_any<D: envelope::Document>(bytes: &[u8], keys: &[VerifyingKey]) -> Result<D, BadHead> {
     let mut worst = BadHead::Signature;
     for key in keys {
-        match head::verify(bytes, key) {
+        match envelope::verify(bytes, key) {
             Ok(document) => return Ok(document),
             Err(BadHead::Signature) => {}
             Err(bad) => worst = bad,
@@ -251,7 +252,7 @@ fn check_seal(report: &mut Report, seal: &Seal, head: &Head, hash: &str, walk: &
 fn seal_of(walk: &Walk) -> Option<crate::ChannelSeal> {
     let text = walk.end.as_ref()?.text.as_ref()?;
     let counted = text.commits == walk.commits && text.index == walk.index;
-    counted.then(|| crate::writer::channel_seal(&walk.position, text))
+    counted.then(|| crate::seal::channel_seal(&walk.position, text))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::chain::{self, Chain, Hash, Statement};
 use crate::frame::{BadFrame, HEADER_LEN, Header, Kind};
 use crate::frames::{Expected, Frame, FrameError, Frames, ReadAt};
 use crate::log::Position;
-use crate::writer::EndText;
+use crate::seal::EndText;
 
 /// Why a walk stopped before the end of the file, or does not hold.
 #[derive(Debug)]

@@ -8,17 +8,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ed25519_dalek::{SigningKey, VerifyingKey};
-use serde::{Deserialize, Serialize};
 
 use crate::chain::Epoch;
 use crate::draft::{Draft, State};
 use crate::event::{Event, Exit};
 use crate::frame::Kind;
-use crate::head::{self, BadHead, ChannelSeal, Reason, Seal, SessionId, VERSION};
+use crate::head::{BadHead, Reason, Seal};
 use crate::index::{Index, KeyframeAt};
-use crate::keyframe::Keyframer;
-use crate::log::{Log, Position};
-use crate::place;
+use crate::keyframe::{KeyframeWork, Keyframer, Keyframes};
+use crate::log::Log;
+use crate::seal::{EndText, Identity, make_seal, save_seal};
 use crate::squeeze::{History, Pool};
 
 /// What catching up with keyframes may cost in one tick, in half nanoseconds.
@@ -69,18 +68,6 @@ impl WriteError {
     }
 }
 
-/// What an end frame states, from which a seal can be made again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct EndText {
-    pub(crate) commits: u64,
-    pub(crate) events: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) exit: Option<Exit>,
-    pub(crate) index: u64,
-    pub(crate) output_bytes: u64,
-    pub(crate) reason: Reason,
-}
-
 /// What every recording of a deployment shares.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -88,15 +75,6 @@ pub(crate) struct Shared {
     pub(crate) key: SigningKey,
     pub(crate) older: Vec<VerifyingKey>,
     pub(crate) pool: Pool,
-}
-
-/// Who the recording is of, as its seal repeats it.
-#[derive(Debug, Clone)]
-pub(crate) struct Identity {
-    pub(crate) session: SessionId,
-    pub(crate) number: u64,
-    /// SHA-256 of head.json.
-    pub(crate) head: [u8; 32],
 }
 
 /// The writer of one recording. Dropping it without [`Writer::finish`] leaves a recording that the next
@@ -149,7 +127,7 @@ impl Writer {
         if events.is_empty() {
             return self.tick(now);
         }
-        self.write(now, |draft| draft.events(events).map_err(|_| WriteError::TooLong))?;
+        self.write(now, false, |draft| draft.events(events).map_err(|_| WriteError::TooLong))?;
         let mut sizes = events.iter().filter_map(|event| match event {
             Event::Resize { cols, rows } => Some((*cols, *rows)),
             _ => None,
@@ -161,28 +139,53 @@ impl Writer {
     }
 
     /// Commits what is due, ends a chunk that has run its time, draws keyframes that are missing. To be called about once
-    /// a second while the session lives; costs nothing when there is nothing to do, and some milliseconds at most.
+    /// a second while the session lives; costs nothing when there is nothing to do. A host that serves many sessions
+    /// with one thread takes [`Self::commit`] and [`Self::keyframe_work`] apart: drawing may take ten milliseconds.
     ///
     /// # Errors
     /// [`WriteError::Io`], [`WriteError::Ended`].
     pub fn tick(&mut self, now: Now) -> Result<(), WriteError> {
+        self.draw_keyframes(now, KEYFRAMES_PER_TICK)?;
+        self.commit(now)
+    }
+
+    /// [`Self::tick`] without drawing keyframes.
+    ///
+    /// # Errors
+    /// [`WriteError::Io`], [`WriteError::Ended`].
+    pub fn commit(&mut self, now: Now) -> Result<(), WriteError> {
         if self.state.pace.is_over(now.at_us) {
             self.state.pace.end_chunk();
             self.history.forget();
         }
-        self.draw_keyframes(now, KEYFRAMES_PER_TICK)?;
         if self.epoch.is_some() && !self.state.pace.commit_is_due(now.at_us) {
             return Ok(());
         }
-        self.write(now, |_| Ok(()))
+        self.write(now, true, |_| Ok(()))
     }
 
-    fn draw_keyframes(&mut self, now: Now, budget: u64) -> Result<(), WriteError> {
-        let made = self.keyframer.as_mut().map(|keyframer| keyframer.missing(self.log.tape(), budget)).unwrap_or_default();
-        let Some(latest) = made.last().map(|keyframe| keyframe.before) else { return Ok(()) };
+    /// Keyframes that are missing, as work for another thread. Its result goes to [`Self::keep_keyframes`]; one work at
+    /// a time, or the later result is not kept.
+    #[must_use]
+    pub fn keyframe_work(&self) -> Option<KeyframeWork> {
+        self.keyframer.as_ref()?.work(self.log.tape())
+    }
+
+    /// Records keyframes drawn elsewhere.
+    ///
+    /// # Errors
+    /// [`WriteError::Io`]; then they are drawn again later.
+    pub fn keep_keyframes(&mut self, now: Now, drawn: Keyframes) -> Result<(), WriteError> {
+        let Some(keyframer) = &mut self.keyframer else { return Ok(()) };
+        let Some(mut drawn) = drawn.0 else {
+            keyframer.give_up();
+            return Ok(());
+        };
+        drawn.retain(|keyframe| keyframer.lacks(keyframe.before));
+        let Some(latest) = drawn.last().map(|keyframe| keyframe.before) else { return Ok(()) };
         let mut written = Vec::new();
-        self.write(now, |draft| {
-            for keyframe in &made {
+        self.write(now, true, |draft| {
+            for keyframe in &drawn {
                 let offset = draft.alone(Kind::KEYFRAME, &keyframe.encode());
                 written.push(KeyframeAt { seq: keyframe.before.seq, offset });
             }
@@ -195,8 +198,16 @@ impl Writer {
         Ok(())
     }
 
-    /// One write: what `fill` drafts, then an index frame and a commit if they are due.
-    fn write(&mut self, now: Now, fill: impl FnOnce(&mut Draft<'_>) -> Result<(), WriteError>) -> Result<(), WriteError> {
+    fn draw_keyframes(&mut self, now: Now, budget: u64) -> Result<(), WriteError> {
+        match self.keyframe_work() {
+            Some(work) => self.keep_keyframes(now, work.run(budget)),
+            None => Ok(()),
+        }
+    }
+
+    /// One write: what `fill` drafts, then an index frame if it is due, and a commit if it is due and no one waits for the
+    /// bytes, or long due.
+    fn write(&mut self, now: Now, has_time: bool, fill: impl FnOnce(&mut Draft<'_>) -> Result<(), WriteError>) -> Result<(), WriteError> {
         let epoch = self.epoch.as_ref().ok_or(WriteError::Ended)?;
         let shared = Arc::clone(&self.shared);
         let written = shared.pool.lend(|scratch| {
@@ -204,7 +215,8 @@ impl Writer {
             draft.recall(&self.history);
             fill(&mut draft)?;
             let index = self.index.is_due().then(|| draft.alone(Kind::INDEX, &self.index.encode()));
-            let commits = draft.state.pace.commit_is_due(draft.at_us());
+            let pace = draft.state.pace;
+            let commits = if has_time { pace.commit_is_due(draft.at_us()) } else { pace.commit_is_overdue(draft.at_us()) };
             if commits {
                 draft.commit(now.wall_us, epoch);
             }
@@ -271,35 +283,5 @@ impl Writer {
     }
 }
 
-/// What a seal says of the channel file that ends at `position` with `text`.
-pub(crate) fn channel_seal(position: &Position, text: &EndText) -> ChannelSeal {
-    ChannelSeal {
-        bytes: position.offset,
-        channel: 0,
-        commits: text.commits,
-        events: text.events,
-        frames: position.seq,
-        hash: hex::encode(position.chain.0),
-        index: text.index,
-        last_us: position.at_us,
-        output_bytes: text.output_bytes,
-    }
-}
-
-pub(crate) fn make_seal(identity: &Identity, position: &Position, text: EndText, ended_us: i64) -> Seal {
-    Seal {
-        channels: vec![channel_seal(position, &text)],
-        ended_us,
-        exit: text.exit,
-        head: hex::encode(identity.head),
-        number: identity.number,
-        reason: text.reason,
-        session: identity.session.clone(),
-        version: VERSION,
-    }
-}
-
-pub(crate) fn save_seal(key: &SigningKey, dir: &Path, seal: &Seal) -> Result<(), WriteError> {
-    let bytes = head::sign(seal, key)?;
-    place::write_whole(dir, place::SEAL, &bytes).map_err(WriteError::io("write the seal of", dir))
-}
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,9 @@
 //! `kill -9` at any moment loses nothing of what was handed on: what the writer said it had recorded is there, and the
 //! recording can be closed.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a test")]
+#![allow(clippy::print_stdout, unreachable_pub, missing_docs, reason = "a test")]
+
 mod common;
 
 use std::io::{BufRead, BufReader};

@@ -69,6 +69,18 @@ fn a_walk_goes_on_when_the_file_has_grown() {
     assert!(frames.next_frame().unwrap().is_none());
 }
 
+#[test]
+fn a_torn_frame_that_was_cut_and_written_anew_is_read_anew() {
+    let path = tempfile::NamedTempFile::new().unwrap();
+    let (torn, anew) = (file(&[b"one", b"torn away"]), file(&[b"one", b"two"]));
+    std::fs::write(path.path(), &torn[..torn.len() - 1]).unwrap();
+    let mut frames = Frames::open(File::open(path.path()).unwrap()).unwrap();
+    frames.next_frame().unwrap();
+    assert!(matches!(frames.next_frame(), Err(FrameError::Torn { .. })));
+    std::fs::write(path.path(), &anew).unwrap();
+    assert_eq!(frames.next_frame().unwrap().unwrap().body, b"two");
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_walked_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {

@@ -1,4 +1,6 @@
 use super::*;
+use crate::envelope::{sign, verify};
+use ed25519_dalek::SigningKey;
 
 /// A head as a shell session has it.
 pub(crate) fn head(id: &str) -> Head {

@@ -50,6 +50,19 @@ fn keyframes_that_fell_behind_are_drawn_later() {
 }
 
 #[test]
+fn keyframes_can_be_drawn_by_another_thread_and_are_kept_once() {
+    let mut tape = shell();
+    lines(&mut tape, 4, false);
+    let work = [tape.writer.keyframe_work().unwrap(), tape.writer.keyframe_work().unwrap()];
+    for work in work {
+        let drawn = std::thread::spawn(|| work.run(u64::MAX)).join().unwrap();
+        tape.writer.keep_keyframes(now(1_000_000), drawn).unwrap();
+    }
+    assert_eq!(map(&tape).keyframes.len(), map(&tape).chunks.len() - 1);
+    assert!(tape.writer.keyframe_work().is_none());
+}
+
+#[test]
 fn an_idle_session_draws_nothing_more() {
     let mut tape = shell();
     lines(&mut tape, 2, true);

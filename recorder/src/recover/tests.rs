@@ -15,6 +15,7 @@ fn recorded() -> Tape {
     let mut tape = shell();
     for second in 0..11 {
         let line = format!("second {second}\r\n");
+        tape.writer.tick(now(second * 1_000_000)).unwrap();
         tape.writer.append(now(second * 1_000_000), &[Event::output(line.as_bytes())]).unwrap();
     }
     tape
@@ -106,7 +107,7 @@ fn a_recording_whose_head_was_torn_is_accounted_for() {
         fs::write(tape.dir.join("head.json"), torn).unwrap();
         assert!(matches!(recover(&tape)[0].recovery, Recovery::HeadUnreadable));
         assert!(recover(&tape).is_empty());
-        let seal: Seal = head::read(&fs::read(tape.dir.join("seal.json")).unwrap()).unwrap();
+        let seal: Seal = envelope::read(&fs::read(tape.dir.join("seal.json")).unwrap()).unwrap();
         assert_eq!((seal.reason, seal.session.as_str()), (Reason::HeadUnreadable, ID));
     }
 }

@@ -148,3 +148,15 @@ fn the_places_of_a_recording_are_found_in_order() {
     assert_eq!(labels, ["mark 31", "mark 81", "mark 131", "mark 181", "mark 231", "mark 281"]);
     assert_eq!(places[0].at_us, 31_000_020);
 }
+
+#[test]
+fn a_bomb_is_not_drawn_and_what_follows_is() {
+    let mut tape = shell();
+    let bomb = "\x1b[2J".repeat(60_000);
+    let events = [Event::Resize { cols: 1000, rows: 500 }, Event::output(bomb.as_bytes()), Event::output(&b"after"[..])];
+    tape.writer.append(now(1), &events).unwrap();
+    let mut replay = Replay::open(&tape.recording()).unwrap();
+    replay.advance(u64::MAX).unwrap();
+    assert_eq!(shown(&replay).text()[0], "after");
+    assert!(!replay.is_exact());
+}

@@ -6,7 +6,7 @@ fn pack(pool: &Pool, history: &History, body: &[u8]) -> (Flags, Vec<u8>) {
         scratch.history.copy_from(history);
         scratch.out.clear();
         scratch.out.extend_from_slice(body);
-        let flags = scratch.try_pack(0, true);
+        let flags = scratch.try_pack(0, true, false);
         (scratch.keep(0, flags), scratch.out.clone())
     })
     .unwrap()

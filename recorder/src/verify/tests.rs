@@ -143,7 +143,7 @@ fn a_past_that_was_signed_again_is_tampering() {
 fn forged_seal(genuine: &Tape, forged: &Tape) -> Vec<u8> {
     let mut seal = genuine.recording().seal().unwrap().clone();
     seal.channels[0].bytes = fs::metadata(channel(forged)).unwrap().len();
-    head::sign(&seal, &genuine.recordings.shared.key).unwrap()
+    envelope::sign(&seal, &genuine.recordings.shared.key).unwrap()
 }
 
 #[test]
