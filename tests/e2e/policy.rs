@@ -107,7 +107,7 @@ fn an_operator_sees_live_sessions_and_ends_one() {
     let mut session = lasting(&world, &alice, Way::At);
     let list = world.bastion.run(["sessions", "list", "--json"]).ok();
     let list = list.json();
-    let one = &list.as_array().unwrap()[0];
+    let one = &list[0];
     assert!(one.to_string().contains("corp/alice@example.test") && one.to_string().contains("web-1"), "{one}");
     assert!(world.bastion.run(["sessions", "list"]).ok().text().contains("web-1"));
     world.bastion.run(["sessions", "end", one["id"].as_str().unwrap()]).ok();

@@ -70,6 +70,7 @@ Host *
   StrictHostKeyChecking yes
   UpdateHostKeys no
   ControlPath none
+  NumberOfPasswordPrompts 1
   ConnectTimeout 20
   LogLevel INFO
 "
