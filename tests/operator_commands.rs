@@ -130,12 +130,12 @@ fn a_command_line_that_makes_no_sense_is_a_usage_error() {
 async fn sessions_are_listed_and_filtered() {
     let operator = Operator::new();
     let store = operator.store();
-    assert!(operator.sees(0, &["sessions", "list"]).starts_with("NO"));
+    assert!(operator.sees(0, &["sessions", "list", "--all"]).starts_with("NO"));
     let lease = begin(&store, 1, "web-1").await;
     begin(&store, 2, "web-2").await;
     let end = SessionEnd { at: "2027-01-15T09:00:00Z".parse().unwrap(), reason: "closed".into(), exit_status: Some(0) };
     store.close_session(session(1), lease.token, end).await.unwrap();
-    let table = operator.sees(0, &["sessions", "list"]);
+    let table = operator.sees(0, &["sessions", "list", "--all"]);
     assert_eq!(table.lines().count(), 3);
     assert!(table.contains("deploy@web-1") && table.contains("live") && table.contains(&session(2).to_string()), "{table}");
     for (line, numbers) in

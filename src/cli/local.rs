@@ -13,7 +13,7 @@ use nix::unistd::{Uid, User};
 use super::{Common, Exit};
 use crate::audit::{AuditError, AuditLog, Entry};
 use crate::config::Config;
-use crate::model::Printable;
+use crate::model::{PrincipalKind, Printable};
 use crate::store::{SqliteStore, StoreError};
 
 /// The state folder, opened.
@@ -30,6 +30,11 @@ impl Local {
         check_owner(&config.server.state_dir)?;
         let store = SqliteStore::open(&config.store, now())?;
         Ok(Self { config, store })
+    }
+
+    /// Whether the issuer of that name names programs, not people.
+    pub(super) fn names_services(&self, issuer: &str) -> bool {
+        self.config.issuers.iter().any(|known| known.name.as_str() == issuer && known.kind == PrincipalKind::Service)
     }
 
     /// Opens the audit log.

@@ -17,6 +17,9 @@ use crate::store::{Lock, LockSubject, NewLock, Store};
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("subject").required(true))]
 pub(super) struct Args {
+    /// A person or a program, as ISSUER/NAME; the configuration knows which its issuer names
+    #[arg(group = "subject", value_name = "PRINCIPAL")]
+    principal: Option<PrincipalId>,
     /// A person, as ISSUER/NAME
     #[arg(long, group = "subject", value_name = "PRINCIPAL")]
     user: Option<PrincipalId>,
@@ -70,9 +73,10 @@ fn network(text: &str) -> Result<IpNet, String> {
 
 impl Args {
     /// The one that clap made sure of; none with `--list`.
-    fn subject(&self) -> Option<LockSubject> {
+    fn subject(&self, local: &Local) -> Option<LockSubject> {
+        let principal = self.principal.clone().map(|id| if local.names_services(id.issuer()) { LockSubject::Service(id) } else { LockSubject::User(id) });
         let user = self.user.clone().map(LockSubject::User);
-        user.or_else(|| self.service.clone().map(LockSubject::Service))
+        principal.or(user).or_else(|| self.service.clone().map(LockSubject::Service))
             .or_else(|| self.group.clone().map(LockSubject::Group))
             .or_else(|| self.target.clone().map(LockSubject::Target))
             .or_else(|| self.certificate.map(LockSubject::Certificate))
@@ -82,7 +86,7 @@ impl Args {
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
     let local = Local::open(common)?;
-    match args.subject() {
+    match args.subject(&local) {
         Some(subject) => block_on(add(&local, args, subject)),
         None => block_on(list(&local, args.json)),
     }

@@ -11,7 +11,7 @@ mod key;
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
@@ -28,6 +28,7 @@ use self::key::Key;
 use super::bastion::{Bastion, Way, judge};
 use super::print::Page;
 use super::{Common, Exit};
+use crate::config::SecretSource;
 use crate::model::{IssuerName, Printable, code_login};
 
 /// How long a login may take; the bastion and the identity provider give up sooner.
@@ -43,6 +44,9 @@ pub(super) struct Args {
     /// Log in by device code, on any other device that has a browser
     #[arg(long)]
     device: bool,
+    /// Log in with the workload token in this file, as a service
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["device", "issuer"])]
+    token_file: Option<PathBuf>,
     /// The identity provider, where the bastion has more than one
     #[arg(long, value_name = "NAME")]
     issuer: Option<IssuerName>,
@@ -86,7 +90,11 @@ fn fetch(args: &Args, bastion: &Bastion, key: &Key) -> Result<String, Exit> {
     let runtime = runtime.map_err(|e| Exit::incomplete(format!("cannot start: {e}")))?;
     runtime.block_on(async {
         let login = async {
-            let stdout = if args.device { by_device(args, bastion, key).await } else { by_browser(args, bastion, key).await };
+            let stdout = match &args.token_file {
+                Some(file) => by_token(args, bastion, key, file).await,
+                None if args.device => by_device(args, bastion, key).await,
+                None => by_browser(args, bastion, key).await,
+            };
             certificate_of(&stdout?)
         };
         tokio::select! {
@@ -120,6 +128,28 @@ fn ssh(args: &Args, bastion: &Bastion, key: &Key, submethod: Option<String>) -> 
 async fn by_device(args: &Args, bastion: &Bastion, key: &Key) -> Result<Vec<u8>, Exit> {
     let submethod = args.issuer.as_ref().map(|issuer| code_login::device_submethod(issuer.as_str()));
     finish(ssh(args, bastion, key, submethod)?).await
+}
+
+/// ssh behind the service: it asks us for the token, part by part.
+async fn by_token(args: &Args, bastion: &Bastion, key: &Key, file: &Path) -> Result<Vec<u8>, Exit> {
+    let token = SecretSource::File(file.to_owned()).read().map_err(|e| Exit::incomplete(format!("the token cannot be read: {e}")))?;
+    let bastion = Bastion { user: Some(code_login::TOKEN_USER.to_owned()), ..bastion.clone() };
+    let questions = Questions::listen()?;
+    let mut ssh = ssh(args, &bastion, key, Some(code_login::TOKEN_SUBMETHOD.to_owned()))?;
+    ssh.envs(questions.environment());
+    let running = finish(ssh);
+    tokio::pin!(running);
+    let mut left = token.reveal().trim();
+    let mut over = false;
+    loop {
+        let (part, rest) = left.split_at_checked(code_login::TOKEN_PART).unwrap_or((left, ""));
+        tokio::select! {
+            printed = &mut running => return printed,
+            handed = questions.hand_over(part), if !over => handed?,
+        }
+        over = part.len() < code_login::TOKEN_PART;
+        left = rest;
+    }
 }
 
 /// Runs ssh to its end, and takes so much of what it prints.

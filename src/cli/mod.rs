@@ -24,6 +24,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::config::Config;
+
 pub(crate) use exit::Exit;
 
 /// A terminal-first SSH bastion and session recorder.
@@ -45,12 +47,20 @@ pub(crate) struct Common {
 }
 
 impl Common {
-    /// Reads the configuration.
+    /// Reads the configuration, without its secrets.
     ///
     /// # Errors
     /// With every problem of the file, as a usage error (exit code 2).
-    pub(crate) fn load(&self) -> Result<crate::config::Config, Exit> {
-        crate::config::Config::load(&self.config).map_err(|problems| Exit::usage(problems.to_string()))
+    pub(crate) fn load(&self) -> Result<Config, Exit> {
+        Config::load_without_secrets(&self.config).map_err(|problems| Exit::usage(problems.to_string()))
+    }
+
+    /// Reads the configuration and sees that its secrets are there.
+    ///
+    /// # Errors
+    /// As [`Common::load`].
+    pub(crate) fn load_whole(&self) -> Result<Config, Exit> {
+        Config::load(&self.config).map_err(|problems| Exit::usage(problems.to_string()))
     }
 }
 

@@ -11,7 +11,7 @@ use super::{Common, Exit};
 pub(super) struct Args {}
 
 pub(super) fn run(common: &Common, _args: &Args) -> Result<ExitCode, Exit> {
-    let config = common.load()?;
+    let config = common.load_whole()?;
     daemon::set_up_logs();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Exit::incomplete(format!("the runtime does not start: {e}")))?;

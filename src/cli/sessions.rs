@@ -26,7 +26,7 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Show sessions, newest first
+    /// Show the sessions that run, or all, newest first
     List(List),
     /// End a running session
     End(End),
@@ -34,7 +34,10 @@ enum What {
 
 #[derive(Debug, clap::Args)]
 struct List {
-    /// Only those that run
+    /// Those that have ended, too
+    #[arg(long, conflicts_with = "live")]
+    all: bool,
+    /// Only those that run; this is what happens without --all and --since
     #[arg(long)]
     live: bool,
     /// Only of this principal, as ISSUER/NAME
@@ -76,7 +79,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
 
 async fn list(local: &Local, args: &List) -> Result<ExitCode, Exit> {
     let (principal, target) = (args.principal.clone(), args.target.clone());
-    let filter = SessionFilter { principal, target, since: args.since, live: args.live, limit: args.limit, ..SessionFilter::default() };
+    let filter = SessionFilter { principal, target, since: args.since, live: args.live || !(args.all || args.since.is_some()), limit: args.limit, ..SessionFilter::default() };
     let sessions = local.store.sessions(filter).await?;
     let mut page = Page::stdout();
     if args.json {

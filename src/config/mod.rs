@@ -62,12 +62,26 @@ impl Config {
         Self::parse(path, &text)
     }
 
+    /// Reads and checks the file at `path`, but fetches no secret: for commands that need none, and are given by people who may
+    /// not have them.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn load_without_secrets(path: &Path) -> Result<Self, Problems> {
+        let text = std::fs::read_to_string(path).map_err(|error| Problems::unreadable(path, &error))?;
+        Self::read(path, &text, false)
+    }
+
     /// Checks `text` as if it were the contents of `path`.
     ///
     /// # Errors
     /// As [`Config::load`].
     pub fn parse(path: &Path, text: &str) -> Result<Self, Problems> {
-        let document = Document::parse(path, text)?;
+        Self::read(path, text, true)
+    }
+
+    fn read(path: &Path, text: &str, fetch: bool) -> Result<Self, Problems> {
+        let document = Document::parse(path, text, fetch)?;
         let root = document.root();
         let home = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
 

@@ -19,13 +19,15 @@ pub(super) struct Document<'t> {
     path: &'t Path,
     text: &'t str,
     table: Spanned<DeTable<'t>>,
+    /// Whether secrets are fetched, to see that they are there.
+    fetch: bool,
     problems: RefCell<Vec<Problem>>,
 }
 
 impl<'t> Document<'t> {
-    pub(super) fn parse(path: &'t Path, text: &'t str) -> Result<Self, Problems> {
+    pub(super) fn parse(path: &'t Path, text: &'t str, fetch: bool) -> Result<Self, Problems> {
         let (table, errors) = DeTable::parse_recoverable(text);
-        let document = Self { path, text, table, problems: RefCell::default() };
+        let document = Self { path, text, table, fetch, problems: RefCell::default() };
         for error in &errors {
             document.report(error.span().unwrap_or(0..0), String::new(), error.message(), "see `man bartizan.toml`");
         }
@@ -77,6 +79,11 @@ impl<'d> Section<'d> {
 
     fn key_path(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+
+    /// Whether secrets are to be fetched, to see that they are there.
+    pub(super) fn fetches_secrets(&self) -> bool {
+        self.document.fetch
     }
 
     /// Reports a problem of `placed`.

@@ -28,10 +28,9 @@ pub(super) async fn follow(rooms: Arc<Rooms>) {
         if asked || now.0 != seen.0 {
             reload_policies(&rooms).await;
         }
-        if asked || now.1 != seen.1 {
-            reload_authorities(&rooms).await;
-        }
-        seen = now;
+        // A rotation under way makes it fail: then it is tried again at the next beat.
+        let followed = if asked || now.1 != seen.1 { reload_authorities(&rooms).await } else { true };
+        seen = if followed { now } else { (now.0, seen.1) };
     }
 }
 
@@ -84,11 +83,21 @@ async fn reload_policies(rooms: &Arc<Rooms>) {
     rooms.note(entry);
 }
 
-async fn reload_authorities(rooms: &Arc<Rooms>) {
+/// False when the keys could not be read.
+async fn reload_authorities(rooms: &Arc<Rooms>) -> bool {
     let identity = Arc::clone(&rooms.identity);
     match tokio::task::spawn_blocking(move || identity.authorities().reload()).await {
-        Ok(Ok(())) => tracing::info!("the authorities' keys were read again"),
-        Ok(Err(error)) => tracing::error!(%error, alert = true, "the authorities' changed keys cannot be read; the old ones stay in use"),
-        Err(error) => tracing::error!(%error, "the authorities' keys were not read"),
+        Ok(Ok(())) => {
+            tracing::info!("the authorities' keys were read again");
+            true
+        }
+        Ok(Err(error)) => {
+            tracing::error!(%error, alert = true, "the authorities' changed keys cannot be read; the old ones stay in use");
+            false
+        }
+        Err(error) => {
+            tracing::error!(%error, "the authorities' keys were not read");
+            false
+        }
     }
 }

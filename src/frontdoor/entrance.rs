@@ -8,14 +8,16 @@ use std::time::Duration;
 use russh::keys::{Certificate, HashAlg, PublicKey};
 use russh::server::{Auth, Response};
 use russh::{MethodKind, MethodSet};
+use zeroize::Zeroizing;
 
-use crate::model::{Secret, code_login};
+use crate::model::code_login::{self, TOKEN_USER};
+use crate::model::Secret;
 
 use super::hall::{BoxFuture, Outcome};
 use super::{CodePrompt, Guard, HalfOpen, Hall, Refusal, Visitor, sentences};
 
-/// The user name that presents a workload token as its password.
-const TOKEN_USER: &str = "jwt";
+/// The longest token that is put together, in bytes; the desk takes no longer one.
+const TOKEN_MAX: usize = 16 << 10;
 
 /// How long one round of a device login is kept before the client is asked to come again; each round shows that it lives.
 const ROUND: Duration = Duration::from_secs(2);
@@ -40,6 +42,8 @@ enum Login<C> {
     Choosing,
     Device(BoxFuture<Outcome<C>>),
     Code(Box<dyn FnOnce(String) -> BoxFuture<Outcome<C>> + Send>),
+    /// A token comes in parts.
+    Token(Zeroizing<String>),
     /// The sentence was shown; the next round rejects.
     Over,
 }
@@ -136,18 +140,22 @@ impl<H: Hall> Entrance<H> {
 
     async fn begin(&mut self, user: &str, submethods: &str) -> Auth {
         if user == TOKEN_USER {
-            return self.reject(user);
+            if !code_login::wants_token(submethods) {
+                return self.reject(user);
+            }
+            self.login = Login::Token(Zeroizing::default());
+            return ask_hidden(code_login::TOKEN_PROMPT.to_owned());
         }
         if let Some(redirect) = code_login::redirect_of(submethods) {
-            return self.begin_code(user, &redirect).await;
+            return self.begin_code(&redirect).await;
         }
         let issuers = self.hall.issuers();
         if let Some(issuer) = code_login::device_issuer_of(submethods).filter(|name| issuers.iter().any(|known| known == name)) {
-            return self.begin_device(user, issuer).await;
+            return self.begin_device(issuer).await;
         }
         match issuers.as_slice() {
             [] => self.reject(user),
-            [only] => self.begin_device(user, only).await,
+            [only] => self.begin_device(only).await,
             several => {
                 self.login = Login::Choosing;
                 ask(String::new(), Some(sentences::which_issuer(several)))
@@ -155,7 +163,7 @@ impl<H: Hall> Entrance<H> {
         }
     }
 
-    async fn begin_code(&mut self, user: &str, redirect: &code_login::Redirect) -> Auth {
+    async fn begin_code(&mut self, redirect: &code_login::Redirect) -> Auth {
         match self.hall.begin_code(&self.visitor, redirect.issuer.as_deref(), &redirect.uri).await {
             Ok(CodePrompt { authorization_url, finish }) => {
                 if !self.place.wait() {
@@ -165,11 +173,11 @@ impl<H: Hall> Entrance<H> {
                 self.login = Login::Code(finish);
                 ask(String::new(), Some(code_login::prompt(&authorization_url)))
             }
-            Err(refusal) => self.fail_aloud(user, "code", &refusal),
+            Err(refusal) => self.fail_aloud("code", &refusal),
         }
     }
 
-    async fn begin_device(&mut self, user: &str, issuer: &str) -> Auth {
+    async fn begin_device(&mut self, issuer: &str) -> Auth {
         if !self.place.wait() {
             return self.say(sentences::TOO_MANY_LOGINS.to_owned());
         }
@@ -182,7 +190,7 @@ impl<H: Hall> Entrance<H> {
                 self.login = Login::Device(prompt.outcome);
                 ask(text, None)
             }
-            Err(refusal) => self.fail_aloud(user, "device", &refusal),
+            Err(refusal) => self.fail_aloud("device", &refusal),
         }
     }
 
@@ -192,13 +200,14 @@ impl<H: Hall> Entrance<H> {
             Login::Choosing => {
                 let chosen = self.hall.issuers().into_iter().find(|name| name == answer.trim());
                 match chosen {
-                    Some(issuer) => self.begin_device(user, &issuer).await,
+                    Some(issuer) => self.begin_device(&issuer).await,
                     None => self.say(sentences::which_issuer(&self.hall.issuers())),
                 }
             }
+            Login::Token(token) => self.take_part(user, token, answer).await,
             Login::Device(mut outcome) => match tokio::time::timeout(ROUND, &mut outcome).await {
                 Ok(Ok(caller)) => self.accept(caller),
-                Ok(Err(refusal)) => self.fail_aloud(user, "device", &refusal),
+                Ok(Err(refusal)) => self.fail_aloud("device", &refusal),
                 Err(_) => {
                     self.login = Login::Device(outcome);
                     ask(String::new(), None)
@@ -206,8 +215,24 @@ impl<H: Hall> Entrance<H> {
             },
             Login::Code(finish) => match finish(answer.trim().to_owned()).await {
                 Ok(caller) => self.accept(caller),
-                Err(refusal) => self.fail_aloud(user, "code", &refusal),
+                Err(refusal) => self.fail_aloud("code", &refusal),
             },
+        }
+    }
+
+    /// A part as long as parts may be is followed by another.
+    async fn take_part(&mut self, user: &str, mut token: Zeroizing<String>, part: &str) -> Auth {
+        if token.len() + part.len() > TOKEN_MAX {
+            return self.reject(user);
+        }
+        token.push_str(part);
+        if part.len() >= code_login::TOKEN_PART {
+            self.login = Login::Token(token);
+            return ask_hidden(code_login::TOKEN_PROMPT.to_owned());
+        }
+        match self.hall.token(&self.visitor, Secret::new(token.to_string())).await {
+            Ok(caller) => self.accept(caller),
+            Err(refusal) => self.fail_aloud("token", &refusal),
         }
     }
 
@@ -237,7 +262,7 @@ impl<H: Hall> Entrance<H> {
         self.reject(user)
     }
 
-    fn fail_aloud(&mut self, _user: &str, method: &'static str, refusal: &Refusal) -> Auth {
+    fn fail_aloud(&mut self, method: &'static str, refusal: &Refusal) -> Auth {
         self.hall.note_failure(&self.visitor, method, &refusal.detail);
         self.say(refusal.sentence.clone())
     }
@@ -245,7 +270,7 @@ impl<H: Hall> Entrance<H> {
     /// Rejects, and says what may be tried: tokens only from `jwt`, so that nobody is asked for a password in vain.
     fn reject(&self, user: &str) -> Auth {
         let methods: &[MethodKind] = if user == TOKEN_USER {
-            &[MethodKind::PublicKey, MethodKind::Password]
+            &[MethodKind::PublicKey, MethodKind::KeyboardInteractive, MethodKind::Password]
         } else if self.hall.issuers().is_empty() {
             &[MethodKind::PublicKey]
         } else {
@@ -253,6 +278,11 @@ impl<H: Hall> Entrance<H> {
         };
         Auth::Reject { proceed_with_methods: Some(MethodSet::from(methods)), partial_success: false }
     }
+}
+
+/// An info request (RFC 4256 section 3.2) with one prompt, whose answer is not echoed.
+fn ask_hidden(prompt: String) -> Auth {
+    Auth::Partial { name: Cow::Borrowed(""), instructions: Cow::Borrowed(""), prompts: Cow::Owned(vec![(Cow::Owned(prompt), false)]) }
 }
 
 /// An info request (RFC 4256 section 3.2) with one prompt or none.

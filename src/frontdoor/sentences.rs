@@ -30,11 +30,11 @@ pub fn not_a_target(host: &str, port: u32) -> String {
 /// The device-code prompt (RFC 8628 section 3.3). The address and the key let a phished victim see that this login is not theirs.
 #[must_use]
 pub fn device_prompt<C>(prompt: &super::DevicePrompt<C>, issuer: &str, from: IpAddr, key: Option<&str>) -> String {
-    let key = key.unwrap_or("none");
+    let key = key.map(|key| format!(", with key {key}")).unwrap_or_default();
     let place = prompt.complete_uri.as_deref().unwrap_or(&prompt.uri);
     let minutes = prompt.expires_in.as_secs().div_ceil(60);
     format!(
-        "Log in with {issuer} to go on. Open\n\n    {}\n\nand enter the code\n\n    {}\n\nThis login is asked for from {from}, with key {key}.\n\
+        "Log in with {issuer} to go on. Open\n\n    {}\n\nand enter the code\n\n    {}\n\nThis login is asked for from {from}{key}.\n\
          If that is not you, do not enter the code. It is good for {minutes} min.\n",
         shown(place),
         shown(&prompt.code),

@@ -43,6 +43,31 @@ pub fn device_submethod(issuer: &str) -> String {
     format!("{DEVICE}.{issuer}")
 }
 
+/// The user name that workload tokens are presented under.
+pub const TOKEN_USER: &str = "jwt";
+
+/// The submethod by which `bartizan login --token-file` hands over a workload token.
+pub const TOKEN_SUBMETHOD: &str = "bartizan-token";
+
+/// A token goes over in parts of this many bytes, since OpenSSH reads no more than 1,023 at a prompt; a shorter part is the last.
+pub const TOKEN_PART: usize = 1000;
+
+/// What each part is asked for with.
+pub const TOKEN_PROMPT: &str = "Token part: ";
+
+/// Whether `submethods` ask for the token prompt.
+#[must_use]
+pub fn wants_token(submethods: &str) -> bool {
+    submethods.split(',').any(|submethod| submethod == TOKEN_SUBMETHOD)
+}
+
+/// Whether `prompt` is the token prompt of the user name `jwt`, as OpenSSH shows it. A jump host asks under another name.
+#[must_use]
+pub fn is_token_prompt(prompt: &str) -> bool {
+    let bare = prompt.strip_prefix('(').and_then(|rest| rest.strip_prefix(TOKEN_USER)?.strip_prefix('@')).and_then(|rest| rest.split_once(") "));
+    bare.is_some_and(|(_, asked)| asked == TOKEN_PROMPT)
+}
+
 /// The longest answer to the prompt that is read, in bytes.
 pub const LONGEST_ANSWER: usize = 8 * 1024;
 const OPEN: &str = "Open ";

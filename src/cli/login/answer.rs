@@ -73,6 +73,19 @@ impl Questions {
         Ok(if denied { Redirected::Denied } else { Redirected::Done })
     }
 
+    /// Answers with one part of a workload token.
+    pub(super) async fn hand_over(&self, part: &str) -> Result<(), Exit> {
+        let lost = |e: io::Error| Exit::incomplete(format!("ssh's question was lost: {e}"));
+        let (mut stream, _) = self.listener.accept().await.map_err(lost)?;
+        let mut prompt = String::new();
+        (&mut stream).take(LONGEST_PROMPT).read_to_string(&mut prompt).await.map_err(lost)?;
+        if !code_login::is_token_prompt(&prompt) {
+            return Err(Exit::incomplete("the bastion asked for something that is not the token"));
+        }
+        stream.write_all(part.as_bytes()).await.map_err(lost)?;
+        stream.shutdown().await.map_err(lost)
+    }
+
     /// The private folder.
     #[cfg(test)]
     fn folder(&self) -> &std::path::Path {

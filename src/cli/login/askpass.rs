@@ -31,9 +31,11 @@ pub(in crate::cli) fn run_if_asked() -> Option<ExitCode> {
     }
     let prompt = words.next().unwrap_or_default().to_string_lossy().into_owned();
     let hint = std::env::var("SSH_ASKPASS_PROMPT").unwrap_or_default();
-    let answered = match code_login::url_of_prompt(&prompt) {
-        Some(_) => from_login(&own.with_file_name(SOCKET), &prompt).and_then(|answer| hand_over(&answer)),
-        None => from_terminal(&prompt, &hint),
+    let ours = code_login::url_of_prompt(&prompt).is_some() || code_login::is_token_prompt(&prompt);
+    let answered = if ours {
+        from_login(&own.with_file_name(SOCKET), &prompt).and_then(|answer| hand_over(&answer))
+    } else {
+        from_terminal(&prompt, &hint)
     };
     Some(match answered {
         Ok(true) => ExitCode::SUCCESS,

@@ -2,6 +2,7 @@
 //! reader, so that a slow one slows its writer and nobody else.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bartizan_recorder::{Event, Exit};
 use futures_util::FutureExt;
@@ -45,24 +46,66 @@ pub(super) async fn down(
     tape: &Tape,
     traffic: &Traffic,
 ) -> Result<Option<Exit>, PumpError> {
-    let mut exit = None;
-    while let Some(first) = target.wait().await {
+    let mut end = End::default();
+    while let Some(first) = end.next(target, visitor).await? {
         let batch = gather(first, target);
         let pieces: Vec<Piece> = batch.iter().filter_map(piece).collect();
         if !pieces.is_empty() {
             tape.write(pieces).await?;
         }
         for message in batch {
-            if matches!(message, ChannelMsg::Close) {
-                return Ok(exit);
+            match message {
+                ChannelMsg::Close => return end.finish(visitor).await,
+                ChannelMsg::Eof if end.exit.is_none() => end.eof_waits = true,
+                message => {
+                    let told = exit_of(&message);
+                    forward_down(message, visitor, handle, traffic).await.map_err(PumpError::Gone)?;
+                    if told.is_some() {
+                        end.exit = told;
+                        end.tell_eof(visitor).await?;
+                    }
+                }
             }
-            if let Some(end) = exit_of(&message) {
-                exit = Some(end);
-            }
-            forward_down(message, visitor, handle, traffic).await.map_err(PumpError::Gone)?;
         }
     }
-    Ok(exit)
+    end.finish(visitor).await
+}
+
+/// How long the end of output waits for the exit status.
+const EOF_PATIENCE: Duration = Duration::from_millis(250);
+
+/// The end of a program as far as it is known. A client that has sent all its input closes the channel as soon as it sees the
+/// end of output (OpenSSH does), and then it is too late for the exit status that sshd sends a moment later: so the end of
+/// output waits for it, a little.
+#[derive(Default)]
+struct End {
+    exit: Option<Exit>,
+    eof_waits: bool,
+}
+
+impl End {
+    /// The target's next message.
+    async fn next(&mut self, target: &mut ChannelReadHalf, visitor: &ChannelWriteHalf<server::Msg>) -> Result<Option<ChannelMsg>, PumpError> {
+        if self.eof_waits {
+            if let Ok(message) = tokio::time::timeout(EOF_PATIENCE, target.wait()).await {
+                return Ok(message);
+            }
+            self.tell_eof(visitor).await?;
+        }
+        Ok(target.wait().await)
+    }
+
+    async fn tell_eof(&mut self, visitor: &ChannelWriteHalf<server::Msg>) -> Result<(), PumpError> {
+        if std::mem::take(&mut self.eof_waits) {
+            visitor.eof().await.map_err(PumpError::Gone)?;
+        }
+        Ok(())
+    }
+
+    async fn finish(mut self, visitor: &ChannelWriteHalf<server::Msg>) -> Result<Option<Exit>, PumpError> {
+        self.tell_eof(visitor).await?;
+        Ok(self.exit)
+    }
 }
 
 /// Takes what has arrived already, so that one write records it all.
