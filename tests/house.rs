@@ -205,7 +205,7 @@ fn the_manual_names_every_key_of_the_configuration_and_no_other() {
 
 fn duration(value: Duration) -> String {
     let seconds = value.as_secs();
-    if seconds % 60 == 0 { format!("{}m", seconds / 60) } else { format!("{seconds}s") }
+    if seconds.is_multiple_of(60) { format!("{}m", seconds / 60) } else { format!("{seconds}s") }
 }
 
 #[test]

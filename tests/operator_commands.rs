@@ -138,9 +138,13 @@ async fn sessions_are_listed_and_filtered() {
     let table = operator.sees(0, &["sessions", "list", "--all"]);
     assert_eq!(table.lines().count(), 3);
     assert!(table.contains("deploy@web-1") && table.contains("live") && table.contains(&session(2).to_string()), "{table}");
-    for (line, numbers) in
-        [(vec![], vec![2, 1]), (vec!["--live"], vec![2]), (vec!["--target", "web-1"], vec![1]), (vec!["--principal", "corp/bob"], vec![])]
-    {
+    for (line, numbers) in [
+        (vec![], vec![2]),
+        (vec!["--all"], vec![2, 1]),
+        (vec!["--live"], vec![2]),
+        (vec!["--all", "--target", "web-1"], vec![1]),
+        (vec!["--principal", "corp/bob"], vec![]),
+    ] {
         let found = operator.json(&[&["sessions", "list", "--json"], line.as_slice()].concat());
         let found: Vec<u64> = found.as_array().unwrap().iter().map(|s| s["number"].as_u64().unwrap()).collect();
         assert_eq!(found, numbers, "{line:?}");

@@ -74,9 +74,14 @@ fn network(text: &str) -> Result<IpNet, String> {
 impl Args {
     /// The one that clap made sure of; none with `--list`.
     fn subject(&self, local: &Local) -> Option<LockSubject> {
-        let principal = self.principal.clone().map(|id| if local.names_services(id.issuer()) { LockSubject::Service(id) } else { LockSubject::User(id) });
+        let principal = self
+            .principal
+            .clone()
+            .map(|id| if local.names_services(id.issuer()) { LockSubject::Service(id) } else { LockSubject::User(id) });
         let user = self.user.clone().map(LockSubject::User);
-        principal.or(user).or_else(|| self.service.clone().map(LockSubject::Service))
+        principal
+            .or(user)
+            .or_else(|| self.service.clone().map(LockSubject::Service))
             .or_else(|| self.group.clone().map(LockSubject::Group))
             .or_else(|| self.target.clone().map(LockSubject::Target))
             .or_else(|| self.certificate.map(LockSubject::Certificate))

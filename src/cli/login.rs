@@ -50,7 +50,7 @@ pub(super) struct Args {
     /// The identity provider, where the bastion has more than one
     #[arg(long, value_name = "NAME")]
     issuer: Option<IssuerName>,
-    /// The private key to certify; without it `~/.ssh/id_bartizan`, which is made if it is not there
+    /// The private key to certify, made if it is not there; without this option `~/.ssh/id_bartizan`
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
     /// Put key and certificate into the running ssh-agent until the certificate expires; without --key, nothing is left on disk

@@ -79,7 +79,14 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
 
 async fn list(local: &Local, args: &List) -> Result<ExitCode, Exit> {
     let (principal, target) = (args.principal.clone(), args.target.clone());
-    let filter = SessionFilter { principal, target, since: args.since, live: args.live || !(args.all || args.since.is_some()), limit: args.limit, ..SessionFilter::default() };
+    let filter = SessionFilter {
+        principal,
+        target,
+        since: args.since,
+        live: args.live || !(args.all || args.since.is_some()),
+        limit: args.limit,
+        ..SessionFilter::default()
+    };
     let sessions = local.store.sessions(filter).await?;
     let mut page = Page::stdout();
     if args.json {

@@ -156,8 +156,12 @@ impl Facts {
 
     /// Lines of sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT".
     fn known_hosts(&self) -> Vec<String> {
-        let own = self.bastion.known_host();
-        let hosts: Vec<_> = std::iter::once(own.as_str()).chain(self.targets.iter().map(|t| t.pattern.as_str())).collect();
+        // Bare as well, for those who reach another port by HostKeyAlias.
+        let (own, bare) = (self.bastion.known_host(), self.bastion.host.as_str());
+        let hosts: Vec<_> = std::iter::once(own.as_str())
+            .chain((own != bare).then_some(bare))
+            .chain(self.targets.iter().map(|t| t.pattern.as_str()))
+            .collect();
         self.authorities.iter().map(|key| format!("@cert-authority {} {key}", hosts.join(","))).collect()
     }
 }
@@ -227,7 +231,7 @@ mod tests {
         let text = lines(&["--bastion", "b.example.com:2222", "--target", "web-*", "--target", "db-1"]).unwrap();
         let expected = format!(
             "Host b.example.com\n    Port 2222\n    IdentityFile ~/.ssh/id_bartizan\n    CertificateFile ~/.ssh/id_bartizan-cert.pub\n\n\
-             Host web-* db-1\n    ProxyJump b.example.com\n@cert-authority [b.example.com]:2222,web-*,db-1 {KEY}"
+             Host web-* db-1\n    ProxyJump b.example.com\n@cert-authority [b.example.com]:2222,b.example.com,web-*,db-1 {KEY}"
         );
         assert_eq!(text, expected);
     }

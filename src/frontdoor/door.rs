@@ -40,7 +40,7 @@ enum Side<H: Hall> {
     /// The connection itself: the visitor has to identify themselves.
     Outer(Box<Entrance<H>>),
     /// The stream of a `-J`: whose it is was settled outside.
-    Inner { caller: Arc<H::Caller>, visitor: Visitor, target: TargetName, login: Option<Login> },
+    Inner { caller: Arc<H::Caller>, visitor: Box<Visitor>, target: TargetName, login: Option<Login> },
 }
 
 /// How far a session channel is.
@@ -61,7 +61,7 @@ impl<H: Hall> Door<H> {
     /// The handler of the SSH connection inside a `-J` stream to `target`.
     #[must_use]
     pub fn inner(hall: Arc<H>, limits: Limits, caller: Arc<H::Caller>, visitor: Visitor, target: TargetName) -> Self {
-        Self::with(hall, limits, Side::Inner { caller, visitor, target, login: None })
+        Self::with(hall, limits, Side::Inner { caller, visitor: Box::new(visitor), target, login: None })
     }
 
     fn with(hall: Arc<H>, limits: Limits, side: Side<H>) -> Self {
@@ -79,7 +79,7 @@ impl<H: Hall> Door<H> {
     fn visitor(&self) -> Visitor {
         match &self.side {
             Side::Outer(entrance) => entrance.visitor().clone(),
-            Side::Inner { visitor, .. } => visitor.clone(),
+            Side::Inner { visitor, .. } => Visitor::clone(visitor),
         }
     }
 

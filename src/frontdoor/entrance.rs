@@ -10,11 +10,11 @@ use russh::server::{Auth, Response};
 use russh::{MethodKind, MethodSet};
 use zeroize::Zeroizing;
 
-use crate::model::code_login::{self, TOKEN_USER};
 use crate::model::Secret;
+use crate::model::code_login::{self, TOKEN_USER};
 
 use super::hall::{BoxFuture, Outcome};
-use super::{CodePrompt, Guard, HalfOpen, Hall, Refusal, Visitor, sentences};
+use super::{Cause, CodePrompt, Guard, HalfOpen, Hall, Refusal, Visitor, sentences};
 
 /// The longest token that is put together, in bytes; the desk takes no longer one.
 const TOKEN_MAX: usize = 16 << 10;
@@ -33,6 +33,8 @@ pub(super) struct Entrance<H: Hall> {
     guard: Arc<Guard>,
     attempts_left: u32,
     login: Login<H::Caller>,
+    /// What keeps them out whichever way they try.
+    barred: Option<String>,
     caller: Option<Arc<H::Caller>>,
 }
 
@@ -51,7 +53,7 @@ enum Login<C> {
 impl<H: Hall> Entrance<H> {
     pub(super) fn new(hall: Arc<H>, peer: std::net::SocketAddr, place: HalfOpen, guard: Arc<Guard>, attempts: u32) -> Self {
         let visitor = Visitor { peer, user: String::new(), key: None };
-        Self { hall, visitor, place, guard, attempts_left: attempts, login: Login::None, caller: None }
+        Self { hall, visitor, place, guard, attempts_left: attempts, login: Login::None, barred: None, caller: None }
     }
 
     pub(super) fn visitor(&self) -> &Visitor {
@@ -139,6 +141,9 @@ impl<H: Hall> Entrance<H> {
     }
 
     async fn begin(&mut self, user: &str, submethods: &str) -> Auth {
+        if let Some(sentence) = self.barred.take() {
+            return self.say(sentence);
+        }
         if user == TOKEN_USER {
             if !code_login::wants_token(submethods) {
                 return self.reject(user);
@@ -259,6 +264,9 @@ impl<H: Hall> Entrance<H> {
 
     fn fail(&mut self, user: &str, method: &'static str, refusal: &Refusal) -> Auth {
         self.hall.note_failure(&self.visitor, method, &refusal.detail);
+        if refusal.cause == Cause::Barred {
+            self.barred = Some(refusal.sentence.clone());
+        }
         self.reject(user)
     }
 

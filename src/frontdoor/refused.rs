@@ -18,8 +18,10 @@ pub struct Refusal {
 /// Who or what stands in the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// Policy, a lock or a check said no.
+    /// Policy or a check said no.
     Denied,
+    /// A lock keeps them out: no other way of logging in helps.
+    Barred,
     /// A human has to approve first.
     Held,
     /// It could not be done: a target is down, a store does not answer.
@@ -43,7 +45,7 @@ impl Refusal {
     #[must_use]
     pub fn exit_status(&self) -> u32 {
         match self.cause {
-            Cause::Denied => 1,
+            Cause::Denied | Cause::Barred => 1,
             Cause::Unavailable => 3,
             Cause::Held => 4,
         }

@@ -10,7 +10,7 @@ use russh::keys::{Certificate, PublicKey};
 
 use crate::audit::Entry;
 use crate::config::defaults;
-use crate::frontdoor::{Ask, CodePrompt, DevicePrompt, Outcome, Refusal, Visitor};
+use crate::frontdoor::{Ask, Cause, CodePrompt, DevicePrompt, Outcome, Refusal, Visitor};
 use crate::model::{AuthorityKind, Clock, IssuerName, Printable, Secret, TargetName};
 use crate::store::{NewCertificate, Shown, Store};
 
@@ -290,7 +290,9 @@ fn after(now: Timestamp, by: Duration) -> Timestamp {
 fn locked(lock: &crate::store::Lock) -> Refusal {
     let reason = Printable(&lock.lock.reason).to_string();
     let why = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
-    Refusal::denied(format!("Access is locked{why}; ask the operator."), format!("lock {} on {}", lock.id, lock.lock.subject))
+    let refusal =
+        Refusal::denied(format!("Access is locked{why}; ask the operator."), format!("lock {} on {}", lock.id, lock.lock.subject));
+    Refusal { cause: Cause::Barred, ..refusal }
 }
 
 fn fingerprint(key: &PublicKey) -> String {

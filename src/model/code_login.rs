@@ -64,7 +64,8 @@ pub fn wants_token(submethods: &str) -> bool {
 /// Whether `prompt` is the token prompt of the user name `jwt`, as OpenSSH shows it. A jump host asks under another name.
 #[must_use]
 pub fn is_token_prompt(prompt: &str) -> bool {
-    let bare = prompt.strip_prefix('(').and_then(|rest| rest.strip_prefix(TOKEN_USER)?.strip_prefix('@')).and_then(|rest| rest.split_once(") "));
+    let bare =
+        prompt.strip_prefix('(').and_then(|rest| rest.strip_prefix(TOKEN_USER)?.strip_prefix('@')).and_then(|rest| rest.split_once(") "));
     bare.is_some_and(|(_, asked)| asked == TOKEN_PROMPT)
 }
 

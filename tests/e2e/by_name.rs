@@ -79,7 +79,10 @@ fn the_agent_is_not_forwarded_and_the_session_says_so() {
     wait_until("the agent's socket", || socket.exists());
     for way in WAYS {
         let forwarded = format!("ForwardAgent={}", socket.display());
-        let done = alice.on_target(way, &["-o", &forwarded], "echo \"[$SSH_AUTH_SOCK]\"").ok();
+        // Without an agent of its own, ssh asks for no forwarding.
+        let mut command = alice.on_command(way, "web-1", &["-o", &forwarded], "echo \"[$SSH_AUTH_SOCK]\"");
+        command.env("SSH_AUTH_SOCK", &socket);
+        let done = Run::new(command).finish().ok();
         assert_eq!(done.text(), "[]\n", "{way:?}");
         assert!(done.err.contains("agent forwarding is not allowed here"), "{way:?}: {done}");
     }

@@ -115,7 +115,7 @@ fn a_person_at_a_terminal_reads_why_the_session_ended() {
     let world = World::start();
     let alice = world.visitor("alice");
     let terminal = Terminal::open(&world.dir(), &alice.line(Way::Jump, "-t", "bash --norc"), 120, 24);
-    terminal.line("PS1='ready> '");
+    terminal.line("PS1='rea''dy> '");
     terminal.wait_for("ready> ");
     world.bastion.run(["lock", "corp/alice@example.test", "--reason", "lost laptop"]).ok();
     terminal.wait_for("this session was ended");

@@ -127,7 +127,7 @@ fn ansible_pings_and_copies() {
     let ansible = |arguments: &[&str]| {
         let program = crate::harness::repository(".deps/venv/bin/ansible");
         let mut command = alice.command(program, ["-i", "inventory", "web", "-f", "1"]);
-        command.args(arguments).env("ANSIBLE_LOCAL_TEMP", alice.dir.join("ansible")).env("ANSIBLE_CONFIG", "/dev/null");
+        command.args(arguments).env("ANSIBLE_LOCAL_TEMP", alice.dir.join("ansible")).env("ANSIBLE_CONFIG", "/nonexistent/ansible.cfg");
         command.env("ANSIBLE_SSH_CONTROL_PATH_DIR", alice.dir.join("cp"));
         Run::new(command).within(120).ok().text()
     };

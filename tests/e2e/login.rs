@@ -147,7 +147,9 @@ fn bartizan_login_by_browser_and_by_device_code_leaves_key_and_certificate_where
     let world = World::start();
     for (name, flags) in [("browser", &["--no-browser"][..]), ("device", &["--device"][..])] {
         let alice = world.stranger(name);
+        // Neither half is there: a new key is made.
         fs::remove_file(alice.key()).unwrap();
+        fs::remove_file(alice.key().with_extension("pub")).unwrap();
         let mut login = login_command(&world, &alice, flags);
         login.arg("--key").arg(alice.key());
         bartizan_login(&world, login, "alice").ok();
@@ -201,7 +203,11 @@ fn what_ssh_config_prints_is_all_that_stock_ssh_needs() {
         // Only the two things that the name service would know of a real bastion are added.
         let known = format!("UserKnownHostsFile {}\nGlobalKnownHostsFile /dev/null\n", alice.dir.join("known_hosts").display());
         fs::write(alice.dir.join("known_hosts"), part("known-hosts")).unwrap();
-        fs::write(alice.config(), format!("Host bastion\n    HostName 127.0.0.1\n    HostKeyAlias bastion\nHost *\n{known}{}", part("config"))).unwrap();
+        fs::write(
+            alice.config(),
+            format!("Host bastion\n    HostName 127.0.0.1\n    HostKeyAlias bastion\nHost *\n{known}{}", part("config")),
+        )
+        .unwrap();
     };
     parts("jump");
     assert_eq!(alice.ssh(["deploy@web-1", "echo in"]).ok().text(), "in\n");

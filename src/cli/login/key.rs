@@ -24,10 +24,16 @@ pub(super) struct Key {
 }
 
 impl Key {
-    /// The key at `wanted`, or at the default place, or a passing one if only the agent is to have it.
+    /// The key at `wanted`, made if it is not there, or at the default place, or a passing one if only the agent is to have it.
     pub(super) fn prepare(wanted: Option<&Path>, for_agent: bool) -> Result<Self, Exit> {
         match wanted {
-            Some(path) => Self::at(&without_pub(path)),
+            Some(path) => {
+                let private = without_pub(path);
+                if !private.exists() && !with_ending(&private, ".pub").exists() {
+                    make(&private)?;
+                }
+                Self::at(&private)
+            }
             None if for_agent => Self::passing(),
             None => Self::at_default(),
         }

@@ -75,10 +75,10 @@ fn play(terminal: &mut ratatui::DefaultTerminal, replay: &mut Replay, state: &mu
         replay.draw(&mut grid);
         terminal.draw(|frame| player::view(state, &grid, frame))?;
         let mut effects = Vec::new();
-        if event::poll(Duration::from_millis(33))? {
-            if let event::Event::Key(key) = event::read()? {
-                effects.extend(player::update(state, Event::Key(key)));
-            }
+        if event::poll(Duration::from_millis(33))?
+            && let event::Event::Key(key) = event::read()?
+        {
+            effects.extend(player::update(state, Event::Key(key)));
         }
         let next_us = match replay.next_us() {
             Ok(next) => next,

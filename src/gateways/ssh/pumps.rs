@@ -85,7 +85,11 @@ struct End {
 
 impl End {
     /// The target's next message.
-    async fn next(&mut self, target: &mut ChannelReadHalf, visitor: &ChannelWriteHalf<server::Msg>) -> Result<Option<ChannelMsg>, PumpError> {
+    async fn next(
+        &mut self,
+        target: &mut ChannelReadHalf,
+        visitor: &ChannelWriteHalf<server::Msg>,
+    ) -> Result<Option<ChannelMsg>, PumpError> {
         if self.eof_waits {
             if let Ok(message) = tokio::time::timeout(EOF_PATIENCE, target.wait()).await {
                 return Ok(message);

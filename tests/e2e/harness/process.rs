@@ -120,12 +120,6 @@ impl Done {
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.out).unwrap_or_else(|error| panic!("{error}: {self}"))
     }
-
-    /// Panics unless standard error holds `words`.
-    pub(crate) fn says(self, words: &str) -> Self {
-        assert!(self.err.contains(words), "no `{words}` in: {self}");
-        self
-    }
 }
 
 impl std::fmt::Display for Done {

@@ -168,8 +168,3 @@ certificate_ttl = "{ttl}"
     }
     text + &setup.more
 }
-
-/// `bartizan` on a folder where nothing runs.
-pub(crate) fn offline(dir: &std::path::Path, arguments: &[&str]) -> super::Run {
-    bastion::run(dir, arguments)
-}

@@ -36,10 +36,9 @@ fn draw_grid(grid: &Grid, colour: bool, area: Rect, buffer: &mut Buffer) {
     }
     if let Some((column, row)) = grid.cursor() {
         let at = (area.left().saturating_add(column), area.top().saturating_add(row));
-        if at.0 < area.right() && at.1 < area.bottom() {
-            if let Some(place) = buffer.cell_mut(at) {
-                place.modifier.toggle(Modifier::REVERSED);
-            }
+        let inside = at.0 < area.right() && at.1 < area.bottom();
+        if let Some(place) = buffer.cell_mut(at).filter(|_| inside) {
+            place.modifier.toggle(Modifier::REVERSED);
         }
     }
 }
