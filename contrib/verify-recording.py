@@ -220,12 +220,25 @@ class Walk:
         if kind == COMMIT:
             self.commits += 1
         elif kind == RECOVERY:
-            self.recoveries.append((wall, offset - self.signed_to))
+            cut = cut_bytes(said[FIXED.size :])
+            if cut is None:
+                raise Bad(f"the text of the recovery at byte {offset} is not what it should be")
+            self.recoveries.append((wall, cut, offset - self.signed_to))
         else:
             try:
                 self.end = json.loads(said[FIXED.size :])
             except ValueError:
                 raise Bad("the end does not say what it should")
+
+
+def cut_bytes(text):
+    """The bytes that a recovery says were cut off; None if its text is not what it should be."""
+    try:
+        said = json.loads(text)
+        cut, digest = said["cut_bytes"], said["cut_sha256"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return cut if type(cut) is int and 0 <= cut < 1 << 64 and isinstance(digest, str) else None
 
 
 def read(directory, name):
@@ -307,8 +320,9 @@ def verify(directory, keys):
     unsigned = walk.bytes - walk.signed_to if whole else 0
     signed = f"{walk.commits} commits, each signed by its own epoch's key"
     report.add("commits", INCOMPLETE if unsigned else GOOD, f"{signed}; {unsigned} bytes not signed yet" if unsigned else signed)
-    for wall, vouched in walk.recoveries:
-        report.add("recovery", INCOMPLETE, f"closed by the bastion at {wall // 1000000} after a crash; {vouched} bytes are vouched for by its key only")
+    for wall, cut, vouched in walk.recoveries:
+        detail = f"recovered after a crash, by the bastion at Unix time {wall // 1000000}: {cut} bytes of a torn last write were cut off"
+        report.add("recovery", GOOD, f"{detail}; the {vouched} bytes before that are vouched for by the recording key only")
     report.add("end", *((GOOD, f"signed: {walk.end['reason']}") if walk.end else (INCOMPLETE, "there is no end frame")))
     if sealed:
         report.add("seal", *check_seal(sealed, head, data, walk))

@@ -1,6 +1,7 @@
 //! Closes recordings that a crash left open: cuts each after its last good frame, signs for what is left with the
-//! deployment's key, ends and seals it. May be run again at any time; leaves alone what is being written, what is sealed
-//! and what does not hold.
+//! deployment's key, ends and seals it. May be run again at any time; leaves alone what is being written, what is sealed,
+//! what does not hold, and what the caller does not know to have been open: else whoever cuts a sealed recording short and
+//! removes its seal would have it sealed anew.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -21,7 +22,7 @@ use crate::list::{Filter, directories};
 use crate::log::{Log, Position, Signed, Tape};
 use crate::place;
 use crate::recordings::Recordings;
-use crate::seal::{EndText, Identity, make_seal, save_seal};
+use crate::seal::{EndText, Identity, RecoveryText, make_seal, save_seal};
 use crate::verify::under_any;
 use crate::walk::{Roots, Trouble, Walk, goes_on_behind, walk};
 use crate::writer::WriteError;
@@ -40,6 +41,8 @@ pub enum Recovery {
     Sealed,
     /// Its head was never written whole: it is sealed as such, its bytes are left.
     HeadUnreadable,
+    /// Its session had ended, yet it has no seal: the seal was removed, or its end was never written. It was left as it is.
+    NotOpen,
     /// It does not hold, and was left as it is. The text says why.
     Tampered(String),
     /// It could not be closed now.
@@ -57,25 +60,20 @@ pub struct Recovered {
     pub recovery: Recovery,
 }
 
-#[derive(Serialize)]
-struct RecoveryText {
-    cut_bytes: u64,
-    cut_sha256: String,
-}
-
 impl Recordings {
-    /// Closes every recording that has no seal and that no one is writing. `wall_us` is the wall clock in µs since
-    /// 1970-01-01 UTC.
+    /// Closes every recording that has no seal, that no one is writing and of which `may_close` says that its session was
+    /// open when the bastion stopped; others are [`Recovery::NotOpen`]. `wall_us` is the wall clock in µs since 1970-01-01
+    /// UTC.
     ///
     /// # Errors
     /// When the root cannot be read. One bad recording never stops the others.
-    pub fn recover(&self, wall_us: i64, rng: &mut impl CryptoRng) -> io::Result<Vec<Recovered>> {
+    pub fn recover(&self, wall_us: i64, may_close: &dyn Fn(&SessionId) -> bool, rng: &mut impl CryptoRng) -> io::Result<Vec<Recovered>> {
         let mut all = Vec::new();
         for (dir, session) in directories(self.root(), &Filter::default())? {
             if has_seal(&dir) {
                 continue;
             }
-            let recovery = match self.recover_one(&dir, &session, wall_us, rng) {
+            let recovery = match self.recover_one(&dir, &session, wall_us, may_close, rng) {
                 Ok(Some(recovery)) => recovery,
                 Ok(None) => continue,
                 Err(error) => Recovery::Failed(error),
@@ -85,13 +83,23 @@ impl Recordings {
         Ok(all)
     }
 
-    fn recover_one(&self, dir: &Path, session: &SessionId, wall_us: i64, rng: &mut impl CryptoRng) -> Result<Option<Recovery>, WriteError> {
+    fn recover_one(
+        &self,
+        dir: &Path,
+        session: &SessionId,
+        wall_us: i64,
+        may_close: &dyn Fn(&SessionId) -> bool,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Option<Recovery>, WriteError> {
         let file = match open(&dir.join(place::channel_file(0))) {
             Ok(Some(file)) => Some(file),
             Ok(None) => return Ok(None),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(WriteError::io("open", dir)(error)),
         };
+        if !may_close(session) {
+            return Ok(Some(Recovery::NotOpen));
+        }
         let bytes = match place::read_small(&dir.join(place::HEAD)) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),

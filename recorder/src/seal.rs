@@ -1,4 +1,4 @@
-//! How an end frame and a seal are made from what was written.
+//! What recovery and end frames state, and how an end frame and a seal are made from what was written. Never reads.
 
 use std::path::Path;
 
@@ -22,6 +22,14 @@ pub(crate) struct EndText {
     pub(crate) index: u64,
     pub(crate) output_bytes: u64,
     pub(crate) reason: Reason,
+}
+
+/// What a recovery frame states of the bytes that were cut off before it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RecoveryText {
+    pub(crate) cut_bytes: u64,
+    /// Hex.
+    pub(crate) cut_sha256: String,
 }
 
 /// Who the recording is of, as its seal repeats it.

@@ -9,7 +9,7 @@ use crate::chain::{self, Chain, Hash, Statement};
 use crate::frame::{BadFrame, HEADER_LEN, Header, Kind};
 use crate::frames::{Expected, Frame, FrameError, Frames, ReadAt};
 use crate::log::Position;
-use crate::seal::EndText;
+use crate::seal::{EndText, RecoveryText};
 
 /// Why a walk stopped before the end of the file, or does not hold.
 #[derive(Debug)]
@@ -39,6 +39,8 @@ pub(crate) enum Trouble {
 pub(crate) struct Recovery {
     /// Bytes between the last signed statement and this: vouched for by this frame alone.
     pub(crate) unsigned_bytes: u64,
+    /// Bytes of a torn last write that were cut off, as this frame states.
+    pub(crate) cut_bytes: u64,
     pub(crate) wall_us: i64,
 }
 
@@ -163,7 +165,9 @@ impl Walk {
         match kind {
             Kind::COMMIT => self.commits += 1,
             Kind::RECOVERY => {
-                self.recoveries.push(Recovery { unsigned_bytes: frame.offset.saturating_sub(self.signed_to), wall_us: said.wall_us })
+                let text: RecoveryText = serde_json::from_slice(said.text).map_err(|_| "its text is not what this version writes")?;
+                let unsigned_bytes = frame.offset.saturating_sub(self.signed_to);
+                self.recoveries.push(Recovery { unsigned_bytes, cut_bytes: text.cut_bytes, wall_us: said.wall_us });
             }
             _ => self.end = Some(End { wall_us: said.wall_us, text: serde_json::from_slice(said.text).ok() }),
         }

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use bartizan_recorder::{Event, Exit, Reason, verify};
+use bartizan_recorder::{Event, Exit, Reason, Report, verify};
 use common::{head, now, recordings};
 use tempfile::TempDir;
 
@@ -34,9 +34,12 @@ impl Fixture {
         match end {
             End::Finished => drop(writer.finish(now(46_000_000), Reason::Closed, Some(Exit::status(0))).unwrap()),
             End::Running => drop(writer),
-            End::Recovered => {
+            End::Recovered { torn } => {
                 drop(writer);
-                assert_eq!(recordings.recover(1_795_349_000_000_000, &mut rand::rng()).unwrap().len(), 1);
+                let path = dir.join("c0.brec");
+                let good = fs::read(&path).unwrap();
+                fs::write(path, &good[..good.len() - torn]).unwrap();
+                assert_eq!(recordings.recover(1_795_349_000_000_000, &|_| true, &mut rand::rng()).unwrap().len(), 1);
             }
         }
         Self { _root: root, dir, key: recordings.public_key() }
@@ -48,29 +51,66 @@ impl Fixture {
 
     /// Exit codes of the verifier in contrib and of this crate's.
     fn codes(&self) -> (i32, i32) {
+        let (code, _, report) = self.verified();
+        (code, i32::from(report.exit_code()))
+    }
+
+    /// Exit code and words of the verifier in contrib, and this crate's report.
+    fn verified(&self) -> (i32, String, Report) {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib/verify-recording.py");
         let key = hex::encode(self.key.as_bytes());
         let out = Command::new("python3").arg(script).args(["--key", &key]).arg(&self.dir).output().unwrap();
         let code = out.status.code().unwrap();
         assert!([0, 1, 3].contains(&code) && out.stderr.is_empty(), "{}", String::from_utf8_lossy(&out.stderr));
-        (code, i32::from(verify(&self.dir, &[self.key], &mut |_| ()).exit_code()))
+        (code, String::from_utf8(out.stdout).unwrap(), verify(&self.dir, &[self.key], &mut |_| ()))
     }
 }
 
 enum End {
     Finished,
     Running,
-    Recovered,
+    Recovered { torn: usize },
 }
 
 #[test]
 fn both_agree_on_what_is_good_and_what_is_incomplete() {
     assert_eq!(Fixture::new(End::Finished).codes(), (0, 0));
     assert_eq!(Fixture::new(End::Running).codes(), (3, 3));
-    assert_eq!(Fixture::new(End::Recovered).codes(), (3, 3));
     let unsealed = Fixture::new(End::Finished);
     fs::remove_file(unsealed.dir.join("seal.json")).unwrap();
     assert_eq!(unsealed.codes(), (3, 3));
+}
+
+#[test]
+fn both_say_of_a_recovered_recording_that_it_is_good_and_how_much_was_cut() {
+    for torn in [0, 5] {
+        let fixture = Fixture::new(End::Recovered { torn });
+        let kept_aside = fs::metadata(fixture.dir.join("c0.cut")).map_or(0, |cut| cut.len());
+        assert_eq!(kept_aside > 0, torn > 0);
+        let (code, words, report) = fixture.verified();
+        assert_eq!((code, report.exit_code()), (0, 0), "{words}{report:#?}");
+        let detail = &report.checks.iter().find(|check| check.name == "recovery").unwrap().detail;
+        assert!(
+            detail.contains("recovered after a crash") && detail.contains(&format!(" {kept_aside} bytes of a torn last write were cut")),
+            "{detail}"
+        );
+        assert!(words.contains(detail), "{words}");
+    }
+}
+
+#[test]
+fn both_see_a_recovered_recording_changed_or_unsealed() {
+    let fixture = Fixture::new(End::Recovered { torn: 5 });
+    let good = fs::read(fixture.channel()).unwrap();
+    for at in (0..good.len()).step_by(good.len() / 8).chain([good.len() - 300, good.len() - 1]) {
+        let mut bad = good.clone();
+        bad[at] ^= 4;
+        fs::write(fixture.channel(), bad).unwrap();
+        assert_eq!(fixture.codes(), (1, 1), "byte {at}");
+    }
+    fs::write(fixture.channel(), good).unwrap();
+    fs::remove_file(fixture.dir.join("seal.json")).unwrap();
+    assert_eq!(fixture.codes(), (3, 3));
 }
 
 #[test]

@@ -8,7 +8,7 @@ fn report(tape: &Crashed) -> Report {
 }
 
 fn recover(tape: &Crashed) -> Vec<Recovered> {
-    tape.recordings.recover(1_795_349_000_000_000, &mut rand::rng()).unwrap()
+    tape.recordings.recover(1_795_349_000_000_000, &|_| true, &mut rand::rng()).unwrap()
 }
 
 fn recorded() -> Tape {
@@ -33,8 +33,9 @@ fn a_crashed_recording_is_closed_and_keeps_every_event() {
     assert!(matches!(&all[..], [Recovered { recovery: Recovery::Closed { cut_bytes: 0, .. }, .. }]), "{all:?}");
     assert_eq!(lines(&tape), 11);
     let report = report(&tape);
-    assert_eq!(report.outcome(), Outcome::Incomplete, "{report:#?}");
-    assert!(report.checks.iter().any(|check| check.name == "recovery"));
+    assert_eq!(report.exit_code(), 0, "{report:#?}");
+    let told = |check: &crate::Check| check.name == "recovery" && check.detail.contains("recovered after a crash");
+    assert!(report.checks.iter().any(told), "{report:#?}");
     let seal = tape.recording().seal().unwrap().clone();
     assert_eq!((seal.reason, seal.channels[0].events, seal.number), (Reason::Recovered, 11, 7));
     assert!(recover(&tape).is_empty());
@@ -43,7 +44,7 @@ fn a_crashed_recording_is_closed_and_keeps_every_event() {
 #[test]
 fn a_recording_that_is_being_written_is_left_alone() {
     let tape = recorded();
-    assert!(tape.recordings.recover(0, &mut rand::rng()).unwrap().is_empty());
+    assert!(tape.recordings.recover(0, &|_| true, &mut rand::rng()).unwrap().is_empty());
     assert!(tape.recording().seal().is_none());
 }
 
@@ -64,7 +65,10 @@ fn a_tail_torn_at_any_byte_is_cut_to_the_last_good_frame_and_kept_aside() {
         assert_eq!(kept_bytes as usize, whole.len() - last);
         assert_eq!(fs::read(tape.dir.join("c0.cut")).unwrap(), whole[whole.len() - last..whole.len() - cut]);
         assert_eq!(lines(&tape), 10);
-        assert_eq!(report(&tape).outcome(), Outcome::Incomplete, "cut {cut}");
+        let report = report(&tape);
+        assert_eq!(report.outcome(), Outcome::Good, "cut {cut}");
+        let told = format!(" {cut_bytes} bytes of a torn last write were cut off");
+        assert!(report.checks.iter().any(|check| check.detail.contains(&told)), "{report:#?}");
     }
 }
 
@@ -95,7 +99,7 @@ fn a_crash_in_the_midst_of_recovery_is_recovered_from() {
         fs::remove_file(tape.dir.join("seal.json")).unwrap();
         fs::write(&path, &whole[..len]).unwrap();
         assert!(matches!(recover(&tape)[0].recovery, Recovery::Closed { .. }), "length {len}");
-        assert_eq!(report(&tape).outcome(), Outcome::Incomplete, "length {len}");
+        assert_eq!(report(&tape).outcome(), Outcome::Good, "length {len}");
         assert_eq!(lines(&tape), 11);
     }
 }
@@ -123,8 +127,55 @@ fn a_channel_file_that_was_never_written_is_made_good() {
         }
         let all = recover(&tape);
         assert!(matches!(all[0].recovery, Recovery::Closed { .. }), "{all:?}");
-        assert_eq!(report(&tape).outcome(), Outcome::Incomplete);
+        assert_eq!(report(&tape).outcome(), Outcome::Good);
     }
+}
+
+/// Names and bytes of all files of a recording.
+fn files(tape: &Crashed) -> Vec<(std::ffi::OsString, Vec<u8>)> {
+    let entries = fs::read_dir(&tape.dir).unwrap().map(|entry| entry.unwrap());
+    let mut files: Vec<_> = entries.map(|entry| (entry.file_name(), fs::read(entry.path()).unwrap())).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn a_sealed_recording_that_was_cut_short_and_unsealed_is_not_sealed_again() {
+    let mut tape = recorded();
+    let open = fs::metadata(tape.dir().join("c0.brec")).unwrap().len() as usize;
+    tape.finish(12_000_000);
+    let tape = tape.crash();
+    fs::remove_file(tape.dir.join("seal.json")).unwrap();
+    let path = tape.dir.join("c0.brec");
+    let whole = fs::read(&path).unwrap();
+    for len in [0, 100, open, open + 9, whole.len()] {
+        fs::write(&path, &whole[..len]).unwrap();
+        let before = files(&tape);
+        let all = tape.recordings.recover(1_795_349_000_000_000, &|_| false, &mut rand::rng()).unwrap();
+        assert!(matches!(&all[..], [Recovered { recovery: Recovery::NotOpen, .. }]), "length {len}: {all:?}");
+        assert_eq!(files(&tape), before, "length {len}");
+        assert_eq!(report(&tape).exit_code(), 3, "length {len}");
+    }
+}
+
+#[test]
+fn a_torn_head_of_a_session_that_had_ended_is_not_sealed() {
+    let tape = recorded().crash();
+    fs::write(tape.dir.join("head.json"), "").unwrap();
+    let all = tape.recordings.recover(0, &|_| false, &mut rand::rng()).unwrap();
+    assert!(matches!(all[0].recovery, Recovery::NotOpen), "{all:?}");
+    assert!(!tape.dir.join("seal.json").exists());
+}
+
+#[test]
+fn only_the_recordings_of_sessions_that_were_open_are_closed() {
+    let tape = recorded().crash();
+    let other = "01JD0000000000000000000002";
+    drop(tape.recordings.create(&crate::head::tests::head(other), &mut rand::rng()).unwrap());
+    let all = tape.recordings.recover(1_795_349_000_000_000, &|session| session.as_str() == ID, &mut rand::rng()).unwrap();
+    let of = |id: &str| &all.iter().find(|one| one.session.as_str() == id).unwrap().recovery;
+    assert!(matches!(of(ID), Recovery::Closed { .. }), "{all:?}");
+    assert!(matches!(of(other), Recovery::NotOpen), "{all:?}");
 }
 
 #[test]
