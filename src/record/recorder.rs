@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bartizan_recorder::{Event, Head, Terminal};
+use bartizan_recorder::{Event, Head, Reason, Terminal};
 use tokio::sync::oneshot;
 
 use crate::audit::{AuditLog, Entry};
@@ -78,6 +78,20 @@ impl Recorder {
         lane.send(Job::Create(Box::new(head), reply)).await.map_err(|e| refuse(&e))?;
         let reel = answer.await.map_err(|e| refuse(&e))?.map_err(|e| refuse(&e))?;
         let tape = Tape { lanes: self.lanes.clone(), number, reel, mode: self.settings.mode };
+        match self.announce(permit, number, opening, &tape).await {
+            Ok(()) => Ok(tape),
+            Err(refusal) => {
+                if let Err(error) = tape.finish(Reason::Failed, None).await {
+                    tracing::error!(%error, session = %opening.id, "the recording of a session that did not begin is left unsealed");
+                }
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Writes what comes before the target is dialled: the first events, and the audit entry.
+    async fn announce(&self, permit: &Permit, number: u64, opening: &Opening, tape: &Tape) -> Result<(), Refusal> {
+        let refuse = |e: &dyn std::fmt::Display| Refusal::unavailable(NOT_RECORDED, e.to_string());
         tape.write(first_pieces(permit)).await.map_err(|e| refuse(&e))?;
         let entry = Entry::SessionOpened {
             session: opening.id,
@@ -89,19 +103,23 @@ impl Recorder {
             source: opening.source,
         };
         self.audit.append(entry, self.clock.now()).await.map_err(|e| refuse(&e))?;
-        Ok(tape)
+        Ok(())
     }
 
     /// Seals the recording and closes the session in store and audit log. What fails is logged: the next start mends it.
     pub async fn close(&self, taped: &Taped, closing: Closing, traffic: (u64, u64)) {
         let session = taped.permit.session();
-        if let Err(error) = taped.tape.finish(closing.reason, closing.exit.clone()).await {
+        let sealed = taped.tape.finish(closing.reason, closing.exit.clone()).await;
+        if let Err(error) = &sealed {
             tracing::error!(%error, %session, alert = true, "a recording could not be sealed; the next start will");
         }
         let now = self.clock.now();
         let exit_status = closing.exit.as_ref().and_then(|exit| exit.status);
         let end = SessionEnd { at: now, reason: closing.sentence.clone(), exit_status };
-        if let Err(error) = self.store.close_session(session, taped.lease.token, end).await {
+        // Only a session that the store still holds open is sealed at the next start.
+        if sealed.is_ok()
+            && let Err(error) = self.store.close_session(session, taped.lease.token, end).await
+        {
             tracing::error!(%error, %session, "a session could not be closed in the store");
         }
         let duration = now.duration_since(taped.permit.started_at());

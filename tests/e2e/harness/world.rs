@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use super::{Bastion, Provider, Target, Visitor, bastion};
+use super::{Bastion, Provider, Target, Visitor};
 
 /// What a test wants otherwise than usual.
 #[derive(Default)]
