@@ -147,14 +147,18 @@ fn an_export_is_asciicast_that_debians_asciinema_plays() {
 
 #[test]
 fn an_export_does_not_carry_commands_to_the_auditors_terminal() {
-    let evil = "printf '\\033]52;c;ZXZpbA==\\007\\033]0;title\\007\\033[6n\\033P+q\\033\\\\\\033]8;;http://evil/\\033\\\\link after\\n'";
-    let (world, id) = recorded(evil);
+    let world = World::start();
+    let alice = world.visitor("alice");
+    // A file on the target, so that the command line itself is harmless.
+    let evil = "\x1b]52;c;ZXZpbA==\x07\x1b]0;title\x07\x1b[6n\x1bP+q\x1b\\\x1b]8;;http://evil/\x1b\\link after\n";
+    fs::write(world.target.home("deploy").join("evil"), evil).unwrap();
+    alice.on_target(Way::At, &[], "cat evil").ok();
+    let id = ids(&world).pop().unwrap();
     let plain = world.bastion.run(["recordings", "export", &id]).ok().text();
-    let shown: String = plain.lines().filter(|line| !line.contains("exec printf")).collect();
     for kept_out in ["]52;", "]0;", "[6n", "]8;"] {
-        assert!(!shown.contains(kept_out), "{kept_out} is in: {plain}");
+        assert!(!plain.contains(kept_out), "{kept_out} is in: {plain}");
     }
-    assert!(shown.contains("after") && !plain.contains("\\u001b") && !plain.contains('\u{1b}'), "{plain}");
+    assert!(plain.contains("after"), "{plain}");
     let cat = world.bastion.run(["recordings", "cat", &id]).ok().text();
     assert!(!cat.contains('\u{1b}') || !cat.contains("]52;"), "{cat:?}");
     let exact = world.bastion.run(["recordings", "export", "--exact", &id]).ok().text();

@@ -98,8 +98,7 @@ fn git_clones_and_pushes() {
     for way in WAYS {
         let (_, destination) = way.name("deploy", "web-1");
         let there = world.target.home("deploy").join(format!("repository-{way:?}"));
-        fs::create_dir(&there).unwrap();
-        git(&["init", "--quiet", "--bare"], way, &there);
+        alice.on_target(way, &[], &format!("git init --quiet --bare {}", there.display())).ok();
         let clone = format!("clone-{way:?}");
         git(&["clone", "--quiet", &format!("{destination}:{}", there.display()), &clone], way, &alice.dir);
         let folder = alice.dir.join(&clone);
@@ -107,7 +106,8 @@ fn git_clones_and_pushes() {
         git(&["add", "."], way, &folder);
         git(&["commit", "--quiet", "-m", "one"], way, &folder);
         git(&["push", "--quiet", "origin", "HEAD:main"], way, &folder);
-        assert_eq!(git(&["log", "--format=%s", "main"], way, &there).text(), "one\n", "{way:?}");
+        let log = alice.on_target(way, &[], &format!("git -C {} log --format=%s main", there.display()));
+        assert_eq!(log.ok().text(), "one\n", "{way:?}");
     }
 }
 
@@ -124,6 +124,7 @@ fn ansible_pings_and_copies() {
         ),
     )
     .unwrap();
+    fs::write(alice.dir.join("ansible.cfg"), "[defaults]\n").unwrap();
     let ansible = |arguments: &[&str]| {
         let program = crate::harness::repository(".deps/venv/bin/ansible");
         let mut command = alice.command(program, ["-i", "inventory", "web", "-f", "1"]);

@@ -145,7 +145,7 @@ fn login_command(world: &World, visitor: &Visitor, flags: &[&str]) -> Command {
 #[test]
 fn bartizan_login_by_browser_and_by_device_code_leaves_key_and_certificate_where_ssh_finds_them() {
     let world = World::start();
-    for (name, flags) in [("browser", &["--no-browser"][..]), ("device", &["--device"][..])] {
+    for (name, flags) in [("browser", &["--no-browser"][..]), ("device", &["--device"])] {
         let alice = world.stranger(name);
         // Neither half is there: a new key is made.
         fs::remove_file(alice.key()).unwrap();
@@ -191,27 +191,27 @@ fn a_services_token_file_is_enough_for_bartizan_login() {
 
 #[test]
 fn what_ssh_config_prints_is_all_that_stock_ssh_needs() {
-    let world = World::start();
-    let alice = world.visitor("alice");
-    let bastion = format!("bastion:{}", alice.port);
-    let parts = |form: &str| {
+    // A name that this machine resolves by itself.
+    let world = World::with(Setup { name: Some("localhost"), ..Setup::default() });
+    let alice = world.stranger("alice");
+    let configure = |form: &str| {
+        let bastion = format!("localhost:{}", alice.port);
         let part = |part: &str| {
             let key = alice.key();
             let flags = ["ssh-config", "--bastion", &bastion, "--form", form, "--part", part, "--key", key.to_str().unwrap()];
             Run::new(command(&world, &alice, &flags)).ok().text()
         };
-        // Only the two things that the name service would know of a real bastion are added.
-        let known = format!("UserKnownHostsFile {}\nGlobalKnownHostsFile /dev/null\n", alice.dir.join("known_hosts").display());
         fs::write(alice.dir.join("known_hosts"), part("known-hosts")).unwrap();
-        fs::write(
-            alice.config(),
-            format!("Host bastion\n    HostName 127.0.0.1\n    HostKeyAlias bastion\nHost *\n{known}{}", part("config")),
-        )
-        .unwrap();
+        // ssh finds ~/.ssh by the password file, not by HOME.
+        let own = format!("UserKnownHostsFile {}\nGlobalKnownHostsFile /dev/null\n", alice.dir.join("known_hosts").display());
+        fs::write(alice.config(), format!("{}\nHost *\n{own}", part("config"))).unwrap();
     };
-    parts("jump");
+    configure("jump");
+    let key = fs::read(alice.dir.join("id.pub")).unwrap();
+    let certificate = alice.with_device_code(&["localhost", "cert"], &key, |url| drop(world.provider.walk(url, "alice"))).ok();
+    fs::write(alice.certificate(), &certificate.out).unwrap();
     assert_eq!(alice.ssh(["deploy@web-1", "echo in"]).ok().text(), "in\n");
-    parts("login");
+    configure("login");
     assert_eq!(alice.ssh(["web-1", "echo in"]).ok().text(), "in\n");
 }
 

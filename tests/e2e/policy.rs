@@ -88,15 +88,16 @@ fn a_lock_ends_live_sessions_and_keeps_new_ones_out_until_it_is_lifted() {
     let bob = world.visitor("bob");
     let mut sessions = WAYS.map(|way| lasting(&world, &alice, way));
     let mut other = lasting(&world, &bob, Way::At);
-    world.bastion.run(["lock", "corp/alice@example.test", "--reason", "lost laptop"]).ok();
+    let lock = world.bastion.run(["lock", "corp/alice@example.test", "--reason", "lost laptop", "--json"]).ok().json();
     for session in &mut sessions {
         assert!(session.wait(std::time::Duration::from_secs(5)).is_some(), "a locked principal's session goes on");
     }
     for way in WAYS {
-        alice.on_target(way, &[], "true").finish().refused();
+        alice.on_target(way, &["-o", "BatchMode=yes"], "true").finish().refused();
     }
     assert!(other.runs(), "a lock ended somebody else's session");
-    world.bastion.run(["unlock", "corp/alice@example.test"]).ok();
+    let id = lock["id"].as_str().map_or_else(|| lock["id"].to_string(), str::to_owned);
+    world.bastion.run(["unlock", &id]).ok();
     alice.on_target(Way::At, &[], "true").ok();
 }
 

@@ -1,6 +1,7 @@
 //! Everything that one test needs: a folder, a provider, a target, a bastion.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use super::{Bastion, Provider, Target, Visitor};
@@ -10,6 +11,8 @@ use super::{Bastion, Provider, Target, Visitor};
 pub(crate) struct Setup {
     /// A provider that may be harmed.
     pub(crate) own_provider: bool,
+    /// The bastion's name, which its host certificate carries; without it, `bastion`.
+    pub(crate) name: Option<&'static str>,
     /// Lines of `[limits]`.
     pub(crate) limits: &'static str,
     /// Lines of `[server]`.
@@ -69,6 +72,8 @@ impl World {
     pub(crate) fn with(setup: Setup) -> Self {
         let folder = tempfile::Builder::new().prefix("bartizan-").tempdir().unwrap();
         let dir = folder.path().to_owned();
+        // The target's accounts live below and may be another user's; the bastion's state has its own lock.
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o711)).unwrap();
         let target_dir = dir.join("web-1");
         let starts = std::thread::spawn(move || Target::start(&target_dir));
         let provider = if setup.own_provider { Provider::own(&dir) } else { Provider::shared(&dir) };
@@ -121,7 +126,7 @@ fn configuration(setup: &Setup, provider: &Provider, target: &Target) -> String 
     let ttl = setup.ttl.unwrap_or("15m");
     let mut text = format!(
         r#"[server]
-name = "bastion"
+name = "{name}"
 listen = ["127.0.0.1:0"]
 state_dir = "state"
 {server}
@@ -143,6 +148,7 @@ url = "{issuer}"
 audience = "bartizan-services"
 certificate_ttl = "{ttl}"
 "#,
+        name = setup.name.unwrap_or("bastion"),
         server = setup.server,
         limits = setup.limits,
         issuer = provider.issuer,
