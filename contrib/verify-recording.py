@@ -10,6 +10,7 @@ One line per check; exit code 0 ok, 1 tampered, 3 incomplete, 2 usage.
 """
 
 import argparse
+import base64
 import hashlib
 import json
 import os
@@ -342,9 +343,22 @@ def check_seal(seal, head, data, walk):
     return GOOD, "signed; counts and final hash fit"
 
 
+def public_key(text):
+    """32 bytes from hex digits, or from a PEM file (RFC 8410: the key is the last 32 bytes of the structure)."""
+    if len(text) == 64:
+        return bytes.fromhex(text)
+    with open(text, encoding="ascii") as file:
+        lines = [line for line in file.read().split() if "-" not in line and line not in ("BEGIN", "END", "PUBLIC", "KEY")]
+    structure = base64.b64decode("".join(lines))
+    prefix = bytes.fromhex("302a300506032b6570032100")
+    if len(structure) != 44 or not structure.startswith(prefix):
+        raise ValueError("not an Ed25519 public key")
+    return structure[12:]
+
+
 def main():
     parser = argparse.ArgumentParser(description="Verifies Bartizan recordings from public keys alone.")
-    parser.add_argument("--key", action="append", required=True, type=bytes.fromhex, help="a public recording key, in hex")
+    parser.add_argument("--key", action="append", required=True, type=public_key, help="a public recording key: 64 hex digits, or a PEM file")
     parser.add_argument("directory", nargs="+", help="directory of a recording")
     arguments = parser.parse_args()
     worst = GOOD

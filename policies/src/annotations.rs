@@ -75,6 +75,7 @@ impl<'a> Reader<'a> {
             mask: self.word("mask", &Mask::WORDS),
             alert: self.sentence("alert").map(Into::into),
             record_results: self.word("record", &[("results", true)]).unwrap_or(false),
+            asks_path: asks_path(self.policy),
             certificate_ttl: self.duration("certificate_ttl"),
             pin_source_address: self.flag("pin_source_address"),
         };
@@ -254,6 +255,20 @@ pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
         rest = tail.as_str();
     }
     (last_unit != u64::MAX).then(|| Duration::from_secs(total))
+}
+
+/// Whether the conditions name `path` or `to` of the context, in any of Cedar's spellings; rather once too often.
+fn asks_path(policy: &Policy) -> bool {
+    let text = policy.to_string();
+    ["path", "to"].iter().any(|name| {
+        [format!(".{name}"), format!("\"{name}\""), format!("has {name}")].iter().any(|spelling| {
+            text.match_indices(spelling.as_str()).any(|(at, found)| {
+                // `.total` is not `.to`.
+                let next = text.get(at + found.len()..).and_then(|rest| rest.chars().next());
+                !next.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_') || spelling.starts_with('"')
+            })
+        })
+    })
 }
 
 #[cfg(test)]

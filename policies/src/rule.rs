@@ -115,6 +115,9 @@ pub struct Rule {
     /// `@record("results")`: results are recorded too.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub record_results: bool,
+    /// Whether its conditions ask for a file's path: then it cannot be asked about a whole SFTP session.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub asks_path: bool,
     /// `@certificate_ttl`: the certificate lives no longer than this.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_seconds")]
     pub certificate_ttl: Option<Duration>,

@@ -1,6 +1,8 @@
 //! `bartizan ca`: shows the certificate authorities and what to paste where, and gives one a new key. Needs no running
 //! daemon; one that runs follows by itself.
 
+mod revoke;
+
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -48,6 +50,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Take trust away from a certificate, a key, or all that a principal was issued so far; for good
+    Revoke(revoke::Args),
 }
 
 /// The authorities by the names they have on the command line.
@@ -79,6 +83,7 @@ fn parse_overlap(text: &str) -> Result<Duration, String> {
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
     let config = common.load()?;
     match &args.command {
+        Command::Revoke(args) => revoke::run(common, args),
         Command::Show { authority, json } => show(&config, authority.map(AuthorityKind::from), *json),
         Command::Rotate { authority, overlap, json } => rotate(common, &config, (*authority).into(), *overlap, *json),
     }

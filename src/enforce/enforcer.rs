@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bartizan_policies::{Action, Decision, Facts, Key, Request, Resource, Verdict};
+use bartizan_policies::{Action, Decision, Effect, Facts, Key, PolicySet, Request, Resource, Verdict};
 use jiff::Timestamp;
 use russh::keys::PublicKey;
 
 use crate::audit::{self, AuditLog, Entry};
 use crate::frontdoor::{Cause, Refusal};
 use crate::identity::Caller;
-use crate::model::{Clock, Login, SessionId, TargetName};
+use crate::model::{Clock, Login, SessionId, TargetName, Wish};
 use crate::targets::Routed;
 
 use super::permit::Permit;
@@ -65,6 +65,14 @@ impl Enforcer {
         };
         let set = self.policies.current();
         let target = as_target(routed.target());
+        if let Some(policy) = undecidable(&set, &ask.wish) {
+            let sentence =
+                format!("Policy \"{policy}\" decides about single files, which this version cannot do for SFTP, so it is refused.");
+            let refusal = Refusal::denied(sentence.clone(), sentence);
+            let at = Place { target: Some(ask.target.clone()), login: Some(ask.login.clone()), session: Some(session) };
+            self.write(refused(&caller, at, &ask.wish, &policy, &refusal), now).await?;
+            return Err(refusal);
+        }
         let slice = set.slice(&as_principal(caller.principal()), &target);
         let mut policies = Vec::new();
         for Question { action, facts, operation } in questions {
@@ -122,6 +130,31 @@ impl Enforcer {
 
     async fn write(&self, entry: Entry, now: Timestamp) -> Result<(), Refusal> {
         self.audit.append(entry, now).await.map(drop).map_err(|e| Refusal::unavailable(NO_AUDIT, e.to_string()))
+    }
+}
+
+/// The first forbid that asks for a path, when a whole SFTP session is to be decided: what it would say of each file is not
+/// known, so that the session is refused.
+fn undecidable(set: &PolicySet, wish: &Wish) -> Option<String> {
+    let sftp = matches!(wish, Wish::Subsystem(name) if name == "sftp");
+    let mut forbids: Vec<_> = set.rules().filter(|rule| sftp && rule.effect == Effect::Forbid && rule.asks_path).collect();
+    forbids.sort_by(|one, other| one.id.cmp(&other.id));
+    forbids.first().map(|rule| rule.id.to_string())
+}
+
+fn refused(caller: &Caller, at: Place, wish: &Wish, policy: &str, refusal: &Refusal) -> Entry {
+    Entry::Decision {
+        principal: caller.principal().id.clone(),
+        principal_kind: caller.principal().kind,
+        target: at.target,
+        login: at.login,
+        action: Action::SftpRead.to_string(),
+        operation: wish.to_string(),
+        verdict: audit::Verdict::Deny,
+        policies: vec![policy.to_owned()],
+        reason: refusal.detail.clone(),
+        source: Some(caller.source()),
+        session: at.session,
     }
 }
 

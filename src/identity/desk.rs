@@ -64,7 +64,8 @@ impl IdentityDesk {
             key_fingerprint: certified.key().to_string(),
             ca_fingerprint: certified.authority().to_string(),
             principal: Some(certified.principal().id.clone()),
-            issued_at: certified.valid_after(),
+            // It begins to hold so much before it is issued.
+            issued_at: after(certified.valid_after(), defaults::CLOCK_SKEW),
         };
         let caller = Caller {
             principal: certified.principal().clone(),

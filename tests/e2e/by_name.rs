@@ -78,11 +78,9 @@ fn the_agent_is_not_forwarded_and_the_session_says_so() {
     let _agent = Guarded::logged(agent, &alice.dir.join("agent.log"));
     wait_until("the agent's socket", || socket.exists());
     for way in WAYS {
-        let forwarded = format!("ForwardAgent={}", socket.display());
         // Without an agent of its own, ssh asks for no forwarding.
-        let mut command = alice.on_command(way, "web-1", &["-o", &forwarded], "echo \"[$SSH_AUTH_SOCK]\"");
-        command.env("SSH_AUTH_SOCK", &socket);
-        let done = Run::new(command).finish().ok();
+        let agent = format!("IdentityAgent={}", socket.display());
+        let done = alice.on_target(way, &["-o", &agent, "-o", "ForwardAgent=yes"], "echo \"[$SSH_AUTH_SOCK]\"").ok();
         assert_eq!(done.text(), "[]\n", "{way:?}");
         assert!(done.err.contains("agent forwarding is not allowed here"), "{way:?}: {done}");
     }

@@ -134,7 +134,8 @@ fn ansible_pings_and_copies() {
     };
     let pinged = ansible(&["-m", "ping"]);
     assert_eq!(pinged.matches("\"ping\": \"pong\"").count(), 2, "{pinged}");
-    ansible(&["-m", "copy", "-a", "src=up dest=~/copied-{{ inventory_hostname }}"]);
+    let home = world.target.home("deploy");
+    ansible(&["-m", "copy", "-a", &format!("src=up dest={}/copied-{{{{ inventory_hostname }}}}", home.display())]);
     for name in ["copied-at", "copied-jump"] {
         same(&alice.dir.join("up"), &world.target.home("deploy").join(name));
     }

@@ -102,6 +102,50 @@ fn a_lock_ends_live_sessions_and_keeps_new_ones_out_until_it_is_lifted() {
 }
 
 #[test]
+fn a_revoked_certificate_opens_nothing_and_ends_its_live_session() {
+    let world = World::start();
+    let alice = world.visitor("alice");
+    let serial = alice.ssh(["bastion", "whoami", "--json"]).ok().json()["certificate"].to_string();
+    let mut session = lasting(&world, &alice, Way::At);
+    world.bastion.run(["ca", "revoke", "--serial", &serial, "--reason", "key seen in a paste"]).ok();
+    assert!(session.wait(std::time::Duration::from_secs(5)).is_some(), "the session of a revoked certificate goes on");
+    for way in WAYS {
+        alice.on_target(way, &["-o", "BatchMode=yes"], "true").finish().refused();
+    }
+    assert!(world.bastion.run(["audit", "tail"]).ok().text().contains("trust.revoked"));
+}
+
+#[test]
+fn a_forbid_by_path_keeps_a_whole_sftp_session_out() {
+    let world = World::start();
+    let alice = world.visitor("alice");
+    let forbid = r#"
+@id("no-keys") forbid (principal, action in Action::"sftp", resource) when { context has path && context.path like "*/.ssh/*" };
+"#;
+    alice.on_target(Way::At, &["-s"], "sftp").input("").ok();
+    world.write_policies(&format!("{POLICIES}{forbid}"));
+    wait_until("the new policy counts", || {
+        let done = alice.on_target(Way::At, &["-s"], "sftp").input("").finish();
+        done.code() == 1 && done.err.contains("no-keys")
+    });
+}
+
+#[test]
+fn a_held_operation_is_refused_while_nobody_can_approve_it() {
+    let world = World::start();
+    let alice = world.visitor("alice");
+    let held = r#"
+@id("four-eyes") @approve("corp/leads") forbid (principal, action == Action::"ssh.exec", resource) when { context.command like "*refund*" };
+"#;
+    world.write_policies(&format!("{POLICIES}{held}"));
+    wait_until("the new policy counts", || {
+        let done = alice.on_target(Way::At, &[], "echo refund").finish();
+        done.code() == 4 && done.err.contains("four-eyes") && done.err.contains("corp/leads")
+    });
+    alice.on_target(Way::Jump, &[], "echo other").ok();
+}
+
+#[test]
 fn an_operator_sees_live_sessions_and_ends_one() {
     let world = World::start();
     let alice = world.visitor("alice");

@@ -53,9 +53,24 @@ fn connect(path: &Path, now: Timestamp) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     schema::check(&connection, path)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    begin_wal(&connection)?;
     schema::bring_up(&mut connection, path, now)?;
     Ok(connection)
+}
+
+/// Switches to write-ahead logging. SQLite does not wait by itself while another process does the same.
+fn begin_wal(connection: &Connection) -> Result<(), StoreError> {
+    let begun = std::time::Instant::now();
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error) if is_busy(&error) && begun.elapsed() < PATIENCE => std::thread::sleep(std::time::Duration::from_millis(10)),
+            other => return Ok(other?),
+        }
+    }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked))
 }
 
 /// Makes the file for its owner alone before SQLite sees it; SQLite gives its side files (`-wal`, `-shm`) the same rights.
