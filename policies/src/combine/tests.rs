@@ -16,6 +16,7 @@ fn rule(id: &str, effect: Effect) -> Rule {
         mask: None,
         alert: None,
         record_results: false,
+        asks_path: false,
         certificate_ttl: None,
         pin_source_address: false,
     }
