@@ -34,6 +34,7 @@ pub struct Door<H: Hall> {
     side: Side<H>,
     channels: HashMap<ChannelId, Progress>,
     notices: Notices,
+    refusals: u32,
 }
 
 enum Side<H: Hall> {
@@ -65,7 +66,7 @@ impl<H: Hall> Door<H> {
     }
 
     fn with(hall: Arc<H>, limits: Limits, side: Side<H>) -> Self {
-        Self { hall, limits, side, channels: HashMap::new(), notices: Notices::default() }
+        Self { hall, limits, side, channels: HashMap::new(), notices: Notices::default(), refusals: 0 }
     }
 
     /// The authenticated caller; russh opens no channel before there is one, and neither do we.
@@ -92,8 +93,13 @@ impl<H: Hall> Door<H> {
     }
 
     /// Refuses something by name: noted for the audit log, and told on the next session's standard error.
-    fn refuse(&self, what: &str) -> Result<(), DoorError> {
+    fn refuse(&mut self, what: &str) -> Result<(), DoorError> {
         let caller = self.caller()?;
+        // Each is written down: who asks again and again is shown out before the log is theirs.
+        self.refusals = self.refusals.saturating_add(1);
+        if self.refusals > self.limits.requests {
+            return Err(DoorError::Ssh(russh::Error::Disconnect));
+        }
         self.hall.note_refused(&caller, &self.visitor(), what);
         self.notices.add(sentences::refused_by_name(what));
         Ok(())
@@ -267,8 +273,7 @@ impl<H: Hall> russh::server::Handler for Door<H> {
             }
             Some(_) => reply.reject(ChannelOpenFailure::ResourceShortage).await,
             None => {
-                let what = format!("forwarding to {}:{port} (direct-tcpip)", crate::model::Printable(host));
-                self.hall.note_refused(&caller, &visitor, &what);
+                self.refuse(&format!("forwarding to {}:{port} (direct-tcpip)", crate::model::Printable(host)))?;
                 reply.reject(prohibited(sentences::not_a_target(host, port))).await;
             }
         }
@@ -301,6 +306,10 @@ impl<H: Hall> russh::server::Handler for Door<H> {
         self.refuse(&what)?;
         reply.reject(prohibited(sentences::refused_by_name(&what))).await;
         Ok(())
+    }
+
+    async fn channel_open_unknown(&mut self, channel_type: &str, _session: &mut Session) -> Result<(), DoorError> {
+        self.refuse(&format!("a channel of type {}", crate::model::Printable(channel_type)))
     }
 
     async fn channel_open_confirmation(

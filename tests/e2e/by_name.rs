@@ -101,8 +101,8 @@ fn x11_is_not_forwarded_and_the_session_says_so() {
 }
 
 #[test]
-fn a_tunnel_device_is_refused() {
-    let (_world, alice) = alice();
+fn a_tunnel_device_is_refused_and_audited() {
+    let (world, alice) = alice();
     // A client that may not open a tun device here gives up before it asks; asyncssh asks without one.
     let script = "
 import asyncio, asyncssh, sys
@@ -116,6 +116,7 @@ async def main():
 asyncio.run(main())
 ";
     assert_eq!(alice.python(script).ok().text(), "refused\n");
+    audited(&world, "tun@openssh.com");
 }
 
 #[test]
