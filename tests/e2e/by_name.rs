@@ -80,7 +80,7 @@ fn the_agent_is_not_forwarded_and_the_session_says_so() {
     for way in WAYS {
         // Without an agent of its own, ssh asks for no forwarding.
         let agent = format!("IdentityAgent={}", socket.display());
-        let done = alice.on_target(way, &["-o", &agent, "-o", "ForwardAgent=yes"], "echo \"[$SSH_AUTH_SOCK]\"").ok();
+        let done = alice.on_target(way, &["-A", "-o", &agent], "echo \"[$SSH_AUTH_SOCK]\"").ok();
         assert_eq!(done.text(), "[]\n", "{way:?}");
         assert!(done.err.contains("agent forwarding is not allowed here"), "{way:?}: {done}");
     }

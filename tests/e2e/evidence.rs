@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use base64::Engine;
 use serde_json::Value;
 
 use crate::harness::{Run, Terminal, WAYS, Way, World, repository, wait_until};
@@ -23,6 +24,13 @@ fn recorded(line: &str) -> (World, String) {
     alice.on_target(Way::At, &[], line).ok();
     let id = ids(&world).pop().unwrap();
     (world, id)
+}
+
+/// The public key of the recordings, in hex: the last 32 bytes of what stands in the PEM file (RFC 8410).
+fn recording_key(world: &World) -> String {
+    let pem = fs::read_to_string(world.dir().join("state/keys/recordings.pub")).unwrap();
+    let der = base64::engine::general_purpose::STANDARD.decode(pem.lines().nth(1).unwrap()).unwrap();
+    hex::encode(&der[der.len() - 32..])
 }
 
 /// Every file below `dir` whose name ends with `ending`.
@@ -183,7 +191,7 @@ fn the_independent_verifier_agrees() {
     assert!(folder.ends_with(&id), "{}", folder.display());
     let check = |dir: &Path| {
         let mut command = Command::new(repository(".deps/venv/bin/python"));
-        command.arg(&verifier).arg("--key").arg(world.dir().join("state/keys/recordings.pub")).arg(dir);
+        command.arg(&verifier).args(["--key", &recording_key(&world)]).arg(dir);
         Run::new(command).finish()
     };
     check(folder).ok();

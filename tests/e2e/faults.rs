@@ -64,9 +64,8 @@ fn kill_9_loses_nothing_the_user_saw_and_the_next_start_seals_what_was_open() {
         last_seen.push(seen.unwrap());
     }
     world.restart();
-    // Nothing is tampered with, everything is sealed; but that nothing came after the last commit is the bastion's own word.
-    let verified = world.bastion.run(["recordings", "verify"]).finish();
-    assert_eq!(verified.code(), 3, "{verified}");
+    let verified = world.bastion.run(["recordings", "verify"]).ok();
+    assert_eq!(verified.text().matches("recovered after a crash").count(), 2, "{verified}");
     assert_eq!(verified.text().matches("seal       signed").count(), 2, "{verified}");
     world.bastion.run(["audit", "verify"]).ok();
     let list = world.bastion.run(["recordings", "list", "--json"]).ok().json();

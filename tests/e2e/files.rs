@@ -134,8 +134,9 @@ fn ansible_pings_and_copies() {
     };
     let pinged = ansible(&["-m", "ping"]);
     assert_eq!(pinged.matches("\"ping\": \"pong\"").count(), 2, "{pinged}");
-    let home = world.target.home("deploy");
-    ansible(&["-m", "copy", "-a", &format!("src=up dest={}/copied-{{{{ inventory_hostname }}}}", home.display())]);
+    // Ansible writes ~ as ~deploy, and the fixture's accounts are known to its sshd alone.
+    let there = world.target.home("deploy").join("copied-{{ inventory_hostname }}");
+    ansible(&["-m", "copy", "-a", &format!("src=up dest={}", there.display())]);
     for name in ["copied-at", "copied-jump"] {
         same(&alice.dir.join("up"), &world.target.home("deploy").join(name));
     }
