@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use russh::keys::Certificate;
 use russh::{Channel, server};
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::audit::{AuditLog, Entry, LoginMethod};
@@ -36,6 +37,7 @@ pub(super) struct Rooms {
     pub(super) names: Names,
     pub(super) live: Arc<Live>,
     pub(super) tasks: TaskTracker,
+    pub(super) notes: Arc<Semaphore>,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -47,7 +49,12 @@ impl Rooms {
     /// Writes an audit entry that nothing waits for; what cannot be written is an alert in the log.
     pub(super) fn note(&self, entry: Entry) {
         let (audit, now) = (Arc::clone(&self.audit), self.clock.now());
+        // While the disk stalls no more than this wait in memory; the operator's own log tells of the rest.
+        let Ok(place) = Arc::clone(&self.notes).try_acquire_owned() else {
+            return tracing::error!(?entry, alert = true, "the audit log does not keep up; an entry is only here");
+        };
         self.tasks.spawn(async move {
+            let _place = place;
             if let Err(error) = audit.append(entry, now).await {
                 tracing::error!(%error, alert = true, "an audit entry could not be written");
             }

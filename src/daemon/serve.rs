@@ -32,6 +32,9 @@ use super::{SystemClock, listen, metrics, recover, reload};
 /// How many threads write recordings.
 const LANES: usize = 2;
 
+/// How many audit entries that nobody waits for may be under way.
+const NOTES: usize = 1_024;
+
 /// How often all recordings are put on disk; a power cut loses no more than this.
 const SYNC: Duration = Duration::from_millis(250);
 
@@ -127,6 +130,7 @@ async fn build(
         store,
         audit,
         tasks,
+        notes: Arc::new(tokio::sync::Semaphore::new(NOTES)),
         clock: Arc::clone(clock),
     }))
 }

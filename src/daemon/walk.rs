@@ -75,6 +75,7 @@ impl Rooms {
 
     /// From what is asked to an open channel at the target. Each step owns the one before it.
     async fn walk(&self, caller: Arc<Caller>, ask: Ask) -> Result<(Link, Place, tokio::sync::mpsc::Receiver<ssh::Orders>), Refusal> {
+        let epoch = self.enforcer.policies().epoch();
         let identified = self.identity.identify(caller, ask).await?;
         let routed = self.catalogue().route(identified)?;
         let permit = self.enforcer.permit(routed, rand::random()).await?;
@@ -84,6 +85,10 @@ impl Rooms {
             self.abandon(&taped, &refusal).await;
             return Err(refusal);
         };
+        if let Err(refusal) = self.still_stands(&taped, epoch).await {
+            self.abandon(&taped, &refusal).await;
+            return Err(refusal);
+        }
         match self.dialer.dial(taped).await {
             Ok(link) => Ok((link, place, orders)),
             Err((refusal, taped)) => {
@@ -91,6 +96,15 @@ impl Rooms {
                 Err(refusal)
             }
         }
+    }
+
+    /// Looks once more now that the watch sees the session: a lock, a revocation or a policy that came while it was decided went
+    /// past it.
+    async fn still_stands(&self, taped: &Taped, epoch: u64) -> Result<(), Refusal> {
+        let identified = taped.permit().routed().identified();
+        self.identity.stands(identified.caller(), Some(&identified.ask().target)).await?;
+        let policies = self.enforcer.policies();
+        if policies.epoch() == epoch { Ok(()) } else { taped.permit().recheck(&policies.current(), self.clock.now()) }
     }
 
     /// Seals a session that never reached its target.

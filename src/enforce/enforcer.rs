@@ -74,16 +74,22 @@ impl Enforcer {
             return Err(refusal);
         }
         let slice = set.slice(&as_principal(caller.principal()), &target);
-        let mut policies = Vec::new();
+        let (mut policies, mut entries, mut denied) = (Vec::new(), Vec::new(), None);
         for Question { action, facts, operation } in questions {
             let context = context(&caller, now, facts);
             let decision = slice.decide(&Request { action, resource: Resource::Target(&target), context: &context });
             let at = Place { target: Some(ask.target.clone()), login: Some(ask.login.clone()), session: Some(session) };
-            self.write(verdict(&caller, at, action, operation, &decision), now).await?;
+            entries.push(verdict(&caller, at, action, operation, &decision));
             if !matches!(decision.verdict, Verdict::Allow) {
-                return Err(refusal(&decision));
+                denied = Some(refusal(&decision));
+                break;
             }
             policies.extend(decision.policies.iter().map(ToString::to_string));
+        }
+        // Handed over together, they are made durable together.
+        futures_util::future::try_join_all(entries.into_iter().map(|entry| self.write(entry, now))).await?;
+        if let Some(refusal) = denied {
+            return Err(refusal);
         }
         policies.sort();
         policies.dedup();

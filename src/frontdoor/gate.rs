@@ -87,8 +87,9 @@ impl HalfOpen {
         if counts.waiting >= gate.limits.waiting_logins {
             return false;
         }
+        // It still counts for its address, so that one visitor cannot take all places.
         counts.waiting += 1;
-        self.leave_half_open(&mut counts);
+        counts.half_open = counts.half_open.saturating_sub(1);
         self.state = State::Waiting;
         true
     }
@@ -98,15 +99,15 @@ impl HalfOpen {
         let gate = Arc::clone(&self.gate);
         let mut counts = gate.lock();
         match self.state {
-            State::HalfOpen => self.leave_half_open(&mut counts),
+            State::HalfOpen => counts.half_open = counts.half_open.saturating_sub(1),
             State::Waiting => counts.waiting = counts.waiting.saturating_sub(1),
-            State::Open => {}
+            State::Open => return,
         }
+        self.leave_address(&mut counts);
         self.state = State::Open;
     }
 
-    fn leave_half_open(&self, counts: &mut Counts) {
-        counts.half_open = counts.half_open.saturating_sub(1);
+    fn leave_address(&self, counts: &mut Counts) {
         if let Some(n) = counts.per_address.get_mut(&self.address) {
             *n = n.saturating_sub(1);
             if *n == 0 {
