@@ -19,7 +19,7 @@ pub(super) struct Bastion {
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Way {
     /// The bastion; without it, the one that the configuration file names
-    #[arg(long, value_name = "[USER@]HOST[:PORT]", env = "BARTIZAN_BASTION")]
+    #[arg(long, value_name = "[USER@]HOST[:PORT]", env = "BARTIZAN_BASTION", hide_env_values = true)]
     pub(super) bastion: Option<Bastion>,
     /// An option for ssh, as in `ssh -o`; may be given more than once
     #[arg(long = "ssh-option", value_name = "OPTION")]

@@ -42,7 +42,14 @@ struct Line {
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Common {
     /// The configuration file.
-    #[arg(long, global = true, value_name = "FILE", env = "BARTIZAN_CONFIG", default_value = "/etc/bartizan/bartizan.toml")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "BARTIZAN_CONFIG",
+        hide_env_values = true,
+        default_value = "/etc/bartizan/bartizan.toml"
+    )]
     pub(crate) config: PathBuf,
 }
 
