@@ -18,7 +18,7 @@ use crate::model::Login;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The bastion; without it, the one that the configuration file names
-    #[arg(long, value_name = "HOST[:PORT]", env = "BARTIZAN_BASTION")]
+    #[arg(long, value_name = "HOST[:PORT]", env = "BARTIZAN_BASTION", hide_env_values = true)]
     bastion: Option<Bastion>,
     /// The host authority's public key, or a file with it; on the bastion itself it is found
     #[arg(long, value_name = "FILE|KEY")]
