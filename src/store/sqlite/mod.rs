@@ -10,7 +10,7 @@ mod schema;
 mod sessions;
 mod thread;
 
-use std::fs::{OpenOptions, Permissions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
@@ -44,7 +44,9 @@ impl SqliteStore {
 }
 
 fn connect(path: &Path, now: Timestamp) -> Result<Connection, StoreError> {
-    protect(path).map_err(|error| StoreError::Open { path: path.to_owned(), why: error.to_string() })?;
+    let unopened = |error: std::io::Error| StoreError::Open { path: path.to_owned(), why: error.to_string() };
+    let _turn = take_turn(path).map_err(unopened)?;
+    protect(path).map_err(unopened)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection =
         Connection::open_with_flags(path, flags).map_err(|error| StoreError::Open { path: path.to_owned(), why: error.to_string() })?;
@@ -53,24 +55,19 @@ fn connect(path: &Path, now: Timestamp) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     schema::check(&connection, path)?;
-    begin_wal(&connection)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
     schema::bring_up(&mut connection, path, now)?;
     Ok(connection)
 }
 
-/// Switches to write-ahead logging. SQLite does not wait by itself while another process does the same.
-fn begin_wal(connection: &Connection) -> Result<(), StoreError> {
-    let begun = std::time::Instant::now();
-    loop {
-        match connection.pragma_update(None, "journal_mode", "WAL") {
-            Err(error) if is_busy(&error) && begun.elapsed() < PATIENCE => std::thread::sleep(std::time::Duration::from_millis(10)),
-            other => return Ok(other?),
-        }
-    }
-}
-
-fn is_busy(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked))
+/// Lets one process or thread at a time open the file: SQLite does not wait by itself while another switches to write-ahead
+/// logging or makes the tables. Held until dropped.
+fn take_turn(path: &Path) -> std::io::Result<File> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".lock");
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(beside)?;
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)?;
+    Ok(file)
 }
 
 /// Makes the file for its owner alone before SQLite sees it; SQLite gives its side files (`-wal`, `-shm`) the same rights.
