@@ -30,7 +30,7 @@ async fn the_file_and_its_side_files_are_their_owners_alone() {
     let store = SqliteStore::open(&path, at(0)).unwrap();
     store.issue(certificate("corp/alice")).await.unwrap();
     let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap).collect();
-    assert_eq!(files.len(), 3, "{files:?}");
+    assert_eq!(files.len(), 4, "{files:?}");
     for file in files {
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{file:?}");
     }
