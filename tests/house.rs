@@ -142,6 +142,30 @@ fn crates_depend_on_each_other_one_way() {
     }
 }
 
+/// The methods of the trait `Handler` in a file of the library.
+fn handler_methods(file: &str) -> BTreeSet<String> {
+    let text = read(&format!(".patched/please-run-contrib-patches-apply/russh/src/{file}"));
+    let body = text.split("pub trait Handler").nth(1).unwrap_or_else(|| panic!("{file} has no trait Handler any more"));
+    let body = body.split("\n}\n").next().unwrap();
+    body.lines().filter_map(|line| line.trim_start_matches("    ").strip_prefix("fn ")).map(head).collect()
+}
+
+fn defined_in(file: &str) -> BTreeSet<String> {
+    read(file).lines().filter_map(|line| line.split("fn ").nth(1)).map(head).collect()
+}
+
+#[test]
+fn nothing_the_ssh_library_would_do_by_default_is_left_to_it() {
+    let mut left: BTreeSet<String> = handler_methods("server/mod.rs").difference(&defined_in("src/frontdoor/door.rs")).cloned().collect();
+    // Its types are private, and its key exchange is not offered.
+    left.remove("lookup_dh_gex_group");
+    assert!(left.is_empty(), "visitors' side: {left:?}");
+    let asked = |name: &String| name.starts_with("server_channel_open") || name.starts_with("should_") || name.starts_with("check_");
+    let ours = defined_in("src/upstream/handler.rs");
+    let left: Vec<String> = handler_methods("client/mod.rs").difference(&ours).filter(|name| asked(name)).cloned().collect();
+    assert!(left.is_empty(), "targets' side: {left:?}");
+}
+
 /// What the manual says of one key.
 #[derive(Debug, PartialEq)]
 enum Entry {

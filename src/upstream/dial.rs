@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use russh::keys::Algorithm;
-use russh::keys::PublicKeyOrCertificate;
 use russh::{Channel, Disconnect, client};
 use tokio::net::TcpStream;
 
@@ -16,6 +15,7 @@ use crate::record::Taped;
 use crate::store::Store;
 use crate::wire::{QuickAck, ssh};
 
+use super::handler::TargetHandler;
 use super::login;
 use super::trust::Expected;
 
@@ -58,19 +58,6 @@ impl DialError {
             Self::Ssh(_) => format!("{target} ended the connection while the bastion logged in."),
         };
         Refusal::unavailable(sentence, format!("{target}: {self}"))
-    }
-}
-
-/// The handler of a connection to a target: checks its host key, takes nothing else from it.
-pub(super) struct TargetHandler {
-    expected: Expected,
-}
-
-impl client::Handler for TargetHandler {
-    type Error = russh::Error;
-
-    async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, russh::Error> {
-        Ok(self.expected.accepts(shown))
     }
 }
 
@@ -138,7 +125,7 @@ impl Dialer {
         let host = ssh.address.rsplit_once(':').map_or(ssh.address.as_str(), |(host, _)| host);
         let names = vec![taped.permit().routed().target().name.to_string(), host.trim_matches(['[', ']']).to_owned()];
         let expected = Expected { trust: ssh.host.clone(), names, now: self.clock.now() };
-        let connected = client::connect_stream(settings(&ssh.host), stream, TargetHandler { expected }).await;
+        let connected = client::connect_stream(settings(&ssh.host), stream, TargetHandler::new(expected)).await;
         let mut connection = match connected {
             Err(russh::Error::UnknownKey) => return Err(DialError::Host),
             other => other?,

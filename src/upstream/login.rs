@@ -13,7 +13,8 @@ use crate::model::{AuthorityKind, Clock, Secret};
 use crate::record::Taped;
 use crate::store::{NewCertificate, Store};
 
-use super::dial::{DialError, TargetHandler};
+use super::dial::DialError;
+use super::handler::TargetHandler;
 
 /// How long a certificate shown to a target is good: enough for one login over a slow link.
 const TTL: Duration = Duration::from_secs(60);

@@ -2,6 +2,7 @@
 //! no other way to a target. Never shows a credential.
 
 mod dial;
+mod handler;
 mod login;
 mod trust;
 

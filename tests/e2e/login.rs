@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::harness::{Done, Guarded, Run, Setup, Visitor, Way, World, bartizan, wait_until};
+use crate::harness::{Done, Guarded, Run, SecondProvider, Setup, Visitor, Way, World, bartizan, wait_until};
 
 fn harmed() -> World {
     World::with(Setup { own_provider: true, ..Setup::default() })
@@ -249,4 +249,30 @@ fn a_token_that_was_changed_or_is_another_issuers_opens_nothing() {
         with_token(&robot, bad).finish().refused();
     }
     with_token(&robot, &token).ok();
+}
+
+#[test]
+fn a_second_different_provider_is_chosen_at_the_prompt_and_its_people_are_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let second = SecondProvider::start(folder.path());
+    let more = format!(
+        "\n[[issuer]]\nname = \"second\"\nurl = \"{}\"\nclient_id = \"bartizan\"\nuser_claim = \"preferred_username\"\n",
+        second.issuer
+    );
+    let world = World::with(Setup { more, ..Setup::default() });
+    let alice = world.stranger("alice");
+    // ssh asks which provider; the answer comes from its askpass program, since a test has no terminal.
+    let answer = alice.dir.join("answer");
+    fs::write(&answer, "#!/bin/sh\necho second\n").unwrap();
+    fs::set_permissions(&answer, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let mut command = alice.openssh("ssh", ["bastion", "cert"]);
+    command.env("SSH_ASKPASS", &answer).env("SSH_ASKPASS_REQUIRE", "force").env("DISPLAY", ":0");
+    let key = fs::read(alice.dir.join("id.pub")).unwrap();
+    let done = Visitor::device_login(command, &key, |url| SecondProvider::walk(url, "alice")).ok();
+    fs::write(alice.certificate(), &done.out).unwrap();
+    let whoami = alice.ssh(["bastion", "whoami"]).ok().text();
+    assert!(whoami.contains("second/alice") && whoami.contains("second/admins"), "{whoami}");
+    // Its admins are not the first one's admins, whom the policies let everywhere.
+    alice.on_target(Way::At, &[], "true").finish().refused();
+    assert_eq!(world.target.logins(), 0);
 }

@@ -17,6 +17,7 @@ mod evidence;
 mod faults;
 mod files;
 mod hostile;
+mod hostile_target;
 mod limits;
 mod login;
 mod policy;

@@ -11,8 +11,8 @@ mod world;
 
 pub(crate) use bastion::{Bastion, bartizan};
 pub(crate) use fixture::{fixture, free_port, full, keygen, repository, wait_until};
-pub(crate) use process::{Done, Guarded, Run};
-pub(crate) use provider::Provider;
+pub(crate) use process::{Done, Guarded, Run, wait_for_line};
+pub(crate) use provider::{Provider, SecondProvider};
 pub(crate) use target::Target;
 pub(crate) use terminal::Terminal;
 pub(crate) use visitor::{Visitor, WAYS, Way};

@@ -60,6 +60,31 @@ impl Provider {
     }
 }
 
+/// A second provider that shares nothing with the first: Glewlwyd. Its subjects are opaque, its issuer has a path, its refresh tokens
+/// do not rotate.
+pub(crate) struct SecondProvider {
+    pub(crate) issuer: String,
+    _process: Guarded,
+}
+
+impl SecondProvider {
+    pub(crate) fn start(dir: &Path) -> Self {
+        let log = dir.join("second.log");
+        let mut command = Command::new(fixture("glewlwyd/serve"));
+        command.arg(dir.join("second"));
+        let mut process = Guarded::logged(command, &log);
+        let issuer = wait_for_line(&log, "READY ", &mut process);
+        Self { issuer, _process: process }
+    }
+
+    /// Goes through the pages behind `url` as `user` would in a browser.
+    pub(crate) fn walk(url: &str, user: &str) {
+        let mut command = Command::new("python3");
+        command.arg(fixture("glewlwyd/finish.py")).args([url, user]).env("PYTHONDONTWRITEBYTECODE", "1");
+        Run::new(command).ok();
+    }
+}
+
 fn curl<const N: usize>(arguments: [&str; N]) -> Done {
     let mut command = Command::new("curl");
     command.args(["--silent", "--show-error", "--fail-with-body", "--noproxy", "*"]).args(arguments);

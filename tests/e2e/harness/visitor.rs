@@ -147,7 +147,11 @@ Host *
 
     /// Runs `ssh` without a certificate and gives the page of the login prompt to `browser` when it is shown.
     pub(crate) fn with_device_code(&self, arguments: &[&str], input: &[u8], browser: impl FnOnce(&str)) -> Done {
-        let mut command = self.openssh("ssh", arguments);
+        Self::device_login(self.openssh("ssh", arguments), input, browser)
+    }
+
+    /// The same for a client that was set up by the test.
+    pub(crate) fn device_login(mut command: Command, input: &[u8], browser: impl FnOnce(&str)) -> Done {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let what = format!("{command:?}");
         let mut ssh = Guarded::spawn(command);
