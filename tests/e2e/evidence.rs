@@ -154,6 +154,27 @@ fn an_export_is_asciicast_that_debians_asciinema_plays() {
 }
 
 #[test]
+fn an_export_plays_in_asciinemas_web_player() {
+    let (world, id) = recorded("printf '\\033[1mbold-%s\\033[0m \\303\\244\\r\\n' shown");
+    let cast = world.dir().join("web.cast");
+    let play = |content: &[u8], expected: &str| {
+        fs::write(&cast, content).unwrap();
+        let mut player = Command::new("node");
+        player.arg(repository("tests/fixtures/play/play.mjs")).arg(&cast).arg(expected);
+        Run::new(player).within(120).finish()
+    };
+    let v2 = world.bastion.run(["recordings", "export", &id]).ok().out;
+    let v3 = world.bastion.run(["recordings", "export", "--v3", &id]).ok().out;
+    play(&v2, "bold-shown ä").ok();
+    play(&v3, "bold-shown ä").ok();
+    // The player is a judge only if it can say no: to text that was never printed, and to what is no recording.
+    let unseen = play(&v2, "never-printed");
+    assert!(unseen.code() == 1 && unseen.err.contains("played to its end"), "{unseen}");
+    let garbage = play(b"bold-shown is no asciicast\n", "bold-shown");
+    assert!(garbage.code() == 1 && garbage.err.contains("the player says"), "{garbage}");
+}
+
+#[test]
 fn an_export_does_not_carry_commands_to_the_auditors_terminal() {
     let world = World::start();
     let alice = world.visitor("alice");
