@@ -142,6 +142,23 @@ fn crates_depend_on_each_other_one_way() {
     }
 }
 
+#[test]
+fn every_test_that_the_list_of_past_holes_names_exists() {
+    let mut names = BTreeSet::new();
+    for dir in ["src", "tests", "recorder", "policies", "tui"] {
+        for file in rust_files(&root().join(dir)) {
+            let text = fs::read_to_string(&file).unwrap();
+            names.extend(text.split("fn ").skip(1).map(head));
+        }
+    }
+    let mut missing = Vec::new();
+    for line in read("contrib/past-holes.md").lines().filter(|line| line.starts_with('|')) {
+        let named = line.split("::").skip(1).map(head).filter(|name| name.contains('_'));
+        missing.extend(named.filter(|name| !names.contains(name)));
+    }
+    assert!(missing.is_empty(), "contrib/past-holes.md names tests that are not there: {missing:#?}");
+}
+
 /// The methods of the trait `Handler` in a file of the library.
 fn handler_methods(file: &str) -> BTreeSet<String> {
     let text = read(&format!(".patched/please-run-contrib-patches-apply/russh/src/{file}"));

@@ -122,3 +122,67 @@ fn a_person_at_a_terminal_reads_why_the_session_ended() {
     world.bastion.run(["lock", "corp/alice@example.test", "--reason", "lost laptop"]).ok();
     terminal.wait_for("this session was ended");
 }
+
+#[test]
+fn a_disk_that_fills_under_a_live_session_ends_it_and_what_was_seen_is_on_it() {
+    let world = World::with(Setup { small_disk: true, ..Setup::default() });
+    let alice = world.visitor("alice");
+    let line = "i=0; while :; do i=$((i+1)); echo seen-$i. $(head -c 3000 /dev/urandom | base64 -w0); done";
+    let done = alice.on_target(Way::At, &["-n"], line).within(120).finish().refused();
+    assert!(done.err.contains("could not be recorded"), "{}", done.err);
+    let last = done.text().lines().rev().find_map(|line| line.strip_prefix("seen-")?.split_once(". ").map(|(n, _)| n.to_owned())).unwrap();
+    // Nobody else gets in either, until there is room.
+    let refused = alice.on_target(Way::Jump, &[], "echo in").finish().refused();
+    assert!(refused.out.is_empty() && refused.err.contains("record"), "{refused}");
+    if rustix::process::getuid().is_root() {
+        let list = world.bastion.run_beside(&["recordings", "list", "--json"]).ok().json();
+        let id = list[0]["id"].as_str().unwrap().to_owned();
+        let shown = world.bastion.run_beside(&["recordings", "cat", &id]).ok().text();
+        assert!(shown.contains(&format!("seen-{last}.")), "line {last} was seen and is not in the recording");
+        // Where there was no room for the seal, the next start writes it; until then the recording is incomplete, not tampered with.
+        let verified = world.bastion.run_beside(&["recordings", "verify"]).finish();
+        assert!(verified.code() != 1 && !verified.text().to_lowercase().contains("tampered"), "{verified}");
+    }
+}
+
+#[test]
+fn no_secret_is_left_in_logs_store_recordings_or_a_core_dump() {
+    let world = World::start();
+    let alice = world.visitor("alice");
+    for target in ["web-1", "web-key", "web-password"] {
+        alice.on(Way::At, target, &[], "echo in").ok();
+    }
+    let robot = world.stranger("robot");
+    let token = world.provider.service_token();
+    let mut login = robot.command("sshpass", ["-e", "ssh", "-F"]);
+    login.arg(robot.config()).args(["-o", "PubkeyAuthentication=no", "jwt@bastion", "targets"]).env("SSHPASS", &token);
+    crate::harness::Run::new(login).ok();
+
+    let key = fs::read_to_string(world.target.account_key()).unwrap();
+    let planted = [
+        ("the target's password", crate::harness::PASSWORD),
+        ("the target's key", key.lines().nth(2).unwrap()),
+        ("the service's token", token.rsplit('.').next().unwrap()),
+    ];
+    let mut searched = 0;
+    let mut folders = vec![world.dir().join("state")];
+    let mut files = vec![world.dir().join("serve.log")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    for path in files {
+        let bytes = fs::read(&path).unwrap();
+        searched += 1;
+        for (what, secret) in planted {
+            let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+            assert!(!found, "{what} stands in {}", path.display());
+        }
+    }
+    assert!(searched > 10, "only {searched} files were searched");
+    let limits = world.bastion.proc("limits");
+    let cores = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(cores.split_whitespace().rev().nth(1), Some("0"), "{cores}");
+}

@@ -24,7 +24,7 @@ impl Bastion {
         let log = dir.join("serve.log");
         // What an earlier start of the same bastion said must not be taken for this one's.
         let _ = fs::rename(&log, dir.join("serve.log.before"));
-        let mut command = bartizan(dir);
+        let mut command = if small_disk(dir).exists() { on_a_small_disk(dir) } else { bartizan(dir) };
         command.arg("serve").env("RUST_LOG", "bartizan=debug,info").env("BARTIZAN_TEST_PASSWORD", super::target::PASSWORD);
         let mut process = Guarded::logged(command, &log);
         let rest = wait_for_line(&log, "listening on 127.0.0.1:", &mut process);
@@ -63,12 +63,49 @@ impl Bastion {
         status.unwrap_or_else(|| panic!("the bastion goes on:\n{}", self.log())).code().unwrap()
     }
 
+    /// A subcommand that sees the small disk too; only root may enter another's namespace.
+    pub(crate) fn run_beside(&self, arguments: &[&str]) -> Run {
+        let plain = bartizan(&self.dir);
+        let mut command = Command::new("nsenter");
+        command.args(["--mount", "--target", &self.process.child.id().to_string()]).arg(plain.get_program()).args(arguments);
+        command.env("BARTIZAN_CONFIG", self.dir.join("bartizan.toml")).env("BARTIZAN_TEST_PASSWORD", super::target::PASSWORD);
+        Run::new(command)
+    }
+
+    /// What one of the kernel's files says of the process.
+    pub(crate) fn proc(&self, file: &str) -> String {
+        fs::read_to_string(format!("/proc/{}/{file}", self.process.child.id())).unwrap()
+    }
+
     /// Resident memory, in KiB.
     pub(crate) fn memory(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.child.id())).unwrap();
+        let status = self.proc("status");
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
+}
+
+/// Where the recordings go when their disk is to be small; exists only then.
+pub(crate) fn small_disk(dir: &Path) -> PathBuf {
+    dir.join("small")
+}
+
+/// `bartizan` in a mount namespace of its own, where that folder is a file system of four megabytes.
+fn on_a_small_disk(dir: &Path) -> Command {
+    let plain = bartizan(dir);
+    let mut command = Command::new("unshare");
+    if !rustix::process::getuid().is_root() {
+        command.arg("--map-root-user");
+    }
+    command.args(["--mount", "sh", "-c", "mount -t tmpfs -o size=4m,mode=0700 none \"$1\" && shift && exec \"$@\"", "sh"]);
+    command.arg(small_disk(dir)).arg(plain.get_program());
+    for (name, value) in plain.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
 }
 
 /// `bartizan` with the configuration in `dir` and nothing of the tester's own environment that could matter.

@@ -13,7 +13,7 @@ pub(crate) use bastion::{Bastion, bartizan};
 pub(crate) use fixture::{fixture, free_port, full, keygen, repository, wait_until};
 pub(crate) use process::{Done, Guarded, Run, wait_for_line};
 pub(crate) use provider::{Provider, SecondProvider};
-pub(crate) use target::Target;
+pub(crate) use target::{PASSWORD, Target};
 pub(crate) use terminal::Terminal;
 pub(crate) use visitor::{Visitor, WAYS, Way};
 pub(crate) use world::{POLICIES, Setup, World};

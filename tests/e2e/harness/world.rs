@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use super::{Bastion, Provider, Target, Visitor};
+use super::{Bastion, Provider, Target, Visitor, bastion};
 
 /// What a test wants otherwise than usual.
 #[derive(Default)]
@@ -19,6 +19,8 @@ pub(crate) struct Setup {
     pub(crate) server: &'static str,
     /// Further sections.
     pub(crate) more: String,
+    /// Recordings go to a file system of four megabytes.
+    pub(crate) small_disk: bool,
     /// How long certificates live.
     pub(crate) ttl: Option<&'static str>,
     /// Policies instead of [`POLICIES`].
@@ -81,6 +83,9 @@ impl World {
         fs::create_dir(dir.join("policies")).unwrap();
         fs::write(dir.join("policies/test.cedar"), setup.policies.unwrap_or(POLICIES)).unwrap();
         fs::write(dir.join("bartizan.toml"), configuration(&setup, &provider, &target)).unwrap();
+        if setup.small_disk {
+            fs::create_dir(bastion::small_disk(&dir)).unwrap();
+        }
         let bastion = Bastion::start(&dir);
         let host_ca = authority(&dir, "host");
         target.trust(&authority(&dir, "target"));
@@ -171,6 +176,9 @@ certificate_ttl = "{ttl}"
             "\n[[target]]\nname = \"{name}\"\nkind = \"ssh\"\naddress = \"{}\"\nlogins = [\"deploy\", \"operator\"]\n{host}\ncredential = {credential}\ntags = {{ env = \"test\" }}\n",
             target.address()
         );
+    }
+    if setup.small_disk {
+        text += "\n[recordings]\nurl = \"file:../small\"\nlow_water_mib = 1\n";
     }
     text + &setup.more
 }
