@@ -48,7 +48,12 @@ pub async fn relay(
                 Err(error) => break failed(&error),
             },
             order = orders.recv() => match order {
-                Some(Orders::Notice(text)) => say(&to_visitor, &text, has_terminal, tape).await,
+                Some(Orders::Notice(text)) => {
+                    say(&to_visitor, &text, has_terminal).await;
+                    if let Err(error) = tape.write(vec![Tape::note(text.trim().to_owned())]).await {
+                        break failed(&error.into());
+                    }
+                }
                 Some(Orders::End(text, reason)) => break closing(reason, &text, None),
                 None => break closing(Reason::Ended, "the bastion stopped", None),
             },
@@ -76,12 +81,10 @@ fn closing(reason: Reason, sentence: &str, exit: Option<Exit>) -> Closing {
     Closing { reason, sentence: sentence.to_owned(), exit }
 }
 
-/// Shows `text` beside the program's own output, recorded like it.
-async fn say(visitor: &ChannelWriteHalf<server::Msg>, text: &str, has_terminal: bool, tape: &Tape) {
+/// Shows `text` beside the program's own output. These are the bastion's own words: that they cannot be recorded does not keep them
+/// back, least of all when that is what they say.
+async fn say(visitor: &ChannelWriteHalf<server::Msg>, text: &str, has_terminal: bool) {
     let shown = if has_terminal { sentences::for_terminal(text) } else { text.to_owned() };
-    if tape.write(vec![Tape::note(text.trim().to_owned())]).await.is_err() {
-        return;
-    }
     // A visitor who does not read it loses only the notice.
     let patience = std::time::Duration::from_secs(2);
     let sent = if has_terminal {
@@ -102,7 +105,12 @@ async fn finish(
 ) {
     let by_bastion = !matches!(ended.reason, Reason::Closed | Reason::Disconnected);
     if by_bastion {
-        say(visitor, &sentences::ended(&ended.sentence), has_terminal, tape).await;
+        say(visitor, &sentences::ended(&ended.sentence), has_terminal).await;
+        if ended.reason != Reason::Failed
+            && let Err(error) = tape.write(vec![Tape::note(format!("ended: {}", ended.sentence))]).await
+        {
+            tracing::error!(%error, "the end of a session could not be recorded");
+        }
         let _ = handle.exit_status_request(visitor.id(), 1).await;
     }
     // Either side may be gone already; closing is then all that is wanted.
