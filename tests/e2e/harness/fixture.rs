@@ -37,8 +37,13 @@ pub(crate) fn keygen(path: &Path, kind: &str) -> String {
 }
 
 /// Waits for something that happens soon; panics when it has not after 20 seconds.
-pub(crate) fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(20);
+pub(crate) fn wait_until(what: &str, happened: impl FnMut() -> bool) {
+    wait_until_within(20, what, happened);
+}
+
+/// The same for something that takes longer.
+pub(crate) fn wait_until_within(seconds: u64, what: &str, mut happened: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(seconds);
     while !happened() {
         assert!(Instant::now() < end, "waited in vain for: {what}");
         std::thread::sleep(Duration::from_millis(10));

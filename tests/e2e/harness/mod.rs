@@ -10,7 +10,7 @@ mod visitor;
 mod world;
 
 pub(crate) use bastion::{Bastion, bartizan};
-pub(crate) use fixture::{fixture, free_port, full, keygen, repository, wait_until};
+pub(crate) use fixture::{fixture, free_port, full, keygen, repository, wait_until, wait_until_within};
 pub(crate) use process::{Done, Guarded, Run, wait_for_line};
 pub(crate) use provider::{Provider, SecondProvider};
 pub(crate) use target::{PASSWORD, Target};
