@@ -34,6 +34,8 @@ fn drawing(inner: &str, last: char) -> Option<(String, Cost)> {
     match last {
         // Moves and tab stops.
         'A'..='I' | 'Z' | '`' | 'a' | 'd' | 'e' | 'f' | 'g' | 'r' => Some(cheap(sequence)),
+        // Cursor tabulation control (ECMA-48 8.3.17): a tab stop here, none here, none at all. A snapshot sets its own so.
+        'W' if matches!(numbers.as_slice(), [] | [0] | [2] | [5]) => Some(cheap(sequence)),
         // Erasing the scroll-back would erase what is not of this recording.
         'J' if numbers.contains(&3) => None,
         'J' => Some(screens(sequence)),

@@ -69,7 +69,7 @@ fn piece() -> impl Strategy<Value = String> {
         3 => "[ -~]{0,12}".prop_map(String::from),
         1 => "[漢字é🎈\u{301}]{0,4}".prop_map(String::from),
         1 => proptest::sample::select(vec!["\r\n", "\r", "\n", "\t", "\x08", "\x1b[?1049h", "\x1b[?1049l", "\x1b7", "\x1b8",
-            "\x1b[?6h", "\x1b[?7l", "\x1b[?25l", "\x1b(0", "\x0e", "\x0f", "\x1b[4h", "\x1bM", "\x1bc", "\x1b#8", "\x1bH", "\x1b]0;x"])
+            "\x1b[?6h", "\x1b[?7l", "\x1b[?25l", "\x1b(0", "\x0e", "\x0f", "\x1b[4h", "\x1bM", "\x1bc", "\x1b#8", "\x1bH", "\x1b[3g", "\x1b[5W", "\x1b]0;x"])
             .prop_map(String::from),
         2 => (proptest::sample::select("ABCDEFGHIJKLMPSTXZ@`abdefgrm".chars().collect::<Vec<_>>()), 0u16..40, 0u16..40)
             .prop_map(|(last, one, two)| format!("\x1b[{one};{two}{last}")),
@@ -79,7 +79,7 @@ fn piece() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(2000))]
     #[test]
     fn a_restored_screen_goes_on_as_the_first_would(
         before in proptest::collection::vec(piece(), 0..25),
@@ -100,4 +100,16 @@ proptest! {
         }
         prop_assert_eq!(grid(&first), grid(&second));
     }
+}
+
+#[test]
+fn tab_stops_of_its_own_survive_a_restore() {
+    let mut first = screen(" aaaaA000Aa \x1bH0AAAAA0Aaa ");
+    let snapshot = first.snapshot();
+    let mut second = Screen::restore(&snapshot).unwrap();
+    assert_eq!(grid(&first), grid(&second));
+    for screen in [&mut first, &mut second] {
+        screen.apply(&Event::output(&b"A0A0A\t"[..]), u64::MAX).unwrap();
+    }
+    assert_eq!(grid(&first).cursor(), grid(&second).cursor());
 }
