@@ -117,7 +117,7 @@ impl Case {
                 let line = self.command.as_ref().ok_or_else(|| missing("the command"))?;
                 Facts::Command { login, command: Command::read(line.as_bytes()) }
             }
-            FactsKind::File => Facts::File { login, path: self.path.clone(), to: self.to.clone() },
+            FactsKind::File => Facts::File { login, path: self.path.clone(), to: self.to.clone(), recursive: self.recursive },
             FactsKind::Sql => {
                 Facts::Sql { statement: self.statement.clone(), has_where: self.has_where, in_transaction: self.in_transaction }
             }

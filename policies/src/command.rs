@@ -6,6 +6,8 @@
 pub struct Command {
     text: String,
     words: Vec<String>,
+    redirects: Vec<String>,
+    environment: Vec<String>,
 }
 
 /// Programs that run another command, given as an argument or a script, which is then not seen here.
@@ -70,8 +72,18 @@ impl Command {
     pub fn read(line: &[u8]) -> Self {
         let literal = std::str::from_utf8(line).ok().and_then(words).filter(|words| words.first().is_some_and(|program| is_plain(program)));
         match literal {
-            Some(words) => Command { text: words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "), words },
-            None => Command { text: String::from_utf8_lossy(line).into_owned(), words: Vec::new() },
+            Some(words) => Command {
+                text: words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "),
+                words,
+                redirects: Vec::new(),
+                environment: Vec::new(),
+            },
+            None => Command {
+                text: String::from_utf8_lossy(line).into_owned(),
+                words: Vec::new(),
+                redirects: Vec::new(),
+                environment: Vec::new(),
+            },
         }
     }
 
@@ -93,6 +105,19 @@ impl Command {
     #[must_use]
     pub fn arguments(&self) -> &[String] {
         self.words.get(1..).unwrap_or_default()
+    }
+
+    /// The files its redirections read or write, as `</etc/motd`, `>/tmp/x`, `>>/tmp/x`, in order. Copies of descriptors and
+    /// `/dev/null` are not among them.
+    #[must_use]
+    pub fn redirects(&self) -> &[String] {
+        &self.redirects
+    }
+
+    /// The names of the variables that are assigned before it, in order.
+    #[must_use]
+    pub fn environment(&self) -> &[String] {
+        &self.environment
     }
 
     /// Whether anything about the line could not be known before running it.

@@ -67,10 +67,11 @@ fn facts(facts: &Facts, pairs: &mut Vec<Pair>) -> Result<(), Unaskable> {
             pairs.push(("login", text(login)));
             command_line(command, pairs)?;
         }
-        Facts::File { login, path, to } => {
+        Facts::File { login, path, to, recursive } => {
             pairs.push(("login", text(login)));
             pairs.extend(path.as_deref().map(|path| ("path", text(path))));
             pairs.extend(to.as_deref().map(|to| ("to", text(to))));
+            pairs.push(("recursive", RestrictedExpression::new_bool(*recursive)));
         }
         Facts::Sql { statement, has_where, in_transaction } => pairs.extend([
             ("statement", text(statement)),
@@ -81,19 +82,24 @@ fn facts(facts: &Facts, pairs: &mut Vec<Pair>) -> Result<(), Unaskable> {
     Ok(())
 }
 
+fn texts(all: &[String]) -> RestrictedExpression {
+    RestrictedExpression::new_set(all.iter().map(|one| text(one)))
+}
+
 fn command_line(command: &Command, pairs: &mut Vec<Pair>) -> Result<(), Unaskable> {
     let arguments = command.arguments();
     let count = i64::try_from(arguments.len()).map_err(|_| Unaskable)?;
-    let all = arguments.iter().map(|argument| text(argument));
     let args = [
         ("first".to_owned(), text(arguments.first().map_or("", String::as_str))),
         ("count".to_owned(), RestrictedExpression::new_long(count)),
-        ("all".to_owned(), RestrictedExpression::new_set(all)),
+        ("all".to_owned(), texts(arguments)),
     ];
     pairs.extend([
         ("command", text(command.text())),
         ("program", text(command.program().unwrap_or_default())),
         ("args", RestrictedExpression::new_record(args).map_err(|_| Unaskable)?),
+        ("redirects", texts(command.redirects())),
+        ("environment", texts(command.environment())),
         ("dynamic", RestrictedExpression::new_bool(command.is_dynamic())),
     ]);
     Ok(())

@@ -211,6 +211,8 @@ pub enum Facts {
         path: Option<String>,
         /// The new name of a rename.
         to: Option<String>,
+        /// Whether everything beneath the path may be touched too, each file unseen.
+        recursive: bool,
     },
     /// For `pg.*`.
     Sql {

@@ -4,8 +4,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use cedar_policy::{Authorizer, Entities, EntityUid};
+use cedar_policy::{Authorizer, Effect as CedarEffect, Entities, EntityUid};
 
+use crate::Action;
 use crate::combine::{Asked, Found, combine};
 use crate::context::{Steady, context};
 use crate::decision::{Decision, Obligations, Why};
@@ -152,6 +153,16 @@ impl Slice {
     #[must_use]
     pub fn principal(&self) -> &Principal {
         &self.principal
+    }
+
+    /// Whether any policy could ever permit this action here, whatever is asked. Says nothing about one operation.
+    #[must_use]
+    pub fn may_permit(&self, action: Action) -> bool {
+        let buckets = self.ground.iter().flat_map(|ground| &ground.buckets);
+        buckets
+            .flat_map(|bucket| bucket.sets(action))
+            .flat_map(cedar_policy::PolicySet::policies)
+            .any(|policy| policy.effect() == CedarEffect::Permit)
     }
 
     /// Decides one operation on the slice's target, or on something in it. A question about anything else is refused.

@@ -50,7 +50,7 @@ fn facts(kind: FactsKind) -> Facts {
         FactsKind::None => Facts::None,
         FactsKind::Login => Facts::Login(login),
         FactsKind::Command => Facts::Command { login, command: Command::read(b"uptime -p") },
-        FactsKind::File => Facts::File { login, path: Some("/srv/a".to_owned()), to: None },
+        FactsKind::File => Facts::File { login, path: Some("/srv/a".to_owned()), to: None, recursive: false },
         FactsKind::Sql => Facts::Sql { statement: "select".to_owned(), has_where: true, in_transaction: false },
     }
 }

@@ -118,7 +118,7 @@ impl Rooms {
         let (taped, mut target, hold) = link.split();
         let ask = taped.permit().routed().identified().ask().clone();
         let traffic = Traffic::default();
-        let ended = match ssh::begin(&mut target, &ask).await {
+        let ended = match ssh::begin(&mut target, &ask, taped.permit().mode()).await {
             Ok(true) => {
                 visit.welcome(notices).await;
                 ssh::relay(visit.channel, &visit.handle, target, taped.tape(), visit.has_terminal, &traffic, orders).await

@@ -1,21 +1,22 @@
 //! Asks the policies in force and writes every verdict to the audit log before anybody acts on it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bartizan_policies::{Action, Decision, Effect, Facts, Key, PolicySet, Request, Resource, Verdict};
+use bartizan_policies::{Action, Decision, Facts, Key, Line, Request, Resource, Transfer, Verdict};
 use jiff::Timestamp;
 use russh::keys::PublicKey;
 
 use crate::audit::{self, AuditLog, Entry};
-use crate::frontdoor::{Cause, Refusal};
+use crate::frontdoor::{Ask, Cause, Refusal};
 use crate::identity::Caller;
 use crate::model::{Clock, Login, SessionId, TargetName, Wish};
 use crate::targets::Routed;
 
-use super::permit::Permit;
+use super::decider::Decider;
+use super::permit::{Mode, Permit};
 use super::policies::PoliciesInForce;
-use super::questions::{Question, as_principal, as_target, context, questions};
+use super::questions::{Question, as_principal, as_target, context};
 
 const NO_AUDIT: &str = "The bastion cannot write its audit log, so nothing is allowed now; tell the operator.";
 
@@ -56,7 +57,8 @@ impl Enforcer {
         let now = self.clock.now();
         let session = SessionId::new(u64::try_from(now.as_millisecond()).unwrap_or(0), randomness);
         let (caller, ask) = (Arc::clone(routed.identified().caller()), routed.identified().ask().clone());
-        let Some(questions) = questions(ask.login.as_str(), &ask.wish) else {
+        let login = ask.login.as_str();
+        let Some(mut mode) = mode_of(&ask.wish) else {
             let what = ask.wish.to_string();
             let principal = Some(caller.principal().id.clone());
             let entry = Entry::Refused { what: what.clone(), principal, source: caller.source(), detail: format!("at {}", ask.target) };
@@ -65,35 +67,43 @@ impl Enforcer {
         };
         let set = self.policies.current();
         let target = as_target(routed.target());
-        if let Some(policy) = undecidable(&set, &ask.wish) {
-            let sentence =
-                format!("Policy \"{policy}\" decides about single files, which this version cannot do for SFTP, so it is refused.");
-            let refusal = Refusal::denied(sentence.clone(), sentence);
-            let at = Place { target: Some(ask.target.clone()), login: Some(ask.login.clone()), session: Some(session) };
-            self.write(refused(&caller, at, &ask.wish, &policy, &refusal), now).await?;
-            return Err(refusal);
-        }
         let slice = set.slice(&as_principal(caller.principal()), &target);
+        let mut questions = vec![Question::connect(login, &ask.wish)];
+        questions.extend(mode.questions(login));
         let (mut policies, mut entries, mut denied) = (Vec::new(), Vec::new(), None);
         for Question { action, facts, operation } in questions {
             let context = context(&caller, now, facts);
             let decision = slice.decide(&Request { action, resource: Resource::Target(&target), context: &context });
-            let at = Place { target: Some(ask.target.clone()), login: Some(ask.login.clone()), session: Some(session) };
-            entries.push(verdict(&caller, at, action, operation, &decision));
-            if !matches!(decision.verdict, Verdict::Allow) {
-                denied = Some(refusal(&decision));
-                break;
+            entries.push(verdict(&caller, Place::of(&ask, session), action, operation, &decision));
+            match decision.verdict {
+                Verdict::Allow => policies.extend(decision.policies.iter().map(ToString::to_string)),
+                // Who may run commands but have no ordinary shell gets the guarded one.
+                Verdict::Deny(_) if action == Action::SshShell && Mode::GuardedShell.may_be(&slice) => mode = Mode::GuardedShell,
+                Verdict::Deny(_) | Verdict::Hold(_) => {
+                    denied = Some(refusal(&decision));
+                    break;
+                }
             }
-            policies.extend(decision.policies.iter().map(ToString::to_string));
         }
-        // Handed over together, they are made durable together.
-        futures_util::future::try_join_all(entries.into_iter().map(|entry| self.write(entry, now))).await?;
+        if denied.is_none() && !mode.may_be(&slice) {
+            let sentence = format!("No policy permits {} any file on {}.", caller.principal().id, ask.target);
+            let refusal = Refusal::denied(sentence.clone(), sentence);
+            entries.push(refused(&caller, Place::of(&ask, session), &ask.wish, &refusal));
+            denied = Some(refusal);
+        }
+        write_all(&self.audit, entries, now).await?;
         if let Some(refusal) = denied {
             return Err(refusal);
         }
         policies.sort();
         policies.dedup();
-        Ok(Permit { routed, session, started_at: now, policies, digest: set.digest_hex() })
+        Ok(Permit { routed, session, mode, started_at: now, policies, digest: set.digest_hex(), ongoing: Mutex::default() })
+    }
+
+    /// What decides the operations of a permitted session while it runs.
+    #[must_use]
+    pub fn decider(&self, permit: &Arc<Permit>) -> Decider {
+        Decider::new(Arc::clone(permit), Arc::clone(&self.policies), Arc::clone(&self.audit), Arc::clone(&self.clock))
     }
 
     /// Decides whether `caller` may have a certificate for `key`.
@@ -139,16 +149,25 @@ impl Enforcer {
     }
 }
 
-/// The first forbid that asks for a path, when a whole SFTP session is to be decided: what it would say of each file is not
-/// known, so that the session is refused.
-fn undecidable(set: &PolicySet, wish: &Wish) -> Option<String> {
-    let sftp = matches!(wish, Wish::Subsystem(name) if name == "sftp");
-    let mut forbids: Vec<_> = set.rules().filter(|rule| sftp && rule.effect == Effect::Forbid && rule.asks_path).collect();
-    forbids.sort_by(|one, other| one.id.cmp(&other.id));
-    forbids.first().map(|rule| rule.id.to_string())
+/// What a session of this wish begins as; `None` when it is not offered.
+fn mode_of(wish: &Wish) -> Option<Mode> {
+    match wish {
+        Wish::Shell => Some(Mode::Shell),
+        Wish::Exec(text) => {
+            let line = Line::read(text.as_bytes());
+            Some(if line.transfer() == Some(Transfer::Scp) { Mode::Scp(line) } else { Mode::Exec(line) })
+        }
+        Wish::Subsystem(name) => (name == "sftp").then_some(Mode::Sftp),
+    }
 }
 
-fn refused(caller: &Caller, at: Place, wish: &Wish, policy: &str, refusal: &Refusal) -> Entry {
+/// Writes `entries`. Handed over together, they are made durable together.
+pub(super) async fn write_all(audit: &AuditLog, entries: Vec<Entry>, now: Timestamp) -> Result<(), Refusal> {
+    let writes = entries.into_iter().map(|entry| audit.append(entry, now));
+    futures_util::future::try_join_all(writes).await.map(drop).map_err(|e| Refusal::unavailable(NO_AUDIT, e.to_string()))
+}
+
+fn refused(caller: &Caller, at: Place, wish: &Wish, refusal: &Refusal) -> Entry {
     Entry::Decision {
         principal: caller.principal().id.clone(),
         principal_kind: caller.principal().kind,
@@ -157,7 +176,7 @@ fn refused(caller: &Caller, at: Place, wish: &Wish, policy: &str, refusal: &Refu
         action: Action::SftpRead.to_string(),
         operation: wish.to_string(),
         verdict: audit::Verdict::Deny,
-        policies: vec![policy.to_owned()],
+        policies: Vec::new(),
         reason: refusal.detail.clone(),
         source: Some(caller.source()),
         session: at.session,
@@ -166,13 +185,19 @@ fn refused(caller: &Caller, at: Place, wish: &Wish, policy: &str, refusal: &Refu
 
 /// What a decision is about, beside the caller.
 #[derive(Default)]
-struct Place {
+pub(super) struct Place {
     target: Option<TargetName>,
     login: Option<Login>,
     session: Option<SessionId>,
 }
 
-fn verdict(caller: &Caller, at: Place, action: Action, operation: String, decision: &Decision) -> Entry {
+impl Place {
+    pub(super) fn of(ask: &Ask, session: SessionId) -> Self {
+        Self { target: Some(ask.target.clone()), login: Some(ask.login.clone()), session: Some(session) }
+    }
+}
+
+pub(super) fn verdict(caller: &Caller, at: Place, action: Action, operation: String, decision: &Decision) -> Entry {
     for alert in &decision.obligations.alerts {
         tracing::warn!(alert = true, policy = %alert.policy, principal = %caller.principal().id, %action, "{}", alert.text);
     }

@@ -1,12 +1,14 @@
 //! Policy at work: turns what is asked into questions, asks the policies in force, writes each verdict to the audit log, and
 //! only then gives a [`Permit`]. Never forwards, never records a session's bytes.
 
+mod decider;
 mod enforcer;
 mod permit;
 mod policies;
 mod questions;
 
+pub use decider::{Allowed, Decider};
 pub use enforcer::{Enforcer, IssueGrant};
-pub use permit::Permit;
+pub use permit::{Mode, Permit};
 pub use policies::{PoliciesInForce, load_dir};
-pub use questions::as_principal;
+pub use questions::{Question, as_principal};

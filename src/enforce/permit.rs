@@ -1,23 +1,66 @@
 //! The proof that policy allows a session. Only `enforce` makes one.
 
-use bartizan_policies::{PolicySet, Request, Resource, Verdict};
+use std::sync::Mutex;
+
+use bartizan_policies::{Action, Line, PolicySet, Request, Resource, Slice, Verdict};
 use jiff::Timestamp;
 
 use crate::frontdoor::Refusal;
 use crate::model::SessionId;
 use crate::targets::Routed;
 
+use super::decider::{Ongoing, recheck_ongoing, slice_of};
 use super::enforcer::refusal;
-use super::questions::{as_principal, as_target, context, questions};
+use super::questions::{Question, as_target, context};
+
+/// What a session was permitted to be. What is not decided at its beginning is decided as it comes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mode {
+    /// An ordinary shell, recorded; what is typed is watched, not decided.
+    Shell,
+    /// The bastion's own prompt: every line is decided.
+    GuardedShell,
+    /// One command line, every command of which was decided.
+    Exec(Line),
+    /// The original scp protocol: every file is decided.
+    Scp(Line),
+    /// SFTP: every file is decided.
+    Sftp,
+}
+
+/// Everything that touches a file.
+const FILE_ACTIONS: [Action; 5] = [Action::SftpList, Action::SftpRead, Action::SftpWrite, Action::SftpRemove, Action::SftpRename];
+
+impl Mode {
+    /// Whether any policy could permit anything in a session of this mode.
+    pub(super) fn may_be(&self, slice: &Slice) -> bool {
+        match self {
+            Self::Shell | Self::Exec(_) => true,
+            Self::GuardedShell => slice.may_permit(Action::SshExec),
+            Self::Scp(_) | Self::Sftp => FILE_ACTIONS.iter().any(|action| slice.may_permit(*action)),
+        }
+    }
+
+    /// What has to be allowed, beside the target itself, before a session of this mode begins.
+    pub(super) fn questions(&self, login: &str) -> Vec<Question> {
+        match self {
+            Self::Shell => vec![Question::shell(login)],
+            Self::Exec(line) => Question::of_line(login, line),
+            Self::GuardedShell | Self::Scp(_) | Self::Sftp => Vec::new(),
+        }
+    }
+}
 
 /// A routed ask that every policy question allowed, each verdict written to the audit log.
 #[derive(Debug)]
 pub struct Permit {
     pub(super) routed: Routed,
     pub(super) session: SessionId,
+    pub(super) mode: Mode,
     pub(super) started_at: Timestamp,
     pub(super) policies: Vec<String>,
     pub(super) digest: String,
+    pub(super) ongoing: Mutex<Ongoing>,
 }
 
 impl Permit {
@@ -31,6 +74,12 @@ impl Permit {
     #[must_use]
     pub fn session(&self) -> SessionId {
         self.session
+    }
+
+    /// What the session is.
+    #[must_use]
+    pub fn mode(&self) -> &Mode {
+        &self.mode
     }
 
     /// When it was permitted.
@@ -51,16 +100,17 @@ impl Permit {
         &self.digest
     }
 
-    /// Asks all questions again under `set`: live sessions obey today's policy.
+    /// Asks all questions again under `set`, also those about what goes on in it now: live sessions obey today's policy.
     ///
     /// # Errors
-    /// When today's policy would not let it begin.
+    /// When today's policy would not let it begin or go on.
     pub fn recheck(&self, set: &PolicySet, now: Timestamp) -> Result<(), Refusal> {
         let identified = self.routed.identified();
-        let ask = identified.ask();
-        let (principal, target) = (as_principal(identified.caller().principal()), as_target(self.routed.target()));
-        let slice = set.slice(&principal, &target);
-        for question in questions(ask.login.as_str(), &ask.wish).unwrap_or_default() {
+        let (ask, target) = (identified.ask(), as_target(self.routed.target()));
+        let slice = slice_of(self, set);
+        let mut questions = vec![Question::connect(ask.login.as_str(), &ask.wish)];
+        questions.extend(self.mode.questions(ask.login.as_str()));
+        for question in questions {
             let context = context(identified.caller(), now, question.facts);
             let request = Request { action: question.action, resource: Resource::Target(&target), context: &context };
             let decision = slice.decide(&request);
@@ -68,6 +118,10 @@ impl Permit {
                 return Err(refusal(&decision));
             }
         }
-        Ok(())
+        if !self.mode.may_be(&slice) {
+            let sentence = format!("No policy permits anything there any more, so the {} ends.", ask.wish);
+            return Err(Refusal::denied(sentence.clone(), sentence));
+        }
+        recheck_ongoing(self, &slice, now)
     }
 }

@@ -1,11 +1,11 @@
 //! Puts what is asked into policy's words.
 
-use bartizan_policies::{Action, Command, Context, Facts, PrincipalKind as Kind};
+use bartizan_policies::{Action, Context, Facts, Line, Operation, PrincipalKind as Kind};
 use jiff::Timestamp;
 
 use crate::config;
 use crate::identity::Caller;
-use crate::model::{Principal, PrincipalKind, Wish};
+use crate::model::{Principal, PrincipalKind, Printable, Wish};
 
 /// The principal as policies name it.
 #[must_use]
@@ -25,30 +25,52 @@ pub(super) fn as_target(target: &config::Target) -> bartizan_policies::Target {
 }
 
 /// One question about a session.
-pub(super) struct Question {
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// What is wanted.
     pub(super) action: Action,
+    /// What is known about it.
     pub(super) facts: Facts,
     /// The operation as the audit log shows it.
     pub(super) operation: String,
 }
 
-/// Everything that has to be allowed before `wish` may run: the target, and what is done there.
-pub(super) fn questions(login: &str, wish: &Wish) -> Option<Vec<Question>> {
-    let question = |action, facts| Question { action, facts, operation: wish.to_string() };
-    let login = login.to_owned();
-    let mut all = vec![question(Action::Connect, Facts::Login(login.clone()))];
-    match wish {
-        Wish::Shell => all.push(question(Action::SshShell, Facts::Login(login))),
-        Wish::Exec(line) => all.push(question(Action::SshExec, Facts::Command { login, command: Command::read(line.as_bytes()) })),
-        Wish::Subsystem(name) if name == "sftp" => {
-            for action in [Action::SftpRead, Action::SftpWrite] {
-                all.push(question(action, Facts::File { login: login.clone(), path: None, to: None }));
-            }
-        }
-        // A path that is not supported is refused by name.
-        Wish::Subsystem(_) => return None,
+impl Question {
+    /// May the target be used at all as `login`?
+    pub(super) fn connect(login: &str, wish: &Wish) -> Self {
+        Self { action: Action::Connect, facts: Facts::Login(login.to_owned()), operation: wish.to_string() }
     }
-    Some(all)
+
+    /// May there be an ordinary shell?
+    pub(super) fn shell(login: &str) -> Self {
+        Self { action: Action::SshShell, facts: Facts::Login(login.to_owned()), operation: Wish::Shell.to_string() }
+    }
+
+    /// One question for each thing that `line` would do.
+    #[must_use]
+    pub fn of_line(login: &str, line: &Line) -> Vec<Self> {
+        let one = |operation: &Operation| match operation {
+            Operation::Run(command) => Self {
+                action: Action::SshExec,
+                facts: Facts::Command { login: login.to_owned(), command: command.clone() },
+                operation: Wish::Exec(command.text().to_owned()).to_string(),
+            },
+            Operation::File(access) => Self::of_file(login, access.action, access.path.as_deref(), None, access.recursive),
+        };
+        line.operations().iter().map(one).collect()
+    }
+
+    /// A file operation: `path` and `to` are absolute and normalised, as the target sees them.
+    #[must_use]
+    pub fn of_file(login: &str, action: Action, path: Option<&str>, to: Option<&str>, recursive: bool) -> Self {
+        let mut operation = action.to_string();
+        for part in [path, to].into_iter().flatten() {
+            operation.push(' ');
+            operation.push_str(&Printable(part).to_string());
+        }
+        let facts = Facts::File { login: login.to_owned(), path: path.map(str::to_owned), to: to.map(str::to_owned), recursive };
+        Self { action, facts, operation }
+    }
 }
 
 /// What is known about the asking.

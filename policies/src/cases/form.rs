@@ -51,6 +51,8 @@ pub(super) struct Case {
     pub(super) login: String,
     pub(super) command: Option<String>,
     pub(super) path: Option<String>,
+    #[serde(default)]
+    pub(super) recursive: bool,
     pub(super) to: Option<String>,
     /// Whose session or recording it is, who asks for the approval, or who is to be locked.
     pub(super) owner: Option<String>,

@@ -247,7 +247,8 @@ fn an_sftp_session_as_a_whole_is_not_let_in_by_a_permit_for_some_paths() {
     let text = r#"
         @id("srv") permit (principal, action == Action::"sftp.read", resource) when { context has path && context.path like "/srv/*" };
     "#;
-    let file = |path: Option<&str>| context(Facts::File { login: "deploy".to_owned(), path: path.map(str::to_owned), to: None });
+    let file =
+        |path: Option<&str>| context(Facts::File { login: "deploy".to_owned(), path: path.map(str::to_owned), to: None, recursive: false });
     assert_eq!(ask(text, &alice(), Action::SftpRead, &file(Some("/srv/x"))).verdict.word(), "allow");
     assert_eq!(ask(text, &alice(), Action::SftpRead, &file(Some("/etc/x"))).verdict.word(), "deny");
     assert_eq!(ask(text, &alice(), Action::SftpRead, &file(None)).verdict.word(), "deny");

@@ -2,6 +2,7 @@
 
 use russh::{Channel, ChannelMsg, client};
 
+use crate::enforce::Mode;
 use crate::frontdoor::Ask;
 use crate::model::Wish;
 
@@ -10,7 +11,7 @@ use crate::model::Wish;
 ///
 /// # Errors
 /// When the connection to the target fails.
-pub async fn begin(channel: &mut Channel<client::Msg>, ask: &Ask) -> Result<bool, russh::Error> {
+pub async fn begin(channel: &mut Channel<client::Msg>, ask: &Ask, mode: &Mode) -> Result<bool, russh::Error> {
     if let Some(terminal) = &ask.terminal {
         let (size, pixels) = (terminal.size, terminal.pixels);
         channel.request_pty(false, &terminal.term, size.0, size.1, pixels.0, pixels.1, &terminal.modes).await?;
@@ -18,10 +19,15 @@ pub async fn begin(channel: &mut Channel<client::Msg>, ask: &Ask) -> Result<bool
     for (name, value) in &ask.environment {
         channel.set_env(false, name.as_str(), value.as_str()).await?;
     }
-    match &ask.wish {
-        Wish::Shell => channel.request_shell(true).await?,
-        Wish::Exec(line) => channel.exec(true, line.as_bytes()).await?,
-        Wish::Subsystem(name) => channel.request_subsystem(true, name.as_str()).await?,
+    match (mode, &ask.wish) {
+        (Mode::Shell | Mode::GuardedShell, _) => channel.request_shell(true).await?,
+        (Mode::Sftp, _) => channel.request_subsystem(true, "sftp").await?,
+        (Mode::Exec(line) | Mode::Scp(line), wish) => match (line.canonical(), wish) {
+            // What was decided is what runs, so that bastion and target cannot read it differently.
+            (Some(canonical), _) => channel.exec(true, canonical.as_bytes()).await?,
+            (None, Wish::Exec(line)) => channel.exec(true, line.as_bytes()).await?,
+            (None, _) => return Ok(false),
+        },
     }
     loop {
         match channel.wait().await {
