@@ -272,6 +272,8 @@ fn the_manual_shows_the_defaults_of_the_table_in_the_source() {
         ("CHANNELS", "limits", "channels", defaults::CHANNELS.to_string()),
         ("REQUESTS", "limits", "requests", defaults::REQUESTS.to_string()),
         ("SESSIONS", "limits", "sessions", defaults::SESSIONS.to_string()),
+        ("APPROVAL_WAIT", "approvals", "wait", duration(defaults::APPROVAL_WAIT)),
+        ("WAITING_APPROVALS", "approvals", "waiting", defaults::WAITING_APPROVALS.to_string()),
     ];
     let manual = manual();
     for (_, section, key, value) in &table {

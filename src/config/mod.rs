@@ -1,6 +1,7 @@
 //! The configuration: TOML in, a validated [`Config`] out, or every problem at once, each with file, line, key and mend.
 //! Reads files; starts nothing. One file per section; every default stands in `defaults.rs`.
 
+mod approvals;
 mod authorities;
 pub mod defaults;
 mod issuer;
@@ -15,6 +16,7 @@ mod target;
 
 use std::path::{Path, PathBuf};
 
+pub use approvals::Approvals;
 pub use authorities::{Authorities, KeyHome};
 pub use issuer::Issuer;
 pub use limits::Limits;
@@ -44,6 +46,8 @@ pub struct Config {
     pub metrics: Option<std::net::SocketAddr>,
     /// `[limits]`
     pub limits: Limits,
+    /// `[approvals]`
+    pub approvals: Approvals,
     /// `[ca]`
     pub authorities: Authorities,
     /// `[[issuer]]`
@@ -98,6 +102,7 @@ impl Config {
         let policies = policies::read(root, home);
         let metrics = server::read_metrics(root);
         let limits = limits::read(root);
+        let approvals = approvals::read(root);
         let authorities = authorities::read(root, home);
         let issuers = issuer::read_all(root, home);
         let targets = target::read_all(root, home);
@@ -109,6 +114,7 @@ impl Config {
             policies,
             metrics: metrics?,
             limits: limits?,
+            approvals: approvals?,
             authorities: authorities?,
             issuers: issuers?,
             targets: targets?,

@@ -74,13 +74,13 @@ impl Question {
 }
 
 /// What is known about the asking.
-pub(super) fn context(caller: &Caller, now: Timestamp, facts: Facts) -> Context {
+pub(super) fn context(caller: &Caller, now: Timestamp, reason: Option<String>, facts: Facts) -> Context {
     Context {
         source_ip: caller.source(),
         time: now,
         authenticated_at: caller.authenticated_at(),
         device_bound: caller.device_bound(),
-        reason: None,
+        reason,
         facts,
     }
 }
