@@ -231,9 +231,10 @@ fn the_manual_names_every_key_of_the_configuration_and_no_other() {
     for (section, key, _) in manual() {
         written.entry(section).or_default().insert(key);
     }
-    for section in ["server", "store", "recordings", "policies", "metrics", "limits", "ca"] {
+    for section in ["server", "store", "recordings", "policies", "metrics", "limits", "approvals", "ca"] {
         assert_eq!(written[section], known_keys(section, false, ""), "[{section}]: the manual (left), src/config (right)");
     }
+    assert_eq!(written["notify"], known_keys("notify", true, ""), "[[notify]]");
     assert_eq!(written["issuer"], known_keys("issuer", true, ""), "[[issuer]]");
     let kinds = ["ssh", "postgres", "kubernetes", "http"];
     let targets: BTreeSet<String> = kinds.iter().flat_map(|kind| known_keys("target", true, &format!("kind = \"{kind}\""))).collect();

@@ -16,6 +16,7 @@ use crate::model::{ApprovalId, Clock, Login, Principal, SessionId, TargetName};
 use crate::store::{Approval, ApprovalEnd, ApprovalFilter, ApprovalState, Needed, NewApproval, Review, Store, StoreError};
 
 use super::grant::{Ended, InUse};
+use super::notify::Notifier;
 use super::waiting::Waiting;
 
 const NO_AUDIT: &str = "The bastion cannot write its audit log, so nothing can be approved now; tell the operator.";
@@ -86,6 +87,7 @@ pub struct Broker {
     node: String,
     limits: config::Approvals,
     randomness: fn() -> u128,
+    notifier: Notifier,
     desk: Arc<Desk>,
 }
 
@@ -99,9 +101,10 @@ impl Broker {
         node: &str,
         limits: config::Approvals,
         randomness: fn() -> u128,
+        notifier: Notifier,
     ) -> Self {
         let desk = Arc::new(Desk { waiting: Mutex::default(), left: Mutex::default(), in_use: Arc::default() });
-        Self { store, audit, clock, node: node.to_owned(), limits, randomness, desk }
+        Self { store, audit, clock, node: node.to_owned(), limits, randomness, notifier, desk }
     }
 
     /// Asks for an approval. It is in the audit log and the store when this returns.
@@ -127,6 +130,7 @@ impl Broker {
         written.map_err(|error| Refusal::unavailable(NO_AUDIT, error.to_string()))?;
         let opened = self.store.open_approval(waiting.asked.clone()).await;
         opened.map_err(|error| Refusal::unavailable(NO_STORE, error.to_string()))?;
+        self.notifier.tell(&Approval::new(waiting.asked.clone()), true, now);
         Ok(waiting)
     }
 
@@ -156,7 +160,7 @@ impl Broker {
         let review = Review { by: by.clone(), approve, reason, valid_seconds, at: now };
         let approval = self.store.review_approval(id, review).await.map_err(|error| refusal(&error))?;
         if approval.state != ApprovalState::Waiting {
-            self.desk.wake(&approval);
+            self.settled(&approval, now);
         }
         Ok(approval)
     }
@@ -170,8 +174,13 @@ impl Broker {
         let entry = Entry::ApprovalEnded { approval: id, state: state.to_string(), reason: reason.clone(), by };
         self.audit.append(entry, now).await.map_err(|error| Refusal::unavailable(NO_AUDIT, error.to_string()))?;
         let approval = self.store.end_approval(id, ApprovalEnd { state, reason, at: now }).await.map_err(|error| refusal(&error))?;
-        self.desk.wake(&approval);
+        self.settled(&approval, now);
         Ok(approval)
+    }
+
+    fn settled(&self, approval: &Approval, now: Timestamp) {
+        self.desk.wake(approval);
+        self.notifier.tell(approval, false, now);
     }
 
     /// The approval with this id.

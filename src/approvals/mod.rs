@@ -4,10 +4,12 @@
 
 mod broker;
 mod grant;
+mod notify;
 mod waiting;
 
 pub use broker::{Asking, Broker};
 pub use grant::{Ended, Grant};
+pub use notify::{Notifier, Sender, SetupError};
 pub use waiting::Waiting;
 
 #[cfg(test)]

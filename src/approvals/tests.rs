@@ -23,7 +23,7 @@ fn world(waiting: u32) -> World {
     let store = SqliteStore::open(&dir.path().join("state.db"), clock.now()).unwrap();
     let audit = Arc::new(AuditLog::open(dir.path(), "node", [7; 32], clock.now()).unwrap());
     let limits = config::Approvals { wait: Duration::from_secs(60), waiting };
-    let broker = Broker::new(Arc::new(store.clone()), audit, clock.clone(), "node", limits, rand::random);
+    let broker = Broker::new(Arc::new(store.clone()), audit, clock.clone(), "node", limits, rand::random, Notifier::default());
     World { broker, clock, store, dir }
 }
 

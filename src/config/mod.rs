@@ -6,6 +6,7 @@ mod authorities;
 pub mod defaults;
 mod issuer;
 mod limits;
+mod notify;
 mod policies;
 mod problem;
 mod reader;
@@ -20,6 +21,7 @@ pub use approvals::Approvals;
 pub use authorities::{Authorities, KeyHome};
 pub use issuer::Issuer;
 pub use limits::Limits;
+pub use notify::{Format, Notify, Sink};
 pub use policies::Policies;
 pub use problem::{Problem, Problems};
 pub use recordings::{RecordingMode, Recordings};
@@ -48,6 +50,8 @@ pub struct Config {
     pub limits: Limits,
     /// `[approvals]`
     pub approvals: Approvals,
+    /// `[[notify]]`
+    pub notify: Vec<Notify>,
     /// `[ca]`
     pub authorities: Authorities,
     /// `[[issuer]]`
@@ -103,6 +107,7 @@ impl Config {
         let metrics = server::read_metrics(root);
         let limits = limits::read(root);
         let approvals = approvals::read(root);
+        let notify = notify::read_all(root, home);
         let authorities = authorities::read(root, home);
         let issuers = issuer::read_all(root, home);
         let targets = target::read_all(root, home);
@@ -115,6 +120,7 @@ impl Config {
             metrics: metrics?,
             limits: limits?,
             approvals: approvals?,
+            notify: notify?,
             authorities: authorities?,
             issuers: issuers?,
             targets: targets?,

@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::approvals::Broker;
+use crate::approvals::{Broker, Notifier};
 use crate::audit::{AuditLog, Entry, signing_key};
 use crate::config::Config;
 use crate::enforce::{Enforcer, PoliciesInForce, load_dir};
@@ -119,7 +119,11 @@ async fn build(
         mode: config.recordings.mode,
         low_water: u64::from(config.recordings.low_water_mib) << 20,
     };
-    let broker = Broker::new(Arc::clone(&store), Arc::clone(&audit), Arc::clone(clock), node, config.approvals, rand::random);
+    let (notifier, senders) = Notifier::new(&config.notify, &config.server.name).map_err(|e| ServeError::Start(e.to_string()))?;
+    for sender in senders {
+        tokio::spawn(sender.run());
+    }
+    let broker = Broker::new(Arc::clone(&store), Arc::clone(&audit), Arc::clone(clock), node, config.approvals, rand::random, notifier);
     let broker = Arc::new(broker);
     broker.recover().await.map_err(|refusal| ServeError::Start(refusal.detail))?;
     Ok(Arc::new(Rooms {

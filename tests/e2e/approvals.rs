@@ -200,3 +200,55 @@ fn a_bastion_that_is_restarted_forgets_nobody_who_waited() {
     assert!(all.contains("withdrawn"), "{all}");
     assert_eq!(world.target.logins(), 0);
 }
+
+/// Takes webhooks; refuses the first.
+fn receiver() -> (u16, std::sync::mpsc::Receiver<String>) {
+    use std::io::{BufRead, BufReader, Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (sender, received) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for (n, stream) in listener.incoming().enumerate() {
+            let mut reader = BufReader::new(stream.unwrap());
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") {
+                if reader.read_line(&mut head).unwrap_or(0) == 0 {
+                    break;
+                }
+            }
+            let length = head.to_lowercase().split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.parse().ok());
+            let mut body = vec![0; length.unwrap_or(0)];
+            reader.read_exact(&mut body).unwrap();
+            let status = if n == 0 { "503 Busy" } else { "204 No Content" };
+            write!(reader.get_mut(), "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
+            if sender.send(format!("{head}{}", String::from_utf8(body).unwrap())).is_err() {
+                return;
+            }
+        }
+    });
+    (port, received)
+}
+
+#[test]
+fn those_who_must_answer_are_told_by_webhook_and_by_command() {
+    let (port, received) = receiver();
+    let dir = tempfile::tempdir().unwrap();
+    let told = dir.path().join("told");
+    let more = format!(
+        "\n[approvals]\nwait = \"1m\"\n\n[[notify]]\nname = \"hook\"\nurl = \"http://127.0.0.1:{port}/x\"\nsecret = {{ env = \"HOME\" }}\n\n\
+         [[notify]]\nname = \"page\"\ncommand = [\"sh\", \"-c\", \"cat >> {}; echo >> {}\"]\n",
+        told.display(),
+        told.display()
+    );
+    let world = World::with(Setup { policies: Some(POLICIES), more, ..Setup::default() });
+    let (alice, bob) = (world.visitor("alice"), world.visitor("bob"));
+    let mut held = hold(&bob, Way::At, &["-n"], "echo refund");
+    says(&alice, &format!("deny {} no", held.id())).ok();
+    held.ends();
+    let mut hooks: Vec<String> = (0..3).map(|_| received.recv_timeout(Duration::from_secs(20)).unwrap()).collect();
+    let refused = hooks.remove(0);
+    assert_eq!(refused, hooks[0], "what was not taken is sent again, the same");
+    assert!(hooks[0].contains("\"approval.asked\"") && hooks[0].contains("echo refund"), "{hooks:?}");
+    assert!(hooks[1].contains("\"approval.denied\"") && hooks[1].to_lowercase().contains("webhook-signature: v1,"), "{hooks:?}");
+    wait_until("the command ran twice", || std::fs::read_to_string(&told).unwrap_or_default().matches("\"type\"").count() == 2);
+}
