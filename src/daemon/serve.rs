@@ -23,7 +23,7 @@ use crate::identity::IdentityDesk;
 use crate::identity::authority::{Authorities, open_host_key};
 use crate::identity::oidc::Providers;
 use crate::model::{ApprovalId, Clock};
-use crate::record::{Lanes, Recorder, RecorderSettings};
+use crate::record::{Artist, Lanes, Recorder, RecorderSettings};
 use crate::store::{SqliteStore, Store};
 use crate::targets::Catalogue;
 use crate::upstream::Dialer;
@@ -44,6 +44,9 @@ const BULLETIN: usize = 4_096;
 
 /// How often all recordings are put on disk; a power cut loses no more than this.
 const SYNC: Duration = Duration::from_millis(250);
+
+/// How often keyframes that are missing are drawn.
+const DRAW: Duration = Duration::from_secs(1);
 
 /// Why the bastion did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -223,8 +226,18 @@ fn start_lanes(recordings: &Recordings, clock: &Arc<dyn Clock>) -> std::io::Resu
         std::thread::Builder::new().name(format!("recorder-{n}")).spawn(move || worker.run(&runtime))?;
     }
     let (all, alive) = (recordings.clone(), lanes.in_use());
+    let (artist, drawn) = (lanes.artist(clock), lanes.in_use());
+    std::thread::Builder::new().name("recorder-keyframes".to_owned()).spawn(move || keep_drawn(&artist, drawn))?;
     std::thread::Builder::new().name("recorder-sync".to_owned()).spawn(move || keep_synced(&all, alive))?;
     Ok(lanes)
+}
+
+/// Seeking wants a keyframe now and then, nobody waits for one.
+fn keep_drawn(artist: &Artist, alive: impl Fn() -> bool) {
+    while alive() {
+        artist.draw();
+        std::thread::sleep(DRAW);
+    }
 }
 
 /// One call serves every session, and none waits for it.
