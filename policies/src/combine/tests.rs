@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::asks::Asks;
 use crate::rule::{Approve, Mask, Scope};
 
 fn rule(id: &str, effect: Effect) -> Rule {
@@ -16,7 +17,7 @@ fn rule(id: &str, effect: Effect) -> Rule {
         mask: None,
         alert: None,
         record_results: false,
-        asks_path: false,
+        asks: Asks::default(),
         certificate_ttl: None,
         pin_source_address: false,
     }
@@ -44,7 +45,8 @@ fn mask(rule: Rule, mask: Mask) -> Rule {
 }
 
 fn decide_as(action: Action, rules: &[Rule], failed: &[&str]) -> Decision {
-    let found = Found { satisfied: rules.iter().collect(), failed: failed.iter().map(|id| Arc::from(*id)).collect() };
+    let failed = failed.iter().map(|id| Arc::from(*id)).collect();
+    let found = Found { satisfied: rules.iter().collect(), failed, ..Found::default() };
     combine(found, Asked { principal: "corp/alice", action, on: "web-1".to_owned() })
 }
 
@@ -61,6 +63,8 @@ fn summary(decision: &Decision) -> String {
         }
         Verdict::Deny(refusal) => match &refusal.why {
             Why::NothingPermits => "deny nothing".to_owned(),
+            Why::NotCovered(withheld) => format!("deny not covered by {}", withheld.policy),
+            Why::Undecidable { policy, .. } => format!("deny perhaps {policy}"),
             Why::ForbiddenBy { policy, .. } => format!("deny {policy}"),
             Why::EvaluationError { policies } => format!("deny error {}", policies.join(" ")),
             Why::Unfit => "deny unfit".to_owned(),

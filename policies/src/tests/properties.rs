@@ -11,6 +11,7 @@ use super::*;
 use crate::combine::{Asked, Found, combine};
 use crate::context::{Steady, context as cedar_context};
 use crate::entities::Names;
+use crate::sight::Sight;
 use crate::{Effect, Mask, SCHEMA};
 
 const PRINCIPALS: &[&str] = &[
@@ -181,7 +182,9 @@ impl Plain {
         let mut found = Found::default();
         for (id, policy) in &self.policies {
             let response = Authorizer::new().is_authorized(&question, policy, &entities);
-            found.satisfied.extend(response.diagnostics().reason().map(|_| self.set.rule(id).expect("a rule")));
+            for _ in response.diagnostics().reason() {
+                found.satisfied(self.set.rule(id).expect("a rule"), Sight::new(request));
+            }
             found.failed.extend(response.diagnostics().errors().map(|_| id.as_str().into()));
         }
         combine(found, Asked { principal: &principal.id, action: request.action, on: request.resource.to_string() })
@@ -259,6 +262,8 @@ fn the_random_policies_bring_about_every_kind_of_answer() {
                     Why::ForbiddenBy { .. } => "forbidden",
                     Why::EvaluationError { .. } => "failed",
                     Why::Unfit => "unfit",
+                    Why::NotCovered(_) => "not covered",
+                    Why::Undecidable { .. } => "undecidable",
                 },
             });
         }
