@@ -35,17 +35,15 @@ pub struct Report {
     /// The `@id` of every policy that had a say in any case. [`PolicySet::rules_beside`] tells the others.
     pub exercised: BTreeSet<Arc<str>>,
     /// Every case, in order of the file.
-    pub cases: Vec<CaseReport>,
+    pub cases: Vec<Ran>,
 }
 
-/// What came of one case.
+/// One case, after it was run.
 #[derive(Debug, Clone, Serialize)]
-pub struct CaseReport {
+pub struct Ran {
     /// Its `name`.
     pub name: String,
-    /// The file it is in, as it was handed in.
-    pub file: String,
-    /// The line it begins on, counted from 1.
+    /// The line of the file it begins on, counted from 1.
     pub line: usize,
     /// What it expects.
     pub expected: Answer,
@@ -55,10 +53,10 @@ pub struct CaseReport {
     pub expected_mask: Option<Mask>,
     /// The mask that came.
     pub got_mask: Option<Mask>,
+    /// What is wrong with the answer; nothing when it is the expected one.
+    pub failure: Option<Problem>,
     /// The `@id` of every policy that had a say.
-    pub policies: Vec<Arc<str>>,
-    /// What is wrong, if anything.
-    pub complaint: Option<String>,
+    pub exercised: Vec<Arc<str>>,
 }
 
 /// Runs the cases of one file.
@@ -79,12 +77,12 @@ pub fn run_cases(set: &PolicySet, name: &str, text: &str) -> Result<Report, Prob
             .decide(&file, set)
             .map_err(|unknown| Problem::error(&source, span, format!("case \"{}\" {}", case.name, unknown.message), unknown.help))?;
         report.exercised.extend(decision.policies.iter().cloned());
-        let done = case.report(&source, span, &decision);
-        match &done.complaint {
-            None => report.passed += 1,
-            Some(message) => report.failures.push(Problem::error(&source, span, format!("case \"{}\": {message}", case.name), None)),
-        }
-        report.cases.push(done);
+        let complaint = case.complaint(&decision);
+        let failure = complaint.map(|message| Problem::error(&source, span, format!("case \"{}\": {message}", case.name), None));
+        report.passed += usize::from(failure.is_none());
+        report.failures.extend(failure.clone());
+        let line = source.position(span.offset()).0;
+        report.cases.push(case.ran(line, decision, failure));
     }
     Ok(report)
 }
@@ -204,17 +202,16 @@ impl Case {
         })
     }
 
-    fn report(&self, source: &Source, span: SourceSpan, decision: &Decision) -> CaseReport {
-        CaseReport {
+    fn ran(&self, line: usize, decision: Decision, failure: Option<Problem>) -> Ran {
+        Ran {
             name: self.name.clone(),
-            file: source.name.clone(),
-            line: source.position(span.offset()).0,
+            line,
             expected: self.expect,
             got: Answer::from(&decision.verdict),
             expected_mask: self.mask.map(|word| word.0),
             got_mask: decision.mask,
-            policies: decision.policies.clone(),
-            complaint: self.complaint(decision),
+            failure,
+            exercised: decision.policies,
         }
     }
 

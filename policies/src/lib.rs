@@ -62,7 +62,7 @@ mod set;
 mod sight;
 
 pub use action::{Action, FactsKind, ResourceKind, UnknownAction};
-pub use cases::{Answer, CaseReport, Report, run_cases};
+pub use cases::{Answer, Ran, Report, run_cases};
 pub use command::Command;
 pub use decision::{Alert, Decision, Hold, Obligations, Refusal, Requirement, Verdict, Why, Withheld};
 pub use explain::{Explained, Explanation, Explanations};

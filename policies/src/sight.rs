@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::Action;
+use crate::asks::Asks;
 use crate::request::{Facts, Request};
 use crate::rule::Rule;
 
@@ -69,14 +70,9 @@ impl<'a> Sight<'a> {
     /// Why this permit does not cover the operation, if so.
     pub(crate) fn lacks(&self, permit: &Rule) -> Option<Unseen> {
         match self.facts {
-            Facts::Command { command, .. } if permit.asks.names_command() => [
-                (!command.redirects().is_empty(), "redirects", Unseen::Redirections),
-                (!command.environment().is_empty(), "environment", Unseen::Environment),
-                (command.is_dynamic(), "dynamic", Unseen::Dynamic),
-            ]
-            .into_iter()
-            .find(|(matters, attribute, _)| *matters && !permit.asks.sees(attribute))
-            .map(|(_, _, unseen)| unseen),
+            Facts::Command { command, .. } => {
+                uncovered(&permit.asks, !command.redirects().is_empty(), !command.environment().is_empty(), command.is_dynamic())
+            }
             _ => self.blind(permit),
         }
     }
@@ -102,6 +98,15 @@ impl<'a> Sight<'a> {
     }
 }
 
+/// What of a command a permit with these conditions does not look at although it asks which command it is.
+fn uncovered(asks: &Asks, redirected: bool, assigned: bool, dynamic: bool) -> Option<Unseen> {
+    let unseen = |matters: bool, attribute| matters && asks.names_command() && !asks.sees(attribute);
+    [(redirected, "redirects", Unseen::Redirections), (assigned, "environment", Unseen::Environment), (dynamic, "dynamic", Unseen::Dynamic)]
+        .into_iter()
+        .find(|(matters, attribute, _)| unseen(*matters, attribute))
+        .map(|(_, _, unseen)| unseen)
+}
+
 impl<'a> Place<'a> {
     fn known(self) -> Option<&'a str> {
         match self {
@@ -121,3 +126,6 @@ pub(crate) fn is_normal(path: &str) -> bool {
     let plain = |name: &str| !matches!(name, "" | "." | "..") && !name.contains('\0');
     path == "/" || path.strip_prefix('/').is_some_and(|names| names.split('/').all(plain))
 }
+
+#[cfg(test)]
+mod tests;

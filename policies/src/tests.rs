@@ -5,6 +5,7 @@ mod loading;
 mod manual;
 mod properties;
 mod schema;
+mod seen;
 
 use crate::{
     Action, ApiRequest, Approval, Command, Context, Database, DbSchema, Decision, Facts, FactsKind, Function, HttpRequest, Key, Kind,
