@@ -255,7 +255,7 @@ fn trees_and_files(policies: &[String]) -> (usize, Vec<String>) {
         for root in paths.iter().filter(|root| ask(action, root, to, true)) {
             allowed += 1;
             for path in paths.iter().filter(|path| is_in(path, root)) {
-                let beneath = path.strip_prefix(root.trim_end_matches('/')).unwrap_or_default();
+                let beneath = path.strip_prefix(root.trim_end_matches('/')).filter(|_| path != root).unwrap_or_default();
                 let moved = to.map(|to| format!("{to}{beneath}"));
                 if !ask(action, path, moved.as_deref(), false) {
                     wrong.push(format!("{action} {root} is allowed, {path} to {moved:?} is not, by {text}"));
