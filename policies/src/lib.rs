@@ -59,6 +59,7 @@ mod questions;
 mod request;
 mod rule;
 mod set;
+mod shell;
 mod sight;
 
 pub use action::{Action, FactsKind, ResourceKind, UnknownAction};
@@ -67,7 +68,7 @@ pub use command::Command;
 pub use decision::{Alert, Decision, Hold, Obligations, Refusal, Requirement, Verdict, Why, Withheld};
 pub use explain::{Explained, Explanation, Explanations};
 pub use known::Known;
-pub use line::{FileAccess, Line, Operation, Transfer};
+pub use line::{Completeness, FileAccess, Line, Operation, Transfer};
 pub use load::SCHEMA;
 pub use problem::{Gravity, Problem};
 pub use questions::{Question, questions};
@@ -77,6 +78,7 @@ pub use request::{
 };
 pub use rule::{Approve, Effect, Mask, Rule, Scope};
 pub use set::{PolicySet, Slice};
+pub use shell::Variables;
 pub use sight::Unseen;
 
 /// The policies that a new installation begins with.
