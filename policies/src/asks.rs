@@ -209,6 +209,13 @@ fn comparison(expr: &Expr) -> Option<(bool, Vec<PatternElem>)> {
     }
 }
 
+/// Whether the value of `expr` depends on which file it is.
+fn takes_files(expr: &Expr) -> bool {
+    let mut reader = Reader::default();
+    reader.value(expr);
+    reader.asks.paths == Paths::Somehow
+}
+
 #[derive(Default)]
 struct Reader {
     asks: Asks,
@@ -223,6 +230,12 @@ impl Reader {
                 self.test(right, positive);
             }
             Expr::UnaryOp { op: UnaryOp::Not, expr } => self.test(expr, !positive),
+            // What chooses is the same for every file, so the tests in what it chooses from can be followed.
+            Expr::IfThenElse { cond, then_expr, else_expr } if !takes_files(cond) => {
+                self.value(cond);
+                self.test(then_expr, positive);
+                self.test(else_expr, positive);
+            }
             _ => match (comparison(expr), &mut self.asks.paths) {
                 (Some((of_new_name, pattern)), Paths::Tests(tests)) => {
                     tests.push(Test::new(of_new_name, positive, &pattern));
