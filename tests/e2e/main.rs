@@ -14,6 +14,7 @@ mod harness;
 mod approvals;
 mod by_name;
 mod clients;
+mod commands;
 mod control;
 mod evidence;
 mod faults;
