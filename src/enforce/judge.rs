@@ -90,7 +90,7 @@ impl Judgement {
     fn take(&mut self, asker: &Asker<'_>, question: &Question, decision: &Decision, answered: &dyn Fn(&str) -> bool) {
         let at = Place::of(asker.ask, asker.session);
         match &decision.verdict {
-            Verdict::Deny(_) => self.refused = Some(refusal(decision)),
+            Verdict::Deny(_) => self.refused = Some(about(refusal(decision), question)),
             Verdict::Hold(hold) if !settled(hold, answered) => self.hold(question, hold, answered),
             Verdict::Hold(_) | Verdict::Allow => {}
         }
@@ -115,6 +115,15 @@ impl Judgement {
             });
         }
     }
+}
+
+/// The refusal, with what it is about.
+pub(super) fn about(mut refusal: Refusal, question: &Question) -> Refusal {
+    if let Some(about) = &question.about {
+        refusal.sentence.push('\n');
+        refusal.sentence.push_str(about);
+    }
+    refusal
 }
 
 /// Whether people have answered all that a hold asks for.
