@@ -129,11 +129,14 @@ fn ask(permit: &Permit, slice: &Slice, now: Timestamp, question: &Question) -> b
 /// The verdicts on `questions`, up to the first that is not allow: the policies that had a say, the audit entries, the refusal.
 fn judge(permit: &Permit, slice: &Slice, now: Timestamp, questions: &[Question]) -> (Vec<String>, Vec<Entry>, Option<Refusal>) {
     let identified = permit.routed.identified();
+    let target = as_target(permit.routed.target());
     let (mut policies, mut entries) = (Vec::new(), Vec::new());
     for question in questions {
-        let decision = ask(permit, slice, now, question);
+        let context = context(identified.caller(), now, question.facts.clone());
+        let request = Request { action: question.action, resource: Resource::Target(&target), context: &context };
+        let decision = slice.decide(&request);
         let at = Place::of(identified.ask(), permit.session);
-        entries.push(verdict(identified.caller(), at, question.action, question.operation.clone(), &decision));
+        entries.push(verdict(identified.caller(), at, question.operation.clone(), &request, &decision));
         if !matches!(decision.verdict, Verdict::Allow) {
             return (Vec::new(), entries, Some(refusal(&decision)));
         }

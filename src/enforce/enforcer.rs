@@ -16,7 +16,7 @@ use crate::targets::Routed;
 use super::decider::Decider;
 use super::permit::{Mode, Permit};
 use super::policies::PoliciesInForce;
-use super::questions::{Question, as_principal, as_target, context};
+use super::questions::{Question, as_principal, as_target, context, told};
 
 const NO_AUDIT: &str = "The bastion cannot write its audit log, so nothing is allowed now; tell the operator.";
 
@@ -73,8 +73,9 @@ impl Enforcer {
         let (mut policies, mut entries, mut denied) = (Vec::new(), Vec::new(), None);
         for Question { action, facts, operation } in questions {
             let context = context(&caller, now, facts);
-            let decision = slice.decide(&Request { action, resource: Resource::Target(&target), context: &context });
-            entries.push(verdict(&caller, Place::of(&ask, session), action, operation, &decision));
+            let request = Request { action, resource: Resource::Target(&target), context: &context };
+            let decision = slice.decide(&request);
+            entries.push(verdict(&caller, Place::of(&ask, session), operation, &request, &decision));
             match decision.verdict {
                 Verdict::Allow => policies.extend(decision.policies.iter().map(ToString::to_string)),
                 // Who may run commands but have no ordinary shell gets the guarded one.
@@ -121,7 +122,7 @@ impl Enforcer {
         let request = Request { action: Action::Issue, resource: Resource::Key(&wanted), context: &context };
         let decision = self.policies.current().decide(&as_principal(caller.principal()), &request);
         let operation = format!("issue a certificate for {}", wanted.fingerprint);
-        self.write(verdict(caller, Place::default(), Action::Issue, operation, &decision), now).await?;
+        self.write(verdict(caller, Place::default(), operation, &request, &decision), now).await?;
         match decision.verdict {
             Verdict::Allow => {
                 Ok(IssueGrant { ttl: decision.obligations.certificate_ttl, pin_source: decision.obligations.pin_source_address })
@@ -180,6 +181,8 @@ fn refused(caller: &Caller, at: Place, wish: &Wish, refusal: &Refusal) -> Entry 
         reason: refusal.detail.clone(),
         source: Some(caller.source()),
         session: at.session,
+        groups: groups(caller),
+        facts: None,
     }
 }
 
@@ -197,7 +200,8 @@ impl Place {
     }
 }
 
-pub(super) fn verdict(caller: &Caller, at: Place, action: Action, operation: String, decision: &Decision) -> Entry {
+pub(super) fn verdict(caller: &Caller, at: Place, operation: String, request: &Request<'_>, decision: &Decision) -> Entry {
+    let action = request.action;
     for alert in &decision.obligations.alerts {
         tracing::warn!(alert = true, policy = %alert.policy, principal = %caller.principal().id, %action, "{}", alert.text);
     }
@@ -218,7 +222,13 @@ pub(super) fn verdict(caller: &Caller, at: Place, action: Action, operation: Str
         reason,
         source: Some(caller.source()),
         session: at.session,
+        groups: groups(caller),
+        facts: Some(told(request)),
     }
+}
+
+fn groups(caller: &Caller) -> Vec<String> {
+    caller.principal().groups.iter().map(|group| group.as_str().to_owned()).collect()
 }
 
 /// What a caller reads of a verdict that is not `allow`.

@@ -1,8 +1,9 @@
 //! Puts what is asked into policy's words.
 
-use bartizan_policies::{Action, Context, Facts, Line, Operation, PrincipalKind as Kind};
+use bartizan_policies::{Action, Context, Facts, Line, Operation, PrincipalKind as Kind, Request, Resource};
 use jiff::Timestamp;
 
+use crate::audit::{self, About};
 use crate::config;
 use crate::identity::Caller;
 use crate::model::{Principal, PrincipalKind, Printable, Wish};
@@ -18,7 +19,8 @@ pub fn as_principal(principal: &Principal) -> bartizan_policies::Principal {
 }
 
 /// The target as policies name it.
-pub(super) fn as_target(target: &config::Target) -> bartizan_policies::Target {
+#[must_use]
+pub fn as_target(target: &config::Target) -> bartizan_policies::Target {
     let mut known = bartizan_policies::Target::new(target.name.as_str(), target.kind().to_string());
     known.tags.clone_from(&target.tags);
     known
@@ -36,13 +38,33 @@ pub struct Question {
 }
 
 impl Question {
+    /// What is wanted.
+    #[must_use]
+    pub fn action(&self) -> Action {
+        self.action
+    }
+
+    /// What is known about it.
+    #[must_use]
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The operation as the audit log shows it.
+    #[must_use]
+    pub fn operation(&self) -> &str {
+        &self.operation
+    }
+
     /// May the target be used at all as `login`?
-    pub(super) fn connect(login: &str, wish: &Wish) -> Self {
+    #[must_use]
+    pub fn connect(login: &str, wish: &Wish) -> Self {
         Self { action: Action::Connect, facts: Facts::Login(login.to_owned()), operation: wish.to_string() }
     }
 
     /// May there be an ordinary shell?
-    pub(super) fn shell(login: &str) -> Self {
+    #[must_use]
+    pub fn shell(login: &str) -> Self {
         Self { action: Action::SshShell, facts: Facts::Login(login.to_owned()), operation: Wish::Shell.to_string() }
     }
 
@@ -83,4 +105,22 @@ pub(super) fn context(caller: &Caller, now: Timestamp, facts: Facts) -> Context 
         reason: None,
         facts,
     }
+}
+
+/// What policy is told, as the audit log keeps it.
+pub(super) fn told(request: &Request<'_>) -> audit::Facts {
+    let Context { authenticated_at, device_bound, reason, .. } = request.context;
+    let about = match (&request.context.facts, request.resource) {
+        (_, Resource::Key(key)) => About::Key { fingerprint: key.fingerprint.clone(), algorithm: key.algorithm.clone(), bits: key.bits },
+        (Facts::None | Facts::Login(_), Resource::Target(_)) => About::Nothing,
+        (Facts::Command { command, .. }, _) => About::Command {
+            text: command.text().to_owned(),
+            redirects: command.redirects().to_vec(),
+            environment: command.environment().to_vec(),
+            dynamic: command.is_dynamic(),
+        },
+        (Facts::File { path, to, recursive, .. }, _) => About::File { path: path.clone(), to: to.clone(), recursive: *recursive },
+        _ => About::Unkept,
+    };
+    audit::Facts { authenticated_at: *authenticated_at, device_bound: *device_bound, reason: reason.clone(), about }
 }
