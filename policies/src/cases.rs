@@ -22,9 +22,22 @@ mod form;
 #[cfg(test)]
 mod tests;
 
+/// One case, after it was run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Ran {
+    /// Its name.
+    pub name: String,
+    /// What is wrong with the answer; nothing when it is the expected one.
+    pub failure: Option<Problem>,
+    /// The `@id` of every policy that had a say.
+    pub exercised: Vec<Arc<str>>,
+}
+
 /// What came of the cases of one file.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
+    /// Each case, in order of the file.
+    pub cases: Vec<Ran>,
     /// How many cases gave the answer they expect.
     pub passed: usize,
     /// Each case that did not, in order of the file.
@@ -43,7 +56,7 @@ pub fn run_cases(set: &PolicySet, name: &str, text: &str) -> Result<Report, Prob
         let span = error.span().map_or_else(|| SourceSpan::from(0), SourceSpan::from);
         Problem::error(&source, span, error.message().to_owned(), None)
     })?;
-    let mut report = Report { passed: 0, failures: Vec::new(), exercised: BTreeSet::new() };
+    let mut report = Report { cases: Vec::new(), passed: 0, failures: Vec::new(), exercised: BTreeSet::new() };
     for case in &file.cases {
         let span = SourceSpan::from(case.span());
         let case = case.get_ref();
@@ -51,10 +64,11 @@ pub fn run_cases(set: &PolicySet, name: &str, text: &str) -> Result<Report, Prob
             .decide(&file, set)
             .map_err(|unknown| Problem::error(&source, span, format!("case \"{}\" {}", case.name, unknown.message), unknown.help))?;
         report.exercised.extend(decision.policies.iter().cloned());
-        match case.complaint(&decision) {
-            None => report.passed += 1,
-            Some(message) => report.failures.push(Problem::error(&source, span, format!("case \"{}\": {message}", case.name), None)),
-        }
+        let complaint = case.complaint(&decision);
+        let failure = complaint.map(|message| Problem::error(&source, span, format!("case \"{}\": {message}", case.name), None));
+        report.passed += usize::from(failure.is_none());
+        report.failures.extend(failure.clone());
+        report.cases.push(Ran { name: case.name.clone(), failure, exercised: decision.policies });
     }
     Ok(report)
 }

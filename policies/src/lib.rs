@@ -59,7 +59,7 @@ mod rule;
 mod set;
 
 pub use action::{Action, FactsKind, ResourceKind, UnknownAction};
-pub use cases::{Report, run_cases};
+pub use cases::{Ran, Report, run_cases};
 pub use command::Command;
 pub use decision::{Alert, Decision, Hold, Obligations, Refusal, Requirement, Verdict, Why};
 pub use explain::Explanation;
