@@ -20,7 +20,7 @@ pub struct Facts {
 }
 
 /// What belongs to the action.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum About {
     /// Nothing, or no more than the account.
