@@ -86,9 +86,9 @@ fn told(page: &mut Page, findings: &Findings) -> Result<(), Exit> {
 
 /// `1 policy`, `2 policies`, `3 files`.
 pub(super) fn count(n: usize, what: &str) -> String {
-    match (n, what.strip_suffix('y')) {
+    match (n, what.strip_suffix("cy")) {
         (1, _) => format!("1 {what}"),
-        (_, Some(stem)) => format!("{n} {stem}ies"),
+        (_, Some(stem)) => format!("{n} {stem}cies"),
         (_, None) => format!("{n} {what}s"),
     }
 }

@@ -89,7 +89,9 @@ pub(super) fn read_all(paths: &[PathBuf]) -> Result<Texts, Exit> {
         if total > MOST {
             return Err(Exit::incomplete(format!("these files hold more than {} MiB together; name fewer", MOST >> 20)));
         }
-        texts.push((path.display().to_string(), text));
+        // `./policies/x` is only how a folder beside the configuration is named.
+        let name = path.strip_prefix(".").unwrap_or(path);
+        texts.push((name.display().to_string(), text));
     }
     Ok(texts)
 }

@@ -16,9 +16,9 @@ use crate::cli::print::Page;
 use crate::cli::{Common, Exit};
 use crate::model::Printable;
 
-/// The widest line, in columns, where one can be broken.
-const WIDTH: usize = 120;
-/// How far a step is indented.
+/// The widest line, in columns, where one can be broken: the width that Cedar's own tools take.
+const WIDTH: usize = 80;
+/// How far a step is indented, as by them.
 const INDENT: isize = 2;
 /// How often the form may change before it stays as it is.
 const ROUNDS: usize = 4;
@@ -115,6 +115,7 @@ fn formatted(name: &str, text: &str) -> Result<String, Exit> {
     let mut form = text.to_owned();
     for _ in 0..ROUNDS {
         let next = policies_str_to_pretty(&form, &config).map_err(|error| refused(&Printable(&error.to_string()).to_string()))?;
+        let next = with_gaps(&form, &next);
         if next == form {
             break;
         }
@@ -127,6 +128,30 @@ fn formatted(name: &str, text: &str) -> Result<String, Exit> {
         return Err(refused("formatting would lose or change a comment; move comments to lines of their own between policies"));
     }
     Ok(form)
+}
+
+/// `form` with a blank line after each comment between policies that has one in `text`: the formatter takes them away, and with
+/// them what sets a remark about the whole file apart from one about its first policy.
+fn with_gaps(text: &str, form: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let mut apart = lines.windows(2).filter_map(|pair| match pair {
+        [comment, ""] if comment.starts_with("//") => Some(*comment),
+        _ => None,
+    });
+    let mut wanted = apart.next();
+    let mut out = String::with_capacity(form.len() + 16);
+    let mut rest = form.lines().peekable();
+    while let Some(line) = rest.next() {
+        out.push_str(line);
+        out.push('\n');
+        if wanted == Some(line) {
+            wanted = apart.next();
+            if rest.peek().is_some_and(|next| !next.is_empty()) {
+                out.push('\n');
+            }
+        }
+    }
+    out
 }
 
 /// Every comment, sorted. A text in quotes may go over several lines, and hold what looks like a comment.

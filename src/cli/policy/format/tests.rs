@@ -70,3 +70,15 @@ fn every_shipped_example_can_be_formatted() {
         formatted("p.cedar", &text).unwrap_or_else(|exit| panic!("{file:?}: {exit:?}"));
     }
 }
+
+#[test]
+fn a_remark_about_the_whole_file_stays_apart() {
+    let text =
+        "// About all of it.\n\n// About x.\n@id(\"x\") permit (principal, action, resource); // beside\n\n// The end.\n\n// Indeed.\n";
+    let form = formatted("p.cedar", text).unwrap();
+    assert!(
+        form.starts_with("// About all of it.\n\n// About x.\n@id(\"x\")\npermit (") && form.ends_with("// The end.\n\n// Indeed.\n"),
+        "{form}"
+    );
+    assert_eq!(formatted("p.cedar", &form).unwrap(), form);
+}
