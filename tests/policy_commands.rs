@@ -207,6 +207,29 @@ fn every_mistake_is_shown_at_its_place_with_a_mend() {
 }
 
 #[test]
+fn the_mark_stands_beneath_what_is_wrong_also_in_long_lines_and_never_acts_on_a_terminal() {
+    let author = Author::new();
+    let long = "x".repeat(300);
+    let line = format!(
+        "permit (principal, action == Action::\"connect\", resource in Tag::\"env=prd\") when {{ context.login != \"{long}\" && contxt }};"
+    );
+    author.write("policies/a.cedar", format!("@id(\"a\")\n\n{}", line.replace(" && contxt", "")));
+    let shown = author.sees(0, &["check"]);
+    assert!(shown.contains(&format!("3 | {}", &line[..100])) && shown.contains("…\n"), "{shown}");
+    let marks: Vec<&str> = shown.lines().filter(|line| line.contains("| ") && line.contains('^')).collect();
+    let at = line.find("Tag::").unwrap();
+    assert_eq!(marks, [format!("  | {}{}", " ".repeat(at), "^".repeat("Tag::\"env=prd\"".len()))], "{shown}");
+    author.write("policies/a.cedar", format!("@id(\"a\")\n{line}"));
+    let shown = author.sees(1, &["check"]);
+    let mark = shown.lines().find(|line| line.contains('^')).unwrap();
+    let source = shown.lines().find(|line| line.starts_with("2 | …")).unwrap_or_else(|| panic!("{shown}"));
+    let under: String = source.chars().skip(mark.chars().take_while(|c| *c != '^').count()).take(6).collect();
+    assert_eq!(under, "contxt", "{shown}");
+    author.write("policies/a.cedar", "@id(\"a\")\n/\u{1b}[2J\u{202e}\tpermit");
+    author.sees(1, &["check"]);
+}
+
+#[test]
 fn what_can_never_apply_and_what_the_configuration_does_not_know_is_a_warning() {
     let author = Author::new();
     let policy = "@id(\"x\") permit (principal in Group::\"crop/sre\", action == Action::\"connect\", resource == Target::\"web-3\");

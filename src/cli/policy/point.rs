@@ -38,8 +38,10 @@ fn plain(text: &str) -> String {
 /// The line of the problem, and a line with a mark beneath what it is about.
 fn marked(problem: &Problem) -> Option<(String, String)> {
     let label = problem.labels()?.next()?;
-    let contents = problem.source_code()?.read_span(label.inner(), 0, 0).ok()?;
-    let line = String::from_utf8_lossy(contents.data()).lines().next()?.to_owned();
+    // A line of context is what makes it begin where a line does.
+    let contents = problem.source_code()?.read_span(label.inner(), 1, 1).ok()?;
+    let skip = problem.line.checked_sub(contents.line() + 1)?;
+    let line = String::from_utf8_lossy(contents.data()).lines().nth(skip)?.to_owned();
     let before = problem.column.saturating_sub(1);
     let left = before.saturating_sub(WIDE / 2);
     let part = |skip: usize, count: usize| -> String {
