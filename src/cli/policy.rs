@@ -33,7 +33,7 @@ enum What {
     Test(test::Args),
     /// Show what policy would say, and why: exit code 0 allow, 1 deny, 4 held, 3 it cannot be told
     #[command(after_help = explain::EXAMPLES)]
-    Explain(explain::Args),
+    Explain(Box<explain::Args>),
     /// Write policies in the one form, meaning and comments unchanged: exit code 0 done, 1 with --check where a file would change
     #[command(after_help = format::EXAMPLES)]
     Format(format::Args),

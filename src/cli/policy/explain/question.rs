@@ -120,7 +120,6 @@ impl Asked {
                 return Ok(());
             }
             FactsKind::None => {}
-            #[allow(unreachable_patterns, reason = "facts of gateways that come later")]
             _ => return Err(not_yet(&format!("{action} belongs to a gateway that this version does not have"))),
         }
         let on = self.on(config, found, args, action)?;
