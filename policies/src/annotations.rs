@@ -9,6 +9,7 @@ use cedar_policy::{ActionConstraint, Policy};
 use miette::SourceSpan;
 
 use crate::Action;
+use crate::asks::Asks;
 use crate::known::Known;
 use crate::near;
 use crate::problem::{Problem, Source};
@@ -75,7 +76,7 @@ impl<'a> Reader<'a> {
             mask: self.word("mask", &Mask::WORDS),
             alert: self.sentence("alert").map(Into::into),
             record_results: self.word("record", &[("results", true)]).unwrap_or(false),
-            asks_path: asks_path(self.policy),
+            asks: Asks::of(self.policy),
             certificate_ttl: self.duration("certificate_ttl"),
             pin_source_address: self.flag("pin_source_address"),
         };
@@ -114,7 +115,7 @@ impl<'a> Reader<'a> {
             (&["approvals", "valid", "scope"], approve, "means nothing without @approve", who),
             (&["mask"], !approve, "cannot stand beside @approve", "write two policies: one that masks, one that waits"),
             (&["mask"], !permit, "means nothing on a permit", "put it on a forbid, so that no permit can lift it"),
-            (&["mask"], field_only, "hides one field, and this policy is about more", "narrow it to action == Action::\"pg.read_column\""),
+            (&["mask"], field_only, "hides one field, and this policy is about more", "narrow it to pg.read_column or http.read_field"),
             (&["certificate_ttl", "pin_source_address", "record"], permit, "means nothing on a forbid", "put it on a permit"),
             (
                 &["certificate_ttl", "pin_source_address"],
@@ -255,20 +256,6 @@ pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
         rest = tail.as_str();
     }
     (last_unit != u64::MAX).then(|| Duration::from_secs(total))
-}
-
-/// Whether the conditions name `path` or `to` of the context, in any of Cedar's spellings; rather once too often.
-fn asks_path(policy: &Policy) -> bool {
-    let text = policy.to_string();
-    ["path", "to"].iter().any(|name| {
-        [format!(".{name}"), format!("\"{name}\""), format!("has {name}")].iter().any(|spelling| {
-            text.match_indices(spelling.as_str()).any(|(at, found)| {
-                // `.total` is not `.to`.
-                let next = text.get(at + found.len()..).and_then(|rest| rest.chars().next());
-                !next.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_') || spelling.starts_with('"')
-            })
-        })
-    })
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::Action;
 use crate::rule::{Approve, Mask};
+use crate::sight::Unseen;
 
 /// What policy says to one operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -19,8 +20,47 @@ pub struct Decision {
     pub mask: Option<Mask>,
     /// The ids of every policy that had a say, sorted.
     pub policies: Vec<Arc<str>>,
+    /// Permits whose conditions hold but that do not cover the operation, sorted; they had no say.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<Withheld>,
     /// What comes with the verdict.
     pub obligations: Obligations,
+}
+
+impl Decision {
+    /// The answer where nothing is asked: a line such as `cd /tmp` runs no program and touches no file.
+    pub(crate) fn nothing_asked() -> Self {
+        let (policies, withheld) = (Vec::new(), Vec::new());
+        Decision { verdict: Verdict::Allow, mask: None, policies, withheld, obligations: Obligations::default() }
+    }
+
+    /// The answer to both operations together: the worse verdict, the stronger mask, and what comes with either.
+    #[must_use]
+    pub fn and(mut self, other: Decision) -> Decision {
+        let Decision { verdict, mask, policies, withheld, obligations } = other;
+        self.policies.extend(policies);
+        self.policies.sort();
+        self.policies.dedup();
+        self.withheld.extend(withheld);
+        self.withheld.sort();
+        self.withheld.dedup();
+        Decision { verdict: self.verdict.and(verdict), mask: self.mask.max(mask), obligations: self.obligations.and(obligations), ..self }
+    }
+}
+
+/// A permit that does not cover an operation although its conditions hold.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Withheld {
+    /// Its `@id`.
+    pub policy: Arc<str>,
+    /// What of the operation it did not look at.
+    pub because: Unseen,
+}
+
+impl fmt::Display for Withheld {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "policy \"{}\" permits it {}", self.policy, self.because)
+    }
 }
 
 /// The answer proper.
@@ -118,12 +158,23 @@ impl fmt::Display for Hold {
 pub enum Why {
     /// No satisfied policy permits it.
     NothingPermits,
+    /// No satisfied policy permits it; this one would if there were less to it.
+    NotCovered(Withheld),
     /// A satisfied policy forbids it.
     ForbiddenBy {
         /// Its `@id`; the first by name where there are several.
         policy: Arc<str>,
         /// Its `@reason`.
         reason: Option<Arc<str>>,
+    },
+    /// A policy forbids some files, and whether it forbids these cannot be told.
+    Undecidable {
+        /// Its `@id`; the first by name where there are several.
+        policy: Arc<str>,
+        /// Its `@reason`.
+        reason: Option<Arc<str>>,
+        /// What is not seen.
+        because: Unseen,
     },
     /// Policies failed while they were evaluated. What they would have said is unknown, so the answer is no.
     EvaluationError {
@@ -152,7 +203,7 @@ impl Refusal {
     #[must_use]
     pub fn policy(&self) -> Option<&str> {
         match &self.why {
-            Why::ForbiddenBy { policy, .. } => Some(policy),
+            Why::ForbiddenBy { policy, .. } | Why::Undecidable { policy, .. } | Why::NotCovered(Withheld { policy, .. }) => Some(policy),
             Why::EvaluationError { policies } => policies.first().map(AsRef::as_ref),
             Why::NothingPermits | Why::Unfit => None,
         }
@@ -162,8 +213,8 @@ impl Refusal {
     #[must_use]
     pub fn reason(&self) -> Option<&str> {
         match &self.why {
-            Why::ForbiddenBy { reason, .. } => reason.as_deref(),
-            Why::NothingPermits | Why::EvaluationError { .. } | Why::Unfit => None,
+            Why::ForbiddenBy { reason, .. } | Why::Undecidable { reason, .. } => reason.as_deref(),
+            Why::NothingPermits | Why::NotCovered(_) | Why::EvaluationError { .. } | Why::Unfit => None,
         }
     }
 }
@@ -177,6 +228,14 @@ impl fmt::Display for Refusal {
                 ": no policy permits it to {}.\nIf you need it, ask the people who write this bastion's policies.",
                 Plain(&self.principal)
             ),
+            Why::NotCovered(withheld) => write!(f, ": {withheld}.\n{}", advice(withheld.because)),
+            Why::Undecidable { policy, reason, because } => {
+                write!(f, ": policy \"{policy}\" is about {}", subject(*because))?;
+                if let Some(reason) = reason {
+                    write!(f, " ({})", clause(reason))?;
+                }
+                write!(f, ".\n{}", advice(*because))
+            }
             Why::ForbiddenBy { policy, reason } => {
                 write!(f, " by policy \"{policy}\"")?;
                 if let Some(reason) = reason {
@@ -215,6 +274,41 @@ pub struct Obligations {
     pub certificate_ttl: Option<Duration>,
     /// The certificate works only from the address it was asked from; only for `issue`.
     pub pin_source_address: bool,
+}
+
+/// What a policy that cannot be asked is about, and why it cannot.
+fn subject(unseen: Unseen) -> &'static str {
+    match unseen {
+        Unseen::Files => "certain files, and single files cannot be seen in this kind of copy",
+        Unseen::File => "certain files, and which file this is cannot be known",
+        Unseen::Redirections | Unseen::Environment | Unseen::Dynamic => "more than is known of this",
+    }
+}
+
+/// What someone can do who is refused for what is not seen.
+fn advice(unseen: Unseen) -> &'static str {
+    match unseen {
+        Unseen::Files => "Use sftp or scp instead: there each file is decided by itself.",
+        Unseen::File => "Name the file by its full path, or use sftp.",
+        Unseen::Redirections | Unseen::Environment | Unseen::Dynamic => {
+            "If you need it so, ask the people who write this bastion's policies and name that one."
+        }
+    }
+}
+
+impl Obligations {
+    /// What comes with both.
+    fn and(mut self, other: Obligations) -> Obligations {
+        let Obligations { alerts, record_results, certificate_ttl, pin_source_address } = other;
+        let new = alerts.into_iter().filter(|alert| !self.alerts.contains(alert)).collect::<Vec<_>>();
+        self.alerts.extend(new);
+        Obligations {
+            alerts: self.alerts,
+            record_results: self.record_results || record_results,
+            certificate_ttl: [self.certificate_ttl, certificate_ttl].into_iter().flatten().min(),
+            pin_source_address: self.pin_source_address || pin_source_address,
+        }
+    }
 }
 
 /// A sentence as part of another: without its own full stop.

@@ -33,7 +33,7 @@ pub(crate) fn load(files: Vec<(String, String)>, known: &Known) -> Result<Policy
         return Err(problems);
     }
     let digest = digest(&policies).map_err(|message| vec![in_schema(message)])?;
-    let index = Index::new(policies, &names).map_err(|unaskable| vec![in_schema(unaskable.to_string())])?;
+    let index = Index::new(policies, &rules, &names).map_err(|unaskable| vec![in_schema(unaskable.to_string())])?;
     Ok(PolicySet { shared: Arc::new(Shared { names, rules, index, digest }), warnings: problems })
 }
 

@@ -9,12 +9,12 @@ fn ask(text: &str, who: &Principal, action: Action, context: &Context) -> Decisi
 
 #[test]
 fn nothing_is_permitted_unless_a_policy_permits_it() {
-    let things = Things::new(&alice(), &web());
     let set = load("");
     assert!(set.is_empty());
     for action in Action::ALL.iter().copied() {
+        let things = Things::for_action(&alice(), &web(), action);
         for kind in action.resources() {
-            let context = context(facts(action.facts()));
+            let context = context(facts_of(action));
             let decision = set.decide(&alice(), &Request { action, resource: things.of(*kind), context: &context });
             assert_eq!(*why(&decision), Why::NothingPermits, "{action}");
         }
