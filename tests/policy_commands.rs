@@ -514,7 +514,13 @@ fn decided(principal: &str, action: &str, operation: &str, about: audit::About) 
 }
 
 fn ran(principal: &str, text: &str) -> Entry {
-    let about = audit::About::Command { text: text.into(), redirects: Vec::new(), environment: Vec::new(), dynamic: false };
+    let about = audit::About::Command {
+        text: text.into(),
+        words: text.split(' ').map(str::to_owned).collect(),
+        redirects: Vec::new(),
+        environment: Vec::new(),
+        patterns: false,
+    };
     decided(principal, "ssh.exec", &format!("exec {text}"), about)
 }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Facts;
-use crate::model::{AuthorityKind, Login, PrincipalId, PrincipalKind, SessionId, TargetName};
+use crate::model::{ApprovalId, AuthorityKind, Login, PrincipalId, PrincipalKind, SessionId, TargetName};
 
 /// What policy said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -157,6 +157,29 @@ pub enum Entry {
     /// Somebody ordered a session to end.
     #[serde(rename = "session.end_ordered")]
     SessionEndOrdered { session: SessionId, reason: String, by: String },
+
+    /// An operation waits for people to answer. `digest` is what the answer is bound to.
+    #[serde(rename = "approval.asked")]
+    ApprovalAsked {
+        approval: ApprovalId,
+        session: SessionId,
+        principal: PrincipalId,
+        target: TargetName,
+        action: String,
+        operation: String,
+        digest: String,
+        policies: Vec<String>,
+        groups: Vec<String>,
+        reason: String,
+        source: IpAddr,
+        deadline: Timestamp,
+    },
+    /// Somebody answered; written before the answer counts.
+    #[serde(rename = "approval.reviewed")]
+    ApprovalReviewed { approval: ApprovalId, by: PrincipalId, approve: bool, reason: String, valid_seconds: Option<u64>, source: IpAddr },
+    /// Nobody answered in time, the caller took it back or left, or an approval was taken back.
+    #[serde(rename = "approval.ended")]
+    ApprovalEnded { approval: ApprovalId, state: String, reason: String, by: Option<String> },
 
     /// A lock is in force.
     #[serde(rename = "lock.added")]

@@ -27,16 +27,20 @@ pub enum About {
     Nothing,
     /// A command.
     Command {
-        /// As policy saw it, which is also how it can be read again.
+        /// The whole of it as policy saw it.
         text: String,
+        /// The program and its arguments; none where these could not be known before it ran.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        words: Vec<String>,
         /// The files it is redirected from and to.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         redirects: Vec<String>,
         /// The variables assigned before it.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         environment: Vec<String>,
-        /// Whether it could not be known whole before it ran.
-        dynamic: bool,
+        /// Whether an argument is a pattern, which the target expands.
+        #[serde(default, skip_serializing_if = "is_false")]
+        patterns: bool,
     },
     /// A file.
     File {

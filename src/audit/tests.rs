@@ -234,7 +234,13 @@ fn a_decision_written_before_groups_and_facts_were_kept_is_still_read() {
 fn what_policy_was_told_is_read_back_as_it_was_written() {
     let about = [
         About::Nothing,
-        About::Command { text: "id -u".into(), redirects: vec![">/tmp/x".into()], environment: vec!["A".into()], dynamic: true },
+        About::Command {
+            text: "id -u".into(),
+            words: vec!["id".into(), "-u".into()],
+            redirects: vec![">/tmp/x".into()],
+            environment: vec!["A".into()],
+            patterns: true,
+        },
         About::File { path: Some("/a".into()), to: Some("/b".into()), recursive: true },
         About::Key { fingerprint: "SHA256:x".into(), algorithm: "ssh-ed25519".into(), bits: 256 },
         About::Unkept,

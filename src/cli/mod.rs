@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, and the only code that prints. Parses arguments, calls the rooms, shows
 //! what they answer; decides nothing itself.
 
+mod approvals;
 mod audit;
 mod bastion;
 mod ca;
@@ -96,6 +97,8 @@ enum Command {
     SshConfig(ssh_config::Args),
     /// Show who runs a session or ran one, or end one
     Sessions(sessions::Args),
+    /// Show what waits for approval, or answer it
+    Approvals(approvals::Args),
     /// Keep a principal, group, target, certificate or address out, or show what is kept out
     Lock(lock::Args),
     /// Take a lock away
@@ -131,6 +134,7 @@ pub fn run() -> ExitCode {
         Command::Cert(args) => cert::run(&line.common, &args),
         Command::SshConfig(args) => ssh_config::run(&line.common, &args),
         Command::Sessions(args) => sessions::run(&line.common, &args),
+        Command::Approvals(args) => approvals::run(&line.common, &args),
         Command::Lock(args) => lock::run(&line.common, &args),
         Command::Unlock(args) => lock::unlock(&line.common, &args),
         Command::Ca(args) => ca::run(&line.common, &args),

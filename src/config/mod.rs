@@ -1,10 +1,12 @@
 //! The configuration: TOML in, a validated [`Config`] out, or every problem at once, each with file, line, key and mend.
 //! Reads files; starts nothing. One file per section; every default stands in `defaults.rs`.
 
+mod approvals;
 mod authorities;
 pub mod defaults;
 mod issuer;
 mod limits;
+mod notify;
 mod policies;
 mod problem;
 mod reader;
@@ -15,9 +17,11 @@ mod target;
 
 use std::path::{Path, PathBuf};
 
+pub use approvals::Approvals;
 pub use authorities::{Authorities, KeyHome};
 pub use issuer::Issuer;
 pub use limits::Limits;
+pub use notify::{Format, Notify, Sink};
 pub use policies::Policies;
 pub use problem::{Problem, Problems};
 pub use recordings::{RecordingMode, Recordings};
@@ -44,6 +48,10 @@ pub struct Config {
     pub metrics: Option<std::net::SocketAddr>,
     /// `[limits]`
     pub limits: Limits,
+    /// `[approvals]`
+    pub approvals: Approvals,
+    /// `[[notify]]`
+    pub notify: Vec<Notify>,
     /// `[ca]`
     pub authorities: Authorities,
     /// `[[issuer]]`
@@ -98,6 +106,8 @@ impl Config {
         let policies = policies::read(root, home);
         let metrics = server::read_metrics(root);
         let limits = limits::read(root);
+        let approvals = approvals::read(root);
+        let notify = notify::read_all(root, home);
         let authorities = authorities::read(root, home);
         let issuers = issuer::read_all(root, home);
         let targets = target::read_all(root, home);
@@ -109,6 +119,8 @@ impl Config {
             policies,
             metrics: metrics?,
             limits: limits?,
+            approvals: approvals?,
+            notify: notify?,
             authorities: authorities?,
             issuers: issuers?,
             targets: targets?,

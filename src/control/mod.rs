@@ -4,8 +4,8 @@
 mod command;
 mod texts;
 
-pub use command::DeskCommand;
-pub use texts::{Reach, help, own_sessions, targets, targets_json, whoami};
+pub use command::{Answer, DeskCommand};
+pub use texts::{Reach, answered, approvals, help, own_sessions, targets, targets_json, whoami};
 
 #[cfg(test)]
 mod tests;

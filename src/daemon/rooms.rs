@@ -9,6 +9,7 @@ use russh::{Channel, server};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+use crate::approvals::Broker;
 use crate::audit::{AuditLog, Entry, LoginMethod};
 use crate::config::Config;
 use crate::enforce::Enforcer;
@@ -31,6 +32,7 @@ pub(super) struct Rooms {
     pub(super) audit: Arc<AuditLog>,
     pub(super) identity: Arc<IdentityDesk>,
     pub(super) catalogue: ArcSwap<Catalogue>,
+    pub(super) broker: Arc<Broker>,
     pub(super) enforcer: Enforcer,
     pub(super) recorder: Recorder,
     pub(super) dialer: Dialer,

@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::approvals::{Broker, Notifier};
 use crate::audit::{AuditLog, Entry, signing_key};
 use crate::config::Config;
 use crate::enforce::{Enforcer, PoliciesInForce, load_dir};
@@ -118,10 +119,18 @@ async fn build(
         mode: config.recordings.mode,
         low_water: u64::from(config.recordings.low_water_mib) << 20,
     };
+    let (notifier, senders) = Notifier::new(&config.notify, &config.server.name).map_err(|e| ServeError::Start(e.to_string()))?;
+    for sender in senders {
+        tokio::spawn(sender.run());
+    }
+    let broker = Broker::new(Arc::clone(&store), Arc::clone(&audit), Arc::clone(clock), node, config.approvals, rand::random, notifier);
+    let broker = Arc::new(broker);
+    broker.recover().await.map_err(|refusal| ServeError::Start(refusal.detail))?;
     Ok(Arc::new(Rooms {
         config: Arc::clone(config),
         catalogue: arc_swap::ArcSwap::from_pointee(Catalogue::new(&config.targets)),
-        enforcer: Enforcer::new(in_force, Arc::clone(&audit), Arc::clone(clock)),
+        enforcer: Enforcer::new(in_force, Arc::clone(&audit), Arc::clone(&broker), Arc::clone(clock)),
+        broker,
         recorder: Recorder::new(settings, lanes, Arc::clone(&store), Arc::clone(&audit), Arc::clone(clock)),
         dialer: Dialer::new(authorities, Arc::clone(&store), Arc::clone(clock)),
         names: Names::new(host, Arc::clone(&identity), Arc::clone(config), Arc::clone(clock)),
@@ -211,6 +220,7 @@ fn watch(rooms: &Arc<Rooms>, node: &str) -> Watch {
         live: Arc::clone(&rooms.live),
         store: Arc::clone(&rooms.store),
         identity: Arc::clone(&rooms.identity),
+        broker: Arc::clone(&rooms.broker),
         policies: Arc::clone(rooms.enforcer.policies()),
         clock: Arc::clone(&rooms.clock),
         node: node.to_owned(),

@@ -1,6 +1,6 @@
 //! Puts what is asked into policy's words.
 
-use bartizan_policies::{Action, Context, Facts, Line, Operation, PrincipalKind as Kind, Request, Resource};
+use bartizan_policies::{Action, Context, Facts, Key, Line, Operation, PrincipalKind as Kind};
 use jiff::Timestamp;
 
 use crate::audit::{self, About};
@@ -96,31 +96,39 @@ impl Question {
 }
 
 /// What is known about the asking.
-pub(super) fn context(caller: &Caller, now: Timestamp, facts: Facts) -> Context {
+pub(super) fn context(caller: &Caller, now: Timestamp, reason: Option<String>, facts: Facts) -> Context {
     Context {
         source_ip: caller.source(),
         time: now,
         authenticated_at: caller.authenticated_at(),
         device_bound: caller.device_bound(),
-        reason: None,
+        reason,
         facts,
     }
 }
 
 /// What policy is told, as the audit log keeps it.
-pub(super) fn told(request: &Request<'_>) -> audit::Facts {
-    let Context { authenticated_at, device_bound, reason, .. } = request.context;
-    let about = match (&request.context.facts, request.resource) {
-        (_, Resource::Key(key)) => About::Key { fingerprint: key.fingerprint.clone(), algorithm: key.algorithm.clone(), bits: key.bits },
-        (Facts::None | Facts::Login(_), Resource::Target(_)) => About::Nothing,
-        (Facts::Command { command, .. }, _) => About::Command {
+pub(super) fn told(caller: &Caller, reason: Option<String>, about: About) -> audit::Facts {
+    audit::Facts { authenticated_at: caller.authenticated_at(), device_bound: caller.device_bound(), reason, about }
+}
+
+/// What belongs to an action on a target, as the audit log keeps it.
+pub(super) fn about(facts: &Facts) -> About {
+    match facts {
+        Facts::None | Facts::Login(_) => About::Nothing,
+        Facts::Command { command, .. } => About::Command {
             text: command.text().to_owned(),
+            words: command.program().into_iter().map(str::to_owned).chain(command.arguments().iter().cloned()).collect(),
             redirects: command.redirects().to_vec(),
             environment: command.environment().to_vec(),
-            dynamic: command.is_dynamic(),
+            patterns: command.has_patterns(),
         },
-        (Facts::File { path, to, recursive, .. }, _) => About::File { path: path.clone(), to: to.clone(), recursive: *recursive },
+        Facts::File { path, to, recursive, .. } => About::File { path: path.clone(), to: to.clone(), recursive: *recursive },
         _ => About::Unkept,
-    };
-    audit::Facts { authenticated_at: *authenticated_at, device_bound: *device_bound, reason: reason.clone(), about }
+    }
+}
+
+/// A key that wants a certificate, as the audit log keeps it.
+pub(super) fn about_key(key: &Key) -> About {
+    About::Key { fingerprint: key.fingerprint.clone(), algorithm: key.algorithm.clone(), bits: key.bits }
 }

@@ -12,7 +12,7 @@ mod wish;
 
 pub use authority::AuthorityKind;
 pub use clock::{Clock, FixedClock};
-pub use id::SessionId;
+pub use id::{ApprovalId, SessionId};
 pub use name::{GroupName, IssuerName, Login, NameError, PrincipalId, TargetName};
 pub use principal::{Principal, PrincipalKind};
 pub use printable::Printable;

@@ -25,7 +25,13 @@ macro_rules! suite {
             orphans_of_a_node_are_closed_and_their_holders_fenced_off
             an_order_is_given_once_and_to_the_node_of_its_session
             an_order_to_a_session_that_is_not_running_is_refused
-            the_generation_changes_with_locks_revocations_and_orders_only
+            the_generation_changes_with_locks_revocations_orders_and_approvals_only
+            an_approval_comes_back_as_it_was_asked_and_reviewed
+            one_no_ends_a_wait_and_nobody_answers_after_it
+            each_person_answers_once_and_a_quorum_is_of_different_people
+            every_need_is_answered_before_it_may_go_on
+            an_approval_is_ended_only_from_where_it_stands
+            approvals_are_listed_newest_first_and_filtered
             what_one_process_writes_another_sees_at_once
             text_comes_back_as_it_went_in
         );
@@ -284,7 +290,7 @@ pub(super) async fn an_order_to_a_session_that_is_not_running_is_refused(open: O
     assert_eq!(store.take_orders("one", at(8)).await.unwrap(), []);
 }
 
-pub(super) async fn the_generation_changes_with_locks_revocations_and_orders_only(open: Open<'_>) {
+pub(super) async fn the_generation_changes_with_locks_revocations_orders_and_approvals_only(open: Open<'_>) {
     let (writer, watcher) = (open(), open());
     let mut seen = watcher.generation().await.unwrap();
     let mut changed = async |expected: bool, what: &str| {
@@ -295,6 +301,10 @@ pub(super) async fn the_generation_changes_with_locks_revocations_and_orders_onl
     writer.issue(certificate("corp/alice")).await.unwrap();
     let lease = writer.open_session(opening(1, "corp/alice", "web-1")).await.unwrap();
     changed(false, "a certificate and a session").await;
+    writer.open_approval(held(1, vec![need("p", "corp/leads", 1)])).await.unwrap();
+    changed(true, "an approval asked for").await;
+    writer.review_approval(approval_id(1), review("corp/bob", "corp/leads", true)).await.unwrap();
+    changed(true, "an approval reviewed").await;
     writer.add_lock(lock(LockSubject::Certificate(1), None)).await.unwrap();
     changed(true, "a lock added").await;
     writer.remove_lock(1).await.unwrap();
@@ -332,4 +342,119 @@ pub(super) async fn text_comes_back_as_it_went_in(open: Open<'_>) {
     };
     store.open_session(new.clone()).await.unwrap();
     assert_eq!(store.session(id(1)).await.unwrap().unwrap().opening, new);
+}
+
+fn approval_id(n: u64) -> crate::model::ApprovalId {
+    crate::model::ApprovalId::new(1_800_000_000_000 + n, u128::from(n))
+}
+
+fn need(policy: &str, group: &str, approvals: u8) -> Needed {
+    Needed {
+        policy: policy.into(),
+        groups: vec![group.into()],
+        approvals,
+        valid_seconds: 900,
+        whole_session: false,
+        reason: Some("four eyes".into()),
+    }
+}
+
+fn held(n: u64, needs: Vec<Needed>) -> NewApproval {
+    NewApproval {
+        id: approval_id(n),
+        session: id(n),
+        node: "one".into(),
+        principal: Principal { kind: PrincipalKind::User, id: "corp/alice".parse().unwrap(), groups: vec!["corp/devs".parse().unwrap()] },
+        target: "web-1".parse().unwrap(),
+        login: Some("deploy".parse().unwrap()),
+        action: "ssh.exec".into(),
+        operation: "exec rm -rf '/srv/\u{1b}[2J x'".into(),
+        digest: "00ff".into(),
+        needs,
+        reason: Some("ticket 42".into()),
+        source: "192.0.2.7".parse().unwrap(),
+        asked_at: at(0),
+        deadline: at(600),
+    }
+}
+
+fn review(who: &str, group: &str, approve: bool) -> Review {
+    let by = Principal { kind: PrincipalKind::User, id: who.parse().unwrap(), groups: vec![group.parse().unwrap()] };
+    Review { by, approve, reason: "fine".into(), valid_seconds: Some(60), at: at(5) }
+}
+
+pub(super) async fn an_approval_comes_back_as_it_was_asked_and_reviewed(open: Open<'_>) {
+    let (one, two) = (open(), open());
+    one.open_approval(held(1, vec![need("p", "corp/leads", 1)])).await.unwrap();
+    assert_eq!(two.approval(approval_id(1)).await.unwrap(), Some(Approval::new(held(1, vec![need("p", "corp/leads", 1)]))));
+    let settled = two.review_approval(approval_id(1), review("corp/bob", "corp/leads", true)).await.unwrap();
+    assert_eq!((settled.state, settled.until), (ApprovalState::Approved, Some(at(65))), "for the shorter time that was granted");
+    assert_eq!(one.approval(approval_id(1)).await.unwrap(), Some(settled));
+    assert_eq!(one.approval(approval_id(2)).await.unwrap(), None);
+}
+
+pub(super) async fn one_no_ends_a_wait_and_nobody_answers_after_it(open: Open<'_>) {
+    let store = open();
+    store.open_approval(held(1, vec![need("p", "corp/leads", 2)])).await.unwrap();
+    store.review_approval(approval_id(1), review("corp/bob", "corp/leads", true)).await.unwrap();
+    let settled = store.review_approval(approval_id(1), review("corp/carol", "corp/leads", false)).await.unwrap();
+    assert_eq!((settled.state, settled.until), (ApprovalState::Denied, None));
+    let late = store.review_approval(approval_id(1), review("corp/dan", "corp/leads", true)).await;
+    assert_eq!(late, Err(StoreError::Settled(approval_id(1), ApprovalState::Denied)));
+    let none = store.review_approval(approval_id(9), review("corp/dan", "corp/leads", true)).await;
+    assert!(matches!(none, Err(StoreError::NotFound(_))));
+}
+
+pub(super) async fn each_person_answers_once_and_a_quorum_is_of_different_people(open: Open<'_>) {
+    let store = open();
+    store.open_approval(held(1, vec![need("p", "corp/leads", 2)])).await.unwrap();
+    let waits = store.review_approval(approval_id(1), review("corp/bob", "corp/leads", true)).await.unwrap();
+    assert_eq!(waits.state, ApprovalState::Waiting);
+    let again = store.review_approval(approval_id(1), review("corp/bob", "corp/leads", true)).await;
+    assert_eq!(again, Err(StoreError::Reviewed(approval_id(1))));
+    let stranger = store.review_approval(approval_id(1), review("corp/eve", "corp/others", true)).await.unwrap();
+    assert_eq!(stranger.state, ApprovalState::Waiting, "somebody outside the group does not count");
+    let settled = store.review_approval(approval_id(1), review("corp/carol", "corp/leads", true)).await.unwrap();
+    assert_eq!(settled.state, ApprovalState::Approved);
+}
+
+pub(super) async fn every_need_is_answered_before_it_may_go_on(open: Open<'_>) {
+    let store = open();
+    store.open_approval(held(1, vec![need("p", "corp/leads", 1), need("q", "corp/security", 1)])).await.unwrap();
+    let waits = store.review_approval(approval_id(1), review("corp/bob", "corp/leads", true)).await.unwrap();
+    assert_eq!(waits.state, ApprovalState::Waiting);
+    let settled = store.review_approval(approval_id(1), review("corp/sam", "corp/security", true)).await.unwrap();
+    assert_eq!(settled.state, ApprovalState::Approved);
+}
+
+pub(super) async fn an_approval_is_ended_only_from_where_it_stands(open: Open<'_>) {
+    let store = open();
+    let end = |state| ApprovalEnd { state, reason: "so".into(), at: at(9) };
+    for n in 1..=3 {
+        store.open_approval(held(n, vec![need("p", "corp/leads", 1)])).await.unwrap();
+    }
+    let expired = store.end_approval(approval_id(1), end(ApprovalState::Expired)).await.unwrap();
+    assert_eq!((expired.state, expired.end_reason.as_deref(), expired.ended_at), (ApprovalState::Expired, Some("so"), Some(at(9))));
+    store.review_approval(approval_id(2), review("corp/bob", "corp/leads", true)).await.unwrap();
+    let refused = store.end_approval(approval_id(2), end(ApprovalState::Withdrawn)).await;
+    assert_eq!(refused, Err(StoreError::Settled(approval_id(2), ApprovalState::Approved)));
+    assert_eq!(store.end_approval(approval_id(2), end(ApprovalState::Revoked)).await.unwrap().state, ApprovalState::Revoked);
+    for impossible in [ApprovalState::Waiting, ApprovalState::Approved, ApprovalState::Denied] {
+        assert!(store.end_approval(approval_id(3), end(impossible)).await.is_err(), "{impossible}");
+    }
+}
+
+pub(super) async fn approvals_are_listed_newest_first_and_filtered(open: Open<'_>) {
+    let store = open();
+    for n in 1..=3 {
+        store.open_approval(held(n, vec![need("p", "corp/leads", 1)])).await.unwrap();
+    }
+    store.review_approval(approval_id(2), review("corp/bob", "corp/leads", true)).await.unwrap();
+    let ids = async |filter| store.approvals(filter).await.unwrap().into_iter().map(|a| a.asked.id).collect::<Vec<_>>();
+    assert_eq!(ids(ApprovalFilter::default()).await, [approval_id(3), approval_id(2), approval_id(1)]);
+    assert_eq!(ids(ApprovalFilter { waiting: true, ..ApprovalFilter::default() }).await, [approval_id(3), approval_id(1)]);
+    assert_eq!(ids(ApprovalFilter { limit: 1, ..ApprovalFilter::default() }).await, [approval_id(3)]);
+    let others = ApprovalFilter { principal: Some("corp/bob".parse().unwrap()), ..ApprovalFilter::default() };
+    assert!(ids(others).await.is_empty());
+    assert!(ids(ApprovalFilter { node: Some("two".into()), ..ApprovalFilter::default() }).await.is_empty());
 }

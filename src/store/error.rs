@@ -44,4 +44,10 @@ pub enum StoreError {
     /// Us: a session with this id was recorded before.
     #[error("session {0} is recorded already")]
     Duplicate(crate::model::SessionId),
+    /// The caller: the approval does not wait any more.
+    #[error("approval {0} is {1} already")]
+    Settled(crate::model::ApprovalId, super::ApprovalState),
+    /// The caller: each person answers once.
+    #[error("you have answered approval {0} already")]
+    Reviewed(crate::model::ApprovalId),
 }

@@ -1,9 +1,10 @@
-//! State that outlives a process: certificates issued and revoked, locks, sessions, orders to running sessions.
+//! State that outlives a process: certificates issued and revoked, locks, sessions, orders to running sessions, approvals.
 //!
 //! One trait, one conformance suite, SQLite behind it. Every answer comes after the change is durable; a store that cannot
 //! answer says so and its caller refuses the visitor. Never decides anything, never reads the clock: each moment is passed in.
 //! Moments are [`jiff::Timestamp`]s in UTC, kept to the microsecond.
 
+mod approval;
 mod certificate;
 mod error;
 mod lock;
@@ -17,8 +18,9 @@ use std::pin::Pin;
 
 use jiff::Timestamp;
 
-use crate::model::SessionId;
+use crate::model::{ApprovalId, SessionId};
 
+pub use approval::{Approval, ApprovalEnd, ApprovalFilter, ApprovalState, Needed, NewApproval, Review};
 pub use certificate::{Certificate, CertificateFilter, NewCertificate};
 pub use error::StoreError;
 pub use lock::{Lock, LockSubject, NewLock, Subjected};
@@ -84,7 +86,25 @@ pub trait Store: Send + Sync {
     /// Orders to sessions of `node` that were not taken yet, oldest first; each is given once.
     fn take_orders(&self, node: &str, now: Timestamp) -> Answer<'_, Vec<Order>>;
 
-    /// A number that changes whenever a lock is added or removed, something is revoked, or an order is given, by any process.
+    /// Records an operation that waits from now on.
+    fn open_approval(&self, approval: NewApproval) -> Answer<'_, ()>;
+
+    /// Adds what somebody said and settles what it settles. Whether they may answer was decided before. Fails with
+    /// [`StoreError::NotFound`], [`StoreError::Settled`] when it waits no more, [`StoreError::Reviewed`] when they answered before.
+    fn review_approval(&self, id: ApprovalId, review: Review) -> Answer<'_, Approval>;
+
+    /// Ends a wait, or takes back what was approved. Fails with [`StoreError::NotFound`], or [`StoreError::Settled`] when it
+    /// stands so that this cannot be.
+    fn end_approval(&self, id: ApprovalId, end: ApprovalEnd) -> Answer<'_, Approval>;
+
+    /// The approval with this id.
+    fn approval(&self, id: ApprovalId) -> Answer<'_, Option<Approval>>;
+
+    /// Approvals that fit, newest first.
+    fn approvals(&self, filter: ApprovalFilter) -> Answer<'_, Vec<Approval>>;
+
+    /// A number that changes whenever a lock is added or removed, something is revoked, an order is given, or an approval is
+    /// asked for or changes, by any process.
     /// A lock that runs out does not change it: compare `expires_at` with the time.
     fn generation(&self) -> Answer<'_, u64>;
 }

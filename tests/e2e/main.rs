@@ -11,6 +11,7 @@
 
 mod harness;
 
+mod approvals;
 mod by_name;
 mod clients;
 mod evidence;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use bartizan_policies::{
-    Action, Context, Facts, FactsKind, Key, Line, Operation, PolicySet, Principal, PrincipalKind, Request, Resource, Slice, Target,
+    Action, Command, Context, Facts, FactsKind, Key, PolicySet, Principal, PrincipalKind, Request, Resource, Slice, Target,
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -237,20 +237,8 @@ fn facts(question: &Question) -> Result<Facts, Skipped> {
         (About::File { path, to, recursive }, FactsKind::File) => {
             Ok(Facts::File { login, path: path.clone(), to: to.clone(), recursive: *recursive })
         }
-        (About::Command { text, redirects, environment, dynamic }, FactsKind::Command) => {
-            // Read again, a command has to be what it was.
-            let same = |operation: &Operation| match operation {
-                Operation::Run(command)
-                    if command.text() == text
-                        && command.redirects() == redirects
-                        && command.environment() == environment
-                        && command.is_dynamic() == *dynamic =>
-                {
-                    Some(command.clone())
-                }
-                _ => None,
-            };
-            let command = Line::read(text.as_bytes()).operations().iter().find_map(same).ok_or(Skipped::OtherCommand)?;
+        (About::Command { text, words, redirects, environment, patterns }, FactsKind::Command) => {
+            let command = Command::recorded(text.clone(), words.clone(), redirects.clone(), environment.clone(), *patterns);
             Ok(Facts::Command { login, command })
         }
         (About::Unkept, _) => Err(Skipped::Unkept),

@@ -28,8 +28,6 @@ pub(super) enum Skipped {
     TooOld,
     /// Its target is not in the configuration any more.
     NoTarget,
-    /// Its command is read differently today.
-    OtherCommand,
     /// What policy was told is not kept of such operations.
     Unkept,
     /// It is not as this version writes decisions.
@@ -41,7 +39,6 @@ impl Skipped {
         match self {
             Self::TooOld => "do not say what policy was told: an early version wrote them, or no single question was asked",
             Self::NoTarget => "are about targets that the configuration does not have any more",
-            Self::OtherCommand => "are commands that this version reads differently",
             Self::Unkept => "are of a kind whose facts are not kept",
             Self::Unreadable => "are not as this version writes them",
         }
