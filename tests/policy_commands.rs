@@ -53,6 +53,17 @@ kind = "postgres"
 address = "10.0.0.9:5432"
 database = "orders"
 user = "app"
+
+[[target]]
+name = "billing"
+kind = "http"
+upstream = "http://10.0.0.3:8080"
+
+[[target]]
+name = "prod"
+kind = "kubernetes"
+server = "https://10.0.0.2:6443"
+token = { env = "NONE" }
 "#;
 
 const POLICIES: &str = r#"// Who may do what.
@@ -429,9 +440,68 @@ fn what_makes_no_sense_is_a_usage_error_with_a_mend() {
     }
     assert!(author.sees(2, &["explain", "--principal", "ann", "--target", "web-1", "--command", "id"]).contains("ISSUER/NAME"));
     assert!(author.sees(2, &["explain", "--principal", "crop/ann", "--action", "issue"]).contains("did you mean corp?"));
+    for (line, sentence) in [
+        (&["--target", "billing", "--http", "GET"][..], "--http takes two words"),
+        (&["--target", "billing", "--http", "GET /a//b"], "an empty segment"),
+        (&["--target", "billing", "--http", "GET /%2f"], "read differently"),
+        (&["--target", "billing", "--http", "G(T /"], "is no method"),
+        (&["--target", "web-1", "--http", "GET /"], "web-1 is a ssh target; --http is for targets of kind http"),
+        (&["--target", "prod", "--kubernetes", "fetch /api/v1/pods"], "there is no verb \"fetch\""),
+        (&["--target", "prod", "--action", "k8s.get"], "use --kubernetes 'VERB PATH'"),
+        (&["--target", "billing", "--action", "http.GET"], "use --http 'METHOD PATH'"),
+    ] {
+        let shown = author.explains(2, line);
+        assert!(shown.contains(sentence), "{line:?}\n{shown}");
+    }
     // What no gateway serves cannot be told.
     let shown = author.explains(3, &["--target", "orders", "--sql", "select 1"]);
     assert!(shown.contains("no gateway for targets of kind postgres"), "{shown}");
+}
+
+#[test]
+fn requests_that_no_gateway_serves_yet_are_decided_by_policy_and_labelled_so() {
+    let author = Author::new();
+    let policies = r#"
+@id("sre-connects") permit (principal in Group::"corp/sre", action == Action::"connect", resource);
+@id("reads") permit (principal in Group::"corp/sre", action == Action::"http.GET", resource) when { context.path like "/v1/*" };
+@id("deploys") permit (principal in Group::"corp/sre", action in Action::"k8s.write", resource == Kind::"prod/apps/deployments")
+  when { context has namespace && context.namespace == "shop" };
+@id("logs") permit (principal in Group::"corp/sre", action == Action::"k8s.logs", resource);
+@id("health") permit (principal in Group::"corp/sre", action == Action::"k8s.nonresource", resource) when { context.path == "/healthz" };
+"#;
+    author.write("policies/base.cedar", policies);
+    for (code, line) in [
+        (0, &["--target", "billing", "--http", "GET /v1/../v1/%61?x=1"][..]),
+        (1, &["--target", "billing", "--http", "GET /v1/../admin"]),
+        (1, &["--target", "billing", "--http", "POST /v1/a"]),
+        (0, &["--target", "prod", "--kubernetes", "patch /apis/apps/v1/namespaces/shop/deployments/web"]),
+        (1, &["--target", "prod", "--kubernetes", "patch /apis/apps/v1/namespaces/bank/deployments/web"]),
+        (1, &["--target", "prod", "--kubernetes", "create /api/v1/namespaces/shop/pods/web/exec"]),
+        (0, &["--target", "prod", "--kubernetes", "get /api/v1/namespaces/shop/pods/web/log"]),
+        (0, &["--target", "prod", "--kubernetes", "logs /api/v1/namespaces/shop/pods/web"]),
+        (0, &["--target", "prod", "--kubernetes", "get /healthz"]),
+        (0, &["--target", "prod", "--action", "connect"]),
+    ] {
+        let shown = author.explains(code, line);
+        assert!(shown.contains("no gateway for targets of kind"), "{line:?}\n{shown}");
+    }
+    let who = ["explain", "--principal", "corp/ann", "--group", "corp/sre"];
+    let told = author.json(0, &[&who[..], &["--target", "prod", "--kubernetes", "logs /api/v1/namespaces/shop/pods/web"]].concat());
+    let facts = json!({ "verb": "get", "api_group": "", "api_version": "v1", "api_resource": "pods", "namespace": "shop", "name": "web", "subresource": "log" });
+    assert_eq!((&told["operations"][1]["facts"], &told["served"]), (&facts, &json!(false)));
+}
+
+#[test]
+fn a_line_of_several_commands_gets_the_worst_verdict() {
+    let author = Author::new();
+    let shown = author.explains(1, &["--target", "web-1", "--command", "uptime; cat /etc/sh''adow | wc -l"]);
+    for part in
+        ["allow ssh.exec  uptime\n", "deny  ssh.exec  cat /etc/shadow\n", "allow ssh.exec  wc -l\n", "would be sent as: /bin/sh -c "]
+    {
+        assert!(shown.contains(part), "{part:?} is missing in\n{shown}");
+    }
+    let shown = author.explains(0, &["--target", "web-1", "--command", "$X"]);
+    assert!(shown.contains("dynamic: ") && shown.contains("would be sent as it came"), "{shown}");
 }
 
 #[test]

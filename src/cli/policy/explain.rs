@@ -1,7 +1,9 @@
 //! `bartizan policy explain`: what policy would say to somebody who wants something, and why. Decides as the bastion does, over
 //! the same analysis; connects to nothing, asks nobody, writes nothing.
 
+mod path;
 mod question;
+mod requests;
 mod show;
 
 use std::ffi::OsString;
@@ -24,6 +26,8 @@ Examples:
   bartizan policy explain --principal corp/bob@example.com --target web-1 --login deploy --file 'write /etc/motd'
   bartizan policy explain --principal corp/bob@example.com --target web-1 --file 'rename /srv/a \"/srv/b c\"' --json
   bartizan policy explain --principal ci/deploy --service --target web-1 --action ssh.shell
+  bartizan policy explain --principal ci/deploy --target billing --http 'POST /v1/refunds'
+  bartizan policy explain --principal ci/deploy --target prod --kubernetes 'patch /apis/apps/v1/namespaces/shop/deployments/web'
   bartizan policy explain --principal corp/alice@example.com --action issue --source-ip 203.0.113.7";
 
 /// Options of `bartizan policy explain`.
@@ -65,13 +69,13 @@ struct Wish {
     /// A file: list, read, write or remove and a path from the root, or rename and two of them, quoted as for a shell
     #[arg(long, value_name = "OPERATION PATH")]
     file: Option<String>,
-    /// An SQL statement
+    /// An SQL statement (not in this version: exit code 3)
     #[arg(long, value_name = "STATEMENT")]
     sql: Option<String>,
-    /// An HTTP request
+    /// An HTTP request, as policy would be asked; this version has no gateway that serves it
     #[arg(long, value_name = "METHOD PATH")]
     http: Option<String>,
-    /// A request to a Kubernetes API server
+    /// A request to a Kubernetes API server, with its own verb or exec, attach, logs, portforward, proxy; as for --http
     #[arg(long, value_name = "VERB PATH")]
     kubernetes: Option<String>,
     /// Any other action, such as connect, ssh.shell, issue, approve or replay

@@ -3,9 +3,11 @@
 
 use std::os::unix::ffi::OsStrExt;
 
-use bartizan_policies::{Action, Approval, Facts, FactsKind, Key, Line, Principal, PrincipalKind, Resource, ResourceKind, Target, Visit};
+use bartizan_policies::{
+    Action, Approval, Facts, FactsKind, Key, Kind, Line, Principal, PrincipalKind, Resource, ResourceKind, Route, Target, Visit,
+};
 
-use super::{Args, Wish};
+use super::{Args, Wish, requests};
 use crate::cli::Exit;
 use crate::cli::print::note;
 use crate::config::{self, Config, TargetAccess};
@@ -19,6 +21,8 @@ pub(super) struct Asked {
     pub(super) login: Option<String>,
     /// The line that is analysed, with `--command`.
     pub(super) line: Option<Line>,
+    /// The target is of this kind, and the bastion has no gateway for it.
+    pub(super) unserved: Option<TargetKind>,
     pub(super) questions: Vec<Question>,
 }
 
@@ -34,6 +38,8 @@ pub(super) struct Question {
 /// What a question is about, owned.
 pub(super) enum On {
     Target(Target),
+    Kind(Kind),
+    Route(Route),
     Session(Visit),
     Recording(Visit),
     Approval(Approval),
@@ -45,6 +51,8 @@ impl On {
     pub(super) fn resource(&self) -> Resource<'_> {
         match self {
             Self::Target(target) => Resource::Target(target),
+            Self::Kind(kind) => Resource::Kind(kind),
+            Self::Route(route) => Resource::Route(route),
             Self::Session(visit) => Resource::Session(visit),
             Self::Recording(visit) => Resource::Recording(visit),
             Self::Approval(approval) => Resource::Approval(approval),
@@ -58,7 +66,7 @@ impl Asked {
     pub(super) fn new(config: &Config, args: &Args) -> Result<Self, Exit> {
         let principal = principal(config, &args.principal, &args.groups, args.service)?;
         let found = args.target.as_deref().map(|name| find(config, name)).transpose()?;
-        let mut asked = Self { principal, target: found.map(as_target), login: None, line: None, questions: Vec::new() };
+        let mut asked = Self { principal, target: found.map(as_target), login: None, line: None, unserved: None, questions: Vec::new() };
         let Wish { command, file, sql, http, kubernetes, action } = &args.wish;
         if let Some(line) = command {
             let login = asked.begin(found, args, "exec", "--command")?;
@@ -70,11 +78,13 @@ impl Asked {
             let login = asked.begin(found, args, "subsystem sftp", "--file")?;
             asked.add(vec![enforce::Question::of_file(&login, action, Some(&path), to.as_deref(), args.further.recursive)]);
         } else if sql.is_some() {
-            return Err(no_gateway(found, TargetKind::Postgres, "--sql"));
-        } else if http.is_some() {
-            return Err(no_gateway(found, TargetKind::Http, "--http"));
-        } else if kubernetes.is_some() {
-            return Err(no_gateway(found, TargetKind::Kubernetes, "--kubernetes"));
+            let target = of_kind(found, TargetKind::Postgres, "--sql")?;
+            let why = "this version does not read SQL, has no gateway for targets of kind postgres, and refuses every session on them";
+            return Err(not_yet(&format!("{} is one: {why}", target.name)));
+        } else if let Some(request) = http {
+            asked.request(of_kind(found, TargetKind::Http, "--http")?, |target| requests::http(request, target))?;
+        } else if let Some(request) = kubernetes {
+            asked.request(of_kind(found, TargetKind::Kubernetes, "--kubernetes")?, |target| requests::kubernetes(request, target))?;
         } else if let Some(action) = action {
             asked.action(config, found, args, *action)?;
         }
@@ -83,15 +93,23 @@ impl Asked {
 
     /// The question that every session begins with, and the account it is for.
     fn begin(&mut self, found: Option<&config::Target>, args: &Args, wish: &str, option: &str) -> Result<String, Exit> {
-        let target = found.ok_or_else(|| Exit::usage(format!("{option} needs the target: add --target NAME")))?;
-        if target.kind() != TargetKind::Ssh {
-            return Err(Exit::usage(format!("{} is a {} target; {option} is for targets of kind ssh", target.name, target.kind())));
-        }
+        let target = of_kind(found, TargetKind::Ssh, option)?;
         let login = login(target, args)?;
         let facts = Facts::Login(login.clone());
         self.login = Some(login.clone());
         self.questions.push(Question { action: Action::Connect, facts, operation: wish.to_owned(), on: On::Target(as_target(target)) });
         Ok(login)
+    }
+
+    /// A request to a target that has no accounts.
+    fn request(&mut self, found: &config::Target, question: impl Fn(&Target) -> Result<Question, Exit>) -> Result<(), Exit> {
+        let target = as_target(found);
+        let connect = On::Target(target.clone());
+        let facts = Facts::Login(String::new());
+        self.questions.push(Question { action: Action::Connect, facts, operation: found.kind().to_string(), on: connect });
+        self.questions.push(question(&target)?);
+        self.unserved = Some(found.kind());
+        Ok(())
     }
 
     fn add(&mut self, questions: Vec<enforce::Question>) {
@@ -106,12 +124,12 @@ impl Asked {
 
     fn action(&mut self, config: &Config, found: Option<&config::Target>, args: &Args, action: Action) -> Result<(), Exit> {
         match action.facts() {
-            FactsKind::Command => return Err(Exit::usage(format!("{action} is about a command: use --command LINE instead of --action"))),
+            FactsKind::Command => return Err(instead(action, "a command: use --command LINE")),
             FactsKind::File => {
                 let operation = action.name().trim_start_matches("sftp.");
-                return Err(Exit::usage(format!("{action} is about a file: use --file '{operation} PATH' instead of --action")));
+                return Err(instead(action, &format!("a file: use --file '{operation} PATH'")));
             }
-            FactsKind::Login if action == Action::Connect => return self.begin(found, args, "connect", "--action connect").map(drop),
+            FactsKind::Login if action == Action::Connect => return self.connect(found, args),
             FactsKind::Login => {
                 let login = self.begin(found, args, "shell", &format!("--action {action}"))?;
                 let Some(target) = self.target.clone() else { return Ok(()) };
@@ -120,11 +138,26 @@ impl Asked {
                 return Ok(());
             }
             FactsKind::None => {}
-            _ => return Err(not_yet(&format!("{action} belongs to a gateway that this version does not have"))),
+            FactsKind::HttpRequest => return Err(instead(action, "a request: use --http 'METHOD PATH'")),
+            FactsKind::ApiRequest | FactsKind::ApiPath => return Err(instead(action, "a request: use --kubernetes 'VERB PATH'")),
+            FactsKind::Sql | FactsKind::HttpField => {
+                return Err(not_yet(&format!("{action} belongs to a gateway that this version does not have")));
+            }
         }
         let on = self.on(config, found, args, action)?;
         let operation = format!("{action} on {}", on.resource());
         self.questions.push(Question { action, facts: Facts::None, operation, on });
+        Ok(())
+    }
+
+    /// The question that sessions of all kinds begin with.
+    fn connect(&mut self, found: Option<&config::Target>, args: &Args) -> Result<(), Exit> {
+        let Some(target) = found.filter(|target| target.kind() != TargetKind::Ssh) else {
+            return self.begin(found, args, "connect", "--action connect").map(drop);
+        };
+        self.unserved = Some(target.kind());
+        let (facts, on) = (Facts::Login(String::new()), On::Target(as_target(target)));
+        self.questions.push(Question { action: Action::Connect, facts, operation: "connect".to_owned(), on });
         Ok(())
     }
 
@@ -262,14 +295,18 @@ fn normal(path: &str) -> Result<String, Exit> {
     Ok(format!("/{}", parts.join("/")))
 }
 
-fn no_gateway(found: Option<&config::Target>, kind: TargetKind, option: &str) -> Exit {
-    match found {
-        None => Exit::usage(format!("{option} needs the target: add --target NAME")),
-        Some(target) if target.kind() != kind => {
-            Exit::usage(format!("{} is a {} target; {option} is for targets of kind {kind}", target.name, target.kind()))
-        }
-        Some(_) => not_yet(&format!("this version has no gateway for targets of kind {kind}, and refuses every session on them")),
+/// The target, if it is one that `option` can be about.
+fn of_kind<'a>(found: Option<&'a config::Target>, kind: TargetKind, option: &str) -> Result<&'a config::Target, Exit> {
+    let target = found.ok_or_else(|| Exit::usage(format!("{option} needs the target: add --target NAME")))?;
+    if target.kind() != kind {
+        let shown = target.kind();
+        return Err(Exit::usage(format!("{} is a {shown} target; {option} is for targets of kind {kind}", target.name)));
     }
+    Ok(target)
+}
+
+fn instead(action: Action, what: &str) -> Exit {
+    Exit::usage(format!("{action} is about {what} instead of --action"))
 }
 
 fn not_yet(why: &str) -> Exit {

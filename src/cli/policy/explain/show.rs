@@ -34,7 +34,7 @@ fn told(page: &mut Page, args: &Args, asked: &Asked, set: &PolicySet, answers: &
     page.line(&format!("{} {}{}", word.trim_end(), asked.principal.id, place(asked)))?;
     for answer in answers {
         page.line("")?;
-        operation(page, answer)?;
+        operation(page, asked, answer)?;
     }
     page.line("")?;
     if let Some(line) = &asked.line {
@@ -42,6 +42,11 @@ fn told(page: &mut Page, args: &Args, asked: &Asked, set: &PolicySet, answers: &
     }
     if let Some(remark) = guarded(asked, set, answers) {
         page.line(remark)?;
+    }
+    if let Some(kind) = asked.unserved {
+        page.line(&format!(
+            "so says policy; but this version has no gateway for targets of kind {kind}, and refuses every session on them"
+        ))?;
     }
     let assumed = args.circumstances.assumed();
     if assumed.is_empty() { Ok(()) } else { page.line(&format!("assumed: {}", assumed.join(", "))) }
@@ -56,12 +61,12 @@ fn place(asked: &Asked) -> String {
     }
 }
 
-fn operation(page: &mut Page, answer: &Answer<'_>) -> Result<(), Exit> {
+fn operation(page: &mut Page, asked: &Asked, answer: &Answer<'_>) -> Result<(), Exit> {
     let decision = &answer.explanation.decision;
     let word = coloured(page, decision.verdict.word());
     let name = page.strong(answer.question.action.name());
     page.line(&format!("{word} {name}{}", words(answer)))?;
-    for line in facts(&answer.question.facts) {
+    for line in facts(asked, &answer.question.facts) {
         page.line(&format!("      {line}"))?;
     }
     for line in sentence(&decision.verdict).lines() {
@@ -78,7 +83,9 @@ fn operation(page: &mut Page, answer: &Answer<'_>) -> Result<(), Exit> {
             Effect::Permit => "permit",
             Effect::Forbid => "forbid",
         };
-        page.line(&format!("      {effect} \"{}\" at {}:{}", rule.id, Printable(&rule.file), rule.line))?;
+        let withheld = decision.withheld.iter().find(|withheld| withheld.policy == rule.id);
+        let but = withheld.map(|withheld| format!(", which permits it {}", withheld.because)).unwrap_or_default();
+        page.line(&format!("      {effect} \"{}\" at {}:{}{but}", rule.id, Printable(&rule.file), rule.line))?;
     }
     Ok(())
 }
@@ -88,18 +95,20 @@ fn words(answer: &Answer<'_>) -> String {
     let text = match &answer.question.facts {
         Facts::Command { command, .. } => command.text().to_owned(),
         Facts::File { path, to, .. } => [path, to].into_iter().flatten().cloned().collect::<Vec<_>>().join(" to "),
-        Facts::None => answer.explanation.on.clone(),
+        Facts::None | Facts::HttpRequest(_) | Facts::ApiRequest(_) => answer.explanation.on.clone(),
+        Facts::ApiPath { verb, path } => format!("{verb} {path}"),
         _ => String::new(),
     };
     if text.is_empty() { text } else { format!("  {}", Printable(&text)) }
 }
 
 /// What policy saw beyond that.
-fn facts(facts: &Facts) -> Vec<String> {
+fn facts(asked: &Asked, facts: &Facts) -> Vec<String> {
     let list = |all: &[String]| all.iter().map(|one| format!("\"{}\"", Printable(one))).collect::<Vec<_>>().join(" ");
     match facts {
         Facts::Command { command, .. } if command.is_dynamic() => {
-            vec!["dynamic: what this runs cannot be known before it runs, so policy sees no program and no arguments".to_owned()]
+            let why = asked.line.as_ref().and_then(Line::why_dynamic).unwrap_or("what this runs cannot be known before it runs");
+            vec![format!("dynamic: {}; policy sees no program and no arguments", Printable(why))]
         }
         Facts::Command { command, .. } => {
             let program = Printable(command.program().unwrap_or_default()).to_string();
@@ -109,6 +118,9 @@ fn facts(facts: &Facts) -> Vec<String> {
             }
             if !command.environment().is_empty() {
                 lines.push(format!("sets {}", list(command.environment())));
+            }
+            if command.has_patterns() {
+                lines.push("patterns: the target expands an argument".to_owned());
             }
             lines.into_iter().map(|line| line.trim_end().to_owned()).collect()
         }
@@ -137,7 +149,7 @@ fn sent(line: &Line) -> String {
     }
     match line.canonical() {
         Some(canonical) => format!("would be sent as: {}", Printable(canonical)),
-        None => "would be sent as it came, if policy allows a dynamic line".to_owned(),
+        None => "would be sent as it came: it cannot be written again from what is known of it".to_owned(),
     }
 }
 
@@ -169,6 +181,8 @@ fn as_json(args: &Args, asked: &Asked, set: &PolicySet, answers: &[Answer<'_>], 
         "operations": answers.iter().map(one).collect::<Vec<_>>(),
         "policies": policies,
         "requirements": requirements,
+        "why_dynamic": asked.line.as_ref().and_then(Line::why_dynamic),
+        "served": asked.unserved.is_none(),
         "canonical": asked.line.as_ref().and_then(|line| line.canonical()),
         "guarded_shell_instead": guarded(asked, set, answers).is_some(),
         "assumed": args.circumstances.assumed(),
@@ -188,6 +202,7 @@ fn one(answer: &Answer<'_>) -> Value {
         "why": if sentence.is_empty() { Value::Null } else { sentence.into() },
         "mask": decision.mask,
         "policies": decision.policies,
+        "withheld": decision.withheld,
         "obligations": decision.obligations,
         "rules": answer.explanation.rules,
     })
@@ -201,9 +216,21 @@ fn facts_json(facts: &Facts) -> Value {
             "args": command.arguments(),
             "redirects": command.redirects(),
             "environment": command.environment(),
+            "patterns": command.has_patterns(),
             "dynamic": command.is_dynamic(),
         }),
         Facts::File { path, to, recursive, .. } => json!({ "path": path, "to": to, "recursive": recursive }),
+        Facts::HttpRequest(request) => json!({ "method": request.method, "path": request.path, "query": request.query }),
+        Facts::ApiPath { verb, path } => json!({ "verb": verb, "path": path }),
+        Facts::ApiRequest(request) => json!({
+            "verb": request.verb,
+            "api_group": request.group,
+            "api_version": request.version,
+            "api_resource": request.resource,
+            "namespace": request.namespace,
+            "name": request.name,
+            "subresource": request.subresource,
+        }),
         _ => Value::Null,
     }
 }
