@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Facts;
 use crate::model::{ApprovalId, AuthorityKind, Login, PrincipalId, PrincipalKind, SessionId, TargetName};
 
 /// What policy said.
@@ -119,6 +120,12 @@ pub enum Entry {
         reason: String,
         source: Option<IpAddr>,
         session: Option<SessionId>,
+        /// The groups the principal was in.
+        #[serde(default)]
+        groups: Vec<String>,
+        /// What policy was told besides; none in entries of early versions, and where no single question was asked.
+        #[serde(default)]
+        facts: Option<Facts>,
     },
     /// Something was asked for by its protocol name (`direct-tcpip`, `auth-agent-req@openssh.com`) that is not served.
     #[serde(rename = "refused")]

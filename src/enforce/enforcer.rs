@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use russh::keys::PublicKey;
 
 use crate::approvals::{Asking, Broker, Grant};
-use crate::audit::{self, AuditLog, Entry};
+use crate::audit::{self, About, AuditLog, Entry};
 use crate::frontdoor::{Ask, Cause, Refusal, Voice};
 use crate::identity::Caller;
 use crate::model::{Clock, Login, SessionId, TargetName, Wish};
@@ -19,7 +19,7 @@ use super::decider::{Decider, changed};
 use super::judge::Asker;
 use super::permit::{Mode, Permit};
 use super::policies::PoliciesInForce;
-use super::questions::{Question, as_principal, as_target, context};
+use super::questions::{Question, about_key, as_principal, as_target, context, told};
 
 const NO_AUDIT: &str = "The bastion cannot write its audit log, so nothing is allowed now; tell the operator.";
 
@@ -138,7 +138,7 @@ impl Enforcer {
         if !matches!(decision.verdict, Verdict::Deny(_)) || !Mode::GuardedShell.may_be(slice) {
             return Ok(false);
         }
-        let at = Place::of(asker.ask, asker.session);
+        let at = Place::of(asker.ask, asker.session).telling(asker.told(&question.facts));
         self.write(verdict(asker.caller, at, question.action, question.operation, &decision, false), now).await?;
         Ok(true)
     }
@@ -153,7 +153,8 @@ impl Enforcer {
         let own = caller.principal().id == asked.principal.id;
         let in_group = asked.needs.iter().any(|need| caller.principal().groups.iter().any(|g| need.groups.iter().any(|n| n == g.as_str())));
         let decision = self.may_review(caller, approval, now);
-        let mut entry = verdict(caller, Place::of_approval(asked), Action::Approve, format!("approval {}", asked.id), &decision, false);
+        let at = Place::of_approval(asked).telling(told(caller, None, About::Unkept));
+        let mut entry = verdict(caller, at, Action::Approve, format!("approval {}", asked.id), &decision, false);
         let refusal = match (&decision.verdict, own, in_group) {
             (_, true, _) => Some(Refusal::denied("Nobody may answer their own request.", "self-approval")),
             (Verdict::Allow, false, true) => None,
@@ -195,7 +196,7 @@ impl Enforcer {
         let now = self.clock.now();
         let decision = self.about(caller, Action::End, session);
         let opening = &session.opening;
-        let at = Place { target: Some(opening.target.clone()), login: opening.login.clone(), session: Some(opening.id) };
+        let at = Place::of_session(session).telling(told(caller, None, About::Unkept));
         let operation = format!("end session {}", opening.id);
         self.write(verdict(caller, at, Action::End, operation, &decision, false), now).await?;
         match decision.verdict {
@@ -263,7 +264,8 @@ impl Enforcer {
         let request = Request { action: Action::Issue, resource: Resource::Key(&wanted), context: &context };
         let decision = self.policies.current().decide(&as_principal(caller.principal()), &request);
         let operation = format!("issue a certificate for {}", wanted.fingerprint);
-        self.write(verdict(caller, Place::default(), Action::Issue, operation, &decision, false), now).await?;
+        let at = Place::default().telling(told(caller, None, about_key(&wanted)));
+        self.write(verdict(caller, at, Action::Issue, operation, &decision, false), now).await?;
         match decision.verdict {
             Verdict::Allow => {
                 Ok(IssueGrant { ttl: decision.obligations.certificate_ttl, pin_source: decision.obligations.pin_source_address })
@@ -346,6 +348,8 @@ fn refused(caller: &Caller, at: Place, wish: &Wish, refusal: &Refusal) -> Entry 
         reason: refusal.detail.clone(),
         source: Some(caller.source()),
         session: at.session,
+        groups: groups(caller),
+        facts: at.facts,
     }
 }
 
@@ -355,15 +359,26 @@ pub(super) struct Place {
     target: Option<TargetName>,
     login: Option<Login>,
     session: Option<SessionId>,
+    facts: Option<audit::Facts>,
 }
 
 impl Place {
     pub(super) fn of(ask: &Ask, session: SessionId) -> Self {
-        Self { target: Some(ask.target.clone()), login: Some(ask.login.clone()), session: Some(session) }
+        Self { target: Some(ask.target.clone()), login: Some(ask.login.clone()), session: Some(session), facts: None }
     }
 
     fn of_approval(asked: &NewApproval) -> Self {
-        Self { target: Some(asked.target.clone()), login: asked.login.clone(), session: Some(asked.session) }
+        Self { target: Some(asked.target.clone()), login: asked.login.clone(), session: Some(asked.session), facts: None }
+    }
+
+    fn of_session(session: &Session) -> Self {
+        let opening = &session.opening;
+        Self { target: Some(opening.target.clone()), login: opening.login.clone(), session: Some(opening.id), facts: None }
+    }
+
+    /// With what policy is told.
+    pub(super) fn telling(self, facts: audit::Facts) -> Self {
+        Self { facts: Some(facts), ..self }
     }
 }
 
@@ -390,7 +405,13 @@ pub(super) fn verdict(caller: &Caller, at: Place, action: Action, operation: Str
         reason,
         source: Some(caller.source()),
         session: at.session,
+        groups: groups(caller),
+        facts: at.facts,
     }
+}
+
+fn groups(caller: &Caller) -> Vec<String> {
+    caller.principal().groups.iter().map(|group| group.as_str().to_owned()).collect()
 }
 
 /// What a caller reads of a verdict that is not `allow`.

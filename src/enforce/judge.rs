@@ -1,17 +1,17 @@
 //! Puts questions to a slice of policy and gathers the verdicts: the worst is the answer, holds add up. Writes nothing.
 
-use bartizan_policies::{Decision, Hold, Request, Resource, Scope, Slice, Verdict};
+use bartizan_policies::{Decision, Facts, Hold, Request, Resource, Scope, Slice, Verdict};
 use jiff::Timestamp;
 
 use crate::approvals::Asking;
-use crate::audit::Entry;
+use crate::audit::{self, Entry};
 use crate::frontdoor::{Ask, Refusal};
 use crate::identity::Caller;
 use crate::model::SessionId;
 use crate::store::Needed;
 
 use super::enforcer::{Place, refusal, verdict};
-use super::questions::{Question, as_principal, as_target, context};
+use super::questions::{Question, about, as_principal, as_target, context, told};
 use crate::{config, targets::Routed};
 
 /// Who asks, for which session.
@@ -55,6 +55,11 @@ impl<'a> Asker<'a> {
         slice.decide(&Request { action: question.action, resource: Resource::Target(&as_target(self.target)), context: &context })
     }
 
+    /// What policy is told in a question with these facts, as the audit log keeps it.
+    pub(super) fn told(&self, facts: &Facts) -> audit::Facts {
+        told(self.caller, self.ask.reason.clone(), about(facts))
+    }
+
     /// Asks all questions. `answered` tells whether people have answered what a policy asks for.
     pub(super) fn judge(&self, slice: &Slice, now: Timestamp, questions: &[Question], answered: &dyn Fn(&str) -> bool) -> Judgement {
         let mut judgement = Judgement::default();
@@ -88,9 +93,9 @@ impl<'a> Asker<'a> {
 
 impl Judgement {
     fn take(&mut self, asker: &Asker<'_>, question: &Question, decision: &Decision, answered: &dyn Fn(&str) -> bool) {
-        let at = Place::of(asker.ask, asker.session);
+        let at = Place::of(asker.ask, asker.session).telling(asker.told(&question.facts));
         match &decision.verdict {
-            Verdict::Deny(_) => self.refused = Some(about(refusal(decision), question)),
+            Verdict::Deny(_) => self.refused = Some(explained(refusal(decision), question)),
             Verdict::Hold(hold) if !settled(hold, answered) => self.hold(question, hold, answered),
             Verdict::Hold(_) | Verdict::Allow => {}
         }
@@ -118,7 +123,7 @@ impl Judgement {
 }
 
 /// The refusal, with what it is about.
-pub(super) fn about(mut refusal: Refusal, question: &Question) -> Refusal {
+fn explained(mut refusal: Refusal, question: &Question) -> Refusal {
     if let Some(about) = &question.about {
         refusal.sentence.push('\n');
         refusal.sentence.push_str(about);

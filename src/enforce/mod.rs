@@ -11,5 +11,5 @@ mod questions;
 pub use decider::{Allowed, Decider};
 pub use enforcer::{Enforcer, IssueGrant};
 pub use permit::{Mode, Permit};
-pub use policies::{PoliciesInForce, load_dir};
-pub use questions::{Question, as_principal};
+pub use policies::{PoliciesInForce, known, load_dir};
+pub use questions::{Question, as_principal, as_target};

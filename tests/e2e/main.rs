@@ -24,6 +24,7 @@ mod hostile_target;
 mod limits;
 mod login;
 mod policy;
+mod policy_tools;
 mod pressure;
 mod upstream;
 mod way_in;
