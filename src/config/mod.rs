@@ -3,6 +3,7 @@
 
 mod authorities;
 pub mod defaults;
+mod guard_rail;
 mod issuer;
 mod limits;
 mod policies;
@@ -16,6 +17,7 @@ mod target;
 use std::path::{Path, PathBuf};
 
 pub use authorities::{Authorities, KeyHome};
+pub use guard_rail::GuardRail;
 pub use issuer::Issuer;
 pub use limits::Limits;
 pub use policies::Policies;
@@ -50,6 +52,8 @@ pub struct Config {
     pub issuers: Vec<Issuer>,
     /// `[[target]]`
     pub targets: Vec<Target>,
+    /// `[[guard_rail]]`
+    pub guard_rails: Vec<GuardRail>,
 }
 
 impl Config {
@@ -101,6 +105,7 @@ impl Config {
         let authorities = authorities::read(root, home);
         let issuers = issuer::read_all(root, home);
         let targets = target::read_all(root, home);
+        let guard_rails = guard_rail::read_all(root, targets.as_deref());
         Some(Self {
             file: path.to_owned(),
             server: server?,
@@ -112,6 +117,7 @@ impl Config {
             authorities: authorities?,
             issuers: issuers?,
             targets: targets?,
+            guard_rails: guard_rails?,
         })
     }
 }
