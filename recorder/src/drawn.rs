@@ -15,8 +15,10 @@ use crate::screen::{DEFAULT_SIZE, clamp, price};
 const REACH: usize = 4096;
 /// Cells printed in one go after which a line that goes on is shown.
 const OFTEN: usize = 1024;
-/// What one character shown costs, in half nanoseconds.
+/// What a character shown, a cell looked at and a cell that scrolls off cost, in half nanoseconds.
 const CHARACTER: u64 = 8;
+const CELL: u64 = 1;
+const SCROLLED: u64 = 4;
 
 /// A terminal that is watched.
 pub struct DrawnLines {
@@ -138,7 +140,8 @@ impl Observer for Looking<'_> {
     }
 
     fn evicted(&mut self, _: &mut Observation<'_>, line: &Line) {
-        let Look { past, fresh, .. } = &mut *self.look;
+        let Look { past, fresh, cost, .. } = &mut *self.look;
+        *cost += line.len() as u64 * SCROLLED;
         if !line.is_wrapped() {
             return past.clear();
         }
@@ -172,11 +175,15 @@ impl Looking<'_> {
         if first == 0 && terminal.active_screen_kind() == ScreenKind::Primary {
             line.push_str(past);
         }
-        for (at, part) in (first..=row + reach).map_while(|at| Some((at, screen.line(at)?))) {
-            line.extend(part.chars());
-            if !wraps(at) {
-                break;
+        for part in (first..=row + reach).map_while(|at| screen.line(at)) {
+            *cost += part.len() as u64 * CELL;
+            if part.is_wrapped() {
+                line.extend(part.chars());
+                continue;
             }
+            let end = part.cells().iter().rposition(|cell| cell.char() != ' ').map_or(0, |last| last + 1);
+            line.extend(part.cells().iter().take(end).filter(|cell| cell.width() > 0).map(avt::Cell::char));
+            break;
         }
         *fresh = 0;
         *cost += line.len() as u64 * CHARACTER;
