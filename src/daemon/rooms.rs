@@ -23,6 +23,7 @@ use crate::upstream::Dialer;
 use super::live::Live;
 use super::metrics;
 use super::names::Names;
+use super::rails::RailsInForce;
 
 /// Every room of one bastion.
 pub(super) struct Rooms {
@@ -36,6 +37,7 @@ pub(super) struct Rooms {
     pub(super) dialer: Dialer,
     pub(super) names: Names,
     pub(super) live: Arc<Live>,
+    pub(super) rails: Arc<RailsInForce>,
     pub(super) tasks: TaskTracker,
     pub(super) notes: Arc<Semaphore>,
     pub(super) clock: Arc<dyn Clock>,

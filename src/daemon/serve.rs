@@ -26,6 +26,7 @@ use crate::upstream::Dialer;
 
 use super::live::{Live, Watch};
 use super::names::Names;
+use super::rails::RailsInForce;
 use super::rooms::{Foyer, Rooms};
 use super::{SystemClock, listen, metrics, recover, reload};
 
@@ -126,6 +127,7 @@ async fn build(
         dialer: Dialer::new(authorities, Arc::clone(&store), Arc::clone(clock)),
         names: Names::new(host, Arc::clone(&identity), Arc::clone(config), Arc::clone(clock)),
         live: Arc::default(),
+        rails: Arc::new(RailsInForce::new(config.guard_rails.clone())),
         identity,
         store,
         audit,

@@ -16,6 +16,7 @@ mod clients;
 mod evidence;
 mod faults;
 mod files;
+mod guard_rails;
 mod hostile;
 mod hostile_target;
 mod limits;

@@ -19,8 +19,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 
 use super::{
-    Answer, Certificate, CertificateFilter, Lease, Lock, NewCertificate, NewLock, NewOrder, NewRevocation, Opening, Order, Revocation,
-    Session, SessionEnd, SessionFilter, Shown, Store, StoreError,
+    Answer, Certificate, CertificateFilter, Frozen, Lease, Lock, NewCertificate, NewLock, NewOrder, NewRevocation, Opening, Order,
+    Revocation, Session, SessionEnd, SessionFilter, Shown, Store, StoreError,
 };
 use crate::model::SessionId;
 use thread::{Access, Desk};
@@ -137,7 +137,11 @@ impl Store for SqliteStore {
         self.0.ask(Access::Write, move |c| sessions::close_orphans(c, &node, now, &reason))
     }
 
-    fn order_end(&self, order: NewOrder) -> Answer<'_, u64> {
+    fn freeze_session(&self, id: SessionId, token: u64, frozen: Option<Frozen>) -> Answer<'_, ()> {
+        self.0.ask(Access::Write, move |c| sessions::freeze(c, id, token, frozen.as_ref()))
+    }
+
+    fn give_order(&self, order: NewOrder) -> Answer<'_, u64> {
         self.0.ask(Access::Write, move |c| orders::give(c, &order))
     }
 
