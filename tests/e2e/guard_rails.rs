@@ -193,3 +193,14 @@ fn changed_guard_rails_count_for_open_sessions_and_broken_ones_are_not_taken() {
     std::fs::write(&file, plain).unwrap();
     assert_eq!(audited(&world, "config.rejected").len(), 1);
 }
+
+#[test]
+fn much_output_of_a_shell_that_is_looked_at_arrives_whole_and_its_last_line_is_seen() {
+    let world = world();
+    let alice = world.visitor("alice");
+    let script = "seq 1 200000; echo RELEASE 7\n";
+    let done = alice.on_target(Way::Jump, &["-T"], "").input(script).ok();
+    let lines: Vec<String> = (1..=200_000).map(|n| n.to_string()).chain(["RELEASE 7".to_owned()]).collect();
+    assert!(done.text().lines().eq(lines.iter().map(String::as_str)), "{} bytes", done.out.len());
+    assert_eq!(audited(&world, "guard_rail.triggered")[0]["line"], "RELEASE 7");
+}
