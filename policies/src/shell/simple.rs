@@ -12,6 +12,9 @@ use super::walk::Walk;
 use super::why::{Why, shown};
 use crate::command::{Command, Surroundings};
 
+/// Commands in the arguments of commands, one in the other.
+const MOST_NESTED: usize = 16;
+
 /// What an assignment gives a variable.
 enum Given {
     Known(String),
@@ -302,17 +305,18 @@ impl Walk<'_> {
             return Piece::nothing();
         }
         environment.extend(set.iter().map(|(name, _)| name.clone()));
-        let fields = self.inside(fields, &Around { files: &redirects.files, environment, open: false });
+        let fields = self.inside(fields, &Around { files: &redirects.files, environment, open: false, depth: 0 });
         written(&fields, &set, redirects)
     }
 
     /// Finds the command and those in its arguments; returns its words as they are to be written.
     fn inside(&mut self, fields: Vec<Field>, around: &Around<'_>) -> Vec<Field> {
         let at = self.state.found.len();
-        if !self.state.spend(1, 0) {
+        let reasons = self.state.reasons();
+        if around.depth >= MOST_NESTED || !self.state.spend(1, 0) {
+            self.state.dynamic(Why::new("commands run each other more deeply than can be looked into"));
             return fields;
         }
-        let reasons = self.state.reasons();
         let fields = match programs::inside(&fields, around.open) {
             Inside::Nothing => fields,
             Inside::Unseen(why) => {
@@ -370,7 +374,7 @@ impl Walk<'_> {
         if self.state.reasons() != reasons {
             return fields;
         }
-        fields.extend(self.inside(inner, &Around { files: around.files, environment, open: open || around.open }));
+        fields.extend(self.inside(inner, &Around { files: around.files, environment, open: open || around.open, depth: around.depth + 1 }));
         fields.extend(after);
         fields
     }
@@ -416,6 +420,8 @@ struct Around<'a> {
     environment: Vec<String>,
     /// Whether it is given more arguments than are seen.
     open: bool,
+    /// In how many commands it stands.
+    depth: usize,
 }
 
 /// The word that the parser puts where there is none.
