@@ -1,6 +1,6 @@
 //! Simple commands: assignments, what the shell does itself, functions, and programs with the commands inside their arguments.
 
-use shuck_ast::{Assignment, AssignmentValue, BuiltinCommand, DeclClause, DeclOperand, Redirect, Word, WordPart};
+use shuck_ast::{Assignment, AssignmentValue, BourneParameterExpansion, BuiltinCommand, DeclClause, DeclOperand, Redirect, Word, WordPart};
 
 use super::field::Field;
 use super::names::is_name;
@@ -146,8 +146,7 @@ impl Walk<'_> {
                     let script = self.substitution(body, *syntax, part.span).ok()?;
                     text.push_str(&format!("$({}{script})", if script.starts_with('(') { " " } else { "" }));
                 }
-                WordPart::Literal(_) | WordPart::SingleQuoted { .. } | WordPart::Variable(_) => {}
-                WordPart::Parameter(_) => {}
+                other if is_quiet(other) => {}
                 _ => return None,
             }
         }
@@ -431,10 +430,20 @@ fn is_absent(word: &Word) -> bool {
 
 fn runs_commands(parts: &[shuck_ast::WordPartNode]) -> bool {
     parts.iter().any(|part| match &part.kind {
-        WordPart::Literal(_) | WordPart::SingleQuoted { .. } | WordPart::Variable(_) => false,
         WordPart::DoubleQuoted { parts, .. } => runs_commands(parts),
-        _ => true,
+        other => !is_quiet(other),
     })
+}
+
+/// Whether a part of a word only takes a value, if it is expanded.
+fn is_quiet(part: &WordPart) -> bool {
+    match part {
+        WordPart::Literal(_) | WordPart::SingleQuoted { .. } | WordPart::Variable(_) => true,
+        WordPart::Parameter(parameter) => {
+            matches!(parameter.bourne(), Some(BourneParameterExpansion::Access { reference }) if reference.subscript.is_none())
+        }
+        _ => false,
+    }
 }
 
 fn written(fields: &[Field], set: &[(String, String)], redirects: &Redirects) -> Piece {

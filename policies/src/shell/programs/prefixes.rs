@@ -2,6 +2,7 @@
 
 use super::{Called, Inside, options::Options};
 use crate::shell::names::is_name;
+use crate::shell::quote::is_keyword;
 
 /// A program of this kind.
 struct Prefix {
@@ -189,6 +190,10 @@ impl Prefix {
             environment.push(name.to_owned());
             at += 1;
         }
+        // Some shells have `time` in their grammar, and then this is syntax.
+        if called.name == "time" && called.word(at).is_some_and(is_keyword) {
+            return Inside::Unseen(called.says("stands before more than a simple command"));
+        }
         let operands = called.words.get(at..).unwrap_or_default();
         if operands.iter().take(self.operands).any(|word| word.starts_with('-')) {
             return Inside::Unseen(called.says("has an option where none is expected"));
@@ -217,6 +222,7 @@ impl Prefix {
         match called.name {
             "sudo" | "doas" | "pkexec" | "chroot" | "unshare" | "nsenter" | "systemd-run" | "fakeroot" | "setarch" | "linux32"
             | "linux64" => Inside::Unseen(called.says("without a command starts a shell")),
+            "time" => Inside::Unseen(called.says("stands without a command")),
             _ => Inside::Nothing,
         }
     }
