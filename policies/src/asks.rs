@@ -12,7 +12,7 @@ use crate::rule::Effect;
 use crate::sight::is_normal;
 
 /// The attributes of the context that matter here.
-const WATCHED: [&str; 8] = ["program", "args", "command", "redirects", "environment", "dynamic", "path", "to"];
+const WATCHED: [&str; 9] = ["program", "args", "command", "redirects", "environment", "dynamic", "patterns", "path", "to"];
 
 /// What a policy asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -84,6 +84,11 @@ impl Asks {
     /// Whether it asks which command is run.
     pub(crate) fn names_command(&self) -> bool {
         self.names("program") || self.names("args") || self.names("command")
+    }
+
+    /// Whether it asks what the command's arguments are.
+    pub(crate) fn names_arguments(&self) -> bool {
+        self.names("args") || self.names("command")
     }
 
     /// Whether it asks which file it is, or what its new name is.

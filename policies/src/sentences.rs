@@ -78,7 +78,7 @@ fn subject(unseen: Unseen) -> &'static str {
     match unseen {
         Unseen::Files => "certain files, and single files cannot be seen in this kind of copy",
         Unseen::File => "certain files, and which file this is cannot be known",
-        Unseen::Redirections | Unseen::Environment | Unseen::Dynamic => "more than is known of this",
+        Unseen::Redirections | Unseen::Environment | Unseen::Dynamic | Unseen::Patterns => "more than is known of this",
     }
 }
 
@@ -87,7 +87,7 @@ fn advice(unseen: Unseen) -> &'static str {
     match unseen {
         Unseen::Files => "Use sftp or scp instead: there each file is decided by itself.",
         Unseen::File => "Name the file by its full path, or use sftp.",
-        Unseen::Redirections | Unseen::Environment | Unseen::Dynamic => {
+        Unseen::Redirections | Unseen::Environment | Unseen::Dynamic | Unseen::Patterns => {
             "If you need it so, ask the people who write this bastion's policies and name that one."
         }
     }

@@ -21,6 +21,8 @@ pub enum Unseen {
     Environment,
     /// The command is not known for certain, and the policy does not look at `dynamic`.
     Dynamic,
+    /// Some arguments are not known for certain, and the policy asks for them and does not look at `patterns`.
+    Patterns,
     /// The policy is about single files, and a whole tree is touched of which no file is seen.
     Files,
     /// The policy asks which file it is, and that is not known.
@@ -34,6 +36,7 @@ impl fmt::Display for Unseen {
             Unseen::Redirections => "without redirections",
             Unseen::Environment => "without variables set for it",
             Unseen::Dynamic => "only where all of it is known before it runs",
+            Unseen::Patterns => "only where every argument is known before it runs",
             Unseen::Files => "file by file, and single files cannot be seen in this kind of copy",
             Unseen::File => "for some files, and which file this is cannot be known",
         })
@@ -72,7 +75,10 @@ impl<'a> Sight<'a> {
     pub(crate) fn lacks(&self, permit: &Rule) -> Option<Unseen> {
         match self.facts {
             Facts::Command { command, .. } => {
-                uncovered(&permit.asks, !command.redirects().is_empty(), !command.environment().is_empty(), command.is_dynamic())
+                let uncovered =
+                    uncovered(&permit.asks, !command.redirects().is_empty(), !command.environment().is_empty(), command.is_dynamic());
+                let guessed = command.has_patterns() && permit.asks.names_arguments() && !permit.asks.sees("patterns");
+                uncovered.or(guessed.then_some(Unseen::Patterns))
             }
             _ => self.blind(permit),
         }

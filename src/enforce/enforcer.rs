@@ -73,7 +73,8 @@ impl Enforcer {
         let questions = beginning(&asker, &mode);
         let mut judgement = asker.judge(&slice, now, &questions, &|_| false);
         if judgement.refused.is_none() && !mode.may_be(&slice) {
-            let sentence = format!("No policy permits {} any file on {}.", asker.caller.principal().id, asker.ask.target);
+            let what = if matches!(mode, Mode::Exec(_)) { "any command" } else { "any file" };
+            let sentence = format!("No policy permits {} {what} on {}.", asker.caller.principal().id, asker.ask.target);
             let refusal = Refusal::denied(sentence.clone(), sentence);
             judgement.entries.push(refused(asker.caller, Place::of(asker.ask, session), &asker.ask.wish, &refusal));
             judgement.refused = Some(refusal);

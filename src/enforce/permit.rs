@@ -36,7 +36,9 @@ impl Mode {
     /// Whether any policy could permit anything in a session of this mode.
     pub(super) fn may_be(&self, slice: &Slice) -> bool {
         match self {
-            Self::Shell | Self::Exec(_) => true,
+            Self::Shell => true,
+            // A line that runs no program (`cd /tmp`) is asked nothing; it is for those who may run something.
+            Self::Exec(line) => !line.operations().is_empty() || slice.may_permit(Action::SshExec),
             Self::GuardedShell => slice.may_permit(Action::SshExec),
             Self::Scp(_) | Self::Sftp => FILE_ACTIONS.iter().any(|action| slice.may_permit(*action)),
         }

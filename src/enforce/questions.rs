@@ -1,6 +1,6 @@
 //! Puts what is asked into policy's words.
 
-use bartizan_policies::{Action, Command, Context, Facts, Key, Line, Operation, PrincipalKind as Kind};
+use bartizan_policies::{Action, Command, Context, Facts, Key, Line, PrincipalKind as Kind};
 use jiff::Timestamp;
 
 use crate::audit::{self, About};
@@ -73,16 +73,21 @@ impl Question {
     /// One question for each thing that `line` would do.
     #[must_use]
     pub fn of_line(login: &str, line: &Line) -> Vec<Self> {
-        let one = |operation: &Operation| match operation {
-            Operation::Run(command) => Self {
-                action: Action::SshExec,
-                facts: Facts::Command { login: login.to_owned(), command: command.clone() },
+        let one = |asked: bartizan_policies::Question| match &asked.facts {
+            Facts::Command { command, .. } => Self {
                 operation: Wish::Exec(command.text().to_owned()).to_string(),
                 about: Some(explained(line, command)),
+                action: asked.action,
+                facts: asked.facts,
             },
-            Operation::File(access) => Self::of_file(login, access.action, access.path.as_deref(), None, access.recursive),
+            _ => Self {
+                about: Some(format!("Refused: {}", asked.operation)),
+                action: asked.action,
+                facts: asked.facts,
+                operation: asked.operation,
+            },
         };
-        line.operations().iter().map(one).collect()
+        bartizan_policies::questions(login, line).into_iter().map(one).collect()
     }
 
     /// A file operation: `path` and `to` are absolute and normalised, as the target sees them.

@@ -166,6 +166,8 @@ fn a_permit_for_one_program_does_not_cover_redirections_and_variables_it_does_no
     let quiet = "when { context.program == \"cat\" && context.redirects.isEmpty() }";
     let to = "when { context.program == \"cat\" && [\">/tmp/x\"].containsAll(context.redirects) }";
     let lang = "when { context.program == \"cat\" && [\"LANG\"].containsAll(context.environment) }";
+    let first = "when { context.program == \"cat\" && context.args.first == \"a\" }";
+    let globs = "when { context.program == \"cat\" && context.args.first == \"a\" && (context.patterns || !context.patterns) }";
     for (conditions, line, expected) in [
         ("", "cat a > /tmp/x", ("allow", None)),
         ("", "LANG=C cat a", ("allow", None)),
@@ -181,6 +183,10 @@ fn a_permit_for_one_program_does_not_cover_redirections_and_variables_it_does_no
         (to, "cat a > /tmp/x", ("allow", None)),
         (to, "cat a >> /tmp/x", ("deny", None)),
         (to, "cat a > /tmp/x 2> /tmp/y", ("deny", None)),
+        (cat, "cat *.log", ("allow", None)),
+        (first, "cat a b", ("allow", None)),
+        (first, "cat a *", ("deny", Some(Unseen::Patterns))),
+        (globs, "cat a *", ("allow", None)),
         (lang, "LANG=C cat a", ("allow", None)),
         (lang, "LANG=C TZ=UTC cat a", ("deny", None)),
         (lang, "LANG=C cat a > /tmp/x", ("deny", Some(Unseen::Redirections))),

@@ -56,7 +56,7 @@ fn a_signature_is_the_one_of_the_specification() {
     // The example of Standard Webhooks 1.0.0.
     let secret = Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned());
     let signed = send::sign(&secret, "msg_p5jXN8AQM9LWM0D4loKWxJek.1614265330.{\"test\": 2432232314}");
-    assert_eq!(signed, "v1,g0hM9SsE+OTPJTT/tmtlNtTLgXp2Dc0zFuH3hbGsKHo=");
+    assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
 }
 
 #[tokio::test]
