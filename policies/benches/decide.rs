@@ -1,4 +1,5 @@
-//! How long loading, slicing and one decision take as policies grow. It prints microseconds and asserts no time.
+//! How long loading, slicing and one decision take as policies grow, and how long it takes to read a command line. It prints
+//! microseconds and asserts no time.
 //!
 //! `cargo bench -p bartizan-policies`
 
@@ -8,7 +9,7 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 use std::time::Instant;
 
-use bartizan_policies::{Action, Command, Context, Facts, Known, PolicySet, Principal, Request, Resource, Target, Verdict};
+use bartizan_policies::{Action, Command, Context, Facts, Known, Line, PolicySet, Principal, Request, Resource, Target, Verdict};
 
 /// A tenth of the policies is open to any principal on one target, the rest to one group on one target; half is about programs,
 /// half about files.
@@ -49,7 +50,29 @@ fn time(mut call: impl FnMut()) -> f64 {
     (0..200).map(round).fold(f64::INFINITY, f64::min)
 }
 
+/// Lines as people and programs send them.
+const LINES: [&str; 6] = [
+    "systemctl restart nginx",
+    "sudo -u deploy systemctl restart nginx",
+    "cd /srv/app && git pull && sudo systemctl restart app",
+    "for h in web-1 web-2 web-3; do ping -c1 \"$h\" | grep -v lost >/tmp/$h; done",
+    "ps aux | grep '[n]ginx' | awk '{print $2}' | xargs kill",
+    "/bin/sh -c '( umask 77 && mkdir -p /tmp/x && echo done ) && sleep 0'",
+];
+
+fn analyse() {
+    println!("{:>10}  line", "analyse µs");
+    for line in LINES {
+        let cost = time(|| {
+            black_box(Line::read(black_box(line.as_bytes())));
+        });
+        println!("{cost:>10.1}  {line}");
+    }
+    println!();
+}
+
 fn main() {
+    analyse();
     let alice = Principal::user("corp/alice@example.com", ["corp/sre", "corp/all", "corp/team-7", "corp/team-11"]);
     let target = Target { tags: [("env".to_owned(), "prod".to_owned())].into(), ..Target::new("host-7", "ssh") };
     let now = "2026-01-02T12:00:00Z".parse().expect("a time");

@@ -1,7 +1,6 @@
 //! What is too deep to be given to the parser. Its own limits stop most of it; these are for what gets past them: the cost of
 //! expansions with operators doubles with every level, that of braces grows with the square, and neither `time` nor arithmetic
-//! counts against its stack. Whatever
-//! opens is counted, closed or not, quoted or not, so that no way of writing hides a level.
+//! counts against its stack. Whatever opens is counted, closed or not, quoted or not, so that no way of writing hides a level.
 
 const MOST_PARENTHESES: usize = 512;
 const MOST_BRACKETS: usize = 512;

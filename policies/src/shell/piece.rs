@@ -81,6 +81,7 @@ pub(super) fn list(items: Vec<(Piece, bool)>) -> Piece {
         (Some((only, false)), true) => only,
         (Some(end), _) => {
             kept.push(end);
+            let last = kept.len().saturating_sub(1);
             let mut text = String::new();
             for (at, (piece, background)) in kept.into_iter().enumerate() {
                 if at > 0 && text.ends_with('&') {
@@ -91,11 +92,23 @@ pub(super) fn list(items: Vec<(Piece, bool)>) -> Piece {
                 if background {
                     text.push_str(&piece.within(Level::AndOr));
                     text.push_str(" &");
+                } else if at < last {
+                    text.push_str(without_nothing(&piece));
                 } else {
                     text.push_str(&piece.text);
                 }
             }
             Piece::new(text, Level::List)
         }
+    }
+}
+
+/// The text of a list without what does nothing at its end, whose status then decides nothing.
+fn without_nothing(piece: &Piece) -> &str {
+    let whole = piece.text.as_str();
+    match whole.strip_suffix(':').map(|rest| rest.trim_end_matches(' ')) {
+        Some(rest) if piece.level == Level::List && rest.ends_with(['&', '\n']) => rest,
+        Some(rest) if piece.level == Level::List => rest.strip_suffix(';').unwrap_or(whole),
+        _ => whole,
     }
 }

@@ -197,7 +197,7 @@ impl Walk<'_> {
     fn command(&mut self, fields: Vec<Field>, set: Vec<(String, String)>, redirects: &Redirects) -> Piece {
         let Some((first, arguments)) = fields.split_first() else { return Piece::nothing() };
         let name = first.value();
-        if first.is_pattern() || name.is_empty() || name.ends_with('/') || name.contains('=') {
+        if first.is_pattern() || name.is_empty() || name == "!" || name.ends_with('/') || name.contains('=') {
             self.state.dynamic(Why::new(format!("the program is `{}`, which names none for certain", shown(&first.text()))));
             return Piece::nothing();
         }

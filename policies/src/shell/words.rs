@@ -62,7 +62,10 @@ impl<'a> Walk<'a> {
             }
             WordPart::DoubleQuoted { dollar: true, .. } => return Err(Why::new("`$\"…\"` is translated, and to what is not known")),
             WordPart::DoubleQuoted { parts, .. } => {
-                atoms.push(Atom::Quoted(String::new()));
+                // Quotes make a word even of nothing, but for `"$@"`, which is as many words as there are.
+                if !matches!(parts.as_slice(), [only] if is_all(&only.kind)) {
+                    atoms.push(Atom::Quoted(String::new()));
+                }
                 self.parts(parts, true, atoms)?;
             }
             WordPart::Variable(name) => self.variable(name.as_str(), quoted, atoms)?,
@@ -156,6 +159,17 @@ impl<'a> Walk<'a> {
             _ => variables.value(name).map(str::to_owned),
         };
         known.ok_or_else(|| not_known(&format!("${name}")))
+    }
+}
+
+/// Whether it is `$@`.
+fn is_all(part: &WordPart) -> bool {
+    match part {
+        WordPart::Variable(name) => name.as_str() == "@",
+        WordPart::Parameter(parameter) => {
+            matches!(parameter.bourne(), Some(BourneParameterExpansion::Access { reference }) if reference.name.as_str() == "@")
+        }
+        _ => false,
     }
 }
 

@@ -104,12 +104,14 @@ pub(super) fn look(called: &Called<'_>) -> Option<Inside> {
             Some(if fine { Inside::Nothing } else { Inside::Unseen(called.says("changes the shell in a way that is not followed")) })
         }
         // Each of these takes the subscript of an array, in which bash looks for commands.
-        "printf" | "test" | "[" | "wait" | "export" => {
+        "printf" | "test" | "[" | "wait" => {
             let risky = called.may_get_options()
                 || arguments.iter().any(|word| matches!(word.as_str(), "-v" | "-R" | "-p" | "-f") || word.starts_with("-v"));
             let risky = risky && !(matches!(name, "test" | "[") && arguments.iter().all(|word| !matches!(word.as_str(), "-v" | "-R")));
             risky.then(|| Inside::Unseen(called.says("looks into a variable that is named by its argument")))
         }
+        // Written plainly it is followed before it gets here.
+        "export" => Some(Inside::Unseen(called.says("changes variables in a way that is not followed"))),
         "unset" => arguments.iter().any(|word| word != "-v" && !is_name(word)).then(|| Inside::Unseen(called.says("names no variable"))),
         "hash" if !arguments.is_empty() => Some(Inside::Unseen(called.says("can say which file a program is"))),
         "jobs" if !arguments.iter().all(|word| matches!(word.as_str(), "-l" | "-p" | "-r" | "-s")) => {

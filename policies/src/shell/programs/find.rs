@@ -23,6 +23,9 @@ fn find(called: &Called<'_>) -> Inside {
         if word == "-files0-from" {
             return Inside::Unseen(called.says("takes its files from elsewhere"));
         }
+        if matches!(word, "-fprint" | "-fprint0" | "-fprintf" | "-fls") {
+            return Inside::Unseen(called.says("has an option that writes a file"));
+        }
         if !is_action(word) {
             continue;
         }

@@ -121,7 +121,11 @@ fn lines_of_the_grammar_are_read_the_same_twice() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(u32::try_from(some_or(3_000, 300_000)).unwrap_or(u32::MAX)))]
+    #![proptest_config(ProptestConfig {
+        cases: u32::try_from(some_or(3_000, 300_000)).unwrap_or(u32::MAX),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn no_bytes_are_too_much(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
