@@ -9,6 +9,7 @@ use cedar_policy::pst::{BinaryOp, Clause, Expr, Literal, PatternElem, StaticPoli
 use cedar_policy::{Policy, pst};
 
 use crate::rule::Effect;
+use crate::sight::is_normal;
 
 /// The attributes of the context that matter here.
 const WATCHED: [&str; 8] = ["program", "args", "command", "redirects", "environment", "dynamic", "path", "to"];
@@ -104,6 +105,15 @@ impl Asks {
         !self.somehow && self.valued.contains(attribute)
     }
 
+    /// What it compares paths with that no path looks like, up to the first `*`.
+    pub(crate) fn impossible_paths(&self) -> impl Iterator<Item = &str> {
+        let tests = match &self.paths {
+            Paths::Tests(tests) => tests.as_slice(),
+            Paths::Somehow => &[],
+        };
+        tests.iter().filter(|test| test.is_impossible()).map(|test| test.prefix.as_str())
+    }
+
     /// Whether the answer for the tree at `path`, moved to `to` if it is, says enough about each file in it: a permit that is
     /// satisfied there is satisfied beneath, a forbid that is not satisfied there is not beneath either.
     pub(crate) fn holds_beneath(&self, effect: Effect, path: Option<&str>, to: Option<&str>) -> bool {
@@ -129,6 +139,16 @@ impl Test {
             [.., PatternElem::Char(_)] => Rest::EndsClosed,
         };
         Test { of_new_name, positive, prefix, rest }
+    }
+
+    /// Whether no absolute and normalised path is or begins so.
+    fn is_impossible(&self) -> bool {
+        if self.rest == Rest::Nothing {
+            return !is_normal(&self.prefix);
+        }
+        let whole_names = self.prefix.rsplit_once('/').map_or("", |(names, _)| names);
+        let begins = self.prefix.is_empty() || self.prefix.starts_with('/');
+        !begins || !(whole_names.is_empty() || is_normal(whole_names))
     }
 
     /// Whether going deeper can only help: a pattern that ends in `*` and matches a path matches whatever begins with it.
@@ -189,6 +209,13 @@ fn comparison(expr: &Expr) -> Option<(bool, Vec<PatternElem>)> {
     }
 }
 
+/// Whether the value of `expr` depends on which file it is.
+fn takes_files(expr: &Expr) -> bool {
+    let mut reader = Reader::default();
+    reader.value(expr);
+    reader.asks.paths == Paths::Somehow
+}
+
 #[derive(Default)]
 struct Reader {
     asks: Asks,
@@ -203,6 +230,12 @@ impl Reader {
                 self.test(right, positive);
             }
             Expr::UnaryOp { op: UnaryOp::Not, expr } => self.test(expr, !positive),
+            // What chooses is the same for every file, so the tests in what it chooses from can be followed.
+            Expr::IfThenElse { cond, then_expr, else_expr } if !takes_files(cond) => {
+                self.value(cond);
+                self.test(then_expr, positive);
+                self.test(else_expr, positive);
+            }
             _ => match (comparison(expr), &mut self.asks.paths) {
                 (Some((of_new_name, pattern)), Paths::Tests(tests)) => {
                     tests.push(Test::new(of_new_name, positive, &pattern));

@@ -118,7 +118,7 @@ fn root(uid: EntityUid, names: &Names) -> Result<EntityUid, Unaskable> {
 }
 
 /// The actions a policy's scope can hold, groups resolved.
-fn actions(policy: &Policy, names: &Names) -> Result<u64, Unaskable> {
+pub(crate) fn actions(policy: &Policy, names: &Names) -> Result<u64, Unaskable> {
     let scope = match policy.action_constraint() {
         ActionConstraint::Any => return Ok(u64::MAX),
         ActionConstraint::Eq(uid) => vec![uid],

@@ -47,6 +47,7 @@ mod combine;
 mod command;
 mod context;
 mod decision;
+mod doubts;
 mod entities;
 mod explain;
 mod index;

@@ -10,6 +10,7 @@ use miette::{Diagnostic, SourceSpan};
 use sha2::{Digest, Sha256};
 
 use crate::annotations;
+use crate::doubts::{self, Placed};
 use crate::entities::Names;
 use crate::index::Index;
 use crate::known::Known;
@@ -23,15 +24,18 @@ pub const SCHEMA: &str = include_str!("../schema.cedarschema");
 pub(crate) fn load(files: Vec<(String, String)>, known: &Known) -> Result<PolicySet, Vec<Problem>> {
     let files: Vec<Arc<Source>> = files.into_iter().map(|(name, text)| Arc::new(Source::new(name, text))).collect();
     let (schema, names) = shipped().map_err(|message| vec![in_schema(message)])?;
-    let mut loader = Loader { validator: Validator::new(schema), known, rules: HashMap::new(), policies: Vec::new(), problems: Vec::new() };
+    let validator = Validator::new(schema);
+    let mut loader = Loader { validator, names: &names, known, rules: HashMap::new(), policies: Vec::new(), problems: Vec::new() };
     for file in &files {
         loader.file(file);
     }
     let Loader { rules, policies, mut problems, .. } = loader;
+    problems.extend(doubts::of_all(&policies, &rules));
     problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
     if problems.iter().any(|problem| problem.gravity == Gravity::Error) {
         return Err(problems);
     }
+    let policies: Vec<Policy> = policies.into_iter().map(|(policy, _)| policy).collect();
     let digest = digest(&policies).map_err(|message| vec![in_schema(message)])?;
     let index = Index::new(policies, &rules, &names).map_err(|unaskable| vec![in_schema(unaskable.to_string())])?;
     Ok(PolicySet { shared: Arc::new(Shared { names, rules, index, digest }), warnings: problems })
@@ -51,9 +55,10 @@ fn in_schema(message: String) -> Problem {
 
 struct Loader<'a> {
     validator: Validator,
+    names: &'a Names,
     known: &'a Known,
     rules: HashMap<Arc<str>, Arc<Rule>>,
-    policies: Vec<Policy>,
+    policies: Vec<Placed>,
     problems: Vec<Problem>,
 }
 
@@ -73,10 +78,11 @@ impl Loader<'_> {
         let mut of_file = cedar_policy::PolicySet::new();
         for policy in parsed.policies() {
             if let Some(policy) = self.policy(policy, source) {
-                self.strangers(&policy, source);
+                let rule = self.rules.get(AsRef::<str>::as_ref(policy.id())).map(AsRef::as_ref);
+                self.problems.extend(doubts::of_one(&policy, rule, source, self.names, self.known));
                 // Adding fails only for an id that is there already, and `policy` has just checked that.
                 if of_file.add(policy.clone()).is_ok() {
-                    self.policies.push(policy);
+                    self.policies.push((policy, Arc::clone(source)));
                 }
             }
         }
@@ -113,32 +119,6 @@ impl Loader<'_> {
         self.rules.insert(Arc::clone(&rule.id), Arc::new(rule));
         Some(renamed)
     }
-
-    /// Warns of principals, groups, targets and tags that the configuration does not know.
-    fn strangers(&mut self, policy: &Policy, source: &Arc<Source>) {
-        for uid in policy.entity_literals() {
-            let id = uid.id().unescaped();
-            let trouble = match uid.type_name().to_string().as_str() {
-                "User" => self.known.qualified_trouble("user", id),
-                "Service" => self.known.qualified_trouble("service", id),
-                "Group" => self.known.group_trouble(id),
-                "Target" => self.known.target_trouble(id),
-                "Tag" => self.known.tag_trouble(id),
-                _ => None,
-            };
-            if let Some((message, help)) = trouble {
-                let span = place(source, annotations::span_of(policy), &uid.to_string());
-                self.problems.push(Problem::new(Gravity::Warning, source, span, message, Some(help)));
-            }
-        }
-    }
-}
-
-/// Where `needle` stands within the policy at `whole`, or the policy itself if it is written differently there.
-fn place(source: &Source, whole: SourceSpan, needle: &str) -> SourceSpan {
-    let end = whole.offset().saturating_add(whole.len());
-    let found = source.text.get(whole.offset()..end).and_then(|policy| policy.find(needle));
-    found.map_or(whole, |at| (whole.offset() + at, needle.len()).into())
 }
 
 fn from_cedar(source: &Arc<Source>, error: &dyn Diagnostic, gravity: Gravity) -> Problem {

@@ -120,4 +120,4 @@ pub use replay::{Place, Replay, Step, places};
 pub use squeeze::BadBody;
 pub use transcript::transcript;
 pub use verify::{Check, Outcome, Report, verify};
-pub use writer::{Now, WriteError, Writer};
+pub use writer::{KEYFRAMES_PER_TICK, Now, WriteError, Writer};

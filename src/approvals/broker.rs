@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
-use tokio::sync::oneshot;
+use tokio::sync::{broadcast, oneshot};
 
 use crate::audit::{AuditLog, Entry};
 use crate::config;
@@ -21,6 +21,9 @@ use super::waiting::Waiting;
 
 const NO_AUDIT: &str = "The bastion cannot write its audit log, so nothing can be approved now; tell the operator.";
 const NO_STORE: &str = "The bastion cannot reach its store, so nothing can be approved now; tell the operator.";
+
+/// Changes that a subscriber may be behind.
+const CHANGES: usize = 1_024;
 
 /// What is asked of people.
 #[derive(Debug, Clone)]
@@ -88,6 +91,7 @@ pub struct Broker {
     limits: config::Approvals,
     randomness: fn() -> u128,
     notifier: Notifier,
+    changes: broadcast::Sender<ApprovalId>,
     desk: Arc<Desk>,
 }
 
@@ -104,7 +108,7 @@ impl Broker {
         notifier: Notifier,
     ) -> Self {
         let desk = Arc::new(Desk { waiting: Mutex::default(), left: Mutex::default(), in_use: Arc::default() });
-        Self { store, audit, clock, node: node.to_owned(), limits, randomness, notifier, desk }
+        Self { store, audit, clock, node: node.to_owned(), limits, randomness, notifier, changes: broadcast::Sender::new(CHANGES), desk }
     }
 
     /// Asks for an approval. It is in the audit log and the store when this returns.
@@ -131,6 +135,7 @@ impl Broker {
         let opened = self.store.open_approval(waiting.asked.clone()).await;
         opened.map_err(|error| Refusal::unavailable(NO_STORE, error.to_string()))?;
         self.notifier.tell(&Approval::new(waiting.asked.clone()), true, now);
+        self.changed(id);
         Ok(waiting)
     }
 
@@ -159,7 +164,9 @@ impl Broker {
         self.audit.append(entry, now).await.map_err(|error| Refusal::unavailable(NO_AUDIT, error.to_string()))?;
         let review = Review { by: by.clone(), approve, reason, valid_seconds, at: now };
         let approval = self.store.review_approval(id, review).await.map_err(|error| refusal(&error))?;
-        if approval.state != ApprovalState::Waiting {
+        if approval.state == ApprovalState::Waiting {
+            self.changed(id);
+        } else {
             self.settled(&approval, now);
         }
         Ok(approval)
@@ -181,6 +188,18 @@ impl Broker {
     fn settled(&self, approval: &Approval, now: Timestamp) {
         self.desk.wake(approval);
         self.notifier.tell(approval, false, now);
+        self.changed(approval.asked.id);
+    }
+
+    /// Nobody need listen.
+    fn changed(&self, id: ApprovalId) {
+        drop(self.changes.send(id));
+    }
+
+    /// The ids of approvals that are asked for, answered or ended from now on.
+    #[must_use]
+    pub fn changes(&self) -> broadcast::Receiver<ApprovalId> {
+        self.changes.subscribe()
     }
 
     /// The approval with this id.

@@ -42,6 +42,8 @@ pub enum DeskCommand {
         /// Why; shown to who asked.
         reason: String,
     },
+    /// The subsystem `control`: the control protocol.
+    Control,
     /// `help`
     Help,
 }
@@ -80,8 +82,12 @@ impl DeskCommand {
     pub fn read(wish: &Wish) -> Result<Self, String> {
         let line = match wish {
             Wish::Shell => return Ok(Self::Welcome),
+            Wish::Subsystem(name) if name == "control" => return Ok(Self::Control),
             Wish::Subsystem(name) => {
-                return Err(format!("The bastion has no subsystem {}; write LOGIN@TARGET as the user name.", Printable(name)));
+                return Err(format!(
+                    "The bastion has only the subsystem `control`, not {}; for a target write LOGIN@TARGET as the user name.",
+                    Printable(name)
+                ));
             }
             Wish::Exec(line) => line,
         };

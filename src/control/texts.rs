@@ -80,20 +80,10 @@ pub fn targets_json(reachable: &[Reach]) -> String {
 /// Who the caller is.
 #[must_use]
 pub fn whoami(caller: &Caller, json: bool) -> String {
-    let principal = caller.principal();
     if json {
-        return line(&serde_json::json!({
-            "principal": principal.id,
-            "kind": principal.kind,
-            "groups": principal.groups,
-            "method": caller.proof().word(),
-            "source": caller.source(),
-            "key": caller.key(),
-            "certificate": caller.certificate(),
-            "authenticated_at": caller.authenticated_at(),
-            "expires_at": caller.expires_at(),
-        }));
+        return line(&identity(caller));
     }
+    let principal = caller.principal();
     let groups: Vec<_> = principal.groups.iter().map(ToString::to_string).collect();
     format!(
         "{} {}\ngroups   {}\nby       {}\nfrom     {}\nuntil    {}\n",
@@ -179,6 +169,23 @@ pub fn answered(approval: &Approval) -> String {
         (ApprovalState::Approved, Some(until)) => format!("{id} is approved, until {until:.0}.\n"),
         (state, _) => format!("{id} is {state}.\n"),
     }
+}
+
+/// Who the caller is, as JSON.
+#[must_use]
+pub fn identity(caller: &Caller) -> serde_json::Value {
+    let principal = caller.principal();
+    serde_json::json!({
+        "principal": principal.id,
+        "kind": principal.kind,
+        "groups": principal.groups,
+        "method": caller.proof().word(),
+        "source": caller.source(),
+        "key": caller.key(),
+        "certificate": caller.certificate(),
+        "authenticated_at": caller.authenticated_at(),
+        "expires_at": caller.expires_at(),
+    })
 }
 
 fn line(value: &serde_json::Value) -> String {

@@ -30,6 +30,7 @@ impl Rooms {
         };
         visit.accept().await;
         let answered = match self.identity.stands(caller, None).await {
+            Ok(()) if command == DeskCommand::Control => return self.control(caller, visit).await,
             Ok(()) => self.text(caller, command, &mut visit).await,
             Err(refusal) => Err(refusal),
         };
@@ -42,7 +43,7 @@ impl Rooms {
     async fn text(&self, caller: &Caller, command: DeskCommand, visit: &mut Visit) -> Result<String, Refusal> {
         let server = &self.config.server.name;
         match command {
-            DeskCommand::Help => Ok(control::help(server)),
+            DeskCommand::Help | DeskCommand::Control => Ok(control::help(server)),
             DeskCommand::Whoami { json } => Ok(control::whoami(caller, json)),
             DeskCommand::Targets { json: true } => Ok(control::targets_json(&self.reach(caller))),
             DeskCommand::Targets { json: false } => Ok(control::targets(server, &self.reach(caller))),
@@ -57,7 +58,7 @@ impl Rooms {
         }
     }
 
-    fn reach(&self, caller: &Caller) -> Vec<Reach> {
+    pub(super) fn reach(&self, caller: &Caller) -> Vec<Reach> {
         let mut all = Vec::new();
         for target in self.catalogue().iter() {
             let logins = match &target.access {
@@ -90,7 +91,7 @@ impl Rooms {
         Ok(control::approvals(&self.config.server.name, &shown, me, self.clock.now(), json))
     }
 
-    async fn review(&self, caller: &Caller, id: ApprovalId, answer: Answer, reason: String) -> Result<Approval, Refusal> {
+    pub(super) async fn review(&self, caller: &Caller, id: ApprovalId, answer: Answer, reason: String) -> Result<Approval, Refusal> {
         let approval = self.broker.find(id).await?;
         let (me, who) = (&caller.principal().id, (caller.principal(), caller.source()));
         match answer {

@@ -1,6 +1,7 @@
 //! Builds every room, owns tasks and time. The only place that spawns tasks or reads the clock.
 
 mod clock;
+mod controller;
 mod desk;
 mod listen;
 mod live;

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use crate::approvals::Broker;
 use crate::audit::{AuditLog, Entry, LoginMethod};
 use crate::config::Config;
+use crate::control::protocol::Event;
 use crate::enforce::Enforcer;
 use crate::frontdoor::{Arrival, CodePrompt, DevicePrompt, Door, Hall, Outcome, Refusal, Visitor};
 use crate::identity::{Caller, IdentityDesk, Proof};
@@ -38,6 +39,8 @@ pub(super) struct Rooms {
     pub(super) dialer: Dialer,
     pub(super) names: Names,
     pub(super) live: Arc<Live>,
+    /// What happens, for whoever subscribed.
+    pub(super) bulletin: tokio::sync::broadcast::Sender<Event>,
     pub(super) tasks: TaskTracker,
     pub(super) notes: Arc<Semaphore>,
     pub(super) clock: Arc<dyn Clock>,

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use bartizan_recorder::Reason;
 use russh::{Channel, server};
 
+use crate::control::protocol::Event;
 use crate::frontdoor::{Arrival, Ask, Destination, Leaving, Missing, Refusal, Voice, receive, sentences};
 use crate::gateways::ssh::{self, Ended, Traffic};
 use crate::identity::Caller;
-use crate::model::{Login, TargetName};
+use crate::model::{Login, SessionId, TargetName};
 use crate::record::{Closing, Taped};
 use crate::upstream::Link;
 
@@ -69,11 +70,19 @@ impl Rooms {
         match self.walk(caller, ask, &visit).await {
             Ok((link, place, orders)) => {
                 metrics::session("begun");
+                let session = link.session();
+                self.changed(session);
                 self.carry(link, visit, notices, orders).await;
                 drop(place);
+                self.changed(session);
             }
             Err(refusal) => self.turn_away(&refusal, &login, &target, visit).await,
         }
+    }
+
+    /// Tells whoever subscribed; nobody need listen.
+    fn changed(&self, session: SessionId) {
+        drop(self.bulletin.send(Event::Session(session)));
     }
 
     async fn turn_away(&self, refusal: &Refusal, login: &Login, target: &TargetName, visit: Visit) {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bartizan_policies::{Action, Decision, Facts, Key, Line, Request, Resource, Slice, Transfer, Verdict};
+use bartizan_policies::{Action, Decision, Facts, Key, Line, Request, Resource, Slice, Transfer, Verdict, Visit};
 use jiff::Timestamp;
 use russh::keys::PublicKey;
 
@@ -12,14 +12,14 @@ use crate::audit::{self, About, AuditLog, Entry};
 use crate::frontdoor::{Ask, Cause, Refusal, Voice};
 use crate::identity::Caller;
 use crate::model::{Clock, Login, SessionId, TargetName, Wish};
-use crate::store::{Approval, NewApproval};
+use crate::store::{Approval, NewApproval, Session};
 use crate::targets::Routed;
 
 use super::decider::{Decider, changed};
 use super::judge::Asker;
 use super::permit::{Mode, Permit};
 use super::policies::PoliciesInForce;
-use super::questions::{Question, about_key, as_principal, as_target, context, told};
+use super::questions::{Question, as_principal, as_target, context, kept_key, told};
 
 const NO_AUDIT: &str = "The bastion cannot write its audit log, so nothing is allowed now; tell the operator.";
 
@@ -181,6 +181,44 @@ impl Enforcer {
         caller.principal().id != asked.principal.id && in_group && allowed
     }
 
+    /// Whether `caller` may know of `session`: it is theirs, or policy lets them watch or end it. Nothing is written.
+    #[must_use]
+    pub fn may_see(&self, caller: &Caller, session: &Session) -> bool {
+        let allowed = |action| matches!(self.about(caller, action, session).verdict, Verdict::Allow);
+        session.opening.principal.id == caller.principal().id || allowed(Action::Watch) || allowed(Action::End)
+    }
+
+    /// Decides whether `caller` may end `session`.
+    ///
+    /// # Errors
+    /// When they may not, or the verdict cannot be written.
+    pub async fn permit_end(&self, caller: &Caller, session: &Session) -> Result<(), Refusal> {
+        let now = self.clock.now();
+        let decision = self.about(caller, Action::End, session);
+        let opening = &session.opening;
+        let facts = Some(told(caller, None, About::Unkept));
+        let at = Place { target: Some(opening.target.clone()), login: opening.login.clone(), session: Some(opening.id), facts };
+        let operation = format!("end session {}", opening.id);
+        self.write(verdict(caller, at, Action::End, operation, &decision, false), now).await?;
+        match decision.verdict {
+            Verdict::Allow => Ok(()),
+            Verdict::Deny(_) | Verdict::Hold(_) => Err(refusal(&decision)),
+        }
+    }
+
+    fn about(&self, caller: &Caller, action: Action, session: &Session) -> Decision {
+        let opening = &session.opening;
+        let visit = Visit {
+            id: opening.id.to_string(),
+            owner: as_principal(&opening.principal),
+            target: bartizan_policies::Target::new(opening.target.as_str(), opening.target_kind.to_string()),
+            login: opening.login.as_ref().map(ToString::to_string).unwrap_or_default(),
+        };
+        let context = context(caller, self.clock.now(), None, Facts::None);
+        let request = Request { action, resource: Resource::Session(&visit), context: &context };
+        self.policies.current().decide(&as_principal(caller.principal()), &request)
+    }
+
     fn may_review(&self, caller: &Caller, approval: &Approval, now: Timestamp) -> Decision {
         let asked = &approval.asked;
         let mut asks: Vec<String> = asked.needs.iter().flat_map(|need| need.groups.clone()).collect();
@@ -227,7 +265,7 @@ impl Enforcer {
         let request = Request { action: Action::Issue, resource: Resource::Key(&wanted), context: &context };
         let decision = self.policies.current().decide(&as_principal(caller.principal()), &request);
         let operation = format!("issue a certificate for {}", wanted.fingerprint);
-        let at = Place::default().telling(told(caller, None, about_key(&wanted)));
+        let at = Place::default().telling(told(caller, None, kept_key(&wanted)));
         self.write(verdict(caller, at, Action::Issue, operation, &decision, false), now).await?;
         match decision.verdict {
             Verdict::Allow => {

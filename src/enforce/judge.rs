@@ -11,7 +11,7 @@ use crate::model::SessionId;
 use crate::store::Needed;
 
 use super::enforcer::{Place, refusal, verdict};
-use super::questions::{Question, about, as_principal, as_target, context, told};
+use super::questions::{Question, as_principal, as_target, context, kept, told};
 use crate::{config, targets::Routed};
 
 /// Who asks, for which session.
@@ -57,7 +57,7 @@ impl<'a> Asker<'a> {
 
     /// What policy is told in a question with these facts, as the audit log keeps it.
     pub(super) fn told(&self, facts: &Facts) -> audit::Facts {
-        told(self.caller, self.ask.reason.clone(), about(facts))
+        told(self.caller, self.ask.reason.clone(), kept(facts))
     }
 
     /// Asks all questions. `answered` tells whether people have answered what a policy asks for.
@@ -95,7 +95,7 @@ impl Judgement {
     fn take(&mut self, asker: &Asker<'_>, question: &Question, decision: &Decision, answered: &dyn Fn(&str) -> bool) {
         let at = Place::of(asker.ask, asker.session).telling(asker.told(&question.facts));
         match &decision.verdict {
-            Verdict::Deny(_) => self.refused = Some(refusal(decision)),
+            Verdict::Deny(_) => self.refused = Some(about(refusal(decision), question)),
             Verdict::Hold(hold) if !settled(hold, answered) => self.hold(question, hold, answered),
             Verdict::Hold(_) | Verdict::Allow => {}
         }
@@ -120,6 +120,15 @@ impl Judgement {
             });
         }
     }
+}
+
+/// The refusal, with what it is about.
+pub(super) fn about(mut refusal: Refusal, question: &Question) -> Refusal {
+    if let Some(about) = &question.about {
+        refusal.sentence.push('\n');
+        refusal.sentence.push_str(about);
+    }
+    refusal
 }
 
 /// Whether people have answered all that a hold asks for.

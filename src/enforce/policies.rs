@@ -79,6 +79,7 @@ pub fn known(config: &Config) -> Known {
         issuers: Some(config.issuers.iter().map(|i| i.name.to_string()).collect()),
         groups: None,
         targets: Some(config.targets.iter().map(|t| t.name.to_string()).collect()),
+        kinds: Some(config.targets.iter().map(|t| (t.name.to_string(), t.kind().to_string())).collect()),
         tags: Some(tags.collect::<BTreeSet<_>>()),
     }
 }

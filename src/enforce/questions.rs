@@ -1,6 +1,6 @@
 //! Puts what is asked into policy's words.
 
-use bartizan_policies::{Action, Context, Facts, Key, Line, Operation, PrincipalKind as Kind};
+use bartizan_policies::{Action, Command, Context, Facts, Key, Line, Operation, PrincipalKind as Kind};
 use jiff::Timestamp;
 
 use crate::audit::{self, About};
@@ -35,6 +35,8 @@ pub struct Question {
     pub(super) facts: Facts,
     /// The operation as the audit log shows it.
     pub(super) operation: String,
+    /// What a refusal adds for whoever asked: which part of what they wrote it is about, and why it could not be read further.
+    pub(super) about: Option<String>,
 }
 
 impl Question {
@@ -57,15 +59,13 @@ impl Question {
     }
 
     /// May the target be used at all as `login`?
-    #[must_use]
-    pub fn connect(login: &str, wish: &Wish) -> Self {
-        Self { action: Action::Connect, facts: Facts::Login(login.to_owned()), operation: wish.to_string() }
+    pub(super) fn connect(login: &str, wish: &Wish) -> Self {
+        Self { action: Action::Connect, facts: Facts::Login(login.to_owned()), operation: wish.to_string(), about: None }
     }
 
     /// May there be an ordinary shell?
-    #[must_use]
-    pub fn shell(login: &str) -> Self {
-        Self { action: Action::SshShell, facts: Facts::Login(login.to_owned()), operation: Wish::Shell.to_string() }
+    pub(super) fn shell(login: &str) -> Self {
+        Self { action: Action::SshShell, facts: Facts::Login(login.to_owned()), operation: Wish::Shell.to_string(), about: None }
     }
 
     /// One question for each thing that `line` would do.
@@ -76,6 +76,7 @@ impl Question {
                 action: Action::SshExec,
                 facts: Facts::Command { login: login.to_owned(), command: command.clone() },
                 operation: Wish::Exec(command.text().to_owned()).to_string(),
+                about: Some(about(line, command)),
             },
             Operation::File(access) => Self::of_file(login, access.action, access.path.as_deref(), None, access.recursive),
         };
@@ -91,9 +92,22 @@ impl Question {
             operation.push_str(&Printable(part).to_string());
         }
         let facts = Facts::File { login: login.to_owned(), path: path.map(str::to_owned), to: to.map(str::to_owned), recursive };
-        Self { action, facts, operation }
+        Self { action, facts, about: Some(format!("Refused: {operation}")), operation }
     }
 }
+
+/// The command, and what it is that keeps it from being known.
+fn about(line: &Line, command: &Command) -> String {
+    let mut text: String = Printable(command.text()).to_string().chars().take(ABOUT_MAX).collect();
+    text.insert_str(0, "Refused: ");
+    if let (true, Some(why)) = (command.is_dynamic(), line.why_dynamic()) {
+        text.push_str(&format!("\nIt is dynamic: {}.", Printable(why).to_string().trim_end_matches('.')));
+    }
+    text
+}
+
+/// How much of a command a refusal repeats, in characters.
+const ABOUT_MAX: usize = 300;
 
 /// What is known about the asking.
 pub(super) fn context(caller: &Caller, now: Timestamp, reason: Option<String>, facts: Facts) -> Context {
@@ -113,7 +127,7 @@ pub(super) fn told(caller: &Caller, reason: Option<String>, about: About) -> aud
 }
 
 /// What belongs to an action on a target, as the audit log keeps it.
-pub(super) fn about(facts: &Facts) -> About {
+pub(super) fn kept(facts: &Facts) -> About {
     match facts {
         Facts::None | Facts::Login(_) => About::Nothing,
         Facts::Command { command, .. } => About::Command {
@@ -129,6 +143,6 @@ pub(super) fn about(facts: &Facts) -> About {
 }
 
 /// A key that wants a certificate, as the audit log keeps it.
-pub(super) fn about_key(key: &Key) -> About {
+pub(super) fn kept_key(key: &Key) -> About {
     About::Key { fingerprint: key.fingerprint.clone(), algorithm: key.algorithm.clone(), bits: key.bits }
 }

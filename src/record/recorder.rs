@@ -13,7 +13,7 @@ use crate::frontdoor::{Ask, Refusal};
 use crate::model::{Clock, Wish};
 use crate::store::{Opening, SessionEnd, Store};
 
-use super::lanes::{Job, Lanes, Piece};
+use super::lanes::{Job, Lanes, Piece, Room};
 use super::tape::{Closing, Tape, Taped};
 
 const NOT_RECORDED: &str = "This session cannot be recorded, so it is not begun; tell the operator.";
@@ -54,7 +54,6 @@ impl Recorder {
     /// # Errors
     /// When store, disk or audit log refuse: then the session does not run.
     pub async fn tape(&self, permit: Permit) -> Result<Taped, Refusal> {
-        self.check_space()?;
         let refuse = |e: &dyn std::fmt::Display| Refusal::unavailable(NOT_RECORDED, e.to_string());
         let opening = self.opening(&permit);
         let lease = self.store.open_session(opening.clone()).await.map_err(|e| refuse(&e))?;
@@ -75,7 +74,7 @@ impl Recorder {
         let head = self.head(permit, number).map_err(|e| refuse(&e))?;
         let lane = self.lanes.of(number).ok_or_else(|| refuse(&"no lane"))?;
         let (reply, answer) = oneshot::channel();
-        lane.send(Job::Create(Box::new(head), reply)).await.map_err(|e| refuse(&e))?;
+        lane.send(Job::Create(Box::new(head), self.room(), reply)).await.map_err(|e| refuse(&e))?;
         let reel = answer.await.map_err(|e| refuse(&e))?.map_err(|e| refuse(&e))?;
         let tape = Tape { lanes: self.lanes.clone(), number, reel, mode: self.settings.mode };
         match self.announce(permit, number, opening, &tape).await {
@@ -139,17 +138,10 @@ impl Recorder {
         }
     }
 
-    /// Below the low-water mark no session begins, so that those under way can be sealed.
-    fn check_space(&self) -> Result<(), Refusal> {
-        let stat = match rustix::fs::statvfs(&self.settings.dir) {
-            Ok(stat) => stat,
-            Err(error) => return Err(Refusal::unavailable(NOT_RECORDED, format!("{}: {error}", self.settings.dir.display()))),
-        };
-        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
-        if free < self.settings.low_water && self.settings.mode == RecordingMode::Strict {
-            return Err(Refusal::unavailable(NOT_RECORDED, format!("{}: only {} MiB are free", self.settings.dir.display(), free >> 20)));
-        }
-        Ok(())
+    /// The room that a recording needs to begin; in best-effort mode it begins without.
+    fn room(&self) -> Option<Room> {
+        let strict = self.settings.mode == RecordingMode::Strict;
+        strict.then(|| Room { dir: self.settings.dir.clone(), free: self.settings.low_water })
     }
 
     fn opening(&self, permit: &Permit) -> Opening {

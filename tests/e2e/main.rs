@@ -14,6 +14,8 @@ mod harness;
 mod approvals;
 mod by_name;
 mod clients;
+mod commands;
+mod control;
 mod evidence;
 mod faults;
 mod files;

@@ -107,6 +107,10 @@ fn a_policy_speaks_for_a_tree_only_where_its_tests_cannot_change_on_the_way_down
         ("when { context has path && context.path == context.path }", "/etc", neither),
         ("when { {a: context}.a has path }", "/etc", neither),
         ("when { context has path }", "/etc", both),
+        // A choice that is the same for every file.
+        ("when { if context has path then context.path like \"/srv/*\" else true }", "/", permit),
+        ("when { if context.recursive then context.login == \"x\" else context has path && context.path == \"/srv/x\" }", "/srv", neither),
+        ("when { if context has to then context.to like \"*.x\" else context has path }", "/etc", both),
         // Every test counts.
         ("when { context has path && (context.path like \"/srv/*\" || context.path like \"*.x\") }", "/srv/a", neither),
         ("when { context has path && (context.path like \"/srv/*\" || context.path like \"/opt/*\") }", "/", permit),
