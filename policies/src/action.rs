@@ -209,12 +209,6 @@ impl Action {
         matches!(self, Action::PgReadColumn | Action::HttpReadField)
     }
 
-    /// Whether it is about files, single or in trees.
-    #[must_use]
-    pub const fn is_on_files(self) -> bool {
-        matches!(self.facts(), FactsKind::File)
-    }
-
     /// The action of an HTTP method; methods are case-sensitive (RFC 9110, section 9.1).
     #[must_use]
     pub fn of_http_method(method: &str) -> Action {

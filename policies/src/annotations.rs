@@ -29,9 +29,9 @@ const DEFAULT_VALID: Duration = Duration::from_secs(15 * 60);
 const SPAN: std::ops::RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(24 * 3600);
 
 /// Reads `policy`'s annotations; `policy` must have been parsed from the text of `source`.
-pub(crate) fn read(policy: &Policy, source: &Arc<Source>, known: &Known) -> Result<Rule, Vec<Problem>> {
+pub(crate) fn read(policy: &Policy, asks: Asks, source: &Arc<Source>, known: &Known) -> Result<Rule, Vec<Problem>> {
     let mut reader = Reader::new(policy, source, known);
-    let rule = reader.rule();
+    let rule = reader.rule(asks);
     if reader.problems.is_empty() { rule.ok_or(reader.problems) } else { Err(reader.problems) }
 }
 
@@ -63,7 +63,7 @@ impl<'a> Reader<'a> {
         Reader { policy, source, known, values, problems: Vec::new() }
     }
 
-    fn rule(&mut self) -> Option<Rule> {
+    fn rule(&mut self, asks: Asks) -> Option<Rule> {
         self.unknown_keys();
         self.misplaced_keys();
         let rule = Rule {
@@ -76,7 +76,7 @@ impl<'a> Reader<'a> {
             mask: self.word("mask", &Mask::WORDS),
             alert: self.sentence("alert").map(Into::into),
             record_results: self.word("record", &[("results", true)]).unwrap_or(false),
-            asks: Asks::of(self.policy),
+            asks,
             certificate_ttl: self.duration("certificate_ttl"),
             pin_source_address: self.flag("pin_source_address"),
         };

@@ -67,12 +67,8 @@ enum Rest {
 }
 
 impl Asks {
-    /// What `policy` asks for. Everything, if its syntax tree cannot be had.
-    pub(crate) fn of(policy: &Policy) -> Self {
-        if !policy.has_non_scope_constraint() {
-            return Asks::default();
-        }
-        let Ok(tree) = policy.to_pst() else { return Asks::everything() };
+    /// What the policy with this syntax tree asks for.
+    pub(crate) fn of(tree: &pst::Policy) -> Self {
         let mut reader = Reader::default();
         for clause in tree.body().clauses() {
             let (expr, positive) = condition(clause);

@@ -11,10 +11,11 @@ use serde::Serialize;
 
 use self::about::About;
 use self::form::{Case, File};
+use crate::facts::{ApiRequest, Facts, HttpRequest};
 use crate::near::did_you_mean;
 use crate::problem::{Problem, Source};
 use crate::questions::questions;
-use crate::request::{ApiRequest, Context, Facts, HttpRequest, Principal, PrincipalKind, Request};
+use crate::request::{Context, Principal, PrincipalKind, Request};
 use crate::rule::Mask;
 use crate::{Action, Command, Decision, FactsKind, Line, PolicySet, Verdict};
 

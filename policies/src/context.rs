@@ -8,7 +8,8 @@ use jiff::Timestamp;
 
 use crate::command::Command;
 use crate::entities::{Unaskable, text};
-use crate::request::{ApiRequest, Context, Facts, HttpRequest};
+use crate::facts::{ApiRequest, Facts, HttpRequest};
+use crate::request::Context;
 
 type Pair = (&'static str, RestrictedExpression);
 

@@ -15,8 +15,12 @@ use crate::problem::{Gravity, Problem, Source};
 use crate::rule::{Effect, Rule};
 use crate::{Action, FactsKind};
 
-/// A policy and where it was read.
-pub(crate) type Placed = (Policy, Arc<Source>);
+/// A policy, where it was read, and what it says whatever its `@id`.
+pub(crate) struct Placed {
+    pub(crate) policy: Policy,
+    pub(crate) source: Arc<Source>,
+    pub(crate) says: String,
+}
 
 /// What is doubtful about one policy.
 pub(crate) fn of_one(policy: &Policy, rule: Option<&Rule>, source: &Arc<Source>, names: &Names, known: &Known) -> Vec<Problem> {
@@ -40,10 +44,10 @@ pub(crate) fn of_all(policies: &[Placed], rules: &HashMap<Arc<str>, Arc<Rule>>) 
     let mut problems = doubles(policies, rules);
     let rule = |policy: &Policy| rules.get(AsRef::<str>::as_ref(policy.id()));
     let forbids =
-        || policies.iter().filter_map(|placed| Some((placed, rule(&placed.0)?))).filter(|(_, rule)| rule.effect == Effect::Forbid);
+        || policies.iter().filter_map(|placed| Some((placed, rule(&placed.policy)?))).filter(|(_, rule)| rule.effect == Effect::Forbid);
     if !forbids().any(|(_, rule)| rule.asks.sees("dynamic")) {
         let passed = forbids().filter(|(_, rule)| rule.asks.names("program") || rule.asks.names("args"));
-        problems.extend(passed.map(|((policy, source), _)| {
+        problems.extend(passed.map(|(Placed { policy, source, .. }, _)| {
             let message = "this forbid is passed by a command whose program is not known before it runs";
             let help = "forbid those too: when { context.dynamic }".to_owned();
             Problem::new(Gravity::Warning, source, span_of(policy), message, Some(help))
@@ -54,12 +58,11 @@ pub(crate) fn of_all(policies: &[Placed], rules: &HashMap<Arc<str>, Arc<Rule>>) 
 
 /// Policies that are the same but for their `@id`.
 fn doubles(policies: &[Placed], rules: &HashMap<Arc<str>, Arc<Rule>>) -> Vec<Problem> {
-    let mut first: HashMap<String, &Policy> = HashMap::new();
+    let mut first: HashMap<&str, &Policy> = HashMap::new();
     let mut problems = Vec::new();
-    for (policy, source) in policies {
-        let Some(text) = without_id(policy) else { continue };
-        let Some(other) = first.get(&text) else {
-            first.insert(text, policy);
+    for Placed { policy, source, says } in policies {
+        let Some(other) = first.get(says.as_str()) else {
+            first.insert(says, policy);
             continue;
         };
         let Some(rule) = rules.get(AsRef::<str>::as_ref(other.id())) else { continue };
@@ -67,12 +70,6 @@ fn doubles(policies: &[Placed], rules: &HashMap<Arc<str>, Arc<Rule>>) -> Vec<Pro
         problems.push(Problem::new(Gravity::Warning, source, span_of(policy), message, Some("take one of them out".to_owned())));
     }
     problems
-}
-
-fn without_id(policy: &Policy) -> Option<String> {
-    let mut json = policy.to_json().ok()?;
-    json.get_mut("annotations")?.as_object_mut()?.remove("id");
-    Some(json.to_string())
 }
 
 /// A name that the configuration does not know, or an id that nothing has.

@@ -50,6 +50,7 @@ mod decision;
 mod doubts;
 mod entities;
 mod explain;
+mod facts;
 mod index;
 mod known;
 mod line;
@@ -59,6 +60,7 @@ mod problem;
 mod questions;
 mod request;
 mod rule;
+mod sentences;
 mod set;
 mod shell;
 mod sight;
@@ -68,14 +70,14 @@ pub use cases::{Answer, Ran, Report, run_cases};
 pub use command::Command;
 pub use decision::{Alert, Decision, Hold, Obligations, Refusal, Requirement, Verdict, Why, Withheld};
 pub use explain::{Explained, Explanation, Explanations};
+pub use facts::{ApiRequest, Facts, HttpRequest};
 pub use known::Known;
 pub use line::{Completeness, FileAccess, Line, Operation, Transfer};
 pub use load::SCHEMA;
 pub use problem::{Gravity, Problem};
 pub use questions::{Question, questions};
 pub use request::{
-    ApiRequest, Approval, Context, Database, DbSchema, Facts, Function, HttpRequest, Key, Kind, Principal, PrincipalKind, Request,
-    Resource, Route, Table, Target, Visit,
+    Approval, Context, Database, DbSchema, Function, Key, Kind, Principal, PrincipalKind, Request, Resource, Route, Table, Target, Visit,
 };
 pub use rule::{Approve, Effect, Mask, Rule, Scope};
 pub use set::{PolicySet, Slice};

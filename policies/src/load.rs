@@ -10,6 +10,7 @@ use miette::{Diagnostic, SourceSpan};
 use sha2::{Digest, Sha256};
 
 use crate::annotations;
+use crate::asks::Asks;
 use crate::doubts::{self, Placed};
 use crate::entities::Names;
 use crate::index::Index;
@@ -35,8 +36,8 @@ pub(crate) fn load(files: Vec<(String, String)>, known: &Known) -> Result<Policy
     if problems.iter().any(|problem| problem.gravity == Gravity::Error) {
         return Err(problems);
     }
-    let policies: Vec<Policy> = policies.into_iter().map(|(policy, _)| policy).collect();
-    let digest = digest(&policies).map_err(|message| vec![in_schema(message)])?;
+    let digest = digest(&policies);
+    let policies: Vec<Policy> = policies.into_iter().map(|placed| placed.policy).collect();
     let index = Index::new(policies, &rules, &names).map_err(|unaskable| vec![in_schema(unaskable.to_string())])?;
     Ok(PolicySet { shared: Arc::new(Shared { names, rules, index, digest }), warnings: problems })
 }
@@ -77,12 +78,17 @@ impl Loader<'_> {
         }
         let mut of_file = cedar_policy::PolicySet::new();
         for policy in parsed.policies() {
-            if let Some(policy) = self.policy(policy, source) {
+            let Ok((asks, says)) = read_tree(policy) else {
+                let help = "this is a fault in bartizan; please report it".to_owned();
+                self.problems.push(Problem::error(source, annotations::span_of(policy), "this policy cannot be followed", Some(help)));
+                continue;
+            };
+            if let Some(policy) = self.policy(policy, asks, source) {
                 let rule = self.rules.get(AsRef::<str>::as_ref(policy.id())).map(AsRef::as_ref);
                 self.problems.extend(doubts::of_one(&policy, rule, source, self.names, self.known));
                 // Adding fails only for an id that is there already, and `policy` has just checked that.
                 if of_file.add(policy.clone()).is_ok() {
-                    self.policies.push((policy, Arc::clone(source)));
+                    self.policies.push(Placed { policy, source: Arc::clone(source), says });
                 }
             }
         }
@@ -100,8 +106,8 @@ impl Loader<'_> {
 
     /// The policy under its `@id`. One whose annotations are wrong is given back too, so that Cedar can say what it thinks of
     /// the rest of it; the problem keeps the set from being used.
-    fn policy(&mut self, policy: &Policy, source: &Arc<Source>) -> Option<Policy> {
-        let rule = match annotations::read(policy, source, self.known) {
+    fn policy(&mut self, policy: &Policy, asks: Asks, source: &Arc<Source>) -> Option<Policy> {
+        let rule = match annotations::read(policy, asks, source, self.known) {
             Ok(rule) => rule,
             Err(problems) => {
                 self.problems.extend(problems);
@@ -126,20 +132,32 @@ fn from_cedar(source: &Arc<Source>, error: &dyn Diagnostic, gravity: Gravity) ->
     Problem::new(gravity, source, span, error.to_string(), error.help().map(|help| help.to_string()))
 }
 
-/// SHA-256 over the schema and every policy in Cedar's JSON form, in order of id: files, layout and comments do not matter.
-fn digest(policies: &[Policy]) -> Result<[u8; 32], String> {
-    let mut sorted: Vec<&Policy> = policies.iter().collect();
-    sorted.sort_by(|a, b| a.id().cmp(b.id()));
+/// What a policy asks for, and what it says: Cedar's JSON form of it without its `@id`, free of layout and comments. The tree is
+/// made once, since Cedar parses the text again for it.
+fn read_tree(policy: &Policy) -> Result<(Asks, String), Box<dyn std::error::Error>> {
+    let tree = policy.to_pst()?;
+    let asks = Asks::of(&tree);
+    let mut json = Policy::from_pst(tree)?.to_json()?;
+    if let Some(annotations) = json.get_mut("annotations").and_then(serde_json::Value::as_object_mut) {
+        annotations.remove("id");
+    }
+    Ok((asks, json.to_string()))
+}
+
+/// SHA-256 over the schema and every policy's `@id` and what it says, in order of id: files, layout and comments do not matter.
+fn digest(policies: &[Placed]) -> [u8; 32] {
+    let mut sorted: Vec<&Placed> = policies.iter().collect();
+    sorted.sort_by(|a, b| a.policy.id().cmp(b.policy.id()));
     let mut hash = Sha256::new();
     let mut part = |bytes: &[u8]| {
         hash.update(u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_be_bytes());
         hash.update(bytes);
     };
-    part(b"bartizan policies 1");
+    part(b"bartizan policies 2");
     part(SCHEMA.as_bytes());
-    for policy in sorted {
-        let json = policy.to_json().map_err(|error| error.to_string())?;
-        part(json.to_string().as_bytes());
+    for Placed { policy, says, .. } in sorted {
+        part(AsRef::<str>::as_ref(policy.id()).as_bytes());
+        part(says.as_bytes());
     }
-    Ok(hash.finalize().into())
+    hash.finalize().into()
 }

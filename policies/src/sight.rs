@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use crate::Action;
 use crate::asks::Asks;
-use crate::request::{Facts, Request};
+use crate::facts::Facts;
+use crate::request::Request;
 use crate::rule::Rule;
 
 /// Why a policy does not cover an operation although its conditions hold, or cannot be asked about it.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Facts;
-use crate::model::{ApprovalId, AuthorityKind, Login, PrincipalId, PrincipalKind, SessionId, TargetName};
+use crate::model::{ApprovalId, AuthorityKind, Login, PrincipalId, PrincipalKind, RailAction, SessionId, TargetName};
 
 /// What policy said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -181,6 +181,27 @@ pub enum Entry {
     #[serde(rename = "approval.ended")]
     ApprovalEnded { approval: ApprovalId, state: String, reason: String, by: Option<String> },
 
+    /// Somebody ordered a frozen session to go on.
+    #[serde(rename = "session.resume_ordered")]
+    SessionResumeOrdered { session: SessionId, reason: String, by: String },
+
+    /// A guard rail saw what it looks for; this is no decision of a policy. `line` is what was seen, cut short.
+    #[serde(rename = "guard_rail.triggered")]
+    GuardRailTriggered {
+        session: SessionId,
+        guard_rail: String,
+        action: RailAction,
+        principal: PrincipalId,
+        target: TargetName,
+        line: String,
+    },
+    /// A session that a guard rail had frozen goes on.
+    #[serde(rename = "guard_rail.resumed")]
+    GuardRailResumed { session: SessionId, guard_rail: String, by: String },
+    /// Changed guard rails are in force.
+    #[serde(rename = "guard_rails.reloaded")]
+    GuardRailsReloaded { file: String, guard_rails: u64 },
+
     /// A lock is in force.
     #[serde(rename = "lock.added")]
     LockAdded { lock: u64, subject: String, reason: String, by: String, expires_at: Option<Timestamp> },
@@ -211,12 +232,17 @@ pub enum Entry {
 }
 
 impl Entry {
-    /// Whether somebody should be woken: evidence is missing or the operator's will is not in force.
+    /// Whether somebody should be woken: evidence is missing, the operator's will is not in force, or what they look out for
+    /// has come.
     #[must_use]
     pub fn is_alert(&self) -> bool {
         matches!(
             self,
-            Self::RecordingFailed { .. } | Self::ConfigRejected { .. } | Self::PoliciesRejected { .. } | Self::AuditRecovered { .. }
+            Self::RecordingFailed { .. }
+                | Self::ConfigRejected { .. }
+                | Self::PoliciesRejected { .. }
+                | Self::AuditRecovered { .. }
+                | Self::GuardRailTriggered { .. }
         )
     }
 }

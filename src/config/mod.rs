@@ -4,6 +4,7 @@
 mod approvals;
 mod authorities;
 pub mod defaults;
+mod guard_rail;
 mod issuer;
 mod limits;
 mod notify;
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 pub use approvals::Approvals;
 pub use authorities::{Authorities, KeyHome};
+pub use guard_rail::GuardRail;
 pub use issuer::Issuer;
 pub use limits::Limits;
 pub use notify::{Format, Notify, Sink};
@@ -58,6 +60,8 @@ pub struct Config {
     pub issuers: Vec<Issuer>,
     /// `[[target]]`
     pub targets: Vec<Target>,
+    /// `[[guard_rail]]`
+    pub guard_rails: Vec<GuardRail>,
 }
 
 impl Config {
@@ -111,6 +115,7 @@ impl Config {
         let authorities = authorities::read(root, home);
         let issuers = issuer::read_all(root, home);
         let targets = target::read_all(root, home);
+        let guard_rails = guard_rail::read_all(root, targets.as_deref());
         Some(Self {
             file: path.to_owned(),
             server: server?,
@@ -124,6 +129,7 @@ impl Config {
             authorities: authorities?,
             issuers: issuers?,
             targets: targets?,
+            guard_rails: guard_rails?,
         })
     }
 }

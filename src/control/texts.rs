@@ -109,14 +109,16 @@ pub fn own_sessions(sessions: &[Session], json: bool) -> String {
     for session in sessions {
         let opening = &session.opening;
         let login = opening.login.as_ref().map(|l| format!("{l}@")).unwrap_or_default();
+        let frozen = session.frozen.as_ref().and(session.state()).map(|state| format!("  ({state})")).unwrap_or_default();
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "{}  {}  {login}{}  {}",
+            "{}  {}  {login}{}  {}{}",
             opening.id,
             opening.started_at.strftime("%Y-%m-%d %H:%M:%SZ"),
             opening.target,
-            opening.wish
+            opening.wish,
+            frozen
         );
     }
     text

@@ -9,7 +9,7 @@ use tokio::sync::broadcast;
 use crate::control::protocol::{self, Event, LINE_MAX, Request, What};
 use crate::frontdoor::Refusal;
 use crate::identity::Caller;
-use crate::store::{ApprovalFilter, Session, SessionFilter};
+use crate::store::{ApprovalFilter, NewOrder, OrderKind, Session, SessionFilter};
 
 use super::rooms::Rooms;
 use super::walk::Visit;
@@ -159,7 +159,7 @@ impl Rooms {
         let entry = crate::audit::Entry::SessionEndOrdered { session: id, reason: reason.clone(), by: by.clone() };
         let written = self.audit.append(entry, now).await;
         written.map_err(|e| Refusal::unavailable("The bastion cannot write its audit log, so nothing is ordered now.", e.to_string()))?;
-        self.store.order_end(crate::store::NewOrder { session: id, by, reason, at: now }).await.map(drop).map_err(no_store)
+        self.store.give_order(NewOrder { session: id, kind: OrderKind::End, by, reason, at: now }).await.map(drop).map_err(no_store)
     }
 }
 

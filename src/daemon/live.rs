@@ -16,7 +16,7 @@ use crate::frontdoor::{Refusal, sentences};
 use crate::gateways::ssh::Orders;
 use crate::identity::{Caller, IdentityDesk};
 use crate::model::{Clock, SessionId, TargetName};
-use crate::store::Store;
+use crate::store::{OrderKind, Store};
 
 /// How often the watch looks.
 pub(super) const BEAT: Duration = Duration::from_millis(200);
@@ -213,7 +213,10 @@ impl Watch {
         };
         for order in orders {
             if let Some(session) = running.get(&order.order.session) {
-                session.end(&ordered(&order.order.reason));
+                match order.order.kind {
+                    OrderKind::End => session.end(&ordered(&order.order.reason)),
+                    OrderKind::Resume => session.send(Orders::Resume(order.order.by)),
+                }
             }
         }
         for session in running.values() {

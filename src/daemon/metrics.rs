@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use metrics::{counter, gauge};
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder};
 
+use crate::model::RailAction;
+
 /// Serves metrics at `listen`.
 ///
 /// # Errors
@@ -16,6 +18,7 @@ pub(super) fn serve(listen: SocketAddr) -> Result<(), BuildError> {
     metrics::describe_counter!("bartizan_sessions_total", "Sessions asked for, by outcome");
     metrics::describe_gauge!("bartizan_sessions_live", "Sessions running now");
     metrics::describe_counter!("bartizan_bytes_total", "Bytes carried in sessions, by direction");
+    metrics::describe_counter!("bartizan_guard_rails_total", "Guard rails triggered, by what they did");
     Ok(())
 }
 
@@ -29,6 +32,10 @@ pub(super) fn login(outcome: &'static str) {
 
 pub(super) fn session(outcome: &'static str) {
     counter!("bartizan_sessions_total", "outcome" => outcome).increment(1);
+}
+
+pub(super) fn guard_rail(action: RailAction) {
+    counter!("bartizan_guard_rails_total", "action" => action.word()).increment(1);
 }
 
 pub(super) fn live(count: usize) {

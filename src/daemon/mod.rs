@@ -8,6 +8,7 @@ mod live;
 mod logs;
 mod metrics;
 mod names;
+mod rails;
 mod recover;
 mod reload;
 mod rooms;

@@ -25,6 +25,7 @@ use crate::upstream::Dialer;
 use super::live::Live;
 use super::metrics;
 use super::names::Names;
+use super::rails::RailsInForce;
 
 /// Every room of one bastion.
 pub(super) struct Rooms {
@@ -41,6 +42,7 @@ pub(super) struct Rooms {
     pub(super) live: Arc<Live>,
     /// What happens, for whoever subscribed.
     pub(super) bulletin: tokio::sync::broadcast::Sender<Event>,
+    pub(super) rails: Arc<RailsInForce>,
     pub(super) tasks: TaskTracker,
     pub(super) notes: Arc<Semaphore>,
     pub(super) clock: Arc<dyn Clock>,

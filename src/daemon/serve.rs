@@ -30,6 +30,7 @@ use crate::upstream::Dialer;
 
 use super::live::{Live, Watch};
 use super::names::Names;
+use super::rails::RailsInForce;
 use super::rooms::{Foyer, Rooms};
 use super::{SystemClock, listen, metrics, recover, reload};
 
@@ -149,6 +150,7 @@ async fn build(
         names: Names::new(host, Arc::clone(&identity), Arc::clone(config), Arc::clone(clock)),
         live: Arc::default(),
         bulletin: tokio::sync::broadcast::Sender::new(BULLETIN),
+        rails: Arc::new(RailsInForce::new(config.guard_rails.clone())),
         identity,
         store,
         audit,

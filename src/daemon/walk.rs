@@ -143,7 +143,8 @@ impl Rooms {
         let ended = match ssh::begin(&mut target, &ask, taped.permit().mode()).await {
             Ok(true) => {
                 visit.welcome(notices).await;
-                ssh::relay(visit.channel, &visit.handle, target, taped.tape(), visit.has_terminal, &traffic, orders).await
+                ssh::relay(visit.channel, &visit.handle, target, taped.tape(), visit.has_terminal, &traffic, orders, self.rails(&taped))
+                    .await
             }
             Ok(false) | Err(_) => {
                 let sentence = format!("{} refused to start the {}.", ask.target, ask.wish);

@@ -196,8 +196,7 @@ impl Enforcer {
         let now = self.clock.now();
         let decision = self.about(caller, Action::End, session);
         let opening = &session.opening;
-        let facts = Some(told(caller, None, About::Unkept));
-        let at = Place { target: Some(opening.target.clone()), login: opening.login.clone(), session: Some(opening.id), facts };
+        let at = Place::of_session(session).telling(told(caller, None, About::Unkept));
         let operation = format!("end session {}", opening.id);
         self.write(verdict(caller, at, Action::End, operation, &decision, false), now).await?;
         match decision.verdict {
@@ -370,6 +369,11 @@ impl Place {
 
     fn of_approval(asked: &NewApproval) -> Self {
         Self { target: Some(asked.target.clone()), login: asked.login.clone(), session: Some(asked.session), facts: None }
+    }
+
+    fn of_session(session: &Session) -> Self {
+        let opening = &session.opening;
+        Self { target: Some(opening.target.clone()), login: opening.login.clone(), session: Some(opening.id), facts: None }
     }
 
     /// With what policy is told.

@@ -95,7 +95,7 @@ impl Judgement {
     fn take(&mut self, asker: &Asker<'_>, question: &Question, decision: &Decision, answered: &dyn Fn(&str) -> bool) {
         let at = Place::of(asker.ask, asker.session).telling(asker.told(&question.facts));
         match &decision.verdict {
-            Verdict::Deny(_) => self.refused = Some(about(refusal(decision), question)),
+            Verdict::Deny(_) => self.refused = Some(explained(refusal(decision), question)),
             Verdict::Hold(hold) if !settled(hold, answered) => self.hold(question, hold, answered),
             Verdict::Hold(_) | Verdict::Allow => {}
         }
@@ -123,7 +123,7 @@ impl Judgement {
 }
 
 /// The refusal, with what it is about.
-pub(super) fn about(mut refusal: Refusal, question: &Question) -> Refusal {
+fn explained(mut refusal: Refusal, question: &Question) -> Refusal {
     if let Some(about) = &question.about {
         refusal.sentence.push('\n');
         refusal.sentence.push_str(about);

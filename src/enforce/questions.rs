@@ -59,12 +59,14 @@ impl Question {
     }
 
     /// May the target be used at all as `login`?
-    pub(super) fn connect(login: &str, wish: &Wish) -> Self {
+    #[must_use]
+    pub fn connect(login: &str, wish: &Wish) -> Self {
         Self { action: Action::Connect, facts: Facts::Login(login.to_owned()), operation: wish.to_string(), about: None }
     }
 
     /// May there be an ordinary shell?
-    pub(super) fn shell(login: &str) -> Self {
+    #[must_use]
+    pub fn shell(login: &str) -> Self {
         Self { action: Action::SshShell, facts: Facts::Login(login.to_owned()), operation: Wish::Shell.to_string(), about: None }
     }
 
@@ -76,7 +78,7 @@ impl Question {
                 action: Action::SshExec,
                 facts: Facts::Command { login: login.to_owned(), command: command.clone() },
                 operation: Wish::Exec(command.text().to_owned()).to_string(),
-                about: Some(about(line, command)),
+                about: Some(explained(line, command)),
             },
             Operation::File(access) => Self::of_file(login, access.action, access.path.as_deref(), None, access.recursive),
         };
@@ -97,7 +99,7 @@ impl Question {
 }
 
 /// The command, and what it is that keeps it from being known.
-fn about(line: &Line, command: &Command) -> String {
+fn explained(line: &Line, command: &Command) -> String {
     let mut text: String = Printable(command.text()).to_string().chars().take(ABOUT_MAX).collect();
     text.insert_str(0, "Refused: ");
     if let (true, Some(why)) = (command.is_dynamic(), line.why_dynamic()) {

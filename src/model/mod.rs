@@ -7,6 +7,7 @@ mod id;
 mod name;
 mod principal;
 mod printable;
+mod rail;
 mod secret;
 mod wish;
 
@@ -16,6 +17,7 @@ pub use id::{ApprovalId, SessionId};
 pub use name::{GroupName, IssuerName, Login, NameError, PrincipalId, TargetName};
 pub use principal::{Principal, PrincipalKind};
 pub use printable::Printable;
+pub use rail::RailAction;
 pub use secret::Secret;
 pub use wish::{TargetKind, Wish};
 

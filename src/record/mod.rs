@@ -6,5 +6,5 @@ mod recorder;
 mod tape;
 
 pub use lanes::{Artist, Lane, Lanes, Piece};
-pub use recorder::{Recorder, RecorderSettings};
+pub use recorder::{Recorder, RecorderSettings, terminal};
 pub use tape::{Closing, Tape, TapeError, Taped};

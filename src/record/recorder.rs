@@ -208,7 +208,8 @@ fn command(wish: &Wish) -> Option<String> {
 }
 
 /// A terminal without a size is drawn as 80×24, as OpenSSH's own `-tt` without a terminal has it 0×0.
-fn terminal(ask: &Ask) -> Option<Terminal> {
+#[must_use]
+pub fn terminal(ask: &Ask) -> Option<Terminal> {
     let asked = ask.terminal.as_ref()?;
     let cell = |n: u32, default: u16| u16::try_from(n).ok().filter(|n| *n > 0).unwrap_or(default);
     Some(Terminal { cols: cell(asked.size.0, 80), rows: cell(asked.size.1, 24), term: asked.term.clone() })

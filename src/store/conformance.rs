@@ -32,6 +32,8 @@ macro_rules! suite {
             every_need_is_answered_before_it_may_go_on
             an_approval_is_ended_only_from_where_it_stands
             approvals_are_listed_newest_first_and_filtered
+            a_frozen_session_shows_it_until_it_goes_on_or_ends
+            only_a_frozen_session_is_ordered_to_resume
             what_one_process_writes_another_sees_at_once
             text_comes_back_as_it_went_in
         );
@@ -216,7 +218,7 @@ pub(super) async fn session_numbers_are_dense_and_tokens_grow(open: Open<'_>) {
     assert_eq!((first.number, second.number), (1, 2));
     assert!(second.token > first.token);
     let found = store.session(id(1)).await.unwrap().unwrap();
-    assert_eq!(found, Session { opening: opening(1, "corp/alice", "web-1"), lease: first, end: None });
+    assert_eq!(found, Session { opening: opening(1, "corp/alice", "web-1"), lease: first, frozen: None, end: None });
     assert_eq!(store.session(id(3)).await.unwrap(), None);
 }
 
@@ -266,7 +268,7 @@ pub(super) async fn orphans_of_a_node_are_closed_and_their_holders_fenced_off(op
 }
 
 pub(super) fn order(n: u64) -> NewOrder {
-    NewOrder { session: id(n), by: "local:root".into(), reason: "maintenance".into(), at: at(7) }
+    NewOrder { kind: OrderKind::End, session: id(n), by: "local:root".into(), reason: "maintenance".into(), at: at(7) }
 }
 
 pub(super) async fn an_order_is_given_once_and_to_the_node_of_its_session(open: Open<'_>) {
@@ -274,7 +276,7 @@ pub(super) async fn an_order_is_given_once_and_to_the_node_of_its_session(open: 
     server.open_session(opening(1, "corp/alice", "web-1")).await.unwrap();
     server.open_session(Opening { node: "two".into(), ..opening(2, "corp/bob", "web-1") }).await.unwrap();
     for n in [1, 2, 1] {
-        operator.order_end(order(n)).await.unwrap();
+        operator.give_order(order(n)).await.unwrap();
     }
     assert_eq!(server.take_orders("one", at(8)).await.unwrap(), [Order { id: 1, order: order(1) }, Order { id: 3, order: order(1) }]);
     assert_eq!(server.take_orders("one", at(8)).await.unwrap(), []);
@@ -285,9 +287,45 @@ pub(super) async fn an_order_to_a_session_that_is_not_running_is_refused(open: O
     let store = open();
     let lease = store.open_session(opening(1, "corp/alice", "web-1")).await.unwrap();
     store.close_session(id(1), lease.token, end(5)).await.unwrap();
-    assert_eq!(store.order_end(order(1)).await, Err(StoreError::Ended(id(1))));
-    assert_eq!(store.order_end(order(2)).await, Err(StoreError::NotFound(format!("session {}", id(2)))));
+    assert_eq!(store.give_order(order(1)).await, Err(StoreError::Ended(id(1))));
+    assert_eq!(store.give_order(order(2)).await, Err(StoreError::NotFound(format!("session {}", id(2)))));
     assert_eq!(store.take_orders("one", at(8)).await.unwrap(), []);
+}
+
+pub(super) async fn a_frozen_session_shows_it_until_it_goes_on_or_ends(open: Open<'_>) {
+    let (server, operator) = (open(), open());
+    let frozen = || Some(Frozen { at: at(20), guard_rail: "no-keys".into() });
+    let shown = async |n| operator.session(id(n)).await.unwrap().unwrap().frozen;
+    let mut tokens = Vec::new();
+    for n in [1, 2, 3] {
+        tokens.push(server.open_session(opening(n, "corp/alice", "web-1")).await.unwrap().token);
+        assert_eq!(shown(n).await, None);
+        server.freeze_session(id(n), tokens[tokens.len() - 1], frozen()).await.unwrap();
+        assert_eq!(shown(n).await, frozen());
+    }
+    assert_eq!(operator.sessions(SessionFilter::default()).await.unwrap()[2].frozen, frozen());
+    server.freeze_session(id(1), tokens[0], None).await.unwrap();
+    server.close_session(id(2), tokens[1], end(30)).await.unwrap();
+    server.close_orphans("one", at(40), "the server was killed").await.unwrap();
+    for n in [1, 2, 3] {
+        assert_eq!(shown(n).await, None, "{n}");
+    }
+    assert_eq!(server.freeze_session(id(2), tokens[1], frozen()).await, Err(StoreError::Ended(id(2))));
+    assert_eq!(server.freeze_session(id(3), tokens[2], frozen()).await, Err(StoreError::Fenced(id(3))));
+    assert!(matches!(server.freeze_session(id(4), 1, frozen()).await, Err(StoreError::NotFound(_))));
+}
+
+pub(super) async fn only_a_frozen_session_is_ordered_to_resume(open: Open<'_>) {
+    let (server, operator) = (open(), open());
+    let lease = server.open_session(opening(1, "corp/alice", "web-1")).await.unwrap();
+    let resume = || NewOrder { kind: OrderKind::Resume, ..order(1) };
+    assert_eq!(operator.give_order(resume()).await, Err(StoreError::NotFrozen(id(1))));
+    let frozen = Frozen { at: at(6), guard_rail: "no-keys".into() };
+    server.freeze_session(id(1), lease.token, Some(frozen)).await.unwrap();
+    assert_eq!(operator.give_order(resume()).await, Ok(1));
+    assert_eq!(server.take_orders("one", at(8)).await.unwrap(), [Order { id: 1, order: resume() }]);
+    server.close_session(id(1), lease.token, end(9)).await.unwrap();
+    assert_eq!(operator.give_order(resume()).await, Err(StoreError::Ended(id(1))));
 }
 
 pub(super) async fn the_generation_changes_with_locks_revocations_orders_and_approvals_only(open: Open<'_>) {
@@ -313,7 +351,7 @@ pub(super) async fn the_generation_changes_with_locks_revocations_orders_and_app
     changed(false, "a lock that is not there").await;
     writer.revoke(revocation(Revoked::Key("SHA256:x".into()))).await.unwrap();
     changed(true, "a revocation").await;
-    writer.order_end(order(1)).await.unwrap();
+    writer.give_order(order(1)).await.unwrap();
     changed(true, "an order").await;
     writer.take_orders("one", at(1)).await.unwrap();
     writer.close_session(id(1), lease.token, end(5)).await.unwrap();

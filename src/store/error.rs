@@ -38,6 +38,9 @@ pub enum StoreError {
     /// The caller: the session has ended before.
     #[error("session {0} has ended already")]
     Ended(crate::model::SessionId),
+    /// The caller: the session was not frozen, or goes on already.
+    #[error("session {0} is not frozen")]
+    NotFrozen(crate::model::SessionId),
     /// The caller: another process has taken the session over.
     #[error("session {0} is held by another process")]
     Fenced(crate::model::SessionId),

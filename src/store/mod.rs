@@ -24,9 +24,9 @@ pub use approval::{Approval, ApprovalEnd, ApprovalFilter, ApprovalState, Needed,
 pub use certificate::{Certificate, CertificateFilter, NewCertificate};
 pub use error::StoreError;
 pub use lock::{Lock, LockSubject, NewLock, Subjected};
-pub use order::{NewOrder, Order};
+pub use order::{NewOrder, Order, OrderKind};
 pub use revocation::{NewRevocation, Revocation, Revoked, Shown};
-pub use session::{Lease, Opening, Session, SessionEnd, SessionFilter};
+pub use session::{Frozen, Lease, Opening, Session, SessionEnd, SessionFilter};
 pub use sqlite::SqliteStore;
 
 /// What a store gives back: a future that can be awaited anywhere. Dropping it does not take the request back.
@@ -80,8 +80,12 @@ pub trait Store: Send + Sync {
     /// Closes what `node` left open when it died, at its next start. Whoever still held a lease of these is fenced off.
     fn close_orphans(&self, node: &str, now: Timestamp, reason: &str) -> Answer<'_, Vec<SessionId>>;
 
-    /// Orders a running session to end. Fails with [`StoreError::NotFound`] or [`StoreError::Ended`]. Gives the order's number.
-    fn order_end(&self, order: NewOrder) -> Answer<'_, u64>;
+    /// Records that a session stands still, or with none that it goes on. `token` and errors are as for closing it.
+    fn freeze_session(&self, id: SessionId, token: u64, frozen: Option<Frozen>) -> Answer<'_, ()>;
+
+    /// Gives an order to a running session. Fails with [`StoreError::NotFound`], [`StoreError::Ended`], and with
+    /// [`StoreError::NotFrozen`] where there is nothing to resume. Gives the order's number.
+    fn give_order(&self, order: NewOrder) -> Answer<'_, u64>;
 
     /// Orders to sessions of `node` that were not taken yet, oldest first; each is given once.
     fn take_orders(&self, node: &str, now: Timestamp) -> Answer<'_, Vec<Order>>;

@@ -19,6 +19,7 @@ mod control;
 mod evidence;
 mod faults;
 mod files;
+mod guard_rails;
 mod hostile;
 mod hostile_target;
 mod limits;

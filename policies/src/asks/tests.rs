@@ -9,7 +9,7 @@ fn policy(conditions: &str) -> Policy {
 }
 
 fn asks(conditions: &str) -> Asks {
-    Asks::of(&policy(conditions))
+    Asks::of(&policy(conditions).to_pst().expect("a syntax tree"))
 }
 
 #[test]

@@ -194,7 +194,8 @@ fn every_pair_of_effects_and_obligations_gives_the_written_answer_in_either_orde
 #[test]
 fn every_pair_of_things_that_come_with_a_verdict_comes_with_it() {
     let minutes = |minutes: u64| Some(Duration::from_secs(60 * minutes));
-    let things: [(&str, fn(Rule) -> Rule); 4] = [
+    type Bring = fn(Rule) -> Rule;
+    let things: [(&str, Bring); 4] = [
         ("alert", |rule| Rule { alert: Some("look".into()), ..rule }),
         ("record", |rule| Rule { record_results: true, ..rule }),
         ("ttl", |rule| Rule { certificate_ttl: Some(Duration::from_secs(60 * 5)), ..rule }),

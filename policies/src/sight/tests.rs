@@ -22,7 +22,7 @@ fn a_permit_covers_redirections_variables_and_the_unknown_only_if_it_looks_at_th
     ] {
         let when = if conditions.is_empty() { String::new() } else { format!("when {{ {conditions} }}") };
         let policy = cedar_policy::Policy::from_str(&format!("permit (principal, action, resource) {when};")).expect("a policy");
-        let asks = Asks::of(&policy);
+        let asks = Asks::of(&policy.to_pst().expect("a syntax tree"));
         assert_eq!(uncovered(&asks, false, false, false), None, "{conditions}");
         assert_eq!(uncovered(&asks, true, false, false), redirected, "{conditions}");
         assert_eq!(uncovered(&asks, false, true, false), assigned, "{conditions}");

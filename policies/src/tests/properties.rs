@@ -146,7 +146,7 @@ fn each_question(mut run: impl FnMut(&Principal, &Things, &Request<'_>)) {
     for (principal, target) in principals.iter().flat_map(|who| [(who, target("one", "prod")), (who, target("two", "dev"))]) {
         let things = Things::new(principal, &target);
         for (action, address) in actions.iter().flat_map(|action| [(*action, "127.0.0.1"), (*action, "192.0.2.7")]) {
-            let unseen = files.iter().filter(|_| action.is_on_files()).cloned();
+            let unseen = files.iter().filter(|_| action.facts() == FactsKind::File).cloned();
             for facts in unseen.chain([facts(action.facts())]) {
                 let mut context = context(facts);
                 context.source_ip = address.parse().expect("an address");

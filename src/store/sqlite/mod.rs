@@ -20,8 +20,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 
 use super::{
-    Answer, Approval, ApprovalEnd, ApprovalFilter, Certificate, CertificateFilter, Lease, Lock, NewApproval, NewCertificate, NewLock,
-    NewOrder, NewRevocation, Opening, Order, Review, Revocation, Session, SessionEnd, SessionFilter, Shown, Store, StoreError,
+    Answer, Approval, ApprovalEnd, ApprovalFilter, Certificate, CertificateFilter, Frozen, Lease, Lock, NewApproval, NewCertificate,
+    NewLock, NewOrder, NewRevocation, Opening, Order, Review, Revocation, Session, SessionEnd, SessionFilter, Shown, Store, StoreError,
 };
 use crate::model::{ApprovalId, SessionId};
 use thread::{Access, Desk};
@@ -138,7 +138,11 @@ impl Store for SqliteStore {
         self.0.ask(Access::Write, move |c| sessions::close_orphans(c, &node, now, &reason))
     }
 
-    fn order_end(&self, order: NewOrder) -> Answer<'_, u64> {
+    fn freeze_session(&self, id: SessionId, token: u64, frozen: Option<Frozen>) -> Answer<'_, ()> {
+        self.0.ask(Access::Write, move |c| sessions::freeze(c, id, token, frozen.as_ref()))
+    }
+
+    fn give_order(&self, order: NewOrder) -> Answer<'_, u64> {
         self.0.ask(Access::Write, move |c| orders::give(c, &order))
     }
 

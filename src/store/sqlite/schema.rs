@@ -10,7 +10,7 @@ use super::super::StoreError;
 /// "Bart", so that no other program's database is taken for ours (`PRAGMA application_id`).
 const APPLICATION_ID: i64 = 0x4261_7274;
 
-pub(super) const STEPS: &[&str] = &[FIRST, APPROVALS];
+pub(super) const STEPS: &[&str] = &[FIRST, APPROVALS, FROZEN];
 
 /// The first tables. `AUTOINCREMENT` keeps numbers dense and never gives one twice: what is rolled back gives its number back,
 /// what is deleted does not. The triggers change `generation`, so no code path can forget to.
@@ -153,6 +153,13 @@ CREATE TRIGGER approval_asked AFTER INSERT ON approvals BEGIN UPDATE meta SET ge
 CREATE TRIGGER approval_changed AFTER UPDATE ON approvals BEGIN UPDATE meta SET generation = generation + 1; END;
 ";
 
+/// Guard rails freeze sessions, and orders let them go on.
+const FROZEN: &str = "
+ALTER TABLE sessions ADD COLUMN frozen_at INTEGER;
+ALTER TABLE sessions ADD COLUMN frozen_by TEXT CHECK ((frozen_by IS NULL) = (frozen_at IS NULL));
+ALTER TABLE orders ADD COLUMN kind TEXT NOT NULL DEFAULT 'end' CHECK (kind IN ('end', 'resume'));
+";
+
 /// Brings the tables up to this program's version, or refuses a file that is newer than it or not ours.
 pub(super) fn bring_up(connection: &mut Connection, path: &Path, now: Timestamp) -> Result<(), StoreError> {
     if version(connection, path)? == known() {
@@ -202,4 +209,16 @@ fn apply_after(transaction: &Transaction<'_>, found: i64, now: Timestamp) -> Res
         }
     }
     Ok(())
+}
+
+/// Makes a file as the first version did.
+#[cfg(test)]
+pub(super) fn first_version(path: &Path) {
+    let mut connection = Connection::open(path).unwrap();
+    let transaction = connection.transaction().unwrap();
+    transaction.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+    transaction.execute_batch("CREATE TABLE migrations (version INTEGER PRIMARY KEY, applied_at INTEGER NOT NULL) STRICT").unwrap();
+    transaction.execute_batch(FIRST).unwrap();
+    transaction.execute("INSERT INTO migrations VALUES (1, 0)", []).unwrap();
+    transaction.commit().unwrap();
 }
