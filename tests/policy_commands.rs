@@ -130,7 +130,7 @@ impl Author {
         fs::create_dir(author.path("state")).unwrap();
         // A public key that nobody has the other half of.
         let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
-        author.write("bartizan.toml", &CONFIG.replace("HOSTKEY", key));
+        author.write("bartizan.toml", CONFIG.replace("HOSTKEY", key));
         author.write("policies/base.cedar", POLICIES);
         author.write("policies/base.test.toml", CASES);
         author

@@ -19,7 +19,7 @@ use super::decider::{Decider, changed};
 use super::judge::Asker;
 use super::permit::{Mode, Permit};
 use super::policies::PoliciesInForce;
-use super::questions::{Question, about_key, as_principal, as_target, context, told};
+use super::questions::{Question, as_principal, as_target, context, kept_key, told};
 
 const NO_AUDIT: &str = "The bastion cannot write its audit log, so nothing is allowed now; tell the operator.";
 
@@ -265,7 +265,7 @@ impl Enforcer {
         let request = Request { action: Action::Issue, resource: Resource::Key(&wanted), context: &context };
         let decision = self.policies.current().decide(&as_principal(caller.principal()), &request);
         let operation = format!("issue a certificate for {}", wanted.fingerprint);
-        let at = Place::default().telling(told(caller, None, about_key(&wanted)));
+        let at = Place::default().telling(told(caller, None, kept_key(&wanted)));
         self.write(verdict(caller, at, Action::Issue, operation, &decision, false), now).await?;
         match decision.verdict {
             Verdict::Allow => {

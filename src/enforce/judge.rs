@@ -11,7 +11,7 @@ use crate::model::SessionId;
 use crate::store::Needed;
 
 use super::enforcer::{Place, refusal, verdict};
-use super::questions::{Question, about, as_principal, as_target, context, told};
+use super::questions::{Question, as_principal, as_target, context, kept, told};
 use crate::{config, targets::Routed};
 
 /// Who asks, for which session.
@@ -57,7 +57,7 @@ impl<'a> Asker<'a> {
 
     /// What policy is told in a question with these facts, as the audit log keeps it.
     pub(super) fn told(&self, facts: &Facts) -> audit::Facts {
-        told(self.caller, self.ask.reason.clone(), about(facts))
+        told(self.caller, self.ask.reason.clone(), kept(facts))
     }
 
     /// Asks all questions. `answered` tells whether people have answered what a policy asks for.

@@ -134,7 +134,7 @@ pub(super) fn told(caller: &Caller, reason: Option<String>, about: About) -> aud
 }
 
 /// What belongs to an action on a target, as the audit log keeps it.
-pub(super) fn about(facts: &Facts) -> About {
+pub(super) fn kept(facts: &Facts) -> About {
     match facts {
         Facts::None | Facts::Login(_) => About::Nothing,
         Facts::Command { command, .. } => About::Command {
@@ -150,6 +150,6 @@ pub(super) fn about(facts: &Facts) -> About {
 }
 
 /// A key that wants a certificate, as the audit log keeps it.
-pub(super) fn about_key(key: &Key) -> About {
+pub(super) fn kept_key(key: &Key) -> About {
     About::Key { fingerprint: key.fingerprint.clone(), algorithm: key.algorithm.clone(), bits: key.bits }
 }

@@ -43,7 +43,7 @@ fn marked(problem: &Problem) -> Option<(String, String)> {
     let skip = problem.line.checked_sub(contents.line() + 1)?;
     let line = String::from_utf8_lossy(contents.data()).lines().nth(skip)?.to_owned();
     let before = problem.column.saturating_sub(1);
-    let left = before.saturating_sub(WIDE / 2);
+    let left = if line.chars().count() > WIDE { before.saturating_sub(WIDE / 2) } else { 0 };
     let part = |skip: usize, count: usize| -> String {
         let part: String = line.chars().skip(skip).take(count).collect();
         Printable(&part.replace('\t', "    ")).to_string()
