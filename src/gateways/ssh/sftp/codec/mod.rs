@@ -8,11 +8,15 @@ mod limits;
 mod reply;
 mod request;
 
-pub(crate) use attributes::{Attributes, FileKind};
+#[cfg(test)]
+pub(crate) use attributes::Attributes;
+pub(crate) use attributes::FileKind;
 pub(crate) use extension::{Extension, KNOWN};
 pub use fields::Malformed;
 pub(crate) use limits::{Limits, lesser};
-pub(crate) use reply::{Name, Reply, code, read as read_reply, status_packet};
+#[cfg(test)]
+pub(crate) use reply::Name;
+pub(crate) use reply::{Reply, code, read as read_reply, status_packet};
 pub(crate) use request::{APPEND, CREATE, EXCLUSIVE, READ, Request, TRUNCATE, WRITE, read as read_request};
 
 use bytes::{BufMut, Bytes};

@@ -8,7 +8,6 @@ use super::fields::{Fields, Malformed, packet, put_string};
 /// Codes of STATUS (section 7).
 pub(crate) mod code {
     pub(crate) const OK: u32 = 0;
-    pub(crate) const EOF: u32 = 1;
     pub(crate) const NO_SUCH_FILE: u32 = 2;
     pub(crate) const PERMISSION_DENIED: u32 = 3;
     pub(crate) const FAILURE: u32 = 4;
