@@ -131,7 +131,9 @@ fn sftp_requests() -> Vec<u8> {
 
 #[test]
 fn an_sftp_server_that_keeps_to_nothing_ends_its_own_session_with_a_sentence() {
-    for attack in ["sftp_of_another_version", "sftp_oversize", "sftp_to_nobody", "sftp_of_another_kind", "sftp_cut_short", "sftp_one_handle"] {
+    for attack in
+        ["sftp_of_another_version", "sftp_oversize", "sftp_to_nobody", "sftp_of_another_kind", "sftp_cut_short", "sftp_one_handle"]
+    {
         let trap = trap(attack);
         for way in WAYS {
             let done = trap.alice.on(way, "bad", &["-s"], "sftp").input(sftp_requests()).within(60).finish().refused();
@@ -149,4 +151,16 @@ fn a_listed_name_that_leads_out_of_the_folder_and_data_nobody_asked_for_do_not_r
     let arguments = [&options[..], &["-b".into(), "-".into(), destination]].concat();
     let done = crate::harness::Run::new(trap.alice.openssh("sftp", arguments)).input("-ls -a /\n").finish();
     assert!(trap.seen().contains("asked 12") && !done.text().contains("evil"), "{done}");
+}
+
+#[test]
+fn a_target_that_dies_with_files_open_ends_the_session_and_the_recording_says_which() {
+    let trap = trap("sftp_dies");
+    trap.alice.on(Way::At, "bad", &["-s"], "sftp").input(sftp_requests()).finish().refused();
+    let list = trap.world.bastion.run(["recordings", "list", "--json", "--kind", "ssh.sftp"]).ok().json();
+    let id = list[0]["id"].as_str().unwrap().to_owned();
+    wait_until("the end is recorded", || {
+        let text = trap.world.bastion.run(["recordings", "cat", &id]).ok().text();
+        text.contains("sftp.read /a") && text.contains("sftp.close /a (the session ended before it was closed)")
+    });
 }

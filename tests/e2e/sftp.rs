@@ -322,8 +322,8 @@ while True:
 }
 
 #[test]
-fn a_target_that_dies_and_a_client_that_leaves_end_the_session_and_its_recording() {
-    let mut scene = scene();
+fn a_client_that_is_killed_in_mid_file_leaves_a_recording_that_says_so() {
+    let scene = scene();
     let zeros = vec![0; 40 << 20];
     fs::write(scene.alice.dir.join("zeros"), &zeros).unwrap();
     let (_, destination) = Way::At.name("deploy", "web-1");
@@ -336,11 +336,4 @@ fn a_target_that_dies_and_a_client_that_leaves_end_the_session_and_its_recording
     };
     put("left").kill();
     assert!(scene.recorded("the session ended before it was closed").contains("open/left"));
-    let mut second = put("dead");
-    scene.world.target.stop();
-    assert!(second.wait(std::time::Duration::from_secs(20)).is_some(), "the client hears nothing of its dead target");
-    wait_until("the cut is recorded", || {
-        let text = scene.recording();
-        text.contains("open/dead") && text.contains("the session ended before it was closed")
-    });
 }
