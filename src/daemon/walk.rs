@@ -6,6 +6,7 @@ use bartizan_recorder::Reason;
 use russh::{Channel, server};
 
 use crate::control::protocol::Event;
+use crate::enforce::Mode;
 use crate::frontdoor::{Arrival, Ask, Destination, Leaving, Missing, Refusal, Voice, receive, sentences};
 use crate::gateways::ssh::{self, Ended, Traffic};
 use crate::identity::Caller;
@@ -143,8 +144,16 @@ impl Rooms {
         let ended = match ssh::begin(&mut target, &ask, taped.permit().mode()).await {
             Ok(true) => {
                 visit.welcome(notices).await;
-                ssh::relay(visit.channel, &visit.handle, target, taped.tape(), visit.has_terminal, &traffic, orders, self.rails(&taped))
-                    .await
+                match taped.permit().mode() {
+                    Mode::Sftp => {
+                        let deciding = (taped.tape(), self.enforcer.decider(taped.permit(), &visit.voice));
+                        Box::pin(ssh::sftp::relay(visit.channel, &visit.handle, target, deciding, &traffic, orders)).await
+                    }
+                    _ => {
+                        let rails = self.rails(&taped);
+                        ssh::relay(visit.channel, &visit.handle, target, taped.tape(), visit.has_terminal, &traffic, orders, rails).await
+                    }
+                }
             }
             Ok(false) | Err(_) => {
                 let sentence = format!("{} refused to start the {}.", ask.target, ask.wish);

@@ -27,5 +27,6 @@ mod login;
 mod policy;
 mod policy_tools;
 mod pressure;
+mod sftp;
 mod upstream;
 mod way_in;

@@ -4,6 +4,7 @@ mod begin;
 mod pumps;
 mod rails;
 mod relay;
+pub mod sftp;
 
 pub use begin::begin;
 pub use rails::{Lookout, Rail, RailDesk, Rails, Trip};

@@ -80,12 +80,12 @@ fn told(done: Result<Option<Exit>, PumpError>) -> Ended {
     }
 }
 
-fn failed(error: &PumpError) -> Ended {
+pub(super) fn failed(error: &PumpError) -> Ended {
     tracing::error!(%error, alert = true, "a session could not be recorded");
     closing(Reason::Failed, "it could not be recorded any more", None)
 }
 
-fn closing(reason: Reason, sentence: &str, exit: Option<Exit>) -> Closing {
+pub(super) fn closing(reason: Reason, sentence: &str, exit: Option<Exit>) -> Closing {
     Closing { reason, sentence: sentence.to_owned(), exit }
 }
 
@@ -103,7 +103,7 @@ pub(super) async fn say(visitor: &ChannelWriteHalf<server::Msg>, text: &str, has
     drop(sent);
 }
 
-async fn finish(
+pub(super) async fn finish(
     ended: &Ended,
     visitor: &ChannelWriteHalf<server::Msg>,
     target: &ChannelWriteHalf<client::Msg>,

@@ -183,6 +183,8 @@ const RUNNERS: &[&str] = &[
     "start-stop-daemon",
     "daemon",
     "daemonize",
+    "choom",
+    "faketime",
     "run-parts",
     "run-mailcap",
     "see",
