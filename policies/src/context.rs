@@ -100,6 +100,7 @@ fn command_line(command: &Command, pairs: &mut Vec<Pair>) -> Result<(), Unaskabl
         ("args", RestrictedExpression::new_record(args).map_err(|_| Unaskable)?),
         ("redirects", texts(command.redirects())),
         ("environment", texts(command.environment())),
+        ("patterns", RestrictedExpression::new_bool(command.has_patterns())),
         ("dynamic", RestrictedExpression::new_bool(command.is_dynamic())),
     ]);
     Ok(())
