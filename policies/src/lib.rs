@@ -54,6 +54,7 @@ mod line;
 mod load;
 mod near;
 mod problem;
+mod programs;
 mod request;
 mod rule;
 mod set;

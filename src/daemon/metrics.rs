@@ -15,6 +15,7 @@ pub(super) fn serve(listen: SocketAddr) -> Result<(), BuildError> {
     metrics::describe_counter!("bartizan_logins_total", "Attempts to log in, by outcome");
     metrics::describe_counter!("bartizan_sessions_total", "Sessions asked for, by outcome");
     metrics::describe_gauge!("bartizan_sessions_live", "Sessions running now");
+    metrics::describe_counter!("bartizan_guarded_lines_total", "Lines entered in guarded shells, by verdict");
     metrics::describe_counter!("bartizan_bytes_total", "Bytes carried in sessions, by direction");
     Ok(())
 }

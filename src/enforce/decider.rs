@@ -1,7 +1,7 @@
 //! Decides the operations of one session while it runs: commands of a guarded shell, files of SFTP. Each verdict is written to
 //! the audit log before the gateway hears it. It forwards nothing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bartizan_policies::{PolicySet, Request, Resource, Slice, Verdict};
@@ -68,12 +68,18 @@ impl Decider {
         self.permit.routed().identified().ask().login.as_str()
     }
 
-    /// The programs that a policy may permit here are not known beforehand; this says whether one command would be allowed,
-    /// for completion and hints. Nothing is written.
+    /// Whether a command would be allowed, for completion and hints. Nothing is written.
     #[must_use]
     pub fn would_allow(&self, questions: &[Question]) -> bool {
         let (slice, now) = (self.slice(), self.clock.now());
         questions.iter().all(|question| matches!(ask(&self.permit, &slice, now, question).verdict, Verdict::Allow))
+    }
+
+    /// The programs that policies in force name where they permit commands here, for completion and hints. Whether one would
+    /// be allowed depends on more.
+    #[must_use]
+    pub fn programs(&self) -> BTreeSet<String> {
+        self.slice().programs()
     }
 
     /// Decides all of `questions`; the worst verdict is the answer. Every verdict up to the first that is not allow is in the

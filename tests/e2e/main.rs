@@ -16,6 +16,7 @@ mod clients;
 mod evidence;
 mod faults;
 mod files;
+mod guarded;
 mod hostile;
 mod hostile_target;
 mod limits;

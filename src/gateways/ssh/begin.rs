@@ -20,7 +20,9 @@ pub async fn begin(channel: &mut Channel<client::Msg>, ask: &Ask, mode: &Mode) -
         channel.set_env(false, name.as_str(), value.as_str()).await?;
     }
     match (mode, &ask.wish) {
-        (Mode::Shell | Mode::GuardedShell, _) => channel.request_shell(true).await?,
+        (Mode::Shell, _) => channel.request_shell(true).await?,
+        // It has a way of its own: an ordinary shell must never stand in for it.
+        (Mode::GuardedShell, _) => return Ok(false),
         (Mode::Sftp, _) => channel.request_subsystem(true, "sftp").await?,
         (Mode::Exec(line) | Mode::Scp(line), wish) => match (line.canonical(), wish) {
             // What was decided is what runs, so that bastion and target cannot read it differently.

@@ -26,6 +26,14 @@ impl Traffic {
     pub fn counted(&self) -> (u64, u64) {
         (self.up.load(Ordering::Relaxed), self.down.load(Ordering::Relaxed))
     }
+
+    pub(super) fn count_up(&self, bytes: usize) {
+        self.up.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_down(&self, bytes: usize) {
+        self.down.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
 }
 
 /// Why a pump stopped before its end.
@@ -113,7 +121,7 @@ impl End {
 }
 
 /// Takes what has arrived already, so that one write records it all.
-fn gather(first: ChannelMsg, target: &mut ChannelReadHalf) -> Vec<ChannelMsg> {
+pub(super) fn gather(first: ChannelMsg, target: &mut ChannelReadHalf) -> Vec<ChannelMsg> {
     let mut size = length(&first);
     let mut batch = vec![first];
     while size < BATCH {
@@ -139,7 +147,7 @@ fn piece(message: &ChannelMsg) -> Option<Piece> {
     }
 }
 
-fn exit_of(message: &ChannelMsg) -> Option<Exit> {
+pub(super) fn exit_of(message: &ChannelMsg) -> Option<Exit> {
     match message {
         ChannelMsg::ExitStatus { exit_status } => Some(Exit::status(*exit_status)),
         ChannelMsg::ExitSignal { signal_name, core_dumped, error_message, .. } => {
@@ -159,7 +167,7 @@ fn signal_word(signal: &Sig) -> String {
     }
 }
 
-async fn forward_down(
+pub(super) async fn forward_down(
     message: ChannelMsg,
     visitor: &ChannelWriteHalf<server::Msg>,
     handle: &server::Handle,
@@ -218,7 +226,7 @@ pub(super) async fn up(
     Ok(())
 }
 
-fn resize(cols: u32, rows: u32) -> Option<Piece> {
+pub(super) fn resize(cols: u32, rows: u32) -> Option<Piece> {
     let (cols, rows) = (u16::try_from(cols).ok()?, u16::try_from(rows).ok()?);
     (cols > 0 && rows > 0).then(|| Piece::Event(Event::Resize { cols, rows }))
 }
