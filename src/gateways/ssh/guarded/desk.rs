@@ -105,8 +105,13 @@ fn is_typed_as_it_is(program: &str) -> bool {
     !program.is_empty() && program.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | '+'))
 }
 
+/// Whether no further line is wanted. A line that is only wrong without the end of line behind it is not wrong.
 pub(super) fn is_whole(text: &str) -> bool {
-    text.contains('\0') || Line::completeness(text.as_bytes()) != Completeness::Incomplete
+    match Line::completeness(text.as_bytes()) {
+        Completeness::Complete => true,
+        Completeness::Incomplete => false,
+        Completeness::Wrong => Line::completeness(format!("{text}\n").as_bytes()) != Completeness::Incomplete,
+    }
 }
 
 /// Cuts several lines into those that are run one after the other. The last may not be whole.

@@ -46,7 +46,7 @@ pub(super) struct Editor {
     recalled: Option<(usize, Text)>,
     search: Option<Search>,
     cut: String,
-    /// The key before was Tab, and had nothing to add.
+    /// The key before was Tab, and left several programs to choose from.
     listed: bool,
     plain: bool,
     out: String,
@@ -312,6 +312,7 @@ impl Editor {
         let added = common.strip_prefix(start.as_str()).unwrap_or_default().to_owned();
         let last = if found.len() == 1 { " " } else { "" };
         if !added.is_empty() || !last.is_empty() {
+            self.listed = last.is_empty();
             self.text.insert(&(added + last));
         } else if found.is_empty() || !listed {
             self.bell();

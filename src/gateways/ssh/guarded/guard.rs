@@ -4,14 +4,14 @@
 use std::convert::Infallible;
 
 use bartizan_policies::Variables;
-use bartizan_recorder::{Exit, Reason};
+use bartizan_recorder::{Event, Exit, Reason};
 use bytes::Bytes;
 use russh::{Channel, ChannelReadHalf, server};
 use tokio::sync::{Notify, mpsc};
 
 use crate::enforce::Decider;
 use crate::frontdoor::Ask;
-use crate::record::Tape;
+use crate::record::{Piece, Tape};
 
 use super::super::pumps::{PumpError, Traffic};
 use super::super::relay::{self, Ended, Orders, closing, failed};
@@ -64,28 +64,36 @@ pub async fn guard(between: Between<'_>, mut orders: mpsc::Receiver<Orders>) -> 
         redraw: &redraw,
         has_run: false,
     };
-    let ended = {
+    let ended = 'ended: {
         let drive = guard.drive();
         tokio::pin!(drive);
-        loop {
+        let over = loop {
             tokio::select! {
-                done = &mut drive => break match done {
+                done = &mut drive => match done {
                     Ok(never) => match never {},
-                    Err(over) => told(over),
+                    Err(over) => break over,
                 },
                 order = orders.recv() => match order {
                     Some(Orders::Notice(text)) => {
                         relay::say(&to_visitor, &text, has_terminal).await;
                         if let Err(error) = tape.write(vec![Tape::note(text.trim().to_owned())]).await {
-                            break failed(&error.into());
+                            break 'ended failed(&error.into());
                         }
                         redraw.notify_one();
                     }
-                    Some(Orders::End(text, reason)) => break closing(reason, &text, None),
-                    None => break closing(Reason::Ended, "the bastion stopped", None),
+                    Some(Orders::End(text, reason)) => break 'ended closing(reason, &text, None),
+                    None => break 'ended closing(Reason::Ended, "the bastion stopped", None),
                 },
             }
+        };
+        if let Over::Done(status) = over {
+            // The shell on the target did not end, so nobody else tells this.
+            if let Err(error) = tape.write(vec![Piece::Event(Event::Exit(Exit::status(status.into())))]).await {
+                break 'ended failed(&error.into());
+            }
+            let _ = to_visitor.exit_status(status.into()).await;
         }
+        told(over)
     };
     if let (Reason::Closed, Some(_)) = (ended.reason, &ended.exit) {
         let _ = to_visitor.eof().await;

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use bartizan_policies::Line;
-use bartizan_recorder::{Event, Exit};
+use bartizan_recorder::Event;
 use bytes::Bytes;
 use metrics::counter;
 use russh::ChannelMsg;
@@ -80,8 +80,7 @@ impl Guard<'_> {
                 open.push('\n');
             }
             if is_last {
-                let exit = Exit::status(self.status.into());
-                self.show.tape.write(vec![Piece::Event(Event::Exit(exit))]).await?;
+                running::drained(&mut self.far, &self.show).await?;
                 return Err(Over::Done(self.status));
             }
         }

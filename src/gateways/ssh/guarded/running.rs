@@ -6,14 +6,14 @@ use std::time::Duration;
 use bartizan_recorder::{Event, Exit};
 use bytes::Bytes;
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, client};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::record::Piece;
 
 use super::super::pumps;
 use super::far::Awaited;
 use super::show::{Over, Show};
-use super::start::Ears;
+use super::start::{Ears, Far};
 use super::sync::Strip;
 
 /// How long the end of output may come behind the end of the command.
@@ -21,6 +21,9 @@ const SYNC: Duration = Duration::from_millis(300);
 
 /// How long what looks like the beginning of our mark is kept back.
 const HOLD: Duration = Duration::from_millis(50);
+
+/// How long a shell that was told to end may be silent.
+const PARTING: Duration = Duration::from_secs(3);
 
 /// How many bytes of commands to come are taken in while one runs, when they do not come from a terminal.
 const AHEAD: usize = 64 << 10;
@@ -83,6 +86,18 @@ pub(super) async fn until_over(ears: &mut Ears, awaited: &Awaited, show: &Show<'
     }
 }
 
+/// Has the shell end, and shows what is still on its way. Its own end is not the session's.
+pub(super) async fn drained(far: &mut Far, show: &Show<'_>) -> Result<(), Over> {
+    let _ = far.to_control.eof().await;
+    far.ears.is_leaving = true;
+    while let Ok(message) = timeout(PARTING, far.ears.terminal.wait()).await {
+        if !shown(message, &mut far.ears, &mut None, &mut None, show).await? {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// Lines that do not tell the awaited end are nobody's: whoever wrote them does not know the nonce.
 fn told(ears: &mut Ears, data: &[u8], awaited: &Awaited) -> Option<Answer> {
     if !ears.lines.push(data) {
@@ -115,6 +130,7 @@ pub(super) async fn shown(
                 pieces.extend((!data.is_empty()).then(|| Piece::Output(data.clone())));
             }
             ChannelMsg::ExtendedData { data, .. } => pieces.push(Piece::Stderr(data.clone())),
+            _ if ears.is_leaving => {}
             other => {
                 let ended = pumps::exit_of(other);
                 pieces.extend(ended.clone().map(|exit| Piece::Event(Event::Exit(exit))));
@@ -131,10 +147,16 @@ pub(super) async fn shown(
             ChannelMsg::Close => return Ok(false),
             // The visitor's channel goes on when the shell's own output has ended.
             ChannelMsg::Eof => {}
-            other => pumps::forward_down(other, show.visitor, show.handle, show.traffic).await.map_err(|_| Over::Left)?,
+            ChannelMsg::ExtendedData { .. } => forward(message, show).await?,
+            _ if ears.is_leaving => {}
+            other => forward(other, show).await?,
         }
     }
     Ok(true)
+}
+
+async fn forward(message: ChannelMsg, show: &Show<'_>) -> Result<(), Over> {
+    pumps::forward_down(message, show.visitor, show.handle, show.traffic).await.map_err(|_| Over::Left)
 }
 
 /// Passes keys, window sizes and signals on. Ends only when the visitor is gone or the recording fails.

@@ -28,6 +28,8 @@ pub(super) struct Ears {
     pub(super) lines: Lines,
     /// The control channel has ended: nothing more can be run.
     pub(super) is_deaf: bool,
+    /// The shell was told to end.
+    pub(super) is_leaving: bool,
 }
 
 /// Why a target cannot give a guarded shell.
@@ -67,7 +69,7 @@ impl Far {
 
 async fn begin(control: Channel<client::Msg>, terminal: Channel<client::Msg>, ask: &Ask) -> Result<Far, StartError> {
     let ((control, to_control), (terminal, to_terminal)) = (control.split(), terminal.split());
-    let ears = Ears { terminal, control, lines: Lines::default(), is_deaf: false };
+    let ears = Ears { terminal, control, lines: Lines::default(), is_deaf: false, is_leaving: false };
     let mut far = Far { ears, to_terminal, to_control };
     far.to_control.exec(true, far::control()).await?;
     let folder = far.ears.heard().await?;
