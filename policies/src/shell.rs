@@ -9,6 +9,7 @@
 mod ansi;
 mod arithmetic;
 mod atoms;
+mod bounds;
 mod compound;
 mod field;
 mod names;
@@ -27,6 +28,7 @@ pub use variables::Variables;
 use crate::command::Command;
 use crate::line::Completeness;
 use piece::Piece;
+use shuck_parser::parser::{ParseDiagnostic, ParseStatus};
 use walk::State;
 use why::Why;
 
@@ -53,24 +55,26 @@ pub(crate) fn read(line: &[u8], before: &Variables) -> Reading {
             Piece::nothing()
         }
     };
-    match state.why.take() {
-        None => Reading {
+    let canonical = if piece.plain { piece.text.clone() } else { format!("/bin/sh -c {}", quote::quoted(&piece.as_argument())) };
+    if canonical.len() > MOST {
+        state.dynamic(Why::new("the line is too long to be looked into"));
+    }
+    let Some(why) = state.why.take() else {
+        return Reading {
             operations: state.found,
-            canonical: Some(if piece.plain { piece.text.clone() } else { format!("/bin/sh -c {}", quote::quoted(&piece.text)) }),
+            canonical: Some(canonical),
             script: Some(piece.text),
             why: None,
             after: state.variables,
-        },
-        Some(why) => {
-            let whole = Command::dynamic(String::from_utf8_lossy(line).into_owned(), state.seen);
-            Reading {
-                operations: [whole].into_iter().chain(state.found).collect(),
-                canonical: None,
-                script: None,
-                why: Some(why.into_string()),
-                after: before.clone(),
-            }
-        }
+        };
+    };
+    let whole = Command::dynamic(String::from_utf8_lossy(line).into_owned(), state.seen);
+    Reading {
+        operations: [whole].into_iter().chain(state.found).collect(),
+        canonical: None,
+        script: None,
+        why: Some(why.into_string()),
+        after: before.clone(),
     }
 }
 
@@ -89,14 +93,21 @@ fn text(line: &[u8]) -> Result<&str, Why> {
 /// Whether more lines are needed.
 pub(crate) fn completeness(line: &[u8]) -> Completeness {
     let Ok(text) = text(line) else { return Completeness::Wrong };
-    let parsed = walk::parse(text);
+    let Some(parsed) = walk::parse(text) else { return Completeness::Wrong };
     if parsed.is_ok() {
         // Another command after it must be one of its own, or it is taken into a here-document or a continued line.
-        let more = walk::parse(&format!("{text}\n:\n"));
-        let whole = more.is_ok() && more.file.body.len() > parsed.file.body.len();
+        let newline = if text.ends_with('\n') { "" } else { "\n" };
+        let more = walk::parse(&format!("{text}{newline}:\n"));
+        let whole = more.is_some_and(|more| more.is_ok() && more.file.body.len() > parsed.file.body.len());
         return if whole { Completeness::Complete } else { Completeness::Incomplete };
     }
-    let end = text.trim_end().len();
-    let at_end = parsed.diagnostics.iter().any(|wrong| wrong.span.start.offset() >= end || wrong.message.contains("unterminated"));
-    if at_end { Completeness::Incomplete } else { Completeness::Wrong }
+    let open = |wrong: &ParseDiagnostic| {
+        let rest = text.get(wrong.span.end.offset()..).unwrap_or_default().trim_start();
+        let at_end = rest.is_empty() || rest.starts_with('#') && !rest.contains('\n');
+        wrong.message.contains("unterminated") || at_end && parsed.status == ParseStatus::Recovered
+    };
+    if parsed.diagnostics.iter().any(open) { Completeness::Incomplete } else { Completeness::Wrong }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,7 @@ use super::piece::{Level, Piece, list};
 use super::walk::{Walk, parse};
 use super::why::{Why, shown};
 use super::{programs, variables::Variables};
+use shuck_parser::parser::ParseResult;
 
 /// Loops over more words are not unrolled.
 const MOST_ROUNDS: usize = 64;
@@ -279,10 +280,9 @@ impl Walk<'_> {
             _ => None,
         };
         let name = name.filter(|name| is_name(name) && !programs::is_builtin(name) && redirects.is_empty());
-        let body = self.written(function.body.span);
-        let whole = parse(body);
+        let text = self.written(function.span);
         match name {
-            Some(name) if whole.is_ok() && whole.file.body.len() == 1 && self.state.variables.define(&name, body) => {}
+            Some(name) if parse(text).is_some_and(|parsed| body(&parsed).is_some()) && self.state.variables.define(&name, text) => {}
             Some(name) => self.state.dynamic(Why::new(format!("the function `{}` is not clear", shown(&name)))),
             None => self.state.dynamic(Why::new("it defines a function in place of something that the shell has")),
         }
@@ -290,14 +290,20 @@ impl Walk<'_> {
     }
 
     /// Runs a function: its body stands in place of the call.
-    pub(super) fn call(&mut self, body: &str, arguments: &[Field]) -> Piece {
+    pub(super) fn call(&mut self, definition: &str, arguments: &[Field]) -> Piece {
         if arguments.iter().any(Field::is_pattern) {
             self.state.dynamic(Why::new("a function is given a pattern"));
         }
         let words: Vec<String> = arguments.iter().map(Field::value).collect();
         let outer = self.state.variables.set_positional(Some(words.into()));
         self.state.calls += 1;
-        let piece = super::walk::script(body, self.state);
+        let piece = super::walk::source(definition, self.state, |walk, parsed| match body(parsed) {
+            Some(body) => walk.statement(body),
+            None => {
+                walk.state.dynamic(Why::new("a function may or may not be defined"));
+                Piece::nothing()
+            }
+        });
         self.state.calls -= 1;
         self.state.variables.set_positional(outer);
         piece
@@ -311,5 +317,13 @@ impl Walk<'_> {
         if !self.state.seen.environment.iter().any(|seen| seen == name) {
             self.state.seen.environment.push(name.to_owned());
         }
+    }
+}
+
+/// The body of the function that is all of a script.
+fn body(parsed: &ParseResult) -> Option<&Stmt> {
+    match parsed.file.body.as_slice() {
+        [Stmt { command: Node::Function(function), .. }] if parsed.is_ok() => Some(&function.body),
+        _ => None,
     }
 }

@@ -24,11 +24,6 @@ impl Field {
         Self { bits: vec![Bit::Text(text.into())] }
     }
 
-    /// Stands for words that only the target knows.
-    pub(super) fn anything() -> Self {
-        Self { bits: vec![Bit::Pattern("*".to_owned())] }
-    }
-
     pub(super) fn push_text(&mut self, text: &str) {
         match self.bits.last_mut() {
             Some(Bit::Text(before)) => before.push_str(text),

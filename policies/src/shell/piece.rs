@@ -40,6 +40,11 @@ impl Piece {
         self.text == ":"
     }
 
+    /// The text as what follows `-c`, where shells still look for options.
+    pub(super) fn as_argument(&self) -> String {
+        format!("{}{}", if self.text.starts_with(['-', '+']) { " " } else { "" }, self.text)
+    }
+
     /// The text, in braces if it binds less tightly than `level`.
     pub(super) fn within(self, level: Level) -> String {
         if self.level <= level { self.text } else { format!("{{ {}}}", self.ended()) }

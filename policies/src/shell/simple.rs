@@ -22,10 +22,32 @@ enum Given {
 impl Walk<'_> {
     /// A simple command. `prefix` are words before those that were written.
     pub(super) fn simple(&mut self, prefix: Vec<Field>, words: &[&Word], assignments: &[Assignment], redirects: &[Redirect]) -> Piece {
-        let given: Vec<_> = assignments.iter().map(|assignment| (assignment, self.given(assignment))).collect();
-        let written: Vec<_> = words.iter().filter(|word| !is_absent(word)).collect();
-        let mut fields = prefix;
         let reasons = self.state.reasons();
+        let given: Vec<_> = assignments.iter().map(|assignment| (assignment, self.given(assignment))).collect();
+        let fields = self.expanded(prefix, words);
+        let redirects = self.redirects(redirects);
+        let piece = match fields {
+            // Only assignments, or not even those.
+            Some(fields) if fields.is_empty() => self.assign(given, &redirects),
+            Some(fields) => {
+                let set = given.into_iter().map(|(assignment, given)| self.prefixed(assignment, given)).collect();
+                if self.state.reasons() == reasons { self.command(fields, set, &redirects) } else { Piece::nothing() }
+            }
+            None => {
+                given.iter().for_each(|(assignment, _)| self.assigned(assignment.target.name.as_str()));
+                Piece::nothing()
+            }
+        };
+        self.state.variables.forget_status();
+        self.state.spend(0, piece.text.len());
+        piece
+    }
+
+    /// The fields of a command; `None` if not all of them are known.
+    fn expanded(&mut self, prefix: Vec<Field>, words: &[&Word]) -> Option<Vec<Field>> {
+        let reasons = self.state.reasons();
+        let mut fields = prefix;
+        let written: Vec<_> = words.iter().filter(|word| !is_absent(word)).collect();
         for word in &written {
             match self.fields(word) {
                 Ok(more) => fields.extend(more),
@@ -36,22 +58,10 @@ impl Walk<'_> {
                 Err(why) => self.state.dynamic(why),
             }
         }
-        let known = self.state.reasons() == reasons;
-        let redirects = self.redirects(redirects);
-        let piece = if !known {
-            Piece::nothing()
-        } else if fields.is_empty() && !written.is_empty() {
+        if fields.is_empty() && !written.is_empty() {
             self.state.dynamic(Why::new("the program is an empty word"));
-            Piece::nothing()
-        } else if fields.is_empty() {
-            self.assign(given, &redirects)
-        } else {
-            let set = given.into_iter().map(|(assignment, given)| self.prefixed(assignment, given)).collect();
-            self.command(fields, set, &redirects)
-        };
-        self.state.variables.forget_status();
-        self.state.spend(0, piece.text.len());
-        piece
+        }
+        (self.state.reasons() == reasons).then_some(fields)
     }
 
     /// `break`, `continue`, `return` and `exit`, which the parser knows.
@@ -199,10 +209,11 @@ impl Walk<'_> {
             Kind::Control => self.control(&name, &fields, &set, redirects),
             Kind::Unset => self.unset(arguments, &set, redirects),
             Kind::Read => {
+                let reasons = self.state.reasons();
                 self.read_names(arguments);
-                self.program(fields, set, redirects, true)
+                if self.state.reasons() == reasons { self.program(fields, set, redirects) } else { Piece::nothing() }
             }
-            Kind::Ordinary => self.program(fields, set, redirects, true),
+            Kind::Ordinary => self.program(fields, set, redirects),
         }
     }
 
@@ -270,7 +281,8 @@ impl Walk<'_> {
     }
 
     /// A program, or something of the shell that is asked about like one.
-    fn program(&mut self, fields: Vec<Field>, mut set: Vec<(String, String)>, redirects: &Redirects, in_shell: bool) -> Piece {
+    fn program(&mut self, fields: Vec<Field>, mut set: Vec<(String, String)>, redirects: &Redirects) -> Piece {
+        let reasons = self.state.reasons();
         let mut environment = Vec::new();
         let inherited: Vec<_> =
             self.state.variables.environment().map(|(name, value)| (name.to_owned(), value.map(str::to_owned))).collect();
@@ -286,8 +298,11 @@ impl Walk<'_> {
                 None => environment.push(name),
             }
         }
+        if self.state.reasons() != reasons {
+            return Piece::nothing();
+        }
         environment.extend(set.iter().map(|(name, _)| name.clone()));
-        let fields = self.inside(fields, &Around { files: &redirects.files, environment, in_shell, open: false });
+        let fields = self.inside(fields, &Around { files: &redirects.files, environment, open: false });
         written(&fields, &set, redirects)
     }
 
@@ -298,7 +313,7 @@ impl Walk<'_> {
             return fields;
         }
         let reasons = self.state.reasons();
-        let fields = match programs::inside(&fields, around.in_shell, around.open) {
+        let fields = match programs::inside(&fields, around.open) {
             Inside::Nothing => fields,
             Inside::Unseen(why) => {
                 self.state.dynamic(why);
@@ -315,8 +330,8 @@ impl Walk<'_> {
             Inside::Script { at, positional } => self.nested_script(fields, at, positional, around),
         };
         // `/bin/sh -c SCRIPT` is what is made of a script here: read again, it is that script.
-        let wrapper = fields.len() == 3 && fields.first().is_some_and(|word| word.value() == "/bin/sh");
-        let is_script = wrapper && self.state.found.len() > at && fields.get(1).is_some_and(|word| word.value() == "-c");
+        let words = [0, 1].map(|at| fields.get(at).map(Field::value).unwrap_or_default());
+        let is_script = fields.len() == 3 && words == ["/bin/sh", "-c"] && (self.state.found.len() > at || around.files.is_empty());
         if !is_script && self.state.reasons() == reasons {
             let after = self.state.found.split_off(at);
             self.operation(&fields, around.files, &around.environment, around.open);
@@ -342,15 +357,20 @@ impl Walk<'_> {
             fields.extend(after);
             return fields;
         };
+        let reasons = self.state.reasons();
         for name in &environment {
             self.assigned(name);
         }
-        let in_shell = around.in_shell && programs::stays_in_shell(&fields);
-        if in_shell && !matches!(programs::kind(&name), Kind::Ordinary) {
+        // `command read x` and the like set what is then not kept account of.
+        if matches!(programs::kind(&name), Kind::Unset | Kind::Read) || matches!(name.as_str(), "break" | "continue" | "return" | "export")
+        {
             self.state.dynamic(Why::new(format!("`{}` is run in a way that is not followed", shown(&name))));
         }
         let environment = around.environment.iter().cloned().chain(environment).collect();
-        fields.extend(self.inside(inner, &Around { files: around.files, environment, in_shell, open: open || around.open }));
+        if self.state.reasons() != reasons {
+            return fields;
+        }
+        fields.extend(self.inside(inner, &Around { files: around.files, environment, open: open || around.open }));
         fields.extend(after);
         fields
     }
@@ -370,7 +390,7 @@ impl Walk<'_> {
         let outer = std::mem::replace(&mut self.state.variables, variables);
         let (calls, before) = (std::mem::take(&mut self.state.calls), self.state.redirects.len());
         self.state.redirects.extend(around.files.iter().cloned());
-        let text = super::walk::script(&script, self.state).text;
+        let text = super::walk::script(&script, self.state).as_argument();
         self.state.redirects.truncate(before);
         self.state.calls = calls;
         self.state.variables = outer;
@@ -394,8 +414,6 @@ impl Walk<'_> {
 struct Around<'a> {
     files: &'a [String],
     environment: Vec<String>,
-    /// Whether the shell itself runs it, so that what it has built in counts.
-    in_shell: bool,
     /// Whether it is given more arguments than are seen.
     open: bool,
 }

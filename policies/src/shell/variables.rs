@@ -14,7 +14,7 @@ pub struct Variables {
     exported: BTreeSet<String>,
     /// Set in the running shell to something that is not known: maybe in the environment of what it starts.
     unsure: BTreeSet<String>,
-    /// Names and bodies.
+    /// Their definitions as they were written; empty where it is not known which one holds.
     functions: BTreeMap<String, Arc<str>>,
     /// `$1` and what follows, where that is known.
     positional: Option<Arc<[String]>>,
@@ -27,7 +27,7 @@ const MOST: usize = 256;
 impl Variables {
     /// Says what a variable is, if the shell is known to have set it so (`PWD`, say).
     pub fn set(&mut self, name: &str, value: &str) {
-        self.unsure.remove(name);
+        // What the running shell may have set it to before is still there: known values are not sent.
         if self.known.len() < MOST {
             self.known.insert(name.to_owned(), value.to_owned());
         } else {
@@ -51,8 +51,8 @@ impl Variables {
         for name in &self.exported {
             text.push_str(&format!("export {name}; "));
         }
-        for (name, body) in &self.functions {
-            text.push_str(&format!("{name}() {body}\n"));
+        for definition in self.functions.values().filter(|definition| !definition.is_empty()) {
+            text.push_str(&format!("{definition}\n"));
         }
         text
     }
@@ -107,8 +107,8 @@ impl Variables {
     }
 
     /// Whether there was room for it.
-    pub(super) fn define(&mut self, name: &str, body: &str) -> bool {
-        self.functions.insert(name.to_owned(), body.into());
+    pub(super) fn define(&mut self, name: &str, definition: &str) -> bool {
+        self.functions.insert(name.to_owned(), definition.into());
         self.functions.len() <= MOST
     }
 
@@ -140,7 +140,7 @@ impl Variables {
             let names: BTreeSet<String> = self.functions.keys().chain(other.functions.keys()).cloned().collect();
             let body = |name: &String| match (self.functions.get(name), other.functions.get(name)) {
                 (Some(one), Some(two)) if one == two => Arc::clone(one),
-                _ => UNKNOWN_BODY.into(),
+                _ => Arc::from(""),
             };
             let functions = names.into_iter().map(|name| (name.clone(), body(&name))).collect();
             self.functions = functions;
@@ -150,6 +150,3 @@ impl Variables {
         self
     }
 }
-
-/// The body of a function that is not known; reading it makes a line dynamic.
-const UNKNOWN_BODY: &str = "{ eval; }";

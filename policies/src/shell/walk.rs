@@ -7,6 +7,7 @@ use shuck_ast::{BackgroundOperator, BinaryOp, Command as Node, Stmt, StmtSeq, St
 use shuck_parser::ShellDialect;
 use shuck_parser::parser::{ParseResult, Parser, ShellProfile};
 
+use super::bounds;
 use super::piece::{Level, Piece, list};
 use super::variables::Variables;
 use super::why::Why;
@@ -71,14 +72,22 @@ impl State {
     }
 }
 
-/// Parses a script, within bounds of depth and of work.
-pub(super) fn parse(source: &str) -> ParseResult {
+/// Parses a script, within bounds of depth and of work; `None` if it is beyond what the parser can be given.
+pub(super) fn parse(source: &str) -> Option<ParseResult> {
+    if !bounds::holds(source) {
+        return None;
+    }
     let fuel = 20_000_usize.saturating_add(source.len());
-    Parser::with_limits_and_profile(source, MOST_DEPTH, fuel, ShellProfile::native(ShellDialect::Bash)).parse()
+    Some(Parser::with_limits_and_profile(source, MOST_DEPTH, fuel, ShellProfile::native(ShellDialect::Bash)).parse())
 }
 
 /// Walks through the script `source`.
 pub(super) fn script(source: &str, state: &mut State) -> Piece {
+    self::source(source, state, |walk, parsed| walk.sequence(&parsed.file.body))
+}
+
+/// Parses `source` and lets `walk` go through it.
+pub(super) fn source(source: &str, state: &mut State, walk: impl FnOnce(&mut Walk<'_>, &ParseResult) -> Piece) -> Piece {
     if state.scripts >= MOST_SCRIPTS {
         state.dynamic(Why::new("scripts and functions are nested more deeply than can be looked into"));
         return Piece::nothing();
@@ -86,7 +95,10 @@ pub(super) fn script(source: &str, state: &mut State) -> Piece {
     if !state.spend(1 + source.len() / 64, 0) {
         return Piece::nothing();
     }
-    let parsed = parse(source);
+    let Some(parsed) = parse(source) else {
+        state.dynamic(Why::new("it is nested more deeply than can be looked into"));
+        return Piece::nothing();
+    };
     if parsed.is_err() {
         state.dynamic(Why::new(match parsed.diagnostics.first() {
             Some(diagnostic) => format!("it is not a whole shell command: {}", diagnostic.message),
@@ -95,7 +107,7 @@ pub(super) fn script(source: &str, state: &mut State) -> Piece {
         return Piece::nothing();
     }
     state.scripts += 1;
-    let piece = Walk { source, state }.sequence(&parsed.file.body);
+    let piece = walk(&mut Walk { source, state }, &parsed);
     state.scripts -= 1;
     piece
 }
