@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::audit::{AuditLog, Entry};
 use crate::config::RecordingMode;
-use crate::enforce::Permit;
+use crate::enforce::{Mode, Permit};
 use crate::frontdoor::{Ask, Refusal};
 use crate::model::{Clock, Wish};
 use crate::store::{Opening, SessionEnd, Store};
@@ -179,7 +179,7 @@ impl Recorder {
             command: command(&ask.wish),
             first_key: String::new(),
             groups: caller.principal().groups.iter().map(ToString::to_string).collect(),
-            kind: kind(&ask.wish).to_owned(),
+            kind: kind(permit).to_owned(),
             login: Some(ask.login.to_string()),
             number,
             policy_digest: permit.digest().to_owned(),
@@ -197,8 +197,9 @@ impl Recorder {
     }
 }
 
-fn kind(wish: &Wish) -> &'static str {
-    match wish {
+fn kind(permit: &Permit) -> &'static str {
+    match permit.routed().identified().ask().wish {
+        Wish::Shell if *permit.mode() == Mode::GuardedShell => "ssh.guarded",
         Wish::Shell => "ssh.shell",
         Wish::Exec(_) => "ssh.exec",
         Wish::Subsystem(_) => "ssh.sftp",
@@ -225,7 +226,7 @@ fn first_pieces(permit: &Permit) -> Vec<Piece> {
     let mut pieces: Vec<Piece> =
         ask.environment.iter().map(|(name, value)| Piece::Event(Event::environment(name.clone(), value.clone()).into_owned())).collect();
     let operation = serde_json::json!({
-        "action": kind(&ask.wish),
+        "action": kind(permit),
         "text": ask.wish.to_string(),
         "verdict": "allow",
         "policies": permit.policies(),

@@ -17,8 +17,12 @@ permit (principal in Group::"corp/developers", action == Action::"connect", reso
 permit (principal in Group::"corp/developers", action == Action::"ssh.exec", resource == Target::"web-1")
 when {
   !context.dynamic &&
-  ["cat", "echo", "grep", "less", "ls", "printenv", "printf", "seq", "sleep", "stty", "tr", "vim", "wc"].contains(context.program)
+  ["cat", "echo", "grep", "ls", "printenv", "printf", "seq", "sleep", "stty", "tr", "wc"].contains(context.program)
 };
+
+@id("developers-page-and-edit")
+permit (principal in Group::"corp/developers", action == Action::"ssh.exec", resource == Target::"web-1")
+when { context.command like "*less*" || context.command like "vim *" };
 
 @id("no-shadow")
 @reason("Password hashes stay on their machine.")

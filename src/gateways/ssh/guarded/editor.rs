@@ -54,7 +54,8 @@ pub(super) struct Editor {
 
 /// Turns on bracketed paste (xterm).
 const PASTE_ON: &str = "\x1b[?2004h";
-const PASTE_OFF: &str = "\x1b[?2004l";
+/// Turns it off again.
+pub(super) const PASTE_OFF: &str = "\x1b[?2004l";
 
 /// How many programs are listed at most.
 const LISTED: usize = 100;
@@ -204,11 +205,7 @@ impl Editor {
             Key::KillBefore => self.cut = text.cut_line_before(),
             Key::KillAfter => self.cut = text.cut_line_after(),
             Key::Transpose => text.transpose(),
-            Key::Yank => {
-                if !text.insert(&self.cut) {
-                    self.bell();
-                }
-            }
+            Key::Yank if !text.insert(&self.cut) => self.bell(),
             _ => {}
         }
     }

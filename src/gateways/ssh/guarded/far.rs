@@ -33,7 +33,9 @@ pub(super) fn shell(folder: &str, has_terminal: bool) -> String {
 
 /// Whether a folder's name can stand in a command line as it is.
 pub(super) fn is_plain_path(folder: &str) -> bool {
-    folder.starts_with('/') && folder.len() < 4096 && folder.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-'))
+    folder.starts_with('/')
+        && folder.len() < 4096
+        && folder.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-'))
 }
 
 /// What lets the control channel's program go on once the shell is there.

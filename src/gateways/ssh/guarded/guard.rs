@@ -16,7 +16,7 @@ use crate::record::{Piece, Tape};
 use super::super::pumps::{PumpError, Traffic};
 use super::super::relay::{self, Ended, Orders, closing, failed};
 use super::desk::Desk;
-use super::editor::Editor;
+use super::editor::{Editor, PASTE_OFF};
 use super::far::Speaker;
 use super::running::{self, Window};
 use super::show::{Over, Show};
@@ -97,6 +97,9 @@ pub async fn guard(between: Between<'_>, mut orders: mpsc::Receiver<Orders>) -> 
     };
     if let (Reason::Closed, Some(_)) = (ended.reason, &ended.exit) {
         let _ = to_visitor.eof().await;
+    }
+    if has_terminal {
+        relay::say(&to_visitor, PASTE_OFF, true).await;
     }
     // The end of the control channel takes down on the target whatever still runs in the session.
     let _ = guard.far.to_control.close().await;

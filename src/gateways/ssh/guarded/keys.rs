@@ -45,11 +45,17 @@ enum State {
     Ground,
     Escape,
     /// After `ESC [`: the parameter being read, the one before it, whether it is a sequence that is not ours.
-    Csi { now: u16, first: Option<u16>, foreign: bool },
+    Csi {
+        now: u16,
+        first: Option<u16>,
+        foreign: bool,
+    },
     /// After `ESC O`.
     Ss3,
     /// A string that a terminal answers with (OSC, DCS, APC, PM, SOS), and whether its last byte was ESC.
-    Text { escaped: bool },
+    Text {
+        escaped: bool,
+    },
 }
 
 /// Reads keys byte by byte.
@@ -250,7 +256,9 @@ mod tests {
 
     #[test]
     fn answers_of_a_terminal_are_not_keys() {
-        for answer in ["\x1b[?62;22c", "\x1b[>0;276;0c", "\x1b]11;rgb:0000/0000/0000\x07", "\x1bP1$r0m\x1b\\", "\x1b[?2026;2$y", "\x1b[I\x1b[O"] {
+        for answer in
+            ["\x1b[?62;22c", "\x1b[>0;276;0c", "\x1b]11;rgb:0000/0000/0000\x07", "\x1bP1$r0m\x1b\\", "\x1b[?2026;2$y", "\x1b[I\x1b[O"]
+        {
             assert_eq!(keys(answer.as_bytes()), [], "{answer:?}");
         }
     }

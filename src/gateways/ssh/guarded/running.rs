@@ -72,7 +72,7 @@ pub(super) async fn until_over(ears: &mut Ears, awaited: &Awaited, show: &Show<'
                     return Err(Over::Shell(exit));
                 }
             }
-            Came::Control(Some(ChannelMsg::Data { data })) => answer = told(ears, &data, awaited).or(answer),
+            Came::Control(Some(ChannelMsg::Data { data })) => answer = told(ears, &data, awaited)?.or(answer),
             Came::Control(Some(ChannelMsg::Close) | None) => ears.is_deaf = true,
             Came::Control(Some(_)) => {}
             Came::Quiet => {
@@ -98,16 +98,16 @@ pub(super) async fn drained(far: &mut Far, show: &Show<'_>) -> Result<(), Over> 
     Ok(())
 }
 
-/// Lines that do not tell the awaited end are nobody's: whoever wrote them does not know the nonce.
-fn told(ears: &mut Ears, data: &[u8], awaited: &Awaited) -> Option<Answer> {
+/// Lines that do not tell the awaited end are nobody's: whoever wrote them does not know the nonce. No line of ours is endless.
+fn told(ears: &mut Ears, data: &[u8], awaited: &Awaited) -> Result<Option<Answer>, Over> {
     if !ears.lines.push(data) {
-        ears.is_deaf = true;
+        return Err(Over::Shell(None));
     }
     let mut answer = None;
     while let Some(line) = ears.lines.next() {
         answer = awaited.read(&line).map(|(status, folder)| (status, folder.to_owned())).or(answer);
     }
-    answer
+    Ok(answer)
 }
 
 /// Records and forwards what the terminal channel brought; false when it is closed.
@@ -215,4 +215,3 @@ pub(super) async fn resized(
     let _ = terminal.window_change(size.0, size.1, pixels.0, pixels.1).await;
     Ok(())
 }
-

@@ -37,7 +37,8 @@ impl Strip {
             return all;
         }
         let most = self.mark.len().saturating_sub(1).min(all.len());
-        let cut = (1..=most).rev().map(|length| all.len() - length).find(|cut| all.get(*cut..).is_some_and(|end| self.mark.starts_with(end)));
+        let cut =
+            (1..=most).rev().map(|length| all.len() - length).find(|cut| all.get(*cut..).is_some_and(|end| self.mark.starts_with(end)));
         if let Some(cut) = cut {
             self.held = all.split_off(cut);
         }

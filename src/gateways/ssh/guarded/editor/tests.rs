@@ -11,7 +11,7 @@ impl Advice for Three {
     }
 
     fn is_whole(&self, text: &str) -> bool {
-        text.matches('\'').count() % 2 == 0
+        text.matches('\'').count().is_multiple_of(2)
     }
 }
 

@@ -87,6 +87,14 @@ fn heard(from: &mut impl BufRead) -> String {
 const SHELLS: [&str; 2] = ["dash", "bash --posix"];
 
 #[test]
+fn every_login_shell_reads_the_programs_as_they_are() {
+    for program in [CONTROL, SHELL] {
+        // In single quotes, fish looks at `\\\\` and `\\'`, csh at `!` and line ends.
+        assert!(!program.contains(['\'', '!', '\n']) && !program.contains(r"\\"), "{program}");
+    }
+}
+
+#[test]
 fn what_one_line_does_to_the_shell_the_next_one_sees() {
     for sh in SHELLS {
         for login in [&["dash"][..], &["bash"]] {

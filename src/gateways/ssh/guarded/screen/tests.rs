@@ -42,9 +42,9 @@ proptest! {
             if last.len() > 300 {
                 break;
             }
-            model.0.feed(&screen.draw("me@it:~$ ", &line));
+            model.0.feed(screen.draw("me@it:~$ ", &line));
             let mut fresh = Model::new(usize::try_from(columns).unwrap());
-            fresh.0.feed(&Screen::new(columns, false).draw("me@it:~$ ", &line));
+            fresh.0.feed(Screen::new(columns, false).draw("me@it:~$ ", &line));
             prop_assert_eq!(model.shows(), fresh.shows());
         }
         let below = screen.leave();
@@ -65,9 +65,13 @@ fn the_cursor_stands_where_the_text_is_edited_even_at_the_edge() {
     ];
     for (before, after, lines, cursor) in table {
         let mut model = Model::new(8);
-        model.0.feed(&Screen::new(8, false).draw("$ ", &text(before, after)));
+        model.0.feed(Screen::new(8, false).draw("$ ", &text(before, after)));
         let (shown, at) = model.shows();
-        assert_eq!((&shown[..lines.len()], at), (&lines[..].iter().map(ToString::to_string).collect::<Vec<_>>()[..], Some(cursor)), "{before:?}");
+        assert_eq!(
+            (&shown[..lines.len()], at),
+            (&lines[..].iter().map(ToString::to_string).collect::<Vec<_>>()[..], Some(cursor)),
+            "{before:?}"
+        );
     }
 }
 

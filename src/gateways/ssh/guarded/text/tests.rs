@@ -46,27 +46,39 @@ const ACTS: &[Act] = &[
             *at += 1;
         }
     }),
-    ("cut word before", |text| drop(text.cut_word_before()), |line, at| {
-        while *at > 0 && line[*at - 1].is_whitespace() {
-            *at -= 1;
-            line.remove(*at);
-        }
-        while *at > 0 && !line[*at - 1].is_whitespace() {
-            *at -= 1;
-            line.remove(*at);
-        }
-    }),
-    ("cut line after", |text| drop(text.cut_line_after()), |line, at| {
-        while *at < line.len() && line[*at] != '\n' {
-            line.remove(*at);
-        }
-    }),
-    ("cut line before", |text| drop(text.cut_line_before()), |line, at| {
-        while *at > 0 && line[*at - 1] != '\n' {
-            *at -= 1;
-            line.remove(*at);
-        }
-    }),
+    (
+        "cut word before",
+        |text| drop(text.cut_word_before()),
+        |line, at| {
+            while *at > 0 && line[*at - 1].is_whitespace() {
+                *at -= 1;
+                line.remove(*at);
+            }
+            while *at > 0 && !line[*at - 1].is_whitespace() {
+                *at -= 1;
+                line.remove(*at);
+            }
+        },
+    ),
+    (
+        "cut line after",
+        |text| drop(text.cut_line_after()),
+        |line, at| {
+            while *at < line.len() && line[*at] != '\n' {
+                line.remove(*at);
+            }
+        },
+    ),
+    (
+        "cut line before",
+        |text| drop(text.cut_line_before()),
+        |line, at| {
+            while *at > 0 && line[*at - 1] != '\n' {
+                *at -= 1;
+                line.remove(*at);
+            }
+        },
+    ),
 ];
 
 proptest! {
