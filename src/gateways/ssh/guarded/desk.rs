@@ -205,16 +205,20 @@ pub(super) fn is_whole(text: &str) -> bool {
     }
 }
 
-/// Cuts several lines into those that are run one after the other. The last may not be whole.
+/// How many bytes are looked at to find out where commands end, over and over as their lines come.
+pub(super) const EFFORT: usize = 1 << 20;
+
+/// Cuts several lines into those that are run one after the other. The last may not be whole, or be all that took too much effort.
 pub(super) fn commands(text: &str) -> Vec<String> {
     let mut commands = Vec::new();
-    let mut open = String::new();
+    let (mut open, mut effort) = (String::new(), 0);
     for line in text.split('\n') {
         if !open.is_empty() {
             open.push('\n');
         }
         open.push_str(line);
-        if is_whole(&open) {
+        effort += open.len();
+        if effort <= EFFORT && is_whole(&open) {
             commands.push(std::mem::take(&mut open));
         }
     }
@@ -227,4 +231,24 @@ pub(super) fn commands(text: &str) -> Vec<String> {
 pub(super) fn history(history: &History) -> String {
     let numbered = history.lines().enumerate();
     numbered.map(|(number, line)| format!("{:5}  {}\n", number + 1, Printable(&line.replace('\n', " ⏎ ")))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_were_entered_together_are_cut_where_commands_end() {
+        let text = "ls\n\nfor i in 1 2\ndo echo $i\ndone\necho 'a\nb'\ncat <<E\nx\nE\npwd";
+        assert_eq!(commands(text), ["ls", "for i in 1 2\ndo echo $i\ndone", "echo 'a\nb'", "cat <<E\nx\nE", "pwd"]);
+        assert_eq!(commands("ls\necho 'open\n"), ["ls", "echo 'open\n"]);
+        assert_eq!(commands(" \n\t\n"), [""; 0]);
+    }
+
+    #[test]
+    fn what_never_ends_is_not_looked_at_for_ever() {
+        let text = format!("ls\n{{\n{}", "x\n".repeat(15_000));
+        let cut = commands(&text);
+        assert_eq!((cut.len(), cut[0].as_str(), cut[1].len()), (2, "ls", text.len() - 3));
+    }
 }

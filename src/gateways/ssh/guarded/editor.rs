@@ -57,6 +57,9 @@ const PASTE_ON: &str = "\x1b[?2004h";
 /// Turns it off again.
 pub(super) const PASTE_OFF: &str = "\x1b[?2004l";
 
+/// How many further lines of one command are asked for at most.
+const ASKED: usize = 200;
+
 /// How many programs are listed at most.
 const LISTED: usize = 100;
 
@@ -213,7 +216,9 @@ impl Editor {
     fn enter(&mut self, advice: &dyn Advice) -> Option<Effect> {
         let whole = self.text.whole();
         self.text.end();
-        if !advice.is_whole(&whole) && self.text.insert("\n") {
+        // Each line that is asked for costs a look at all of them; whoever runs what is not whole is told what is wrong with it.
+        let asks = whole.matches('\n').count() < ASKED && !advice.is_whole(&whole);
+        if asks && self.text.insert("\n") {
             return None;
         }
         self.leave();

@@ -57,14 +57,15 @@ impl Guard<'_> {
 
     /// Without a terminal: lines of input are commands, as `sh` reads them, until input ends.
     pub(super) async fn read_lines(&mut self) -> Result<Infallible, Over> {
-        let mut open = String::new();
+        let (mut open, mut effort) = (String::new(), 0);
         loop {
             let line = self.next_line().await?;
             let is_last = line.is_none();
+            effort += open.len();
             match line.map(String::from_utf8) {
-                Some(Ok(line)) if open.len() + line.len() <= LONGEST => open.push_str(&line),
+                Some(Ok(line)) if open.len() + line.len() <= LONGEST && effort <= desk::EFFORT => open.push_str(&line),
                 Some(_) => {
-                    open.clear();
+                    (open, effort) = (String::new(), 0);
                     let refusal = Refusal::denied("A line that is too long or not text is not run.", "an unreadable line");
                     self.refuse("(unreadable)", &Line::read(b""), &refusal).await?;
                     continue;
@@ -73,6 +74,7 @@ impl Guard<'_> {
             }
             if is_last || desk::is_whole(&open) {
                 let command = std::mem::take(&mut open);
+                effort = 0;
                 if !command.trim().is_empty() {
                     self.run_line(&command, Bytes::new()).await?;
                 }
