@@ -336,7 +336,7 @@ fn a_revoked_permit_ends_the_shell_that_stands_at_its_prompt_or_runs_what_is_no_
 
 #[test]
 fn what_runs_on_the_target_ends_with_the_session() {
-    let (world, bob) = bob();
+    let (_world, bob) = bob();
     let left = |number: &str| {
         let mut command = std::process::Command::new("pgrep");
         command.args(["-fx", &format!("sleep {number}")]);

@@ -22,7 +22,7 @@ fn what_no_policy_permits_is_refused() {
     for way in WAYS {
         bob.on_target(way, &[], "true").ok();
         let before = world.target.logins();
-        // No files, no other target, no other account; what stands in for a shell has tests of its own.
+        // No files, no other target, no other account.
         bob.on(way, "web-key", &[], "true").finish().refused();
         let (options, destination) = way.name("operator", "web-1");
         bob.ssh([&options[..], &[destination, "true".into()]].concat()).finish().refused();

@@ -10,13 +10,12 @@ use russh::ChannelMsg;
 
 use crate::enforce::Question;
 use crate::frontdoor::{Cause, Refusal};
-use crate::model::Printable;
 use crate::record::Piece;
 
 use super::desk;
 use super::far;
 use super::guard::Guard;
-use super::running;
+use super::running::{self, Keys};
 use super::show::Over;
 use super::text::LONGEST;
 
@@ -67,7 +66,7 @@ impl Guard<'_> {
                 Some(_) => {
                     (open, effort) = (String::new(), 0);
                     let refusal = Refusal::denied("A line that is too long or not text is not run.", "an unreadable line");
-                    self.refuse("(unreadable)", &Line::read(b""), &refusal).await?;
+                    self.refuse("(unreadable)", &refusal).await?;
                     continue;
                 }
                 None => {}
@@ -131,11 +130,16 @@ impl Guard<'_> {
         let decided = if text.contains('\0') {
             Err(Refusal::denied("A line that holds a NUL byte is not run.", "a line with a NUL byte"))
         } else {
-            self.desk.decider.decide(Question::of_line(self.desk.decider.login(), &line)).await
+            let questions = Question::of_line(self.desk.decider.login(), &line);
+            // This may take as long as people need to answer.
+            tokio::select! {
+                decided = self.desk.decider.decide(questions) => decided,
+                over = running::meanwhile(Keys::Dropped, self.visitor, &self.far.to_terminal, &mut self.window, &self.show) => return Err(over),
+            }
         };
         let allowed = match decided {
             Ok(allowed) => allowed,
-            Err(refusal) => return self.refuse(text, &line, &refusal).await,
+            Err(refusal) => return self.refuse(text, &refusal).await,
         };
         self.note(text, "allow", allowed.policies()).await?;
         self.desk.remember(&line);
@@ -156,34 +160,23 @@ impl Guard<'_> {
         }
         let (words, awaited) = self.speaker.run(script, self.status);
         self.say_to_shell(words).await;
-        let before = self.window.columns;
         let answer = tokio::select! {
             answer = running::until_over(&mut self.far.ears, &awaited, &self.show) => answer?,
-            over = running::keys(rest, self.visitor, &self.far.to_terminal, &mut self.window, &self.show) => return Err(over),
+            over = running::meanwhile(Keys::Passed(rest), self.visitor, &self.far.to_terminal, &mut self.window, &self.show) => return Err(over),
         };
         (self.status, self.folder) = answer;
         self.has_run = true;
-        if self.window.columns != before {
-            self.editor.resize(self.window.columns, false);
-        }
-        if self.show.has_terminal && self.window.has_ended {
-            return Err(Over::Done(self.status));
-        }
         Ok(if self.status == INTERRUPTED { Went::Stopped } else { Went::Done })
     }
 
-    async fn refuse(&mut self, text: &str, line: &Line, refusal: &Refusal) -> Result<Went, Over> {
+    async fn refuse(&mut self, text: &str, refusal: &Refusal) -> Result<Went, Over> {
         let (verdict, status) = match refusal.cause {
             Cause::Denied | Cause::Barred => ("deny", DENIED),
             Cause::Held => ("hold", HELD),
             Cause::Unavailable => ("deny", UNDECIDED),
         };
         self.note(text, verdict, &refusal.policies).await?;
-        let mut sentence = format!("bartizan: {}\n", refusal.sentence);
-        if let Some(why) = line.why_dynamic() {
-            sentence.push_str(&format!("What the line would do is not known before it runs: {}.\n", Printable(why)));
-        }
-        self.show.say(&sentence).await?;
+        self.show.say(&format!("bartizan: {}\n", refusal.sentence)).await?;
         self.status = status;
         Ok(Went::Stopped)
     }

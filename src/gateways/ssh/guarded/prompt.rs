@@ -26,6 +26,12 @@ enum Came {
 impl Guard<'_> {
     /// Edits one line. Gives it, and what was typed behind it.
     pub(super) async fn prompt(&mut self) -> Result<(String, Bytes), Over> {
+        if self.window.has_ended {
+            return Err(Over::Done(self.status));
+        }
+        if self.window.columns > 0 {
+            self.editor.resize(self.window.columns, false);
+        }
         let sane = if std::mem::take(&mut self.has_run) && !self.editor.is_plain() { SANE } else { "" };
         let text = self.prompt_text();
         let begun = self.show.new_line(self.editor.columns(), self.editor.is_plain()) + sane + &self.editor.prompt(&text);

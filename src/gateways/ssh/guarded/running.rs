@@ -159,16 +159,28 @@ async fn forward(message: ChannelMsg, show: &Show<'_>) -> Result<(), Over> {
     pumps::forward_down(message, show.visitor, show.handle, show.traffic).await.map_err(|_| Over::Left)
 }
 
+/// Where the visitor's keys go.
+#[derive(Debug, Clone)]
+pub(super) enum Keys {
+    /// Nowhere, while nothing runs that could read them: they were not typed at a prompt either.
+    Dropped,
+    /// To the program, beginning with those that came together with its line.
+    Passed(Bytes),
+}
+
 /// Passes keys, window sizes and signals on. Ends only when the visitor is gone or the recording fails.
-pub(super) async fn keys(
-    first: Bytes,
+pub(super) async fn meanwhile(
+    keys: Keys,
     visitor: &mut ChannelReadHalf,
     terminal: &ChannelWriteHalf<client::Msg>,
     window: &mut Window,
     show: &Show<'_>,
 ) -> Over {
-    if !first.is_empty() && show.has_terminal {
-        let _ = terminal.data_bytes(first).await;
+    if let Keys::Passed(first) = &keys
+        && !first.is_empty()
+        && show.has_terminal
+    {
+        let _ = terminal.data_bytes(first.clone()).await;
     }
     loop {
         if window.ahead.len() > AHEAD {
@@ -180,7 +192,9 @@ pub(super) async fn keys(
             None | Some(ChannelMsg::Close) => return Over::Left,
             Some(ChannelMsg::Data { data }) if show.has_terminal => {
                 show.traffic.count_up(data.len());
-                let _ = terminal.data_bytes(data).await;
+                if matches!(keys, Keys::Passed(_)) {
+                    let _ = terminal.data_bytes(data).await;
+                }
             }
             Some(ChannelMsg::Data { data }) => {
                 show.traffic.count_up(data.len());
