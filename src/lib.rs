@@ -16,6 +16,8 @@ pub mod identity;
 
 pub mod targets;
 
+pub mod approvals;
+
 pub mod enforce;
 
 pub mod record;

@@ -231,10 +231,12 @@ fn the_manual_names_every_key_of_the_configuration_and_no_other() {
     for (section, key, _) in manual() {
         written.entry(section).or_default().insert(key);
     }
-    for section in ["server", "store", "recordings", "policies", "metrics", "limits", "ca"] {
+    for section in ["server", "store", "recordings", "policies", "metrics", "limits", "approvals", "ca"] {
         assert_eq!(written[section], known_keys(section, false, ""), "[{section}]: the manual (left), src/config (right)");
     }
+    assert_eq!(written["notify"], known_keys("notify", true, ""), "[[notify]]");
     assert_eq!(written["issuer"], known_keys("issuer", true, ""), "[[issuer]]");
+    assert_eq!(written["guard_rail"], known_keys("guard_rail", true, ""), "[[guard_rail]]");
     let kinds = ["ssh", "postgres", "kubernetes", "http"];
     let targets: BTreeSet<String> = kinds.iter().flat_map(|kind| known_keys("target", true, &format!("kind = \"{kind}\""))).collect();
     assert_eq!(written["target"], targets, "[[target]]");
@@ -272,6 +274,8 @@ fn the_manual_shows_the_defaults_of_the_table_in_the_source() {
         ("CHANNELS", "limits", "channels", defaults::CHANNELS.to_string()),
         ("REQUESTS", "limits", "requests", defaults::REQUESTS.to_string()),
         ("SESSIONS", "limits", "sessions", defaults::SESSIONS.to_string()),
+        ("APPROVAL_WAIT", "approvals", "wait", duration(defaults::APPROVAL_WAIT)),
+        ("WAITING_APPROVALS", "approvals", "waiting", defaults::WAITING_APPROVALS.to_string()),
     ];
     let manual = manual();
     for (_, section, key, value) in &table {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bartizan::audit::{AuditLog, Entry};
 use bartizan::model::{Principal, PrincipalKind, SessionId, TargetKind};
-use bartizan::store::{Lease, Opening, SessionEnd, SqliteStore, Store};
+use bartizan::store::{Frozen, Lease, Opening, SessionEnd, SqliteStore, Store};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -185,6 +185,23 @@ async fn an_order_that_no_server_takes_is_not_called_done() {
     begin(&operator.store(), 1, "web-1").await;
     let shown = operator.sees(3, &["sessions", "end", &session(1).to_string()]);
     assert!(shown.contains("is the server running?"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_frozen_session_is_shown_as_such_and_one_that_is_not_cannot_be_resumed() {
+    let operator = Operator::new();
+    let store = operator.store();
+    let lease = begin(&store, 1, "web-1").await;
+    let id = session(1).to_string();
+    assert!(operator.sees(1, &["sessions", "resume", &id]).contains("is not frozen"));
+    let frozen = Frozen { at: Timestamp::UNIX_EPOCH, guard_rail: "no-keys".into() };
+    store.freeze_session(session(1), lease.token, Some(frozen)).await.unwrap();
+    assert!(operator.sees(0, &["sessions", "list"]).contains("frozen by guard rail \"no-keys\""));
+    let shown = operator.json(&["sessions", "list", "--json"]);
+    assert_eq!(shown[0]["frozen"], serde_json::json!({ "at": "1970-01-01T00:00:00Z", "guard_rail": "no-keys" }));
+    assert!(operator.sees(3, &["sessions", "resume", &id]).contains("is the server running?"));
+    assert_eq!(operator.audited().last().unwrap()["entry"]["kind"], "session.resume_ordered");
+    assert!(operator.sees(1, &["sessions", "resume", &session(9).to_string()]).contains("there is no session"));
 }
 
 #[tokio::test]

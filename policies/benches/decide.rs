@@ -1,4 +1,4 @@
-//! How long loading, slicing and one decision take as policies grow. It prints microseconds and asserts nothing.
+//! How long loading, slicing and one decision take as policies grow. It prints microseconds and asserts no time.
 //!
 //! `cargo bench -p bartizan-policies`
 
@@ -8,21 +8,31 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 use std::time::Instant;
 
-use bartizan_policies::{Action, Command, Context, Facts, Known, PolicySet, Principal, Request, Resource, Target};
+use bartizan_policies::{Action, Command, Context, Facts, Known, PolicySet, Principal, Request, Resource, Target, Verdict};
 
-/// A tenth of the policies is open to any principal on one target, the rest to one group on one target.
+/// A tenth of the policies is open to any principal on one target, the rest to one group on one target; half is about programs,
+/// half about files.
 fn policies(count: usize) -> String {
     let mut text = String::from(
         "@id(\"sre\") permit (principal in Group::\"corp/sre\", action in Action::\"ssh\", resource in Tag::\"env=prod\")
          when { !context.device_bound || context.source_ip.isInRange(ip(\"192.0.2.0/24\")) };
-         @id(\"root\") forbid (principal, action in Action::\"ssh\", resource) when { context.login == \"root\" };\n",
+         @id(\"connect\") permit (principal in Group::\"corp/sre\", action == Action::\"connect\", resource in Tag::\"env=prod\");
+         @id(\"root\") forbid (principal, action in Action::\"ssh\", resource) when { context.login == \"root\" };
+         @id(\"files\") permit (principal in Group::\"corp/sre\", action in Action::\"sftp\", resource in Tag::\"env=prod\")
+         when { context has path && context.path like \"/srv/*\" };
+         @id(\"keys\") forbid (principal, action in Action::\"sftp\", resource)
+         when { context has path && context.path like \"/srv/keys/*\" };\n",
     );
-    for n in 2..count {
-        let who = if n % 10 == 0 { "principal".to_owned() } else { format!("principal in Group::\"corp/team-{n}\"") };
+    for n in 5..count {
+        let who = if n % 10 < 2 { "principal".to_owned() } else { format!("principal in Group::\"corp/team-{n}\"") };
+        let (action, condition) = match n % 2 {
+            0 => ("ssh.exec", "!context.dynamic && context.program == \"systemctl\""),
+            _ => ("sftp.write", "context has path && context.path like \"/opt/*\""),
+        };
         let _ = writeln!(
             text,
-            "@id(\"p{n}\") permit ({who}, action == Action::\"ssh.exec\", resource == Target::\"host-{n}\")
-             when {{ !context.dynamic && context.program == \"systemctl\" }};"
+            "@id(\"p{n}\") permit ({who}, action == Action::\"{action}\", resource == Target::\"host-{n}\")
+             when {{ {condition} }};"
         );
     }
     text
@@ -53,7 +63,11 @@ fn main() {
     };
     let exec = context(Facts::Command { login: "deploy".to_owned(), command: Command::read(b"systemctl restart nginx") });
     let connect = context(Facts::Login("deploy".to_owned()));
-    println!("{:>9} {:>12} {:>10} {:>10} {:>10}", "policies", "load ms", "slice µs", "exec µs", "connect µs");
+    let file =
+        |path: &str, recursive| context(Facts::File { login: "deploy".to_owned(), path: Some(path.to_owned()), to: None, recursive });
+    let (one, tree) = (file("/srv/www/index.html", false), file("/srv/www", true));
+    let columns = ["policies", "load ms", "slice µs", "connect µs", "exec µs", "file µs", "tree µs"];
+    println!("{}", columns.map(|column| format!("{column:>11}")).join(""));
     for count in [10, 100, 1_000, 10_000] {
         let text = policies(count);
         let start = Instant::now();
@@ -63,12 +77,15 @@ fn main() {
         let ask = |action, context| {
             let request = Request { action, resource: Resource::Target(&target), context };
             time(|| {
-                black_box(slice.decide(black_box(&request)));
+                assert!(matches!(black_box(slice.decide(black_box(&request))).verdict, Verdict::Allow));
             })
         };
         let cut = time(|| {
             black_box(set.slice(black_box(&alice), black_box(&target)));
         });
-        println!("{count:>9} {load:>12.1} {cut:>10.1} {:>10.1} {:>10.1}", ask(Action::SshExec, &exec), ask(Action::Connect, &connect));
+        let asked =
+            [ask(Action::Connect, &connect), ask(Action::SshExec, &exec), ask(Action::SftpWrite, &one), ask(Action::SftpWrite, &tree)];
+        let times = [load, cut].into_iter().chain(asked).map(|time| format!("{time:>11.1}"));
+        println!("{count:>11}{}", times.collect::<String>());
     }
 }

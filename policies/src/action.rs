@@ -11,10 +11,20 @@ use serde::{Serialize, Serializer};
 pub enum ResourceKind {
     /// A target of the configuration.
     Target,
+    /// A database of a PostgreSQL target.
+    Database,
+    /// A schema of a PostgreSQL target.
+    Schema,
     /// A table of a PostgreSQL target.
     Table,
     /// A column of a PostgreSQL target.
     Column,
+    /// A function or procedure of a PostgreSQL target.
+    Function,
+    /// A kind of object of a Kubernetes target.
+    Kind,
+    /// A method on a path of an HTTP target.
+    Route,
     /// A live session.
     Session,
     /// The recording of a session.
@@ -40,6 +50,14 @@ pub enum FactsKind {
     File,
     /// An SQL statement.
     Sql,
+    /// A request to a Kubernetes API server about a resource.
+    ApiRequest,
+    /// A request to a Kubernetes API server for another path.
+    ApiPath,
+    /// An HTTP request.
+    HttpRequest,
+    /// One field of the answer to an HTTP request.
+    HttpField,
 }
 
 macro_rules! actions {
@@ -100,10 +118,70 @@ actions! {
     PgDelete = "pg.delete", Sql, [Table];
     /// Empty a table.
     PgTruncate = "pg.truncate", Sql, [Table];
+    /// Make, change or drop an object.
+    PgDdl = "pg.ddl", Sql, [Database, Schema, Table, Function];
+    /// Use a function that is not known to be harmless.
+    PgCall = "pg.call", Sql, [Function];
+    /// Copy rows into a table.
+    PgCopyIn = "pg.copy_in", Sql, [Table];
+    /// Copy rows out of a table.
+    PgCopyOut = "pg.copy_out", Sql, [Table];
+    /// Change a setting of the session.
+    PgSet = "pg.set", Sql, [Database];
+    /// Run a procedure, or a block of code.
+    PgDo = "pg.do", Sql, [Database, Function];
+    /// Vacuum, analyse, reindex and the like.
+    PgMaintain = "pg.maintain", Sql, [Database, Table];
     /// See the values of one column.
     PgReadColumn = "pg.read_column", Sql, [Column];
     /// Filter or sort by one column.
     PgFilterColumn = "pg.filter_column", Sql, [Column];
+    /// Read an object.
+    K8sGet = "k8s.get", ApiRequest, [Kind];
+    /// Read all objects of a kind.
+    K8sList = "k8s.list", ApiRequest, [Kind];
+    /// Be told of changes of objects.
+    K8sWatch = "k8s.watch", ApiRequest, [Kind];
+    /// Make an object.
+    K8sCreate = "k8s.create", ApiRequest, [Kind];
+    /// Replace an object.
+    K8sUpdate = "k8s.update", ApiRequest, [Kind];
+    /// Change an object.
+    K8sPatch = "k8s.patch", ApiRequest, [Kind];
+    /// Delete an object.
+    K8sDelete = "k8s.delete", ApiRequest, [Kind];
+    /// Delete all objects of a kind.
+    K8sDeleteCollection = "k8s.deletecollection", ApiRequest, [Kind];
+    /// Run a command in a container.
+    K8sExec = "k8s.exec", ApiRequest, [Kind];
+    /// Attach to a container's process.
+    K8sAttach = "k8s.attach", ApiRequest, [Kind];
+    /// Read a container's output.
+    K8sLogs = "k8s.logs", ApiRequest, [Kind];
+    /// Reach a port of a pod.
+    K8sPortForward = "k8s.portforward", ApiRequest, [Kind];
+    /// Reach a pod, a service or a node through the API server.
+    K8sProxy = "k8s.proxy", ApiRequest, [Kind];
+    /// Ask for a path of the API server that is no resource.
+    K8sNonResource = "k8s.nonresource", ApiPath, [Target];
+    /// An HTTP GET.
+    HttpGet = "http.GET", HttpRequest, [Route];
+    /// An HTTP HEAD.
+    HttpHead = "http.HEAD", HttpRequest, [Route];
+    /// An HTTP OPTIONS.
+    HttpOptions = "http.OPTIONS", HttpRequest, [Route];
+    /// An HTTP POST.
+    HttpPost = "http.POST", HttpRequest, [Route];
+    /// An HTTP PUT.
+    HttpPut = "http.PUT", HttpRequest, [Route];
+    /// An HTTP PATCH.
+    HttpPatch = "http.PATCH", HttpRequest, [Route];
+    /// An HTTP DELETE.
+    HttpDelete = "http.DELETE", HttpRequest, [Route];
+    /// Any other HTTP method.
+    HttpOther = "http.other", HttpRequest, [Route];
+    /// See one field of a JSON answer.
+    HttpReadField = "http.read_field", HttpField, [Route];
     /// Be given a certificate for a key.
     Issue = "issue", None, [Key];
     /// Answer a hold.
@@ -128,7 +206,22 @@ impl Action {
     /// Whether a satisfied `@mask` hides one field here instead of refusing the operation.
     #[must_use]
     pub const fn is_field_level(self) -> bool {
-        matches!(self, Action::PgReadColumn)
+        matches!(self, Action::PgReadColumn | Action::HttpReadField)
+    }
+
+    /// The action of an HTTP method; methods are case-sensitive (RFC 9110, section 9.1).
+    #[must_use]
+    pub fn of_http_method(method: &str) -> Action {
+        match method {
+            "GET" => Action::HttpGet,
+            "HEAD" => Action::HttpHead,
+            "OPTIONS" => Action::HttpOptions,
+            "POST" => Action::HttpPost,
+            "PUT" => Action::HttpPut,
+            "PATCH" => Action::HttpPatch,
+            "DELETE" => Action::HttpDelete,
+            _ => Action::HttpOther,
+        }
     }
 
     /// This action's place in a set of actions kept as bits.

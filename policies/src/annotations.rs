@@ -9,6 +9,7 @@ use cedar_policy::{ActionConstraint, Policy};
 use miette::SourceSpan;
 
 use crate::Action;
+use crate::asks::Asks;
 use crate::known::Known;
 use crate::near;
 use crate::problem::{Problem, Source};
@@ -28,9 +29,9 @@ const DEFAULT_VALID: Duration = Duration::from_secs(15 * 60);
 const SPAN: std::ops::RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(24 * 3600);
 
 /// Reads `policy`'s annotations; `policy` must have been parsed from the text of `source`.
-pub(crate) fn read(policy: &Policy, source: &Arc<Source>, known: &Known) -> Result<Rule, Vec<Problem>> {
+pub(crate) fn read(policy: &Policy, asks: Asks, source: &Arc<Source>, known: &Known) -> Result<Rule, Vec<Problem>> {
     let mut reader = Reader::new(policy, source, known);
-    let rule = reader.rule();
+    let rule = reader.rule(asks);
     if reader.problems.is_empty() { rule.ok_or(reader.problems) } else { Err(reader.problems) }
 }
 
@@ -62,7 +63,7 @@ impl<'a> Reader<'a> {
         Reader { policy, source, known, values, problems: Vec::new() }
     }
 
-    fn rule(&mut self) -> Option<Rule> {
+    fn rule(&mut self, asks: Asks) -> Option<Rule> {
         self.unknown_keys();
         self.misplaced_keys();
         let rule = Rule {
@@ -75,7 +76,7 @@ impl<'a> Reader<'a> {
             mask: self.word("mask", &Mask::WORDS),
             alert: self.sentence("alert").map(Into::into),
             record_results: self.word("record", &[("results", true)]).unwrap_or(false),
-            asks_path: asks_path(self.policy),
+            asks,
             certificate_ttl: self.duration("certificate_ttl"),
             pin_source_address: self.flag("pin_source_address"),
         };
@@ -114,7 +115,7 @@ impl<'a> Reader<'a> {
             (&["approvals", "valid", "scope"], approve, "means nothing without @approve", who),
             (&["mask"], !approve, "cannot stand beside @approve", "write two policies: one that masks, one that waits"),
             (&["mask"], !permit, "means nothing on a permit", "put it on a forbid, so that no permit can lift it"),
-            (&["mask"], field_only, "hides one field, and this policy is about more", "narrow it to action == Action::\"pg.read_column\""),
+            (&["mask"], field_only, "hides one field, and this policy is about more", "narrow it to pg.read_column or http.read_field"),
             (&["certificate_ttl", "pin_source_address", "record"], permit, "means nothing on a forbid", "put it on a permit"),
             (
                 &["certificate_ttl", "pin_source_address"],
@@ -255,20 +256,6 @@ pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
         rest = tail.as_str();
     }
     (last_unit != u64::MAX).then(|| Duration::from_secs(total))
-}
-
-/// Whether the conditions name `path` or `to` of the context, in any of Cedar's spellings; rather once too often.
-fn asks_path(policy: &Policy) -> bool {
-    let text = policy.to_string();
-    ["path", "to"].iter().any(|name| {
-        [format!(".{name}"), format!("\"{name}\""), format!("has {name}")].iter().any(|spelling| {
-            text.match_indices(spelling.as_str()).any(|(at, found)| {
-                // `.total` is not `.to`.
-                let next = text.get(at + found.len()..).and_then(|rest| rest.chars().next());
-                !next.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_') || spelling.starts_with('"')
-            })
-        })
-    })
 }
 
 #[cfg(test)]

@@ -10,12 +10,16 @@ use miette::SourceSpan;
 use serde::Serialize;
 
 use self::about::About;
-use self::form::{Case, Expected, File};
+use self::form::{Case, File};
+use crate::facts::{ApiRequest, Facts, HttpRequest};
 use crate::near::did_you_mean;
 use crate::problem::{Problem, Source};
-use crate::request::{Context, Facts, Principal, PrincipalKind, Request};
+use crate::questions::questions;
+use crate::request::{Context, Principal, PrincipalKind, Request};
 use crate::rule::Mask;
-use crate::{Action, Command, Decision, FactsKind, PolicySet, Verdict};
+use crate::{Action, Command, Decision, FactsKind, Line, PolicySet, Verdict};
+
+pub use self::form::Answer;
 
 mod about;
 mod form;
@@ -29,8 +33,31 @@ pub struct Report {
     pub passed: usize,
     /// Each case that did not, in order of the file.
     pub failures: Vec<Problem>,
-    /// The `@id` of every policy that had a say in any case.
+    /// The `@id` of every policy that had a say in any case. [`PolicySet::rules_beside`] tells the others.
     pub exercised: BTreeSet<Arc<str>>,
+    /// Every case, in order of the file.
+    pub cases: Vec<Ran>,
+}
+
+/// One case, after it was run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Ran {
+    /// Its `name`.
+    pub name: String,
+    /// The line of the file it begins on, counted from 1.
+    pub line: usize,
+    /// What it expects.
+    pub expected: Answer,
+    /// What came.
+    pub got: Answer,
+    /// The mask it expects.
+    pub expected_mask: Option<Mask>,
+    /// The mask that came.
+    pub got_mask: Option<Mask>,
+    /// What is wrong with the answer; nothing when it is the expected one.
+    pub failure: Option<Problem>,
+    /// The `@id` of every policy that had a say.
+    pub exercised: Vec<Arc<str>>,
 }
 
 /// Runs the cases of one file.
@@ -43,7 +70,7 @@ pub fn run_cases(set: &PolicySet, name: &str, text: &str) -> Result<Report, Prob
         let span = error.span().map_or_else(|| SourceSpan::from(0), SourceSpan::from);
         Problem::error(&source, span, error.message().to_owned(), None)
     })?;
-    let mut report = Report { passed: 0, failures: Vec::new(), exercised: BTreeSet::new() };
+    let mut report = Report { passed: 0, failures: Vec::new(), exercised: BTreeSet::new(), cases: Vec::new() };
     for case in &file.cases {
         let span = SourceSpan::from(case.span());
         let case = case.get_ref();
@@ -51,10 +78,12 @@ pub fn run_cases(set: &PolicySet, name: &str, text: &str) -> Result<Report, Prob
             .decide(&file, set)
             .map_err(|unknown| Problem::error(&source, span, format!("case \"{}\" {}", case.name, unknown.message), unknown.help))?;
         report.exercised.extend(decision.policies.iter().cloned());
-        match case.complaint(&decision) {
-            None => report.passed += 1,
-            Some(message) => report.failures.push(Problem::error(&source, span, format!("case \"{}\": {message}", case.name), None)),
-        }
+        let complaint = case.complaint(&decision);
+        let failure = complaint.map(|message| Problem::error(&source, span, format!("case \"{}\": {message}", case.name), None));
+        report.passed += usize::from(failure.is_none());
+        report.failures.extend(failure.clone());
+        let line = source.position(span.offset()).0;
+        report.cases.push(case.ran(line, decision, failure));
     }
     Ok(report)
 }
@@ -91,9 +120,16 @@ impl Case {
             help: error.near.map(|near| format!("did you mean \"{near}\"?")),
         })?;
         let principal = file.principal(&self.principal)?;
-        let context = self.context(self.facts(action)?);
         let about = About::new(self, file, &principal, action)?;
-        Ok(set.decide(&principal, &Request { action, resource: about.resource(), context: &context }))
+        let decide = |action, facts| set.decide(&principal, &Request { action, resource: about.resource(), context: &self.context(facts) });
+        if action.facts() != FactsKind::Command {
+            return Ok(decide(action, self.facts(action)?));
+        }
+        // A line is all that it would do, and gets the worst of the answers.
+        let line = self.command.as_ref().ok_or_else(|| missing("the command"))?;
+        let asked = questions(&self.login, &Line::read(line.as_bytes())).into_iter();
+        let answers = asked.map(|question| decide(question.action, question.facts));
+        Ok(answers.reduce(Decision::and).unwrap_or_else(Decision::nothing_asked))
     }
 
     fn context(&self, facts: Facts) -> Context {
@@ -113,29 +149,84 @@ impl Case {
         Ok(match action.facts() {
             FactsKind::None => Facts::None,
             FactsKind::Login => Facts::Login(login),
-            FactsKind::Command => {
-                let line = self.command.as_ref().ok_or_else(|| missing("the command"))?;
-                Facts::Command { login, command: Command::read(line.as_bytes()) }
-            }
+            FactsKind::Command => Facts::Command { login, command: Command::read(self.command.as_deref().unwrap_or_default().as_bytes()) },
             FactsKind::File => Facts::File { login, path: self.path.clone(), to: self.to.clone(), recursive: self.recursive },
-            FactsKind::Sql => {
-                Facts::Sql { statement: self.statement.clone(), has_where: self.has_where, in_transaction: self.in_transaction }
+            FactsKind::Sql => Facts::Sql {
+                statement: self.statement.clone(),
+                has_where: self.has_where,
+                in_transaction: self.in_transaction,
+                setting: self.setting.clone(),
+            },
+            FactsKind::ApiRequest => Facts::ApiRequest(self.api_request(action)?),
+            FactsKind::ApiPath => {
+                let form = self.kubernetes.as_ref().ok_or_else(|| missing("the request: kubernetes = { verb, path }"))?;
+                Facts::ApiPath { verb: form.verb.clone().unwrap_or_else(|| "get".to_owned()), path: form.path.clone() }
+            }
+            FactsKind::HttpRequest => Facts::HttpRequest(self.http_request(action)?),
+            FactsKind::HttpField => {
+                let field = self.http.as_ref().and_then(|form| form.field.clone());
+                Facts::HttpField {
+                    request: self.http_request(action)?,
+                    field: field.ok_or_else(|| missing("which field: http = { field }"))?,
+                }
             }
         })
     }
 
+    /// The Kubernetes request it describes; the verb, unless it is said, is the action's.
+    fn api_request(&self, action: Action) -> Result<ApiRequest, Unknown> {
+        let form = self.kubernetes.as_ref().ok_or_else(|| missing("the request: kubernetes = { group, version, resource, … }"))?;
+        let verb = action.name().strip_prefix("k8s.").unwrap_or_default();
+        Ok(ApiRequest {
+            verb: form.verb.clone().unwrap_or_else(|| verb.to_owned()),
+            group: form.group.clone(),
+            version: form.version.clone(),
+            resource: form.resource.clone(),
+            namespace: form.namespace.clone(),
+            name: form.name.clone(),
+            subresource: form.subresource.clone(),
+            dry_run: form.dry_run,
+        })
+    }
+
+    /// The HTTP request it describes; the method, unless it is said, is the action's.
+    fn http_request(&self, action: Action) -> Result<HttpRequest, Unknown> {
+        let form = self.http.as_ref().ok_or_else(|| missing("the request: http = { path, … }"))?;
+        let method = action.name().strip_prefix("http.").filter(|_| !action.is_field_level()).unwrap_or("GET");
+        Ok(HttpRequest {
+            method: form.method.clone().unwrap_or_else(|| method.to_owned()),
+            path: form.path.clone(),
+            query: form.query.clone(),
+            content_type: form.content_type.clone(),
+            headers: form.headers.clone(),
+            size: form.size,
+        })
+    }
+
+    fn ran(&self, line: usize, decision: Decision, failure: Option<Problem>) -> Ran {
+        Ran {
+            name: self.name.clone(),
+            line,
+            expected: self.expect,
+            got: Answer::from(&decision.verdict),
+            expected_mask: self.mask.map(|word| word.0),
+            got_mask: decision.mask,
+            failure,
+            exercised: decision.policies,
+        }
+    }
+
     /// What is wrong with the answer, if anything.
     fn complaint(&self, decision: &Decision) -> Option<String> {
-        let (got, sentence) = match &decision.verdict {
-            Verdict::Allow => (Expected::Allow, None),
-            Verdict::Hold(hold) => (Expected::Hold, Some(hold.to_string())),
-            Verdict::Deny(refusal) => (Expected::Deny, Some(refusal.to_string())),
+        let sentence = match &decision.verdict {
+            Verdict::Allow => None,
+            Verdict::Hold(hold) => Some(hold.to_string()),
+            Verdict::Deny(refusal) => Some(refusal.to_string()),
         };
         let because = sentence.and_then(|text| text.lines().next().map(|line| format!(": {line}"))).unwrap_or_default();
         let had_a_say = |policy: &String| decision.policies.iter().any(|id| **id == **policy);
-        if got != self.expect {
-            let expected = format!("{:?}", self.expect).to_lowercase();
-            return Some(format!("expected {expected}, got {}{because}", decision.verdict.word()));
+        if Answer::from(&decision.verdict) != self.expect {
+            return Some(format!("expected {}, got {}{because}", self.expect, decision.verdict.word()));
         }
         if self.mask.map(|word| word.0) != decision.mask {
             let word = |mask: Option<Mask>| mask.map_or("none".to_owned(), |mask| mask.to_string());

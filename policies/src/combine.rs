@@ -5,15 +5,61 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use crate::Action;
-use crate::decision::{Alert, Decision, Hold, Obligations, Refusal, Requirement, Verdict, Why};
+use crate::decision::{Alert, Decision, Hold, Obligations, Refusal, Requirement, Verdict, Why, Withheld};
 use crate::rule::{Effect, Rule};
+use crate::sight::{Sight, Unseen};
 
 /// What evaluation found, each list in any order.
 #[derive(Debug, Default)]
 pub(crate) struct Found<'a> {
     pub(crate) satisfied: Vec<&'a Rule>,
+    /// Forbids of which it cannot be told whether they are satisfied; they count as if they were.
+    pub(crate) open: Vec<(&'a Rule, Unseen)>,
+    /// Permits whose conditions hold but that do not cover the operation; they do not count.
+    pub(crate) withheld: Vec<Withheld>,
     /// Ids of policies that could not be evaluated.
     pub(crate) failed: Vec<Arc<str>>,
+}
+
+impl<'a> Found<'a> {
+    /// Takes in a policy whose conditions hold.
+    pub(crate) fn satisfied(&mut self, rule: &'a Rule, sight: Sight<'_>) {
+        let lacks = if rule.effect == Effect::Permit { sight.lacks(rule) } else { None };
+        match lacks {
+            Some(because) => self.withheld.push(Withheld { policy: Arc::clone(&rule.id), because }),
+            None => self.satisfied.push(rule),
+        }
+    }
+
+    /// Takes in a forbid whose conditions hold if all that it asks about files is answered in its favour.
+    pub(crate) fn could_be_satisfied(&mut self, rule: &'a Rule, sight: Sight<'_>) {
+        if let Some(unseen) = sight.blind(rule) {
+            self.open.push((rule, unseen));
+        }
+    }
+
+    fn tidy(&mut self) {
+        self.satisfied.sort_by(|a, b| a.id.cmp(&b.id));
+        self.open.sort_by(|(a, _), (b, _)| a.id.cmp(&b.id));
+        self.open.retain(|(open, _)| !self.satisfied.iter().any(|rule| rule.id == open.id));
+        self.withheld.sort();
+        self.failed.sort();
+        self.failed.dedup();
+    }
+
+    /// Why this ban refuses the operation.
+    fn why(&self, ban: &Rule) -> Why {
+        let (policy, reason) = (Arc::clone(&ban.id), ban.reason.clone());
+        match self.open.iter().find(|(open, _)| open.id == ban.id) {
+            Some((_, because)) => Why::Undecidable { policy, reason, because: *because },
+            None => Why::ForbiddenBy { policy, reason },
+        }
+    }
+
+    /// Every policy whose say counts.
+    fn counting(&self) -> impl Iterator<Item = &'a Rule> + Clone {
+        self.satisfied.iter().copied().chain(self.open.iter().map(|(rule, _)| *rule))
+    }
 }
 
 /// The question in words, for the sentences of the answer.
@@ -32,14 +78,14 @@ impl Asked<'_> {
 
 /// Decides one operation.
 pub(crate) fn combine(mut found: Found<'_>, asked: Asked<'_>) -> Decision {
-    found.satisfied.sort_by(|a, b| a.id.cmp(&b.id));
-    found.failed.sort();
-    found.failed.dedup();
-    let mask = found.satisfied.iter().filter(|rule| asked.action.is_field_level() && masks(rule)).filter_map(|rule| rule.mask).max();
-    let mut policies: Vec<Arc<str>> = found.satisfied.iter().map(|rule| Arc::clone(&rule.id)).chain(found.failed.iter().cloned()).collect();
+    found.tidy();
+    let hides = |rule: &&Rule| asked.action.is_field_level() && masks(rule);
+    let mask = found.satisfied.iter().copied().filter(hides).filter_map(|rule| rule.mask).max();
+    let mut policies: Vec<Arc<str>> = found.counting().map(|rule| Arc::clone(&rule.id)).chain(found.failed.iter().cloned()).collect();
     policies.sort();
     policies.dedup();
-    Decision { obligations: obligations(&found, asked.action), verdict: verdict(&found, asked), mask, policies }
+    let obligations = obligations(&found, asked.action);
+    Decision { verdict: verdict(&found, asked), mask, policies, withheld: found.withheld, obligations }
 }
 
 /// A forbid that hides a field instead of refusing the operation.
@@ -51,17 +97,19 @@ fn verdict(found: &Found<'_>, asked: Asked<'_>) -> Verdict {
     if !found.failed.is_empty() {
         return asked.refusal(Why::EvaluationError { policies: found.failed.clone() });
     }
-    let forbids = found.satisfied.iter().filter(|rule| rule.effect == Effect::Forbid);
+    let forbids = found.counting().filter(|rule| rule.effect == Effect::Forbid);
     let field_level = asked.action.is_field_level();
-    let bans = |rule: &&&Rule| rule.approve.is_none() && !(field_level && masks(rule));
-    if let Some(ban) = forbids.clone().find(bans) {
-        return asked.refusal(Why::ForbiddenBy { policy: Arc::clone(&ban.id), reason: ban.reason.clone() });
+    if let Some(ban) = forbids.clone().find(|rule| rule.approve.is_none() && !(field_level && masks(rule))) {
+        return asked.refusal(found.why(ban));
     }
     let mut permits = found.satisfied.iter().filter(|rule| rule.effect == Effect::Permit).peekable();
     if permits.peek().is_none() {
-        return asked.refusal(Why::NothingPermits);
+        return asked.refusal(match found.withheld.first() {
+            Some(withheld) => Why::NotCovered(withheld.clone()),
+            None => Why::NothingPermits,
+        });
     }
-    let mut requirements: Vec<Requirement> = forbids.filter_map(|rule| requirement(rule)).collect();
+    let mut requirements: Vec<Requirement> = forbids.filter_map(requirement).collect();
     // A permit without a requirement makes the whole `None`: it asks for nothing.
     let conditional: Option<Vec<Requirement>> = permits.map(|rule| requirement(rule)).collect();
     requirements.extend(conditional.and_then(|choices| choices.into_iter().min_by_key(demand)));
@@ -83,7 +131,7 @@ fn demand(requirement: &Requirement) -> (u8, Reverse<crate::Scope>, Reverse<std:
 }
 
 fn obligations(found: &Found<'_>, action: Action) -> Obligations {
-    let told = found.satisfied.iter().filter_map(|rule| {
+    let told = found.counting().filter_map(|rule| {
         let text = Arc::clone(rule.alert.as_ref()?);
         Some(Alert { policy: Arc::clone(&rule.id), text })
     });

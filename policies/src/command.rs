@@ -32,6 +32,13 @@ impl Command {
         }
     }
 
+    /// A command that was read before, from what was kept of it: [`Command::text`], the program with [`Command::arguments`] (none if
+    /// it was dynamic), [`Command::redirects`], [`Command::environment`], [`Command::has_patterns`].
+    #[must_use]
+    pub fn recorded(text: String, words: Vec<String>, redirects: Vec<String>, environment: Vec<String>, patterns: bool) -> Self {
+        Self { text, words, redirects, environment, patterns }
+    }
+
     /// A command all of whose words are known; `text` is its canonical form.
     pub(crate) fn known(text: String, words: Vec<String>, patterns: bool, around: Surroundings) -> Self {
         Self { text, words, redirects: around.redirects, environment: around.environment, patterns }

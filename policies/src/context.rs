@@ -8,7 +8,8 @@ use jiff::Timestamp;
 
 use crate::command::Command;
 use crate::entities::{Unaskable, text};
-use crate::request::{Context, Facts};
+use crate::facts::{ApiRequest, Facts, HttpRequest};
+use crate::request::Context;
 
 type Pair = (&'static str, RestrictedExpression);
 
@@ -69,15 +70,53 @@ fn facts(facts: &Facts, pairs: &mut Vec<Pair>) -> Result<(), Unaskable> {
         }
         Facts::File { login, path, to, recursive } => {
             pairs.push(("login", text(login)));
-            pairs.extend(path.as_deref().map(|path| ("path", text(path))));
-            pairs.extend(to.as_deref().map(|to| ("to", text(to))));
+            pairs.extend(optional("path", path.as_ref()));
+            pairs.extend(optional("to", to.as_ref()));
             pairs.push(("recursive", RestrictedExpression::new_bool(*recursive)));
         }
-        Facts::Sql { statement, has_where, in_transaction } => pairs.extend([
-            ("statement", text(statement)),
-            ("has_where", RestrictedExpression::new_bool(*has_where)),
-            ("in_transaction", RestrictedExpression::new_bool(*in_transaction)),
-        ]),
+        Facts::Sql { statement, has_where, in_transaction, setting } => {
+            pairs.extend([
+                ("statement", text(statement)),
+                ("has_where", RestrictedExpression::new_bool(*has_where)),
+                ("in_transaction", RestrictedExpression::new_bool(*in_transaction)),
+            ]);
+            pairs.extend(optional("setting", setting.as_ref()));
+        }
+        Facts::ApiRequest(request) => api_request(request, pairs),
+        Facts::ApiPath { verb, path } => pairs.extend([("verb", text(verb)), ("path", text(path))]),
+        Facts::HttpRequest(request) => http_request(request, pairs)?,
+        Facts::HttpField { request, field } => {
+            http_request(request, pairs)?;
+            pairs.push(("field", text(field)));
+        }
+    }
+    Ok(())
+}
+
+fn optional(key: &'static str, value: Option<&String>) -> Option<Pair> {
+    value.map(|value| (key, text(value)))
+}
+
+fn api_request(request: &ApiRequest, pairs: &mut Vec<Pair>) {
+    let ApiRequest { verb, group, version, resource, namespace, name, subresource, dry_run } = request;
+    pairs.extend([
+        ("verb", text(verb)),
+        ("api_group", text(group)),
+        ("api_version", text(version)),
+        ("api_resource", text(resource)),
+        ("dry_run", RestrictedExpression::new_bool(*dry_run)),
+    ]);
+    for (key, value) in [("namespace", namespace), ("name", name), ("subresource", subresource)] {
+        pairs.extend(optional(key, value.as_ref()));
+    }
+}
+
+fn http_request(request: &HttpRequest, pairs: &mut Vec<Pair>) -> Result<(), Unaskable> {
+    let HttpRequest { method, path, query, content_type, headers, size } = request;
+    pairs.extend([("method", text(method)), ("path", text(path)), ("query", text(query)), ("headers", texts(headers))]);
+    pairs.extend(optional("content_type", content_type.as_ref()));
+    if let Some(size) = size {
+        pairs.push(("size", RestrictedExpression::new_long(i64::try_from(*size).map_err(|_| Unaskable)?)));
     }
     Ok(())
 }

@@ -1,7 +1,5 @@
-//! The answers of policy, and the sentences in which callers read them. Text that came from outside is shown without control
-//! characters, so that no name can play tricks on a terminal.
+//! The answers of policy, as plain data. The sentences in which people read them are in `sentences`.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +7,7 @@ use serde::Serialize;
 
 use crate::Action;
 use crate::rule::{Approve, Mask};
+use crate::sight::Unseen;
 
 /// What policy says to one operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -19,8 +18,41 @@ pub struct Decision {
     pub mask: Option<Mask>,
     /// The ids of every policy that had a say, sorted.
     pub policies: Vec<Arc<str>>,
+    /// Permits whose conditions hold but that do not cover the operation, sorted; they had no say.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<Withheld>,
     /// What comes with the verdict.
     pub obligations: Obligations,
+}
+
+impl Decision {
+    /// The answer where nothing is asked: a line such as `cd /tmp` runs no program and touches no file.
+    pub(crate) fn nothing_asked() -> Self {
+        let (policies, withheld) = (Vec::new(), Vec::new());
+        Decision { verdict: Verdict::Allow, mask: None, policies, withheld, obligations: Obligations::default() }
+    }
+
+    /// The answer to both operations together: the worse verdict, the stronger mask, and what comes with either.
+    #[must_use]
+    pub fn and(mut self, other: Decision) -> Decision {
+        let Decision { verdict, mask, policies, withheld, obligations } = other;
+        self.policies.extend(policies);
+        self.policies.sort();
+        self.policies.dedup();
+        self.withheld.extend(withheld);
+        self.withheld.sort();
+        self.withheld.dedup();
+        Decision { verdict: self.verdict.and(verdict), mask: self.mask.max(mask), obligations: self.obligations.and(obligations), ..self }
+    }
+}
+
+/// A permit that does not cover an operation although its conditions hold.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Withheld {
+    /// Its `@id`.
+    pub policy: Arc<str>,
+    /// What of the operation it did not look at.
+    pub because: Unseen,
 }
 
 /// The answer proper.
@@ -74,20 +106,6 @@ pub struct Requirement {
     pub approve: Approve,
 }
 
-impl fmt::Display for Requirement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.approve.approvals {
-            1 => f.write_str("approval")?,
-            count => write!(f, "{count} approvals")?,
-        }
-        write!(f, " by {} (policy \"{}\"", self.approve.groups.join(" or "), self.policy)?;
-        match &self.reason {
-            Some(reason) => write!(f, ": {})", clause(reason)),
-            None => f.write_str(")"),
-        }
-    }
-}
-
 /// An operation that waits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Hold {
@@ -99,31 +117,29 @@ pub struct Hold {
     pub requirements: Vec<Requirement>,
 }
 
-impl fmt::Display for Hold {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} on {} waits for ", self.action, Plain(&self.on))?;
-        for (n, requirement) in self.requirements.iter().enumerate() {
-            if n > 0 {
-                f.write_str(", and for ")?;
-            }
-            write!(f, "{requirement}")?;
-        }
-        f.write_str(".\nAsk them to look at \"bartizan approvals list\".")
-    }
-}
-
 /// Why an operation is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
     /// No satisfied policy permits it.
     NothingPermits,
+    /// No satisfied policy permits it; this one would if there were less to it.
+    NotCovered(Withheld),
     /// A satisfied policy forbids it.
     ForbiddenBy {
         /// Its `@id`; the first by name where there are several.
         policy: Arc<str>,
         /// Its `@reason`.
         reason: Option<Arc<str>>,
+    },
+    /// A policy forbids some files, and whether it forbids these cannot be told.
+    Undecidable {
+        /// Its `@id`; the first by name where there are several.
+        policy: Arc<str>,
+        /// Its `@reason`.
+        reason: Option<Arc<str>>,
+        /// What is not seen.
+        because: Unseen,
     },
     /// Policies failed while they were evaluated. What they would have said is unknown, so the answer is no.
     EvaluationError {
@@ -152,7 +168,7 @@ impl Refusal {
     #[must_use]
     pub fn policy(&self) -> Option<&str> {
         match &self.why {
-            Why::ForbiddenBy { policy, .. } => Some(policy),
+            Why::ForbiddenBy { policy, .. } | Why::Undecidable { policy, .. } | Why::NotCovered(Withheld { policy, .. }) => Some(policy),
             Why::EvaluationError { policies } => policies.first().map(AsRef::as_ref),
             Why::NothingPermits | Why::Unfit => None,
         }
@@ -162,34 +178,8 @@ impl Refusal {
     #[must_use]
     pub fn reason(&self) -> Option<&str> {
         match &self.why {
-            Why::ForbiddenBy { reason, .. } => reason.as_deref(),
-            Why::NothingPermits | Why::EvaluationError { .. } | Why::Unfit => None,
-        }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} on {} is refused", self.action, Plain(&self.on))?;
-        match &self.why {
-            Why::NothingPermits => write!(
-                f,
-                ": no policy permits it to {}.\nIf you need it, ask the people who write this bastion's policies.",
-                Plain(&self.principal)
-            ),
-            Why::ForbiddenBy { policy, reason } => {
-                write!(f, " by policy \"{policy}\"")?;
-                if let Some(reason) = reason {
-                    write!(f, ": {}", clause(reason))?;
-                }
-                f.write_str(".\nIf you need it, ask the people who write this bastion's policies and name that one.")
-            }
-            Why::EvaluationError { policies } => write!(
-                f,
-                ": policy \"{}\" failed while it was evaluated.\nTell the people who write this bastion's policies; until it is mended the answer is no.",
-                policies.join("\", \"")
-            ),
-            Why::Unfit => f.write_str(": that cannot be asked of policy in this form.\nThis is a fault in the bastion; please report it."),
+            Why::ForbiddenBy { reason, .. } | Why::Undecidable { reason, .. } => reason.as_deref(),
+            Why::NothingPermits | Why::NotCovered(_) | Why::EvaluationError { .. } | Why::Unfit => None,
         }
     }
 }
@@ -217,23 +207,17 @@ pub struct Obligations {
     pub pin_source_address: bool,
 }
 
-/// A sentence as part of another: without its own full stop.
-fn clause(sentence: &str) -> &str {
-    sentence.trim_end_matches('.')
-}
-
-/// Text from outside, with control characters shown as escapes.
-struct Plain<'a>(&'a str);
-
-impl fmt::Display for Plain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            if c.is_control() {
-                write!(f, "{}", c.escape_default())?;
-            } else {
-                write!(f, "{c}")?;
-            }
+impl Obligations {
+    /// What comes with both.
+    fn and(mut self, other: Obligations) -> Obligations {
+        let Obligations { alerts, record_results, certificate_ttl, pin_source_address } = other;
+        let new = alerts.into_iter().filter(|alert| !self.alerts.contains(alert)).collect::<Vec<_>>();
+        self.alerts.extend(new);
+        Obligations {
+            alerts: self.alerts,
+            record_results: self.record_results || record_results,
+            certificate_ttl: [self.certificate_ttl, certificate_ttl].into_iter().flatten().min(),
+            pin_source_address: self.pin_source_address || pin_source_address,
         }
-        Ok(())
     }
 }

@@ -1,12 +1,13 @@
 //! Turns our plain data into Cedar's entities through its typed interface, never through JSON. Anything that
 //! cannot be turned is reported, and the caller refuses.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use cedar_policy::{Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression, Schema};
 
 use crate::Action;
-use crate::request::{Approval, Principal, PrincipalKind, Resource, Table, Target, Visit};
+use crate::request::{Approval, Key, Kind, Principal, PrincipalKind, Resource, Route, Target, Visit};
 
 /// The request cannot be put to Cedar. The answer to it is no.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -23,6 +24,10 @@ const TYPES: &[&str] = &[
     "Schema",
     "Table",
     "Column",
+    "Function",
+    "Namespace",
+    "Kind",
+    "Route",
     "Session",
     "Recording",
     "Approval",
@@ -93,8 +98,15 @@ impl Names {
     pub(crate) fn resource_uid(&self, resource: &Resource<'_>) -> Result<EntityUid, Unaskable> {
         match resource {
             Resource::Target(target) => self.uid("Target", &target.name),
-            Resource::Table(table) => self.uid("Table", &table_id(table)),
-            Resource::Column(table, column) => self.uid("Column", &format!("{}.{column}", table_id(table))),
+            Resource::Database(database) => self.database(&database.target, &database.name),
+            Resource::Schema(schema) => self.uid("Schema", &inside(&schema.target, &part(&schema.name))),
+            Resource::Table(table) => self.uid("Table", &in_schema(&table.target, &table.schema, &table.name)),
+            Resource::Column(table, column) => {
+                self.uid("Column", &format!("{}.{}", in_schema(&table.target, &table.schema, &table.name), part(column)))
+            }
+            Resource::Function(function) => self.uid("Function", &in_schema(&function.target, &function.schema, &function.name)),
+            Resource::Kind(kind) => self.uid("Kind", &inside(&kind.target, &format!("{}/{}", kind.group_name(), kind.name))),
+            Resource::Route(route) => self.uid("Route", &inside(&route.target, &format!("{} {}", route.method, route.path))),
             Resource::Session(visit) => self.uid("Session", &visit.id),
             Resource::Recording(visit) => self.uid("Recording", &visit.id),
             Resource::Approval(approval) => match approval.requester.kind {
@@ -114,13 +126,16 @@ impl Names {
         };
         match resource {
             Resource::Target(target) => Ok(vec![self.target(target)?]),
-            Resource::Table(table) => self.table(table),
+            Resource::Database(database) => self.below(&database.target, &[uid]),
+            Resource::Schema(schema) => self.below(&schema.target, &[self.database(&schema.target, &schema.database)?, uid]),
+            Resource::Table(table) => self.in_schema(&table.target, &table.database, &table.schema, &[uid]),
             Resource::Column(table, _) => {
-                let parent = self.uid("Table", &table_id(table))?;
-                let mut entities = self.table(table)?;
-                entities.push(Entity::new_no_attrs(uid, HashSet::from([parent])));
-                Ok(entities)
+                let parent = self.resource_uid(&Resource::Table(table))?;
+                self.in_schema(&table.target, &table.database, &table.schema, &[parent, uid])
             }
+            Resource::Function(function) => self.in_schema(&function.target, &function.database, &function.schema, &[uid]),
+            Resource::Kind(kind) => self.kind(uid, kind),
+            Resource::Route(route) => self.route(uid, route),
             Resource::Session(visit) | Resource::Recording(visit) => {
                 let owner = other(&visit.owner)?;
                 Ok([self.visit(uid, visit)?, self.target(&visit.target)?].into_iter().chain(owner).collect())
@@ -129,28 +144,47 @@ impl Names {
                 let requester = other(&approval.requester)?;
                 Ok([self.approval(uid, approval)?, self.target(&approval.target)?].into_iter().chain(requester).collect())
             }
-            Resource::Key(key) => {
-                let attributes = [
-                    ("algorithm".to_owned(), text(&key.algorithm)),
-                    ("bits".to_owned(), RestrictedExpression::new_long(i64::from(key.bits))),
-                ];
-                Ok(vec![Entity::new(uid, attributes.into(), HashSet::new()).map_err(|_| Unaskable)?])
-            }
+            Resource::Key(key) => Ok(vec![key_entity(uid, key)?]),
             Resource::Principal(principal) => Ok(other(principal)?.into_iter().collect()),
         }
     }
 
-    fn table(&self, table: &Table) -> Result<Vec<Entity>, Unaskable> {
-        let target = &table.target.name;
-        let database = self.uid("Database", &format!("{target}/{}", table.database))?;
-        let schema = self.uid("Schema", &format!("{target}/{}", table.schema))?;
-        let below = |uid: EntityUid, parent: &EntityUid| Entity::new_no_attrs(uid, HashSet::from([parent.clone()]));
-        Ok(vec![
-            below(self.uid("Table", &table_id(table))?, &schema),
-            below(schema, &database),
-            below(database, &self.uid("Target", target)?),
-            self.target(&table.target)?,
-        ])
+    /// The target, and below it each of `path` in the one before.
+    fn below(&self, target: &Target, path: &[EntityUid]) -> Result<Vec<Entity>, Unaskable> {
+        let mut parent = self.uid("Target", &target.name)?;
+        let mut entities = vec![self.target(target)?];
+        for uid in path {
+            entities.push(Entity::new_no_attrs(uid.clone(), HashSet::from([parent])));
+            parent = uid.clone();
+        }
+        Ok(entities)
+    }
+
+    fn database(&self, target: &Target, name: &str) -> Result<EntityUid, Unaskable> {
+        self.uid("Database", &inside(target, name))
+    }
+
+    fn in_schema(&self, target: &Target, database: &str, schema: &str, path: &[EntityUid]) -> Result<Vec<Entity>, Unaskable> {
+        let above = [self.database(target, database)?, self.uid("Schema", &inside(target, &part(schema)))?];
+        self.below(target, &[&above[..], path].concat())
+    }
+
+    /// A kind is in the namespace that the request names, as long as the request is decided.
+    fn kind(&self, uid: EntityUid, kind: &Kind) -> Result<Vec<Entity>, Unaskable> {
+        let target = &kind.target;
+        let namespace = kind.namespace.as_ref().map(|name| self.uid("Namespace", &inside(target, name))).transpose()?;
+        let mut entities = self.below(target, namespace.as_slice())?;
+        let parent = namespace.map_or_else(|| self.uid("Target", &target.name), Ok)?;
+        let attributes = [("group".to_owned(), text(kind.group_name())), ("name".to_owned(), text(&kind.name))];
+        entities.push(Entity::new(uid, attributes.into(), HashSet::from([parent])).map_err(|_| Unaskable)?);
+        Ok(entities)
+    }
+
+    fn route(&self, uid: EntityUid, route: &Route) -> Result<Vec<Entity>, Unaskable> {
+        let parent = self.uid("Target", &route.target.name)?;
+        let attributes = [("method".to_owned(), text(&route.method)), ("path".to_owned(), text(&route.path))];
+        let entity = Entity::new(uid, attributes.into(), HashSet::from([parent])).map_err(|_| Unaskable)?;
+        Ok(vec![self.target(&route.target)?, entity])
     }
 
     fn visit(&self, uid: EntityUid, visit: &Visit) -> Result<Entity, Unaskable> {
@@ -180,8 +214,24 @@ fn principal_type(principal: &Principal) -> &'static str {
     }
 }
 
-fn table_id(table: &Table) -> String {
-    format!("{}/{}.{}", table.target.name, table.schema, table.name)
+fn key_entity(uid: EntityUid, key: &Key) -> Result<Entity, Unaskable> {
+    let attributes =
+        [("algorithm".to_owned(), text(&key.algorithm)), ("bits".to_owned(), RestrictedExpression::new_long(i64::from(key.bits)))];
+    Entity::new(uid, attributes.into(), HashSet::new()).map_err(|_| Unaskable)
+}
+
+/// The id of something in a target: it begins with the target's name, in which there is no `/`.
+fn inside(target: &Target, name: &str) -> String {
+    format!("{}/{name}", target.name)
+}
+
+fn in_schema(target: &Target, schema: &str, name: &str) -> String {
+    format!("{}/{}.{}", target.name, part(schema), part(name))
+}
+
+/// A name with dots or quotes is quoted as in SQL, so that two names never make one id.
+fn part(name: &str) -> Cow<'_, str> {
+    if name.contains(['.', '"']) { format!("\"{}\"", name.replace('"', "\"\"")).into() } else { name.into() }
 }
 
 pub(crate) fn text(value: &str) -> RestrictedExpression {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use cedar_policy::{ActionConstraint, EntityUid, Policy, PrincipalConstraint, ResourceConstraint};
 
-use crate::Action;
 use crate::entities::{Names, Unaskable};
+use crate::rule::Rule;
+use crate::{Action, asks};
 
 /// Stands for "any principal" and "any resource".
 const ANY: u32 = 0;
@@ -17,12 +18,19 @@ const ANY: u32 = 0;
 pub(crate) struct Bucket {
     actions: u64,
     sets: Vec<cedar_policy::PolicySet>,
+    /// The forbids that ask for files, at their worst; for operations whose files are not seen.
+    at_worst: Vec<cedar_policy::PolicySet>,
 }
 
 impl Bucket {
     /// The policies to be asked about this action.
     pub(crate) fn sets(&self, action: Action) -> &[cedar_policy::PolicySet] {
         if self.actions & action.bit() == 0 { &[] } else { &self.sets }
+    }
+
+    /// The forbids to be asked about this action if its files are not seen.
+    pub(crate) fn at_worst(&self, action: Action) -> &[cedar_policy::PolicySet] {
+        if self.actions & action.bit() == 0 { &[] } else { &self.at_worst }
     }
 }
 
@@ -34,23 +42,30 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    pub(crate) fn new(policies: Vec<Policy>, names: &Names) -> Result<Self, Unaskable> {
+    pub(crate) fn new(policies: Vec<Policy>, rules: &HashMap<Arc<str>, Arc<Rule>>, names: &Names) -> Result<Self, Unaskable> {
         let mut scopes = HashMap::new();
-        let mut grouped: HashMap<(u32, u32, u64), [cedar_policy::PolicySet; 2]> = HashMap::new();
+        let mut grouped: HashMap<(u32, u32, u64), [cedar_policy::PolicySet; 3]> = HashMap::new();
         for policy in policies {
             let key = (
                 number(&mut scopes, principal_scope(&policy)),
                 number(&mut scopes, resource_scope(&policy, names)?),
                 actions(&policy, names)?,
             );
-            let [permits, forbids] = grouped.entry(key).or_default();
-            let set = if policy.effect() == cedar_policy::Effect::Permit { permits } else { forbids };
+            let [permits, forbids, at_worst] = grouped.entry(key).or_default();
+            let forbid = policy.effect() == cedar_policy::Effect::Forbid;
+            let rule = rules.get(AsRef::<str>::as_ref(policy.id())).ok_or(Unaskable)?;
+            if forbid && rule.asks.names_files() {
+                at_worst.add(asks::at_worst(&policy).ok_or(Unaskable)?).map_err(|_| Unaskable)?;
+            }
+            let set = if forbid { forbids } else { permits };
             set.add(policy).map_err(|_| Unaskable)?;
         }
         let mut buckets: HashMap<(u32, u32), Vec<Arc<Bucket>>> = HashMap::new();
-        for ((principal, resource, actions), sets) in grouped {
-            let sets = sets.into_iter().filter(|set| !set.is_empty()).collect();
-            buckets.entry((principal, resource)).or_default().push(Arc::new(Bucket { actions, sets }));
+        let filled = |set: &cedar_policy::PolicySet| !set.is_empty();
+        for ((principal, resource, actions), [permits, forbids, at_worst]) in grouped {
+            let sets = [permits, forbids].into_iter().filter(filled).collect();
+            let at_worst = [at_worst].into_iter().filter(filled).collect();
+            buckets.entry((principal, resource)).or_default().push(Arc::new(Bucket { actions, sets, at_worst }));
         }
         Ok(Index { scopes, buckets })
     }
@@ -90,9 +105,12 @@ fn resource_scope(policy: &Policy, names: &Names) -> Result<Option<EntityUid>, U
     }
 }
 
+/// Types of what is inside a target.
+pub(crate) const INSIDE_TARGETS: &[&str] = &["Database", "Schema", "Table", "Column", "Function", "Namespace", "Kind", "Route"];
+
 /// What is inside a target is found under its target, whose name its id begins with.
 fn root(uid: EntityUid, names: &Names) -> Result<EntityUid, Unaskable> {
-    if !matches!(uid.type_name().basename(), "Database" | "Schema" | "Table" | "Column") {
+    if !INSIDE_TARGETS.contains(&uid.type_name().basename()) {
         return Ok(uid);
     }
     let id = uid.id().unescaped();
@@ -100,7 +118,7 @@ fn root(uid: EntityUid, names: &Names) -> Result<EntityUid, Unaskable> {
 }
 
 /// The actions a policy's scope can hold, groups resolved.
-fn actions(policy: &Policy, names: &Names) -> Result<u64, Unaskable> {
+pub(crate) fn actions(policy: &Policy, names: &Names) -> Result<u64, Unaskable> {
     let scope = match policy.action_constraint() {
         ActionConstraint::Any => return Ok(u64::MAX),
         ActionConstraint::Eq(uid) => vec![uid],

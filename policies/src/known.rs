@@ -1,6 +1,6 @@
 //! What the configuration knows, so that a policy that names something else is found while it is loaded. It looks nothing up.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::near;
 
@@ -13,12 +13,14 @@ pub struct Known {
     pub groups: Option<BTreeSet<String>>,
     /// Names of the configured targets.
     pub targets: Option<BTreeSet<String>>,
+    /// The kind of each configured target: `ssh`, `postgres`, `kubernetes` or `http`.
+    pub kinds: Option<BTreeMap<String, String>>,
     /// Tags of the configured targets, as `key=value`.
     pub tags: Option<BTreeSet<String>>,
 }
 
 /// What is wrong, and how to mend it.
-type Trouble = (String, String);
+pub(crate) type Trouble = (String, String);
 
 impl Known {
     /// What is wrong with `issuer/group`, if anything.

@@ -36,18 +36,21 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! An SFTP session that is decided as a whole is asked for as `connect`, then `sftp.read` and `sftp.write` with
-//! [`Facts::File`] without a path; all three must be allowed.
+//! A command line is several operations, each asked about by itself: see [`Line`] and [`questions`]. A file operation whose single
+//! files will not be seen is asked about once, with `recursive` set.
 
 mod action;
 mod annotations;
+mod asks;
 mod cases;
 mod combine;
 mod command;
 mod context;
 mod decision;
+mod doubts;
 mod entities;
 mod explain;
+mod facts;
 mod index;
 mod known;
 mod line;
@@ -55,24 +58,32 @@ mod load;
 mod near;
 mod problem;
 mod programs;
+mod questions;
 mod request;
 mod rule;
+mod sentences;
 mod set;
 mod shell;
+mod sight;
 
 pub use action::{Action, FactsKind, ResourceKind, UnknownAction};
-pub use cases::{Report, run_cases};
+pub use cases::{Answer, Ran, Report, run_cases};
 pub use command::Command;
-pub use decision::{Alert, Decision, Hold, Obligations, Refusal, Requirement, Verdict, Why};
-pub use explain::Explanation;
+pub use decision::{Alert, Decision, Hold, Obligations, Refusal, Requirement, Verdict, Why, Withheld};
+pub use explain::{Explained, Explanation, Explanations};
+pub use facts::{ApiRequest, Facts, HttpRequest};
 pub use known::Known;
 pub use line::{Completeness, FileAccess, Line, Operation, Transfer};
 pub use load::SCHEMA;
 pub use problem::{Gravity, Problem};
-pub use request::{Approval, Context, Facts, Key, Principal, PrincipalKind, Request, Resource, Table, Target, Visit};
+pub use questions::{Question, questions};
+pub use request::{
+    Approval, Context, Database, DbSchema, Function, Key, Kind, Principal, PrincipalKind, Request, Resource, Route, Table, Target, Visit,
+};
 pub use rule::{Approve, Effect, Mask, Rule, Scope};
 pub use set::{PolicySet, Slice};
 pub use shell::Variables;
+pub use sight::Unseen;
 
 /// The policies that a new installation begins with.
 pub const STARTER: &str = include_str!("../examples/starter.cedar");

@@ -10,6 +10,8 @@ use miette::{Diagnostic, SourceSpan};
 use sha2::{Digest, Sha256};
 
 use crate::annotations;
+use crate::asks::Asks;
+use crate::doubts::{self, Placed};
 use crate::entities::Names;
 use crate::index::Index;
 use crate::known::Known;
@@ -23,17 +25,20 @@ pub const SCHEMA: &str = include_str!("../schema.cedarschema");
 pub(crate) fn load(files: Vec<(String, String)>, known: &Known) -> Result<PolicySet, Vec<Problem>> {
     let files: Vec<Arc<Source>> = files.into_iter().map(|(name, text)| Arc::new(Source::new(name, text))).collect();
     let (schema, names) = shipped().map_err(|message| vec![in_schema(message)])?;
-    let mut loader = Loader { validator: Validator::new(schema), known, rules: HashMap::new(), policies: Vec::new(), problems: Vec::new() };
+    let validator = Validator::new(schema);
+    let mut loader = Loader { validator, names: &names, known, rules: HashMap::new(), policies: Vec::new(), problems: Vec::new() };
     for file in &files {
         loader.file(file);
     }
     let Loader { rules, policies, mut problems, .. } = loader;
+    problems.extend(doubts::of_all(&policies, &rules));
     problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
     if problems.iter().any(|problem| problem.gravity == Gravity::Error) {
         return Err(problems);
     }
-    let digest = digest(&policies).map_err(|message| vec![in_schema(message)])?;
-    let index = Index::new(policies, &names).map_err(|unaskable| vec![in_schema(unaskable.to_string())])?;
+    let digest = digest(&policies);
+    let policies: Vec<Policy> = policies.into_iter().map(|placed| placed.policy).collect();
+    let index = Index::new(policies, &rules, &names).map_err(|unaskable| vec![in_schema(unaskable.to_string())])?;
     Ok(PolicySet { shared: Arc::new(Shared { names, rules, index, digest }), warnings: problems })
 }
 
@@ -51,9 +56,10 @@ fn in_schema(message: String) -> Problem {
 
 struct Loader<'a> {
     validator: Validator,
+    names: &'a Names,
     known: &'a Known,
     rules: HashMap<Arc<str>, Arc<Rule>>,
-    policies: Vec<Policy>,
+    policies: Vec<Placed>,
     problems: Vec<Problem>,
 }
 
@@ -72,11 +78,17 @@ impl Loader<'_> {
         }
         let mut of_file = cedar_policy::PolicySet::new();
         for policy in parsed.policies() {
-            if let Some(policy) = self.policy(policy, source) {
-                self.strangers(&policy, source);
+            let Ok((asks, says)) = read_tree(policy) else {
+                let help = "this is a fault in bartizan; please report it".to_owned();
+                self.problems.push(Problem::error(source, annotations::span_of(policy), "this policy cannot be followed", Some(help)));
+                continue;
+            };
+            if let Some(policy) = self.policy(policy, asks, source) {
+                let rule = self.rules.get(AsRef::<str>::as_ref(policy.id())).map(AsRef::as_ref);
+                self.problems.extend(doubts::of_one(&policy, rule, source, self.names, self.known));
                 // Adding fails only for an id that is there already, and `policy` has just checked that.
                 if of_file.add(policy.clone()).is_ok() {
-                    self.policies.push(policy);
+                    self.policies.push(Placed { policy, source: Arc::clone(source), says });
                 }
             }
         }
@@ -94,8 +106,8 @@ impl Loader<'_> {
 
     /// The policy under its `@id`. One whose annotations are wrong is given back too, so that Cedar can say what it thinks of
     /// the rest of it; the problem keeps the set from being used.
-    fn policy(&mut self, policy: &Policy, source: &Arc<Source>) -> Option<Policy> {
-        let rule = match annotations::read(policy, source, self.known) {
+    fn policy(&mut self, policy: &Policy, asks: Asks, source: &Arc<Source>) -> Option<Policy> {
+        let rule = match annotations::read(policy, asks, source, self.known) {
             Ok(rule) => rule,
             Err(problems) => {
                 self.problems.extend(problems);
@@ -113,32 +125,6 @@ impl Loader<'_> {
         self.rules.insert(Arc::clone(&rule.id), Arc::new(rule));
         Some(renamed)
     }
-
-    /// Warns of principals, groups, targets and tags that the configuration does not know.
-    fn strangers(&mut self, policy: &Policy, source: &Arc<Source>) {
-        for uid in policy.entity_literals() {
-            let id = uid.id().unescaped();
-            let trouble = match uid.type_name().to_string().as_str() {
-                "User" => self.known.qualified_trouble("user", id),
-                "Service" => self.known.qualified_trouble("service", id),
-                "Group" => self.known.group_trouble(id),
-                "Target" => self.known.target_trouble(id),
-                "Tag" => self.known.tag_trouble(id),
-                _ => None,
-            };
-            if let Some((message, help)) = trouble {
-                let span = place(source, annotations::span_of(policy), &uid.to_string());
-                self.problems.push(Problem::new(Gravity::Warning, source, span, message, Some(help)));
-            }
-        }
-    }
-}
-
-/// Where `needle` stands within the policy at `whole`, or the policy itself if it is written differently there.
-fn place(source: &Source, whole: SourceSpan, needle: &str) -> SourceSpan {
-    let end = whole.offset().saturating_add(whole.len());
-    let found = source.text.get(whole.offset()..end).and_then(|policy| policy.find(needle));
-    found.map_or(whole, |at| (whole.offset() + at, needle.len()).into())
 }
 
 fn from_cedar(source: &Arc<Source>, error: &dyn Diagnostic, gravity: Gravity) -> Problem {
@@ -146,20 +132,32 @@ fn from_cedar(source: &Arc<Source>, error: &dyn Diagnostic, gravity: Gravity) ->
     Problem::new(gravity, source, span, error.to_string(), error.help().map(|help| help.to_string()))
 }
 
-/// SHA-256 over the schema and every policy in Cedar's JSON form, in order of id: files, layout and comments do not matter.
-fn digest(policies: &[Policy]) -> Result<[u8; 32], String> {
-    let mut sorted: Vec<&Policy> = policies.iter().collect();
-    sorted.sort_by(|a, b| a.id().cmp(b.id()));
+/// What a policy asks for, and what it says: Cedar's JSON form of it without its `@id`, free of layout and comments. The tree is
+/// made once, since Cedar parses the text again for it.
+fn read_tree(policy: &Policy) -> Result<(Asks, String), Box<dyn std::error::Error>> {
+    let tree = policy.to_pst()?;
+    let asks = Asks::of(&tree);
+    let mut json = Policy::from_pst(tree)?.to_json()?;
+    if let Some(annotations) = json.get_mut("annotations").and_then(serde_json::Value::as_object_mut) {
+        annotations.remove("id");
+    }
+    Ok((asks, json.to_string()))
+}
+
+/// SHA-256 over the schema and every policy's `@id` and what it says, in order of id: files, layout and comments do not matter.
+fn digest(policies: &[Placed]) -> [u8; 32] {
+    let mut sorted: Vec<&Placed> = policies.iter().collect();
+    sorted.sort_by(|a, b| a.policy.id().cmp(b.policy.id()));
     let mut hash = Sha256::new();
     let mut part = |bytes: &[u8]| {
         hash.update(u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_be_bytes());
         hash.update(bytes);
     };
-    part(b"bartizan policies 1");
+    part(b"bartizan policies 2");
     part(SCHEMA.as_bytes());
-    for policy in sorted {
-        let json = policy.to_json().map_err(|error| error.to_string())?;
-        part(json.to_string().as_bytes());
+    for Placed { policy, says, .. } in sorted {
+        part(AsRef::<str>::as_ref(policy.id()).as_bytes());
+        part(says.as_bytes());
     }
-    Ok(hash.finalize().into())
+    hash.finalize().into()
 }

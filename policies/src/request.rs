@@ -6,8 +6,8 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use crate::command::Command;
-use crate::{Action, FactsKind, ResourceKind};
+use crate::facts::Facts;
+use crate::{Action, ResourceKind};
 
 /// Whether a principal is a person or a workload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -94,6 +94,63 @@ pub struct Table {
     pub name: String,
 }
 
+/// A database of a PostgreSQL target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Database {
+    /// The target it is in.
+    pub target: Target,
+    /// Its own name.
+    pub name: String,
+}
+
+/// A schema of a PostgreSQL target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DbSchema {
+    /// The target it is in.
+    pub target: Target,
+    /// Its database.
+    pub database: String,
+    /// Its own name.
+    pub name: String,
+}
+
+/// A function or procedure of a PostgreSQL target: all of that name, whatever their arguments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Function {
+    /// The target it is in.
+    pub target: Target,
+    /// Its database.
+    pub database: String,
+    /// Its schema.
+    pub schema: String,
+    /// Its own name.
+    pub name: String,
+}
+
+/// A kind of object of a Kubernetes target, as one request names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kind {
+    /// The target it is in.
+    pub target: Target,
+    /// Its API group; "" is the core group, which policies call `core`.
+    pub group: String,
+    /// Its name in the plural, as in the API's paths: `deployments`.
+    pub name: String,
+    /// The namespace the request names, if any.
+    pub namespace: Option<String>,
+}
+
+/// A method on a path of an HTTP target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The target it is on.
+    pub target: Target,
+    /// The method as it was sent.
+    pub method: String,
+    /// The path, normalised, without query.
+    pub path: String,
+}
+
 /// A live session, or the recording of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Visit {
@@ -138,10 +195,20 @@ pub struct Key {
 pub enum Resource<'a> {
     /// A target as a whole.
     Target(&'a Target),
+    /// A database.
+    Database(&'a Database),
+    /// A schema.
+    Schema(&'a DbSchema),
     /// A table.
     Table(&'a Table),
     /// A column of a table.
     Column(&'a Table, &'a str),
+    /// A function.
+    Function(&'a Function),
+    /// A kind of Kubernetes objects.
+    Kind(&'a Kind),
+    /// A method on a path.
+    Route(&'a Route),
     /// A live session.
     Session(&'a Visit),
     /// A recording.
@@ -160,8 +227,13 @@ impl Resource<'_> {
     pub fn kind(&self) -> ResourceKind {
         match self {
             Resource::Target(_) => ResourceKind::Target,
+            Resource::Database(_) => ResourceKind::Database,
+            Resource::Schema(_) => ResourceKind::Schema,
             Resource::Table(_) => ResourceKind::Table,
             Resource::Column(..) => ResourceKind::Column,
+            Resource::Function(_) => ResourceKind::Function,
+            Resource::Kind(_) => ResourceKind::Kind,
+            Resource::Route(_) => ResourceKind::Route,
             Resource::Session(_) => ResourceKind::Session,
             Resource::Recording(_) => ResourceKind::Recording,
             Resource::Approval(_) => ResourceKind::Approval,
@@ -176,10 +248,15 @@ impl fmt::Display for Resource<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Resource::Target(target) => f.write_str(&target.name),
+            Resource::Database(database) => write!(f, "{}/{}", database.target.name, database.name),
+            Resource::Schema(schema) => write!(f, "{}/{}", schema.target.name, schema.name),
             Resource::Table(table) => {
                 write!(f, "{}/{}.{}", table.target.name, table.schema, table.name)
             }
             Resource::Column(table, column) => write!(f, "{}/{}.{}.{column}", table.target.name, table.schema, table.name),
+            Resource::Function(function) => write!(f, "{}/{}.{}()", function.target.name, function.schema, function.name),
+            Resource::Kind(kind) => kind.fmt(f),
+            Resource::Route(route) => write!(f, "{}/{} {}", route.target.name, route.method, route.path),
             Resource::Session(visit) => write!(f, "session {}", visit.id),
             Resource::Recording(visit) => write!(f, "recording {}", visit.id),
             Resource::Approval(approval) => write!(f, "approval {}", approval.id),
@@ -189,53 +266,21 @@ impl fmt::Display for Resource<'_> {
     }
 }
 
-/// What the analysis of the operation proved, beyond who asks from where and when.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Facts {
-    /// Nothing further.
-    None,
-    /// The account on the target, for `connect` and `ssh.shell`; empty where the kind of target has none.
-    Login(String),
-    /// For `ssh.exec`.
-    Command {
-        /// The account on the target.
-        login: String,
-        /// The command line.
-        command: Command,
-    },
-    /// For `sftp.*`. Without `path` a whole SFTP session is asked about.
-    File {
-        /// The account on the target.
-        login: String,
-        /// The file, absolute and normalised.
-        path: Option<String>,
-        /// The new name of a rename.
-        to: Option<String>,
-        /// Whether everything beneath the path may be touched too, each file unseen.
-        recursive: bool,
-    },
-    /// For `pg.*`.
-    Sql {
-        /// The kind of statement, such as `select`.
-        statement: String,
-        /// Whether it has a `where`.
-        has_where: bool,
-        /// Whether it runs inside a transaction block.
-        in_transaction: bool,
-    },
+/// `prod/apps/deployments`, and the namespace if one is named.
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.target.name, self.group_name(), self.name)?;
+        match &self.namespace {
+            Some(namespace) => write!(f, " in {namespace}"),
+            None => Ok(()),
+        }
+    }
 }
 
-impl Facts {
-    /// Which facts these are.
-    #[must_use]
-    pub fn kind(&self) -> FactsKind {
-        match self {
-            Facts::None => FactsKind::None,
-            Facts::Login(_) => FactsKind::Login,
-            Facts::Command { .. } => FactsKind::Command,
-            Facts::File { .. } => FactsKind::File,
-            Facts::Sql { .. } => FactsKind::Sql,
-        }
+impl Kind {
+    /// Its group as policies name it.
+    pub(crate) fn group_name(&self) -> &str {
+        if self.group.is_empty() { "core" } else { &self.group }
     }
 }
 
@@ -265,4 +310,24 @@ pub struct Request<'a> {
     pub resource: Resource<'a>,
     /// What is known about it. Its facts must be the action's, or the answer is a refusal.
     pub context: &'a Context,
+}
+
+impl Request<'_> {
+    /// Whether the parts belong together: the resource and the facts are of the action's kinds, and say the same where both say
+    /// something.
+    pub(crate) fn is_consistent(&self) -> bool {
+        let kinds = self.action.resources().contains(&self.resource.kind()) && self.action.facts() == self.context.facts.kind();
+        kinds
+            && match (&self.resource, &self.context.facts) {
+                (Resource::Kind(kind), Facts::ApiRequest(request)) => {
+                    kind.group == request.group && kind.name == request.resource && kind.namespace == request.namespace
+                }
+                (Resource::Route(route), Facts::HttpRequest(request)) => {
+                    let same = route.method == request.method && route.path == request.path;
+                    same && self.action == Action::of_http_method(&request.method)
+                }
+                (Resource::Route(route), Facts::HttpField { request, .. }) => route.method == request.method && route.path == request.path,
+                _ => true,
+            }
+    }
 }

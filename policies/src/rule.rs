@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use crate::asks::Asks;
+
 /// Whether a policy permits or forbids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -115,9 +117,9 @@ pub struct Rule {
     /// `@record("results")`: results are recorded too.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub record_results: bool,
-    /// Whether its conditions ask for a file's path: then it cannot be asked about a whole SFTP session.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub asks_path: bool,
+    /// What its conditions ask for.
+    #[serde(skip)]
+    pub(crate) asks: Asks,
     /// `@certificate_ttl`: the certificate lives no longer than this.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_seconds")]
     pub certificate_ttl: Option<Duration>,

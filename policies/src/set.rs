@@ -1,22 +1,24 @@
 //! A checked set of policies, the slice of it that one session needs, and the decisions taken with it. No IO, no clock: what
 //! time it is comes with the request.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
-use cedar_policy::{Authorizer, Effect as CedarEffect, Entities, EntityUid};
+use cedar_policy::{Authorizer, Effect as CedarEffect, Entities, EntityUid, PolicyId};
 
 use crate::Action;
 use crate::combine::{Asked, Found, combine};
 use crate::context::{Steady, context};
 use crate::decision::{Decision, Obligations, Why};
 use crate::entities::{Names, Unaskable};
-use crate::explain::Explanation;
+use crate::explain::{Explained, Explanation, Explanations};
 use crate::index::{Bucket, Index};
 use crate::known::Known;
 use crate::problem::Problem;
-use crate::request::{Principal, Request, Resource, Target};
+use crate::questions::Question;
+use crate::request::{Context, Principal, Request, Resource, Target};
 use crate::rule::Rule;
+use crate::sight::Sight;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -99,9 +101,38 @@ impl PolicySet {
     /// Decides, and says which policies had a say and where they are written.
     #[must_use]
     pub fn explain(&self, principal: &Principal, request: &Request<'_>) -> Explanation {
-        let decision = self.decide(principal, request);
-        let rules = decision.policies.iter().filter_map(|id| self.rule(id)).cloned().collect();
+        self.explained(principal, request, self.decide(principal, request))
+    }
+
+    /// Decides everything that one command line asks for (see [`crate::questions`]). Who asks from where and when is taken from
+    /// `context`; its facts are not.
+    #[must_use]
+    pub fn explain_all(&self, principal: &Principal, target: &Target, context: &Context, questions: &[Question]) -> Explanations {
+        let slice = self.slice(principal, target);
+        let one = |question: &Question| {
+            let context = Context { facts: question.facts.clone(), ..context.clone() };
+            let request = Request { action: question.action, resource: Resource::Target(target), context: &context };
+            let explanation = self.explained(principal, &request, slice.decide(&request));
+            Explained { operation: question.operation.clone(), explanation }
+        };
+        let operations: Vec<Explained> = questions.iter().map(one).collect();
+        let decisions = operations.iter().map(|explained| explained.explanation.decision.clone());
+        let decision = decisions.reduce(Decision::and).unwrap_or_else(Decision::nothing_asked);
+        Explanations { principal: principal.id.clone(), on: target.name.clone(), decision, operations }
+    }
+
+    fn explained(&self, principal: &Principal, request: &Request<'_>, decision: Decision) -> Explanation {
+        let ids: BTreeSet<_> = decision.policies.iter().chain(decision.withheld.iter().map(|withheld| &withheld.policy)).collect();
+        let rules = ids.into_iter().filter_map(|id| self.rule(id)).cloned().collect();
         Explanation { principal: principal.id.clone(), action: request.action, on: request.resource.to_string(), decision, rules }
+    }
+
+    /// The policies that are not among these ids, sorted by place: what no case of a test exercised.
+    #[must_use]
+    pub fn rules_beside(&self, ids: &BTreeSet<Arc<str>>) -> Vec<&Rule> {
+        let mut rules: Vec<&Rule> = self.rules().filter(|rule| !ids.contains(&rule.id)).collect();
+        rules.sort_by(|a, b| (&a.file, a.line, &a.id).cmp(&(&b.file, b.line, &b.id)));
+        rules
     }
 
     fn cut(&self, principal: &Principal, root: &Resource<'_>) -> Slice {
@@ -178,7 +209,8 @@ impl Slice {
         match self.found(request) {
             Ok(found) => combine(found, asked),
             Err(Unaskable) => {
-                Decision { verdict: asked.refusal(Why::Unfit), mask: None, policies: Vec::new(), obligations: Obligations::default() }
+                let (policies, withheld, obligations) = (Vec::new(), Vec::new(), Obligations::default());
+                Decision { verdict: asked.refusal(Why::Unfit), mask: None, policies, withheld, obligations }
             }
         }
     }
@@ -186,7 +218,7 @@ impl Slice {
     fn found(&self, request: &Request<'_>) -> Result<Found<'_>, Unaskable> {
         let ground = self.ground.as_ref().map_err(|unaskable| *unaskable)?;
         let action = request.action;
-        if !action.resources().contains(&request.resource.kind()) || action.facts() != request.context.facts.kind() {
+        if !request.is_consistent() {
             return Err(Unaskable);
         }
         let names = &self.shared.names;
@@ -195,16 +227,29 @@ impl Slice {
         let context = context(request.context, self.steady.get_or_init(|| Steady::new(request.context)))?;
         let question = cedar_policy::Request::new(ground.principal.clone(), names.action(action)?.uid(), resource, context, None)
             .map_err(|_| Unaskable)?;
-        let authorizer = Authorizer::new();
+        let (authorizer, sight) = (Authorizer::new(), Sight::new(request));
         let mut found = Found::default();
         for set in ground.buckets.iter().flat_map(|bucket| bucket.sets(action)) {
             let response = authorizer.is_authorized(&question, set, &entities);
             for id in response.diagnostics().reason() {
-                found.satisfied.push(self.shared.rules.get(AsRef::<str>::as_ref(id)).ok_or(Unaskable)?);
+                found.satisfied(self.rule(id)?, sight);
             }
             found.failed.extend(response.diagnostics().errors().map(failed));
         }
+        if sight.may_be_blind() {
+            for set in ground.buckets.iter().flat_map(|bucket| bucket.at_worst(action)) {
+                let response = authorizer.is_authorized(&question, set, &entities);
+                for id in response.diagnostics().reason() {
+                    found.could_be_satisfied(self.rule(id)?, sight);
+                }
+                found.failed.extend(response.diagnostics().errors().map(failed));
+            }
+        }
         Ok(found)
+    }
+
+    fn rule(&self, id: &PolicyId) -> Result<&Rule, Unaskable> {
+        self.shared.rules.get(AsRef::<str>::as_ref(id)).map(AsRef::as_ref).ok_or(Unaskable)
     }
 
     /// The slice's entities, with the action's groups and what lies between the resource and the target.

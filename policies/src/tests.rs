@@ -5,10 +5,11 @@ mod loading;
 mod manual;
 mod properties;
 mod schema;
+mod seen;
 
 use crate::{
-    Action, Approval, Command, Context, Decision, Facts, FactsKind, Key, Known, PolicySet, Principal, Request, Resource, ResourceKind,
-    Table, Target, Verdict, Visit, Why,
+    Action, ApiRequest, Approval, Command, Context, Database, DbSchema, Decision, Facts, FactsKind, Function, HttpRequest, Key, Kind,
+    Known, PolicySet, Principal, Request, Resource, ResourceKind, Route, Table, Target, Verdict, Visit, Why,
 };
 
 fn load(text: &str) -> PolicySet {
@@ -51,14 +52,53 @@ fn facts(kind: FactsKind) -> Facts {
         FactsKind::Login => Facts::Login(login),
         FactsKind::Command => Facts::Command { login, command: Command::read(b"uptime -p") },
         FactsKind::File => Facts::File { login, path: Some("/srv/a".to_owned()), to: None, recursive: false },
-        FactsKind::Sql => Facts::Sql { statement: "select".to_owned(), has_where: true, in_transaction: false },
+        FactsKind::Sql => {
+            Facts::Sql { statement: "select".to_owned(), has_where: true, in_transaction: false, setting: Some("work_mem".to_owned()) }
+        }
+        FactsKind::ApiRequest => Facts::ApiRequest(ApiRequest {
+            verb: "get".to_owned(),
+            group: "apps".to_owned(),
+            version: "v1".to_owned(),
+            resource: "deployments".to_owned(),
+            namespace: Some("shop".to_owned()),
+            name: Some("web".to_owned()),
+            subresource: Some("scale".to_owned()),
+            dry_run: false,
+        }),
+        FactsKind::ApiPath => Facts::ApiPath { verb: "get".to_owned(), path: "/healthz".to_owned() },
+        FactsKind::HttpRequest => Facts::HttpRequest(http("GET")),
+        FactsKind::HttpField => Facts::HttpField { request: http("GET"), field: "/items/*/card".to_owned() },
+    }
+}
+
+/// The facts of an action, as harmless as can be.
+fn facts_of(action: Action) -> Facts {
+    match (action.facts(), action.name().strip_prefix("http.")) {
+        (FactsKind::HttpRequest, Some(method)) => Facts::HttpRequest(http(method)),
+        (kind, _) => facts(kind),
+    }
+}
+
+fn http(method: &str) -> HttpRequest {
+    HttpRequest {
+        method: method.to_owned(),
+        path: "/v1/refunds".to_owned(),
+        query: "page=2".to_owned(),
+        content_type: Some("application/json".to_owned()),
+        headers: vec!["x-tenant: shop".to_owned()],
+        size: Some(17),
     }
 }
 
 /// One of each thing a request can be about.
 struct Things {
     target: Target,
+    database: Database,
+    schema: DbSchema,
     table: Table,
+    function: Function,
+    kind: Kind,
+    route: Route,
     visit: Visit,
     approval: Approval,
     key: Key,
@@ -68,7 +108,13 @@ struct Things {
 impl Things {
     fn new(owner: &Principal, target: &Target) -> Self {
         let (owner, target) = (owner.clone(), target.clone());
+        let text = str::to_owned;
         Things {
+            database: Database { target: target.clone(), name: text("app") },
+            schema: DbSchema { target: target.clone(), database: text("app"), name: text("public") },
+            function: Function { target: target.clone(), database: text("app"), schema: text("public"), name: text("settle") },
+            kind: Kind { target: target.clone(), group: text("apps"), name: text("deployments"), namespace: Some(text("shop")) },
+            route: Route { target: target.clone(), method: text("GET"), path: text("/v1/refunds") },
             table: Table { target: target.clone(), database: "app".to_owned(), schema: "public".to_owned(), name: "refunds".to_owned() },
             visit: Visit { id: "01J".to_owned(), owner: owner.clone(), target: target.clone(), login: "deploy".to_owned() },
             approval: Approval {
@@ -84,9 +130,23 @@ impl Things {
         }
     }
 
+    /// For an action: routes have its method.
+    fn for_action(owner: &Principal, target: &Target, action: Action) -> Self {
+        let mut things = Things::new(owner, target);
+        if let (FactsKind::HttpRequest, Some(method)) = (action.facts(), action.name().strip_prefix("http.")) {
+            things.route.method = method.to_owned();
+        }
+        things
+    }
+
     fn of(&self, kind: ResourceKind) -> Resource<'_> {
         match kind {
             ResourceKind::Target => Resource::Target(&self.target),
+            ResourceKind::Database => Resource::Database(&self.database),
+            ResourceKind::Schema => Resource::Schema(&self.schema),
+            ResourceKind::Function => Resource::Function(&self.function),
+            ResourceKind::Kind => Resource::Kind(&self.kind),
+            ResourceKind::Route => Resource::Route(&self.route),
             ResourceKind::Table => Resource::Table(&self.table),
             ResourceKind::Column => Resource::Column(&self.table, "card"),
             ResourceKind::Session => Resource::Session(&self.visit),

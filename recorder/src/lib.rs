@@ -16,6 +16,7 @@
 //! | verify | [`verify`] |
 //! | export | [`export_cast`], [`transcript`] |
 //! | play | [`Replay`], [`places`] |
+//! | look at lines as they are drawn | [`DrawnLines`] |
 //!
 //! ```
 //! use bartizan_recorder::*;
@@ -69,6 +70,7 @@
 mod cast;
 mod chain;
 mod draft;
+mod drawn;
 mod envelope;
 mod event;
 mod events;
@@ -104,6 +106,7 @@ mod wire;
 mod writer;
 
 pub use cast::{CastVersion, ExportError, export_cast};
+pub use drawn::DrawnLines;
 pub use ed25519_dalek::{SigningKey, VerifyingKey};
 pub use event::{Event, Exit};
 pub use events::{Events, ReadError, Timed};
@@ -120,4 +123,4 @@ pub use replay::{Place, Replay, Step, places};
 pub use squeeze::BadBody;
 pub use transcript::transcript;
 pub use verify::{Check, Outcome, Report, verify};
-pub use writer::{Now, WriteError, Writer};
+pub use writer::{KEYFRAMES_PER_TICK, Now, WriteError, Writer};

@@ -38,7 +38,7 @@ impl Avt {
     }
 }
 
-fn clamp(cols: u16, rows: u16) -> (u16, u16) {
+pub(crate) fn clamp(cols: u16, rows: u16) -> (u16, u16) {
     (cols.clamp(1, MOST_COLS), rows.clamp(1, MOST_ROWS))
 }
 
@@ -105,7 +105,7 @@ fn colour(colour: avt::Color) -> Colour {
 pub(crate) const EVENT_COST: u64 = 1 << 30;
 
 /// Half nanoseconds, roughly: a printed character 16, a cell that is blanked 1.
-fn price(cost: Cost, (cols, rows): (u16, u16)) -> u64 {
+pub(crate) fn price(cost: Cost, (cols, rows): (u16, u16)) -> u64 {
     let (cols, rows) = (u64::from(cols), u64::from(rows));
     cost.chars * 16 + cost.rows * cols + cost.screens * cols * rows
 }

@@ -21,7 +21,7 @@ use crate::seal::{EndText, Identity, make_seal, save_seal};
 use crate::squeeze::{History, Pool};
 
 /// What catching up with keyframes may cost in one tick, in half nanoseconds.
-const KEYFRAMES_PER_TICK: u64 = 8_000_000;
+pub const KEYFRAMES_PER_TICK: u64 = 8_000_000;
 /// The same at the end.
 const KEYFRAMES_AT_END: u64 = 100_000_000;
 

@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{AuthorityKind, Login, PrincipalId, PrincipalKind, SessionId, TargetName};
+use super::Facts;
+use crate::model::{ApprovalId, AuthorityKind, Login, PrincipalId, PrincipalKind, RailAction, SessionId, TargetName};
 
 /// What policy said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -119,6 +120,12 @@ pub enum Entry {
         reason: String,
         source: Option<IpAddr>,
         session: Option<SessionId>,
+        /// The groups the principal was in.
+        #[serde(default)]
+        groups: Vec<String>,
+        /// What policy was told besides; none in entries of early versions, and where no single question was asked.
+        #[serde(default)]
+        facts: Option<Facts>,
     },
     /// Something was asked for by its protocol name (`direct-tcpip`, `auth-agent-req@openssh.com`) that is not served.
     #[serde(rename = "refused")]
@@ -151,6 +158,50 @@ pub enum Entry {
     #[serde(rename = "session.end_ordered")]
     SessionEndOrdered { session: SessionId, reason: String, by: String },
 
+    /// An operation waits for people to answer. `digest` is what the answer is bound to.
+    #[serde(rename = "approval.asked")]
+    ApprovalAsked {
+        approval: ApprovalId,
+        session: SessionId,
+        principal: PrincipalId,
+        target: TargetName,
+        action: String,
+        operation: String,
+        digest: String,
+        policies: Vec<String>,
+        groups: Vec<String>,
+        reason: String,
+        source: IpAddr,
+        deadline: Timestamp,
+    },
+    /// Somebody answered; written before the answer counts.
+    #[serde(rename = "approval.reviewed")]
+    ApprovalReviewed { approval: ApprovalId, by: PrincipalId, approve: bool, reason: String, valid_seconds: Option<u64>, source: IpAddr },
+    /// Nobody answered in time, the caller took it back or left, or an approval was taken back.
+    #[serde(rename = "approval.ended")]
+    ApprovalEnded { approval: ApprovalId, state: String, reason: String, by: Option<String> },
+
+    /// Somebody ordered a frozen session to go on.
+    #[serde(rename = "session.resume_ordered")]
+    SessionResumeOrdered { session: SessionId, reason: String, by: String },
+
+    /// A guard rail saw what it looks for; this is no decision of a policy. `line` is what was seen, cut short.
+    #[serde(rename = "guard_rail.triggered")]
+    GuardRailTriggered {
+        session: SessionId,
+        guard_rail: String,
+        action: RailAction,
+        principal: PrincipalId,
+        target: TargetName,
+        line: String,
+    },
+    /// A session that a guard rail had frozen goes on.
+    #[serde(rename = "guard_rail.resumed")]
+    GuardRailResumed { session: SessionId, guard_rail: String, by: String },
+    /// Changed guard rails are in force.
+    #[serde(rename = "guard_rails.reloaded")]
+    GuardRailsReloaded { file: String, guard_rails: u64 },
+
     /// A lock is in force.
     #[serde(rename = "lock.added")]
     LockAdded { lock: u64, subject: String, reason: String, by: String, expires_at: Option<Timestamp> },
@@ -181,12 +232,17 @@ pub enum Entry {
 }
 
 impl Entry {
-    /// Whether somebody should be woken: evidence is missing or the operator's will is not in force.
+    /// Whether somebody should be woken: evidence is missing, the operator's will is not in force, or what they look out for
+    /// has come.
     #[must_use]
     pub fn is_alert(&self) -> bool {
         matches!(
             self,
-            Self::RecordingFailed { .. } | Self::ConfigRejected { .. } | Self::PoliciesRejected { .. } | Self::AuditRecovered { .. }
+            Self::RecordingFailed { .. }
+                | Self::ConfigRejected { .. }
+                | Self::PoliciesRejected { .. }
+                | Self::AuditRecovered { .. }
+                | Self::GuardRailTriggered { .. }
         )
     }
 }

@@ -96,6 +96,15 @@ impl Records {
         Ok(Self { path, reader: BufReader::with_capacity(1 << 18, file), line: Vec::new() })
     }
 
+    /// How long the log is now, in bytes.
+    ///
+    /// # Errors
+    /// [`AuditError::File`].
+    pub fn size(&self) -> Result<u64, AuditError> {
+        let found = self.reader.get_ref().metadata().map_err(|error| AuditError::file(&self.path, "read", &error))?;
+        Ok(found.len())
+    }
+
     fn read(&mut self) -> Result<Option<Record>, AuditError> {
         let room = (LONGEST as u64 + 1).saturating_sub(self.line.len() as u64);
         let read = (&mut self.reader).take(room).read_until(b'\n', &mut self.line);

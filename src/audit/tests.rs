@@ -222,3 +222,32 @@ async fn a_filter_takes_what_fits_all_of_it() {
     assert_eq!(takes(RecordFilter { principal: Some("local:root".into()), ..all() }), [1]);
     assert_eq!(takes(RecordFilter { since: Some(at(10)), until: Some(at(20)), ..all() }), [2]);
 }
+
+#[test]
+fn a_decision_written_before_groups_and_facts_were_kept_is_still_read() {
+    let old = r#"{"action":"ssh.exec","kind":"decision","login":"deploy","operation":"exec id","policies":["p"],"principal":"corp/alice","principal_kind":"user","reason":"","session":null,"source":"192.0.2.1","target":"web-1","verdict":"allow"}"#;
+    let Entry::Decision { groups, facts, .. } = serde_json::from_str(old).unwrap() else { panic!("it is a decision") };
+    assert_eq!((groups, facts), (Vec::new(), None));
+}
+
+#[test]
+fn what_policy_was_told_is_read_back_as_it_was_written() {
+    let about = [
+        About::Nothing,
+        About::Command {
+            text: "id -u".into(),
+            words: vec!["id".into(), "-u".into()],
+            redirects: vec![">/tmp/x".into()],
+            environment: vec!["A".into()],
+            patterns: true,
+        },
+        About::File { path: Some("/a".into()), to: Some("/b".into()), recursive: true },
+        About::Key { fingerprint: "SHA256:x".into(), algorithm: "ssh-ed25519".into(), bits: 256 },
+        About::Unkept,
+    ];
+    for about in about {
+        let facts = Facts { authenticated_at: Timestamp::UNIX_EPOCH, device_bound: true, reason: Some("why".into()), about };
+        let line = canonical(&serde_json::to_value(&facts).unwrap());
+        assert_eq!(serde_json::from_str::<Facts>(&line).unwrap(), facts, "{line}");
+    }
+}

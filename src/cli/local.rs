@@ -123,7 +123,11 @@ impl From<StoreError> for Exit {
     fn from(error: StoreError) -> Self {
         let shown = Printable(&error.to_string()).to_string();
         match error {
-            StoreError::NotFound(_) | StoreError::Ended(_) => Self::refused(shown),
+            StoreError::NotFound(_)
+            | StoreError::Ended(_)
+            | StoreError::NotFrozen(_)
+            | StoreError::Settled(..)
+            | StoreError::Reviewed(_) => Self::refused(shown),
             _ => Self::incomplete(shown),
         }
     }

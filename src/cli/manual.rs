@@ -59,10 +59,25 @@ fn render(command: &clap::Command, text: &mut Vec<u8>) -> std::io::Result<()> {
     }
     let options = String::from_utf8_lossy(&options).replace(".SH SYNOPSIS\n", "").replace(".SH OPTIONS\n", ".PP\n");
     text.extend_from_slice(options.as_bytes());
+    if let Some(examples) = command.get_after_help() {
+        text.extend_from_slice(verbatim(&examples.to_string()).as_bytes());
+    }
     for sub in command.get_subcommands() {
         render(sub, text)?;
     }
     Ok(())
+}
+
+/// Lines as they are, in roff.
+fn verbatim(lines: &str) -> String {
+    let mut text = ".PP\n.nf\n".to_owned();
+    for line in lines.lines() {
+        // At the beginning of a line a dot or a quote would be a request (groff(7)).
+        let guard = if line.starts_with(['.', '\'']) { "\\&" } else { "" };
+        let line = line.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq").replace('`', "\\(ga");
+        text.push_str(&format!("{guard}{line}\n"));
+    }
+    text + ".fi\n"
 }
 
 const EXIT_STATUS: &str = r#".SH "EXIT STATUS"
@@ -71,13 +86,13 @@ const EXIT_STATUS: &str = r#".SH "EXIT STATUS"
 done
 .TP
 1
-refused by policy, not found, or tampered with
+refused by policy, not found, or tampered with; for \fBpolicy\fR: mistakes, cases that do not hold, or differences
 .TP
 2
-a mistake in the command line, the configuration or the policies
+a mistake in the command line, the configuration or the policies; for \fBpolicy\fR: in the command line only
 .TP
 3
-could not be completed or verified
+could not be completed or verified; for \fBpolicy\fR also where the configuration or policies have mistakes that keep it from an answer
 .TP
 4
 held: a human has to approve first

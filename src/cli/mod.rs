@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, and the only code that prints. Parses arguments, calls the rooms, shows
 //! what they answer; decides nothing itself.
 
+mod approvals;
 mod audit;
 mod bastion;
 mod ca;
@@ -12,7 +13,9 @@ mod local;
 mod lock;
 mod login;
 mod manual;
+mod policy;
 mod print;
+mod progress;
 mod recordings;
 mod serve;
 mod sessions;
@@ -27,6 +30,9 @@ use clap::{Parser, Subcommand};
 use crate::config::Config;
 
 pub(crate) use exit::Exit;
+
+/// Where the configuration is, unless somebody says otherwise.
+const CONFIG: &str = "/etc/bartizan/bartizan.toml";
 
 /// A terminal-first SSH bastion and session recorder.
 #[derive(Debug, Parser)]
@@ -48,7 +54,7 @@ pub(crate) struct Common {
         value_name = "FILE",
         env = "BARTIZAN_CONFIG",
         hide_env_values = true,
-        default_value = "/etc/bartizan/bartizan.toml"
+        default_value = CONFIG
     )]
     pub(crate) config: PathBuf,
 }
@@ -79,6 +85,8 @@ enum Command {
     Init(init::Args),
     /// Find every problem of the configuration and policies without starting
     Check(check::Args),
+    /// Write policies with confidence: check, test, explain, format and compare them
+    Policy(policy::Args),
     /// List the targets of the configuration
     Targets(targets::Args),
     /// Log in at the identity provider and get a certificate, with your own ssh
@@ -89,6 +97,8 @@ enum Command {
     SshConfig(ssh_config::Args),
     /// Show who runs a session or ran one, or end one
     Sessions(sessions::Args),
+    /// Show what waits for approval, or answer it
+    Approvals(approvals::Args),
     /// Keep a principal, group, target, certificate or address out, or show what is kept out
     Lock(lock::Args),
     /// Take a lock away
@@ -115,6 +125,7 @@ pub fn run() -> ExitCode {
     let done = match line.command {
         Command::Serve(args) => serve::run(&line.common, &args),
         Command::Init(args) => init::run(&line.common, &args),
+        Command::Policy(args) => policy::run(&line.common, &args),
         Command::Targets(args) => targets::run(&line.common, &args),
         Command::Completions(args) => manual::completions(&args),
         Command::Man => manual::man(),
@@ -123,6 +134,7 @@ pub fn run() -> ExitCode {
         Command::Cert(args) => cert::run(&line.common, &args),
         Command::SshConfig(args) => ssh_config::run(&line.common, &args),
         Command::Sessions(args) => sessions::run(&line.common, &args),
+        Command::Approvals(args) => approvals::run(&line.common, &args),
         Command::Lock(args) => lock::run(&line.common, &args),
         Command::Unlock(args) => lock::unlock(&line.common, &args),
         Command::Ca(args) => ca::run(&line.common, &args),

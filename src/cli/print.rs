@@ -46,6 +46,16 @@ impl Page {
         if self.colour { format!("\u{1b}[1;31m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 
+    /// `text`, green where there is colour.
+    pub(super) fn pleasing(&self, text: &str) -> String {
+        if self.colour { format!("\u{1b}[32m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+
+    /// `text`, yellow where there is colour.
+    pub(super) fn warning(&self, text: &str) -> String {
+        if self.colour { format!("\u{1b}[1;33m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+
     /// Rows below `heads`, each column as wide as its widest cell. Cells are escaped.
     pub(super) fn table<const N: usize>(&mut self, heads: [&str; N], rows: &[[String; N]]) -> Result<(), Exit> {
         let shown: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| Printable(cell).to_string())).collect();
@@ -87,6 +97,12 @@ pub(super) fn cut(text: &str, most: usize) -> String {
         return text.to_owned();
     }
     text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// A remark beside the answer, on standard error. `text` is ours, or escaped.
+pub(super) fn note(text: &str) {
+    // Who does not listen misses a remark and nothing else.
+    let _gone = writeln!(io::stderr(), "bartizan: {text}");
 }
 
 /// Prints `text`, which is ours or escaped.

@@ -1,7 +1,6 @@
 //! `bartizan recordings`: list, play, cat, export and verify what was recorded. Recorded bytes never reach the terminal raw.
 
 mod play;
-mod progress;
 mod show;
 
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! `bartizan sessions`: who is where, who was, and an order to one of them to end.
+//! `bartizan sessions`: who is where, who was, and an order to one of them to end, or to go on after a guard rail froze it.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use super::local::{Local, block_on, now, operator, past};
 use super::print::{Page, cut};
 use super::{Common, Exit};
 use crate::audit::Entry;
-use crate::model::{PrincipalId, SessionId, TargetName};
-use crate::store::{NewOrder, Session, SessionFilter, Store, StoreError};
+use crate::model::{PrincipalId, Printable, SessionId, TargetName};
+use crate::store::{NewOrder, OrderKind, Session, SessionFilter, Store, StoreError};
 
-/// How long `end` waits to see the session closed, and how often it looks. The server acts on orders within one second.
+/// How long an order waits to see what came of it, and how often it looks. The server acts on orders within one second.
 const PATIENCE: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -30,6 +30,8 @@ enum What {
     List(List),
     /// End a running session
     End(End),
+    /// Let a session go on that a guard rail froze
+    Resume(Resume),
 }
 
 #[derive(Debug, clap::Args)]
@@ -69,11 +71,24 @@ struct End {
     json: bool,
 }
 
+#[derive(Debug, clap::Args)]
+struct Resume {
+    /// The session's id, as `sessions list` shows it
+    id: SessionId,
+    /// Why; it stands in the audit log
+    #[arg(long, default_value = "resumed by the operator")]
+    reason: String,
+    /// Print the session as JSON
+    #[arg(long)]
+    json: bool,
+}
+
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
     let local = Local::open(common)?;
     match &args.what {
         What::List(args) => block_on(list(&local, args)),
         What::End(args) => block_on(end(&local, args)),
+        What::Resume(args) => block_on(resume(&local, args)),
     }
 }
 
@@ -92,7 +107,7 @@ async fn list(local: &Local, args: &List) -> Result<ExitCode, Exit> {
     if args.json {
         page.json(&sessions)?;
     } else {
-        let heads = ["NO", "SESSION", "PRINCIPAL", "TARGET", "FROM", "STARTED", "ENDED", "WISH"];
+        let heads = ["NO", "SESSION", "PRINCIPAL", "TARGET", "FROM", "STARTED", "STATE", "WISH"];
         page.table(heads, &sessions.iter().map(row).collect::<Vec<_>>())?;
     }
     page.flush()?;
@@ -102,7 +117,7 @@ async fn list(local: &Local, args: &List) -> Result<ExitCode, Exit> {
 fn row(session: &Session) -> [String; 8] {
     let opening = &session.opening;
     let login = opening.login.as_ref().map(|login| format!("{login}@")).unwrap_or_default();
-    let ended = session.end.as_ref().map_or_else(|| "live".into(), |end| format!("{:.0} {}", end.at, cut(&end.reason, 30)));
+    let ended = session.end.as_ref().map(|end| format!("ended {:.0} {}", end.at, cut(&end.reason, 30)));
     [
         session.lease.number.to_string(),
         opening.id.to_string(),
@@ -110,7 +125,7 @@ fn row(session: &Session) -> [String; 8] {
         format!("{login}{}", opening.target),
         opening.source.to_string(),
         format!("{:.0}", opening.started_at),
-        ended,
+        ended.or_else(|| session.state()).unwrap_or_default(),
         cut(&opening.wish, 40),
     ]
 }
@@ -122,8 +137,8 @@ async fn end(local: &Local, args: &End) -> Result<ExitCode, Exit> {
     }
     let (reason, by) = (args.reason.clone(), operator());
     local.note(Entry::SessionEndOrdered { session: args.id, reason: reason.clone(), by: by.clone() }).await?;
-    local.store.order_end(NewOrder { session: args.id, by, reason, at: now() }).await?;
-    let session = wait(local, args.id).await?;
+    local.store.give_order(NewOrder { kind: OrderKind::End, session: args.id, by, reason, at: now() }).await?;
+    let session = wait(local, args.id, |session| !session.is_live()).await?;
     let mut page = Page::stdout();
     if args.json {
         page.json(&session)?;
@@ -141,12 +156,43 @@ async fn end(local: &Local, args: &End) -> Result<ExitCode, Exit> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Looks until the session is closed or patience has run out.
-async fn wait(local: &Local, id: SessionId) -> Result<Session, Exit> {
+async fn resume(local: &Local, args: &Resume) -> Result<ExitCode, Exit> {
+    let session = find(local, args.id).await?;
+    if !session.is_live() {
+        return Err(StoreError::Ended(args.id).into());
+    }
+    if session.frozen.is_none() {
+        return Err(StoreError::NotFrozen(args.id).into());
+    }
+    let (reason, by) = (args.reason.clone(), operator());
+    local.note(Entry::SessionResumeOrdered { session: args.id, reason: reason.clone(), by: by.clone() }).await?;
+    local.store.give_order(NewOrder { kind: OrderKind::Resume, session: args.id, by, reason, at: now() }).await?;
+    // What comes next may trigger a guard rail again, so another freeze is none of this one.
+    let since = session.frozen;
+    let session = wait(local, args.id, |session| session.frozen != since).await?;
+    let goes_on = session.frozen != since;
+    let mut page = Page::stdout();
+    if args.json {
+        page.json(&session)?;
+    } else if goes_on {
+        // It may have ended by itself in the meantime.
+        let ended = session.end.as_ref().map(|end| format!("ended ({})", Printable(&end.reason)));
+        page.line(&format!("session {} resumed; now {}", args.id, session.state().or(ended).unwrap_or_default()))?;
+    }
+    page.flush()?;
+    if goes_on {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let seconds = PATIENCE.as_secs();
+    Err(Exit::incomplete(format!("session {} is still frozen after {seconds} s; is the server running?", args.id)))
+}
+
+/// Looks until `done` or patience has run out.
+async fn wait(local: &Local, id: SessionId, done: impl Fn(&Session) -> bool) -> Result<Session, Exit> {
     let mut waited = Duration::ZERO;
     loop {
         let session = find(local, id).await?;
-        if !session.is_live() || waited >= PATIENCE {
+        if done(&session) || waited >= PATIENCE {
             return Ok(session);
         }
         tokio::time::sleep(LOOK).await;

@@ -46,3 +46,7 @@ pub const CHANNELS: u32 = 64;
 pub const REQUESTS: u32 = 256;
 /// `[limits] sessions`: running sessions, over all connections.
 pub const SESSIONS: u32 = 5_000;
+/// `[approvals] wait`: how long an operation waits for people to answer.
+pub const APPROVAL_WAIT: Duration = Duration::from_secs(10 * 60);
+/// `[approvals] waiting`: operations that wait at once, over all sessions.
+pub const WAITING_APPROVALS: u32 = 1_000;

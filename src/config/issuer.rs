@@ -93,11 +93,16 @@ fn read_client_id(section: &Section<'_>, kind: Option<PrincipalKind>) -> Option<
 
 /// Plain http only to the machine itself: a key set fetched over it decides who anyone is.
 fn check_url(section: &Section<'_>, url: &Placed<String>) -> bool {
-    let loopback = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
-    let local = loopback.iter().any(|l| url.value.strip_prefix(l).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/'])));
-    let fits = local || url.value.strip_prefix("https://").is_some_and(|rest| !rest.is_empty());
+    let fits = is_https_or_loopback(&url.value);
     if !fits {
         section.problem(url, "is not an https URL", "use https (plain http is taken from loopback addresses only)");
     }
     fits
+}
+
+/// Whether `url` is https, or http to this machine.
+pub(super) fn is_https_or_loopback(url: &str) -> bool {
+    let loopback = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
+    let local = loopback.iter().any(|l| url.strip_prefix(l).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/'])));
+    local || url.strip_prefix("https://").is_some_and(|rest| !rest.is_empty())
 }

@@ -1,10 +1,13 @@
 //! The configuration: TOML in, a validated [`Config`] out, or every problem at once, each with file, line, key and mend.
 //! Reads files; starts nothing. One file per section; every default stands in `defaults.rs`.
 
+mod approvals;
 mod authorities;
 pub mod defaults;
+mod guard_rail;
 mod issuer;
 mod limits;
+mod notify;
 mod policies;
 mod problem;
 mod reader;
@@ -15,9 +18,12 @@ mod target;
 
 use std::path::{Path, PathBuf};
 
+pub use approvals::Approvals;
 pub use authorities::{Authorities, KeyHome};
+pub use guard_rail::GuardRail;
 pub use issuer::Issuer;
 pub use limits::Limits;
+pub use notify::{Format, Notify, Sink};
 pub use policies::Policies;
 pub use problem::{Problem, Problems};
 pub use recordings::{RecordingMode, Recordings};
@@ -44,12 +50,18 @@ pub struct Config {
     pub metrics: Option<std::net::SocketAddr>,
     /// `[limits]`
     pub limits: Limits,
+    /// `[approvals]`
+    pub approvals: Approvals,
+    /// `[[notify]]`
+    pub notify: Vec<Notify>,
     /// `[ca]`
     pub authorities: Authorities,
     /// `[[issuer]]`
     pub issuers: Vec<Issuer>,
     /// `[[target]]`
     pub targets: Vec<Target>,
+    /// `[[guard_rail]]`
+    pub guard_rails: Vec<GuardRail>,
 }
 
 impl Config {
@@ -98,9 +110,12 @@ impl Config {
         let policies = policies::read(root, home);
         let metrics = server::read_metrics(root);
         let limits = limits::read(root);
+        let approvals = approvals::read(root);
+        let notify = notify::read_all(root, home);
         let authorities = authorities::read(root, home);
         let issuers = issuer::read_all(root, home);
         let targets = target::read_all(root, home);
+        let guard_rails = guard_rail::read_all(root, targets.as_deref());
         Some(Self {
             file: path.to_owned(),
             server: server?,
@@ -109,9 +124,12 @@ impl Config {
             policies,
             metrics: metrics?,
             limits: limits?,
+            approvals: approvals?,
+            notify: notify?,
             authorities: authorities?,
             issuers: issuers?,
             targets: targets?,
+            guard_rails: guard_rails?,
         })
     }
 }

@@ -1,9 +1,13 @@
 //! Reads the command line of `ssh bastion COMMAND`.
 
-use crate::model::{Printable, Wish};
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use crate::model::{ApprovalId, Printable, Wish};
 
 /// A command to the bastion itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeskCommand {
     /// `ssh bastion`: the targets and how to reach each.
     Welcome,
@@ -24,8 +28,50 @@ pub enum DeskCommand {
         /// As JSON.
         json: bool,
     },
+    /// `approvals`: what waits and the caller can answer, and what they wait for.
+    Approvals {
+        /// As JSON.
+        json: bool,
+    },
+    /// `approve`, `deny`, `revoke`, `withdraw`
+    Answer {
+        /// Which approval.
+        id: ApprovalId,
+        /// What is said to it.
+        answer: Answer,
+        /// Why; shown to who asked.
+        reason: String,
+    },
+    /// The subsystem `control`: the control protocol.
+    Control,
     /// `help`
     Help,
+}
+
+/// What can be said to an approval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// It may go on, for as long as policy says or for less.
+    Approve(Option<Duration>),
+    /// It may not.
+    Deny,
+    /// It may go on no longer.
+    Revoke,
+    /// It is not wanted any more; said by who asked.
+    Withdraw,
+}
+
+impl Answer {
+    /// The answer of that name.
+    fn of(word: &str) -> Option<Self> {
+        match word {
+            "approve" => Some(Self::Approve(None)),
+            "deny" => Some(Self::Deny),
+            "revoke" => Some(Self::Revoke),
+            "withdraw" => Some(Self::Withdraw),
+            _ => None,
+        }
+    }
 }
 
 impl DeskCommand {
@@ -36,8 +82,12 @@ impl DeskCommand {
     pub fn read(wish: &Wish) -> Result<Self, String> {
         let line = match wish {
             Wish::Shell => return Ok(Self::Welcome),
+            Wish::Subsystem(name) if name == "control" => return Ok(Self::Control),
             Wish::Subsystem(name) => {
-                return Err(format!("The bastion has no subsystem {}; write LOGIN@TARGET as the user name.", Printable(name)));
+                return Err(format!(
+                    "The bastion has only the subsystem `control`, not {}; for a target write LOGIN@TARGET as the user name.",
+                    Printable(name)
+                ));
             }
             Wish::Exec(line) => line,
         };
@@ -53,10 +103,33 @@ impl DeskCommand {
             ["targets", rest @ ..] => json(|json| Self::Targets { json }, rest),
             ["sessions", rest @ ..] => json(|json| Self::Sessions { json }, rest),
             ["whoami", rest @ ..] => json(|json| Self::Whoami { json }, rest),
+            ["approvals", rest @ ..] => json(|json| Self::Approvals { json }, rest),
+            [word, rest @ ..] if Answer::of(word).is_some() => answer(word, rest),
             _ => Err(format!(
                 "The bastion has no command `{}`. To run it on a target, write LOGIN@TARGET as the user name; see `ssh bastion help`.",
                 Printable(line)
             )),
         }
+    }
+}
+
+/// Reads `approve ID [--for TIME] [REASON…]` and its kin.
+fn answer(word: &str, rest: &[&str]) -> Result<DeskCommand, String> {
+    let usage =
+        || format!("Write: {word} ID{} [REASON…]; `approvals` shows the ids.", if word == "approve" { " [--for TIME]" } else { "" });
+    let (Some(mut answer), [id, rest @ ..]) = (Answer::of(word), rest) else { return Err(usage()) };
+    let id: ApprovalId = id.parse().map_err(|error: crate::model::NameError| format!("{error}. {}", usage()))?;
+    let rest = match (&mut answer, rest) {
+        (Answer::Approve(valid), ["--for", time, rest @ ..]) => {
+            let span: Option<SignedDuration> = time.parse().ok().filter(|span: &SignedDuration| span.is_positive());
+            let span = span.and_then(|span| Duration::try_from(span).ok());
+            *valid = Some(span.ok_or_else(|| format!("`{}` is not a time such as 10m or 1h.", Printable(time)))?);
+            rest
+        }
+        _ => rest,
+    };
+    match rest.first() {
+        Some(option) if option.starts_with("--") => Err(format!("`{}` is not an option here. {}", Printable(option), usage())),
+        _ => Ok(DeskCommand::Answer { id, answer, reason: rest.join(" ") }),
     }
 }

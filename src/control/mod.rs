@@ -1,11 +1,12 @@
-//! The bastion's own commands: what `ssh bastion COMMAND` can ask for, read strictly, and the texts of the answers. Decides and
-//! fetches nothing itself.
+//! The bastion's own commands: what `ssh bastion COMMAND` and the control protocol can ask for, read strictly, and the texts of the
+//! answers. Decides and fetches nothing itself.
 
 mod command;
+pub mod protocol;
 mod texts;
 
-pub use command::DeskCommand;
-pub use texts::{Reach, help, own_sessions, targets, targets_json, whoami};
+pub use command::{Answer, DeskCommand};
+pub use texts::{Reach, answered, approvals, help, identity, own_sessions, targets, targets_json, whoami};
 
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,25 @@ fn only_known_commands_are_taken_and_the_rest_explain_themselves() {
     assert_eq!(DeskCommand::read(&Wish::Shell), Ok(DeskCommand::Welcome));
     assert_eq!(DeskCommand::read(&Wish::Exec("cert".into())), Ok(DeskCommand::Cert));
     assert_eq!(DeskCommand::read(&Wish::Exec("targets --json".into())), Ok(DeskCommand::Targets { json: true }));
+    let id = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+    let read = |line: &str| DeskCommand::read(&Wish::Exec(line.replace("ID", id)));
+    let said = |answer, reason: &str| Ok(DeskCommand::Answer { id: id.parse().unwrap(), answer, reason: reason.to_owned() });
+    assert_eq!(read("approve ID"), said(Answer::Approve(None), ""));
+    assert_eq!(read("approve ID --for 10m looks right"), said(Answer::Approve(Some(std::time::Duration::from_secs(600))), "looks right"));
+    assert_eq!(read("deny ID not today"), said(Answer::Deny, "not today"));
+    assert_eq!(read("revoke ID"), said(Answer::Revoke, ""));
+    assert_eq!(read("withdraw ID"), said(Answer::Withdraw, ""));
+    for bad in [
+        "approve",
+        "approve x",
+        "approve ID --for",
+        "approve ID --for soon",
+        "approve ID --for -5m",
+        "deny ID --for 5m",
+        "approve ID --force",
+    ] {
+        assert!(read(bad).is_err(), "{bad}");
+    }
     for bad in ["rm -rf /", "cert; id", "targets --jsn", "", "targets\n\u{1b}[2J x"] {
         let sentence = DeskCommand::read(&Wish::Exec(bad.into())).unwrap_err();
         assert!(!sentence.chars().any(char::is_control), "{sentence:?}");

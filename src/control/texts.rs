@@ -2,11 +2,12 @@
 
 use std::fmt::Write;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::identity::Caller;
-use crate::model::TargetKind;
-use crate::store::Session;
+use crate::model::{PrincipalId, Printable, TargetKind};
+use crate::store::{Approval, ApprovalState, Session};
 
 /// A target that the caller may reach.
 #[derive(Debug, Clone, Serialize)]
@@ -35,6 +36,10 @@ Bartizan at {server}
   ssh {server} targets [--json]           the targets you can reach
   ssh {server} cert < KEY.pub             a certificate for your key, for logins without a prompt
   ssh {server} sessions [--json]          your live sessions
+  ssh {server} approvals [--json]         what waits for your answer, and what you wait for
+  ssh {server} approve ID [--for TIME] [REASON…]
+  ssh {server} deny ID [REASON…]          the same to say no; `revoke` takes a yes back
+  ssh {server} withdraw ID                takes your own request back
   ssh {server} whoami [--json]            who the bastion thinks you are
   ssh {server} help                       this text
 "
@@ -75,20 +80,10 @@ pub fn targets_json(reachable: &[Reach]) -> String {
 /// Who the caller is.
 #[must_use]
 pub fn whoami(caller: &Caller, json: bool) -> String {
-    let principal = caller.principal();
     if json {
-        return line(&serde_json::json!({
-            "principal": principal.id,
-            "kind": principal.kind,
-            "groups": principal.groups,
-            "method": caller.proof().word(),
-            "source": caller.source(),
-            "key": caller.key(),
-            "certificate": caller.certificate(),
-            "authenticated_at": caller.authenticated_at(),
-            "expires_at": caller.expires_at(),
-        }));
+        return line(&identity(caller));
     }
+    let principal = caller.principal();
     let groups: Vec<_> = principal.groups.iter().map(ToString::to_string).collect();
     format!(
         "{} {}\ngroups   {}\nby       {}\nfrom     {}\nuntil    {}\n",
@@ -114,17 +109,85 @@ pub fn own_sessions(sessions: &[Session], json: bool) -> String {
     for session in sessions {
         let opening = &session.opening;
         let login = opening.login.as_ref().map(|l| format!("{l}@")).unwrap_or_default();
+        let frozen = session.frozen.as_ref().and(session.state()).map(|state| format!("  ({state})")).unwrap_or_default();
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "{}  {}  {login}{}  {}",
+            "{}  {}  {login}{}  {}{}",
             opening.id,
             opening.started_at.strftime("%Y-%m-%d %H:%M:%SZ"),
             opening.target,
-            opening.wish
+            opening.wish,
+            frozen
         );
     }
     text
+}
+
+/// What waits: whole, since nobody should answer what they cannot read.
+#[must_use]
+pub fn approvals(server: &str, all: &[Approval], caller: &PrincipalId, now: Timestamp, json: bool) -> String {
+    if json {
+        return line(&serde_json::json!(all));
+    }
+    if all.is_empty() {
+        return "Nothing waits for your answer.\n".to_owned();
+    }
+    let mut text = String::new();
+    for approval in all {
+        let asked = &approval.asked;
+        let login = asked.login.as_ref().map(|login| format!("{login}@")).unwrap_or_default();
+        let left = asked.deadline.duration_since(now).as_secs().max(0);
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{}  {} wants {} on {login}{}", asked.id, asked.principal.id, asked.action, asked.target);
+        let _ = writeln!(text, "    {}", Printable(&asked.operation));
+        if let Some(reason) = &asked.reason {
+            let _ = writeln!(text, "    reason: {}", Printable(reason));
+        }
+        for need in &asked.needs {
+            let why = need.reason.as_deref().map(|reason| format!(": {}", Printable(reason))).unwrap_or_default();
+            let (agreed, groups) = (approval.agreed(need), need.groups.join(" or "));
+            let _ = writeln!(text, "    policy \"{}\" asks {} of {groups}, {agreed} so far{why}", need.policy, need.approvals);
+        }
+        let how = if asked.principal.id == *caller {
+            format!("ssh {server} withdraw {}", asked.id)
+        } else {
+            format!("ssh {server} approve {}", asked.id)
+        };
+        let _ = writeln!(text, "    from {}, lapses in {left} s: {how}", asked.source);
+    }
+    text
+}
+
+/// What an answer led to.
+#[must_use]
+pub fn answered(approval: &Approval) -> String {
+    let id = approval.asked.id;
+    match (approval.state, approval.until) {
+        (ApprovalState::Waiting, _) => {
+            let missing = approval.asked.needs.iter().map(|need| usize::from(need.approvals).saturating_sub(approval.agreed(need)));
+            format!("Your answer to {id} counts; {} more needed.\n", missing.sum::<usize>())
+        }
+        (ApprovalState::Approved, Some(until)) => format!("{id} is approved, until {until:.0}.\n"),
+        (state, _) => format!("{id} is {state}.\n"),
+    }
+}
+
+/// Who the caller is, as JSON.
+#[must_use]
+pub fn identity(caller: &Caller) -> serde_json::Value {
+    let principal = caller.principal();
+    serde_json::json!({
+        "principal": principal.id,
+        "kind": principal.kind,
+        "groups": principal.groups,
+        "method": caller.proof().word(),
+        "source": caller.source(),
+        "key": caller.key(),
+        "certificate": caller.certificate(),
+        "authenticated_at": caller.authenticated_at(),
+        "expires_at": caller.expires_at(),
+    })
 }
 
 fn line(value: &serde_json::Value) -> String {

@@ -7,11 +7,11 @@ use russh::keys::PublicKey;
 
 use crate::audit::Entry;
 use crate::config::TargetAccess;
-use crate::control::{self, DeskCommand, Reach};
+use crate::control::{self, Answer, DeskCommand, Reach};
 use crate::frontdoor::Refusal;
 use crate::identity::{Caller, certificate};
-use crate::model::{AuthorityKind, Wish};
-use crate::store::SessionFilter;
+use crate::model::{ApprovalId, AuthorityKind, Wish};
+use crate::store::{Approval, ApprovalFilter, ApprovalState, SessionFilter};
 
 use super::rooms::Rooms;
 use super::walk::Visit;
@@ -30,6 +30,7 @@ impl Rooms {
         };
         visit.accept().await;
         let answered = match self.identity.stands(caller, None).await {
+            Ok(()) if command == DeskCommand::Control => return self.control(caller, visit).await,
             Ok(()) => self.text(caller, command, &mut visit).await,
             Err(refusal) => Err(refusal),
         };
@@ -42,7 +43,7 @@ impl Rooms {
     async fn text(&self, caller: &Caller, command: DeskCommand, visit: &mut Visit) -> Result<String, Refusal> {
         let server = &self.config.server.name;
         match command {
-            DeskCommand::Help => Ok(control::help(server)),
+            DeskCommand::Help | DeskCommand::Control => Ok(control::help(server)),
             DeskCommand::Whoami { json } => Ok(control::whoami(caller, json)),
             DeskCommand::Targets { json: true } => Ok(control::targets_json(&self.reach(caller))),
             DeskCommand::Targets { json: false } => Ok(control::targets(server, &self.reach(caller))),
@@ -51,11 +52,13 @@ impl Rooms {
                 Ok(format!("You are {name}. `ssh {server} help` shows what there is.\n\n{}", control::targets(server, &self.reach(caller))))
             }
             DeskCommand::Sessions { json } => self.sessions(caller, json).await,
+            DeskCommand::Approvals { json } => self.approvals(caller, json).await,
+            DeskCommand::Answer { id, answer, reason } => self.review(caller, id, answer, reason).await.map(|a| control::answered(&a)),
             DeskCommand::Cert => self.certificate(caller, visit).await,
         }
     }
 
-    fn reach(&self, caller: &Caller) -> Vec<Reach> {
+    pub(super) fn reach(&self, caller: &Caller) -> Vec<Reach> {
         let mut all = Vec::new();
         for target in self.catalogue().iter() {
             let logins = match &target.access {
@@ -76,6 +79,43 @@ impl Rooms {
         let found = self.store.sessions(filter).await;
         let sessions = found.map_err(|e| Refusal::unavailable("The bastion cannot list sessions now.", e.to_string()))?;
         Ok(control::own_sessions(&sessions, json))
+    }
+
+    async fn approvals(&self, caller: &Caller, json: bool) -> Result<String, Refusal> {
+        let waiting = self.broker.list(ApprovalFilter { waiting: true, ..ApprovalFilter::default() }).await?;
+        let me = &caller.principal().id;
+        let shown: Vec<_> = waiting
+            .into_iter()
+            .filter(|approval| approval.asked.principal.id == *me || self.enforcer.could_review(caller, approval))
+            .collect();
+        Ok(control::approvals(&self.config.server.name, &shown, me, self.clock.now(), json))
+    }
+
+    pub(super) async fn review(&self, caller: &Caller, id: ApprovalId, answer: Answer, reason: String) -> Result<Approval, Refusal> {
+        let approval = self.broker.find(id).await?;
+        let (me, who) = (&caller.principal().id, (caller.principal(), caller.source()));
+        match answer {
+            Answer::Withdraw if approval.asked.principal.id == *me => {
+                let reason = if reason.is_empty() { "taken back by who asked".to_owned() } else { reason };
+                self.broker.end(id, ApprovalState::Withdrawn, reason, Some(me.to_string())).await
+            }
+            Answer::Withdraw => {
+                let sentence = "Only who asked for an approval can take it back; `deny` and `revoke` are for the others.";
+                Err(Refusal::denied(sentence, sentence))
+            }
+            Answer::Revoke => {
+                self.enforcer.permit_review(caller, &approval).await?;
+                self.broker.end(id, ApprovalState::Revoked, format!("{me}: {reason}"), Some(me.to_string())).await
+            }
+            Answer::Approve(valid) => {
+                self.enforcer.permit_review(caller, &approval).await?;
+                self.broker.review(who, id, true, reason, valid).await
+            }
+            Answer::Deny => {
+                self.enforcer.permit_review(caller, &approval).await?;
+                self.broker.review(who, id, false, reason, None).await
+            }
+        }
     }
 
     async fn certificate(&self, caller: &Caller, visit: &mut Visit) -> Result<String, Refusal> {

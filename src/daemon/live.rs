@@ -10,12 +10,13 @@ use bartizan_recorder::Reason;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 
+use crate::approvals::Broker;
 use crate::enforce::{Permit, PoliciesInForce};
 use crate::frontdoor::{Refusal, sentences};
 use crate::gateways::ssh::Orders;
 use crate::identity::{Caller, IdentityDesk};
 use crate::model::{Clock, SessionId, TargetName};
-use crate::store::Store;
+use crate::store::{OrderKind, Store};
 
 /// How often the watch looks.
 pub(super) const BEAT: Duration = Duration::from_millis(200);
@@ -30,6 +31,8 @@ struct Running {
     caller: Arc<Caller>,
     target: TargetName,
     recheck: Recheck,
+    /// When the approval it began with is over.
+    lapses: Option<Timestamp>,
     orders: mpsc::Sender<Orders>,
     warned: AtomicBool,
 }
@@ -73,6 +76,7 @@ impl Live {
             caller: Arc::clone(identified.caller()),
             target: identified.ask().target.clone(),
             recheck: Box::new(move |set, now| again.recheck(set, now)),
+            lapses: permit.lapses(),
             orders,
             warned: AtomicBool::new(false),
         };
@@ -110,6 +114,15 @@ impl Running {
         drop(self.orders.try_send(order));
     }
 
+    /// When it must end, and what runs out then.
+    fn ends(&self) -> (Timestamp, &'static str) {
+        let login = self.caller.expires_at();
+        match self.lapses {
+            Some(lapses) if lapses < login => (lapses, "the approval"),
+            _ => (login, "the certificate or login"),
+        }
+    }
+
     fn end(&self, sentence: &str) {
         self.send(Orders::End(sentence.to_owned(), Reason::Ended));
     }
@@ -120,6 +133,7 @@ pub(super) struct Watch {
     pub(super) live: Arc<Live>,
     pub(super) store: Arc<dyn Store>,
     pub(super) identity: Arc<IdentityDesk>,
+    pub(super) broker: Arc<Broker>,
     pub(super) policies: Arc<PoliciesInForce>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) node: String,
@@ -135,6 +149,7 @@ impl Watch {
             beat.tick().await;
             let now = self.clock.now();
             self.expire(now);
+            self.broker.tidy(now).await;
             let today = self.policies.epoch();
             if today != epoch {
                 epoch = today;
@@ -154,12 +169,13 @@ impl Watch {
 
     fn expire(&self, now: Timestamp) {
         for (_, running) in self.live.all() {
-            let left = running.caller.expires_at().duration_since(now);
+            let (until, what) = running.ends();
+            let left = until.duration_since(now);
             if left <= SignedDuration::ZERO {
-                running.end("the certificate or login it began with has run out; log in again");
+                running.end(&format!("{what} it began with has run out; ask again"));
             } else if left <= WARNING && !running.warned.swap(true, Ordering::SeqCst) {
                 let left = Duration::try_from(left).unwrap_or_default();
-                running.send(Orders::Notice(sentences::ends_soon("your certificate or login runs out", left)));
+                running.send(Orders::Notice(sentences::ends_soon(&format!("{what} it began with runs out"), left)));
             }
         }
     }
@@ -177,6 +193,17 @@ impl Watch {
     /// Applies locks, revocations and orders; false when the store did not answer, to try again at the next beat.
     async fn obey(&self, now: Timestamp) -> bool {
         let running: HashMap<_, _> = self.live.all().into_iter().collect();
+        match self.broker.look().await {
+            Ok(ended) => {
+                for ended in ended {
+                    running.get(&ended.session).into_iter().for_each(|session| session.end(&ended.sentence));
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "approvals cannot be looked at");
+                return false;
+            }
+        }
         let orders = match self.store.take_orders(&self.node, now).await {
             Ok(orders) => orders,
             Err(error) => {
@@ -186,7 +213,10 @@ impl Watch {
         };
         for order in orders {
             if let Some(session) = running.get(&order.order.session) {
-                session.end(&ordered(&order.order.reason));
+                match order.order.kind {
+                    OrderKind::End => session.end(&ordered(&order.order.reason)),
+                    OrderKind::Resume => session.send(Orders::Resume(order.order.by)),
+                }
             }
         }
         for session in running.values() {

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use metrics::{counter, gauge};
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder};
 
+use crate::model::RailAction;
+
 /// Serves metrics at `listen`.
 ///
 /// # Errors
@@ -17,6 +19,7 @@ pub(super) fn serve(listen: SocketAddr) -> Result<(), BuildError> {
     metrics::describe_gauge!("bartizan_sessions_live", "Sessions running now");
     metrics::describe_counter!("bartizan_guarded_lines_total", "Lines entered in guarded shells, by verdict");
     metrics::describe_counter!("bartizan_bytes_total", "Bytes carried in sessions, by direction");
+    metrics::describe_counter!("bartizan_guard_rails_total", "Guard rails triggered, by what they did");
     Ok(())
 }
 
@@ -30,6 +33,10 @@ pub(super) fn login(outcome: &'static str) {
 
 pub(super) fn session(outcome: &'static str) {
     counter!("bartizan_sessions_total", "outcome" => outcome).increment(1);
+}
+
+pub(super) fn guard_rail(action: RailAction) {
+    counter!("bartizan_guard_rails_total", "action" => action.word()).increment(1);
 }
 
 pub(super) fn live(count: usize) {

@@ -1,12 +1,14 @@
 //! Builds every room, owns tasks and time. The only place that spawns tasks or reads the clock.
 
 mod clock;
+mod controller;
 mod desk;
 mod listen;
 mod live;
 mod logs;
 mod metrics;
 mod names;
+mod rails;
 mod recover;
 mod reload;
 mod rooms;

@@ -9,8 +9,10 @@ use russh::{Channel, server};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+use crate::approvals::Broker;
 use crate::audit::{AuditLog, Entry, LoginMethod};
 use crate::config::Config;
+use crate::control::protocol::Event;
 use crate::enforce::Enforcer;
 use crate::frontdoor::{Arrival, CodePrompt, DevicePrompt, Door, Hall, Outcome, Refusal, Visitor};
 use crate::identity::{Caller, IdentityDesk, Proof};
@@ -23,6 +25,7 @@ use crate::upstream::Dialer;
 use super::live::Live;
 use super::metrics;
 use super::names::Names;
+use super::rails::RailsInForce;
 
 /// Every room of one bastion.
 pub(super) struct Rooms {
@@ -31,11 +34,15 @@ pub(super) struct Rooms {
     pub(super) audit: Arc<AuditLog>,
     pub(super) identity: Arc<IdentityDesk>,
     pub(super) catalogue: ArcSwap<Catalogue>,
+    pub(super) broker: Arc<Broker>,
     pub(super) enforcer: Enforcer,
     pub(super) recorder: Recorder,
     pub(super) dialer: Dialer,
     pub(super) names: Names,
     pub(super) live: Arc<Live>,
+    /// What happens, for whoever subscribed.
+    pub(super) bulletin: tokio::sync::broadcast::Sender<Event>,
+    pub(super) rails: Arc<RailsInForce>,
     pub(super) tasks: TaskTracker,
     pub(super) notes: Arc<Semaphore>,
     pub(super) clock: Arc<dyn Clock>,

@@ -8,24 +8,29 @@ use std::time::{Duration, Instant};
 use bartizan_recorder::{Reason, Recordings};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::{Receiver, Sender};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::approvals::{Broker, Notifier};
 use crate::audit::{AuditLog, Entry, signing_key};
 use crate::config::Config;
+use crate::control::protocol::Event;
 use crate::enforce::{Enforcer, PoliciesInForce, load_dir};
 use crate::frontdoor::{Gate, sentences};
 use crate::identity::IdentityDesk;
 use crate::identity::authority::{Authorities, open_host_key};
 use crate::identity::oidc::Providers;
-use crate::model::Clock;
-use crate::record::{Lanes, Recorder, RecorderSettings};
+use crate::model::{ApprovalId, Clock};
+use crate::record::{Artist, Lanes, Recorder, RecorderSettings};
 use crate::store::{SqliteStore, Store};
 use crate::targets::Catalogue;
 use crate::upstream::Dialer;
 
 use super::live::{Live, Watch};
 use super::names::Names;
+use super::rails::RailsInForce;
 use super::rooms::{Foyer, Rooms};
 use super::{SystemClock, listen, metrics, recover, reload};
 
@@ -35,8 +40,14 @@ const LANES: usize = 2;
 /// How many audit entries that nobody waits for may be under way.
 const NOTES: usize = 1_024;
 
+/// Events that a client of the control protocol may be behind before it is cut off.
+const BULLETIN: usize = 4_096;
+
 /// How often all recordings are put on disk; a power cut loses no more than this.
 const SYNC: Duration = Duration::from_millis(250);
+
+/// How often keyframes that are missing are drawn.
+const DRAW: Duration = Duration::from_secs(1);
 
 /// Why the bastion did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +90,11 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
         metrics::serve(listen).map_err(|e| cannot("metrics")(&e))?;
     }
     let stop = CancellationToken::new();
-    let background = [tokio::spawn(watch(&rooms, &node).keep()), tokio::spawn(reload::follow(Arc::clone(&rooms)))];
+    let background = [
+        tokio::spawn(watch(&rooms, &node).keep()),
+        tokio::spawn(reload::follow(Arc::clone(&rooms))),
+        tokio::spawn(pass_on(rooms.broker.changes(), rooms.bulletin.clone())),
+    ];
     open_doors(&rooms, listeners, &stop).await?;
     wait_for_end().await?;
     drain(&rooms, &stop, config.server.drain_timeout).await;
@@ -118,14 +133,24 @@ async fn build(
         mode: config.recordings.mode,
         low_water: u64::from(config.recordings.low_water_mib) << 20,
     };
+    let (notifier, senders) = Notifier::new(&config.notify, &config.server.name).map_err(|e| ServeError::Start(e.to_string()))?;
+    for sender in senders {
+        tokio::spawn(sender.run());
+    }
+    let broker = Broker::new(Arc::clone(&store), Arc::clone(&audit), Arc::clone(clock), node, config.approvals, rand::random, notifier);
+    let broker = Arc::new(broker);
+    broker.recover().await.map_err(|refusal| ServeError::Start(refusal.detail))?;
     Ok(Arc::new(Rooms {
         config: Arc::clone(config),
         catalogue: arc_swap::ArcSwap::from_pointee(Catalogue::new(&config.targets)),
-        enforcer: Enforcer::new(in_force, Arc::clone(&audit), Arc::clone(clock)),
+        enforcer: Enforcer::new(in_force, Arc::clone(&audit), Arc::clone(&broker), Arc::clone(clock)),
+        broker,
         recorder: Recorder::new(settings, lanes, Arc::clone(&store), Arc::clone(&audit), Arc::clone(clock)),
         dialer: Dialer::new(authorities, Arc::clone(&store), Arc::clone(clock)),
         names: Names::new(host, Arc::clone(&identity), Arc::clone(config), Arc::clone(clock)),
         live: Arc::default(),
+        bulletin: tokio::sync::broadcast::Sender::new(BULLETIN),
+        rails: Arc::new(RailsInForce::new(config.guard_rails.clone())),
         identity,
         store,
         audit,
@@ -133,6 +158,18 @@ async fn build(
         notes: Arc::new(tokio::sync::Semaphore::new(NOTES)),
         clock: Arc::clone(clock),
     }))
+}
+
+/// Puts what happens to approvals on the bulletin.
+async fn pass_on(mut changes: Receiver<ApprovalId>, bulletin: Sender<Event>) {
+    loop {
+        match changes.recv().await {
+            // Nobody need listen.
+            Ok(id) => drop(bulletin.send(Event::Approval(id))),
+            Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "changes of approvals were not passed on"),
+            Err(RecvError::Closed) => return,
+        }
+    }
 }
 
 /// No core dumps: they would hold keys and tokens. New files are for this user only.
@@ -191,8 +228,18 @@ fn start_lanes(recordings: &Recordings, clock: &Arc<dyn Clock>) -> std::io::Resu
         std::thread::Builder::new().name(format!("recorder-{n}")).spawn(move || worker.run(&runtime))?;
     }
     let (all, alive) = (recordings.clone(), lanes.in_use());
+    let (artist, drawn) = (lanes.artist(clock), lanes.in_use());
+    std::thread::Builder::new().name("recorder-keyframes".to_owned()).spawn(move || keep_drawn(&artist, drawn))?;
     std::thread::Builder::new().name("recorder-sync".to_owned()).spawn(move || keep_synced(&all, alive))?;
     Ok(lanes)
+}
+
+/// Seeking wants a keyframe now and then, nobody waits for one.
+fn keep_drawn(artist: &Artist, alive: impl Fn() -> bool) {
+    while alive() {
+        artist.draw();
+        std::thread::sleep(DRAW);
+    }
 }
 
 /// One call serves every session, and none waits for it.
@@ -211,6 +258,7 @@ fn watch(rooms: &Arc<Rooms>, node: &str) -> Watch {
         live: Arc::clone(&rooms.live),
         store: Arc::clone(&rooms.store),
         identity: Arc::clone(&rooms.identity),
+        broker: Arc::clone(&rooms.broker),
         policies: Arc::clone(rooms.enforcer.policies()),
         clock: Arc::clone(&rooms.clock),
         node: node.to_owned(),

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use bartizan_recorder::Reason;
 use russh::{Channel, client, server};
 
+use crate::control::protocol::Event;
 use crate::enforce::Mode;
-use crate::frontdoor::{Arrival, Ask, Destination, Missing, Refusal, receive, sentences};
+use crate::frontdoor::{Arrival, Ask, Destination, Leaving, Missing, Refusal, Voice, receive, sentences};
 use crate::gateways::ssh::guarded::{Between, Far};
 use crate::gateways::ssh::{self, Ended, Traffic};
 use crate::identity::Caller;
-use crate::model::{Login, TargetName};
+use crate::model::{Login, SessionId, TargetName};
 use crate::record::{Closing, Taped};
 use crate::upstream::{Hold, Link};
 
@@ -22,6 +23,14 @@ pub(super) struct Visit {
     pub(super) channel: Channel<server::Msg>,
     pub(super) handle: server::Handle,
     pub(super) has_terminal: bool,
+    pub(super) voice: Voice,
+}
+
+impl Visit {
+    fn new(channel: Channel<server::Msg>, handle: server::Handle, has_terminal: bool, leaving: Leaving) -> Self {
+        let voice = Voice::new(handle.clone(), channel.id(), has_terminal, leaving);
+        Self { channel, handle, has_terminal, voice }
+    }
 }
 
 impl Rooms {
@@ -30,7 +39,7 @@ impl Rooms {
         let requests = match receive(&mut arrival, self.config.limits.requests).await {
             Ok(requests) => requests,
             Err(missing) => {
-                let visit = Visit { channel: arrival.channel, handle: arrival.handle, has_terminal: false };
+                let visit = Visit::new(arrival.channel, arrival.handle, false, arrival.leaving);
                 if missing == Missing::Unreadable {
                     let sentence = "The command line is not text of at most 128 KiB, so it cannot be checked and is refused.";
                     visit.refuse(&Refusal::denied(sentence, "unreadable command line")).await;
@@ -38,7 +47,7 @@ impl Rooms {
                 return;
             }
         };
-        let visit = Visit { channel: arrival.channel, handle: arrival.handle, has_terminal: requests.terminal.is_some() };
+        let visit = Visit::new(arrival.channel, arrival.handle, requests.terminal.is_some(), arrival.leaving);
         match arrival.destination {
             Destination::Nowhere(sentence) => visit.refuse(&Refusal::denied(sentence, "bad destination")).await,
             Destination::Bastion => self.answer(&caller, &requests.wish, visit).await,
@@ -51,6 +60,7 @@ impl Rooms {
                     wish: requests.wish,
                     terminal: requests.terminal,
                     environment: requests.environment,
+                    reason: requests.reason,
                 };
                 self.session(caller, ask, visit, &arrival.notices.take()).await;
             }
@@ -59,14 +69,22 @@ impl Rooms {
 
     async fn session(&self, caller: Arc<Caller>, ask: Ask, visit: Visit, notices: &[String]) {
         let (login, target) = (ask.login.clone(), ask.target.clone());
-        match self.walk(caller, ask).await {
+        match self.walk(caller, ask, &visit).await {
             Ok((link, place, orders)) => {
                 metrics::session("begun");
+                let session = link.session();
+                self.changed(session);
                 self.carry(link, visit, notices, orders).await;
                 drop(place);
+                self.changed(session);
             }
             Err(refusal) => self.turn_away(&refusal, &login, &target, visit).await,
         }
+    }
+
+    /// Tells whoever subscribed; nobody need listen.
+    fn changed(&self, session: SessionId) {
+        drop(self.bulletin.send(Event::Session(session)));
     }
 
     async fn turn_away(&self, refusal: &Refusal, login: &Login, target: &TargetName, visit: Visit) {
@@ -76,18 +94,22 @@ impl Rooms {
     }
 
     /// From what is asked to an open channel at the target. Each step owns the one before it.
-    async fn walk(&self, caller: Arc<Caller>, ask: Ask) -> Result<(Link, Place, tokio::sync::mpsc::Receiver<ssh::Orders>), Refusal> {
-        let epoch = self.enforcer.policies().epoch();
+    async fn walk(
+        &self,
+        caller: Arc<Caller>,
+        ask: Ask,
+        visit: &Visit,
+    ) -> Result<(Link, Place, tokio::sync::mpsc::Receiver<ssh::Orders>), Refusal> {
         let identified = self.identity.identify(caller, ask).await?;
         let routed = self.catalogue().route(identified)?;
-        let permit = self.enforcer.permit(routed, rand::random()).await?;
+        let permit = self.enforcer.permit(routed, rand::random(), &visit.voice).await?;
         let taped = self.recorder.tape(permit).await?;
         let Some((place, orders)) = self.live.enter(taped.permit(), self.config.limits.sessions) else {
             let refusal = Refusal::unavailable("Too many sessions are running; try again in a minute.", "the limit of sessions is reached");
             self.abandon(&taped, &refusal).await;
             return Err(refusal);
         };
-        if let Err(refusal) = self.still_stands(&taped, epoch).await {
+        if let Err(refusal) = self.still_stands(&taped).await {
             self.abandon(&taped, &refusal).await;
             return Err(refusal);
         }
@@ -102,11 +124,11 @@ impl Rooms {
 
     /// Looks once more now that the watch sees the session: a lock, a revocation or a policy that came while it was decided went
     /// past it.
-    async fn still_stands(&self, taped: &Taped, epoch: u64) -> Result<(), Refusal> {
+    async fn still_stands(&self, taped: &Taped) -> Result<(), Refusal> {
         let identified = taped.permit().routed().identified();
         self.identity.stands(identified.caller(), Some(&identified.ask().target)).await?;
-        let policies = self.enforcer.policies();
-        if policies.epoch() == epoch { Ok(()) } else { taped.permit().recheck(&policies.current(), self.clock.now()) }
+        let set = self.enforcer.policies().current();
+        if set.digest_hex() == taped.permit().digest() { Ok(()) } else { taped.permit().recheck(&set, self.clock.now()) }
     }
 
     /// Seals a session that never reached its target.
@@ -126,7 +148,8 @@ impl Rooms {
         let ended = match ssh::begin(&mut target, &ask, taped.permit().mode()).await {
             Ok(true) => {
                 visit.welcome(notices).await;
-                ssh::relay(visit.channel, &visit.handle, target, taped.tape(), visit.has_terminal, &traffic, orders).await
+                ssh::relay(visit.channel, &visit.handle, target, taped.tape(), visit.has_terminal, &traffic, orders, self.rails(&taped))
+                    .await
             }
             Ok(false) | Err(_) => {
                 let sentence = format!("{} refused to start the {}.", ask.target, ask.wish);
@@ -160,7 +183,7 @@ impl Rooms {
                     far,
                     ask: &ask,
                     tape: taped.tape(),
-                    decider: self.enforcer.decider(taped.permit()),
+                    decider: self.enforcer.decider(taped.permit(), &visit.voice),
                     traffic: &traffic,
                     randomness: rand::random,
                 };
@@ -183,18 +206,8 @@ impl Visit {
     async fn welcome(&self, notices: &[String]) {
         let _ = self.handle.channel_success(self.channel.id()).await;
         for notice in notices {
-            self.say(&format!("{notice}\n")).await;
+            self.voice.say(&format!("{notice}\n")).await;
         }
-    }
-
-    /// Shows `text` on standard error, or on the terminal where there is one.
-    async fn say(&self, text: &str) {
-        // A visitor who left does not hear it.
-        let _ = if self.has_terminal {
-            self.channel.data_bytes(sentences::for_terminal(text).into_bytes()).await
-        } else {
-            self.channel.extended_data_bytes(1, text.as_bytes().to_vec()).await
-        };
     }
 
     /// Answers on standard output and ends with `status`.
@@ -212,7 +225,7 @@ impl Visit {
     /// Says what stands in the way and ends.
     pub(super) async fn refuse(&self, refusal: &Refusal) {
         self.accept().await;
-        self.say(&format!("bartizan: {}\n", refusal.sentence)).await;
+        self.voice.say(&format!("bartizan: {}\n", refusal.sentence)).await;
         self.close(refusal.exit_status()).await;
     }
 

@@ -1,46 +1,60 @@
 //! Decides the operations of one session while it runs: commands of a guarded shell, files of SFTP. Each verdict is written to
-//! the audit log before the gateway hears it. It forwards nothing.
+//! the audit log before the gateway hears it; what is held waits for people. It forwards nothing.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bartizan_policies::{PolicySet, Request, Resource, Slice, Verdict};
+use bartizan_policies::{Slice, Verdict};
 use jiff::Timestamp;
 
-use crate::audit::{AuditLog, Entry};
-use crate::frontdoor::Refusal;
+use crate::approvals::{Broker, Grant};
+use crate::audit::AuditLog;
+use crate::frontdoor::{Refusal, Voice};
 use crate::model::Clock;
 
-use super::enforcer::{Place, refusal, verdict, write_all};
+use super::enforcer::{refusal, wait_for_people, write_all};
+use super::judge::{Asker, settled};
 use super::permit::Permit;
 use super::policies::PoliciesInForce;
-use super::questions::{Question, as_principal, as_target, context};
+use super::questions::Question;
 
 /// Operations that were allowed and are not over. They are asked again when policy changes.
 #[derive(Debug, Default)]
 pub(super) struct Ongoing {
     next: u64,
-    all: HashMap<u64, Arc<Vec<Question>>>,
+    all: HashMap<u64, Arc<Standing>>,
 }
+
+/// One of them, with the policies whose holds people answered.
+#[derive(Debug)]
+struct Standing {
+    questions: Vec<Question>,
+    answered: Vec<String>,
+}
+
+/// A slice, and the policy epoch it was cut in.
+pub(super) type Cut = Option<(u64, Arc<Slice>)>;
 
 /// Decides the operations of one session. Cheap to clone.
 #[derive(Clone)]
 pub struct Decider {
-    permit: Arc<Permit>,
-    policies: Arc<PoliciesInForce>,
-    audit: Arc<AuditLog>,
-    clock: Arc<dyn Clock>,
-    /// The slice of the policy epoch it was cut in.
-    slice: Arc<Mutex<Option<(u64, Arc<Slice>)>>>,
+    pub(super) permit: Arc<Permit>,
+    pub(super) policies: Arc<PoliciesInForce>,
+    pub(super) audit: Arc<AuditLog>,
+    pub(super) broker: Arc<Broker>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) voice: Voice,
+    pub(super) slice: Arc<Mutex<Cut>>,
 }
 
-/// An operation that policy allowed. While it is kept, a change of policy that would no longer allow it ends the session; drop
-/// it when the operation is over.
+/// An operation that policy allowed. While it is kept, a change of policy that would no longer allow it, or a revoked approval,
+/// ends the session; drop it when the operation is over.
 #[derive(Debug)]
 pub struct Allowed {
     permit: Arc<Permit>,
     number: u64,
     policies: Vec<String>,
+    grant: Option<Arc<Grant>>,
 }
 
 impl Allowed {
@@ -48,6 +62,12 @@ impl Allowed {
     #[must_use]
     pub fn policies(&self) -> &[String] {
         &self.policies
+    }
+
+    /// The approval that was given for it, if it was held.
+    #[must_use]
+    pub fn grant(&self) -> Option<&Grant> {
+        self.grant.as_deref()
     }
 }
 
@@ -58,21 +78,18 @@ impl Drop for Allowed {
 }
 
 impl Decider {
-    pub(super) fn new(permit: Arc<Permit>, policies: Arc<PoliciesInForce>, audit: Arc<AuditLog>, clock: Arc<dyn Clock>) -> Self {
-        Self { permit, policies, audit, clock, slice: Arc::default() }
-    }
-
     /// The account on the target, for making questions.
     #[must_use]
     pub fn login(&self) -> &str {
         self.permit.routed().identified().ask().login.as_str()
     }
 
-    /// Whether a command would be allowed, for completion and hints. Nothing is written.
+    /// Whether all of this would be allowed now, for completion and hints. Nothing is written.
     #[must_use]
     pub fn would_allow(&self, questions: &[Question]) -> bool {
         let (slice, now) = (self.slice(), self.clock.now());
-        questions.iter().all(|question| matches!(ask(&self.permit, &slice, now, question).verdict, Verdict::Allow))
+        let asker = Asker::of(self.permit.routed(), self.permit.session());
+        questions.iter().all(|question| matches!(asker.ask(&slice, now, question).verdict, Verdict::Allow))
     }
 
     /// The programs that policies in force name where they permit commands here, for completion and hints. Whether one would
@@ -82,25 +99,56 @@ impl Decider {
         self.slice().programs()
     }
 
-    /// Decides all of `questions`; the worst verdict is the answer. Every verdict up to the first that is not allow is in the
-    /// audit log when this returns.
+    /// Decides all of `questions`; the worst verdict is the answer. What is held waits until people have answered: the visitor is
+    /// told, and their leaving or Ctrl-C takes it back. Every verdict is in the audit log when this returns.
     ///
     /// # Errors
-    /// When any is denied or held, or a verdict cannot be written.
+    /// When any is denied, a hold is not approved, or a verdict cannot be written.
     pub async fn decide(&self, questions: Vec<Question>) -> Result<Allowed, Refusal> {
+        let asker = Asker::of(self.permit.routed(), self.permit.session());
         let (slice, now) = (self.slice(), self.clock.now());
-        let (policies, entries, refused) = judge(&self.permit, &slice, now, &questions);
-        let number = {
-            let mut ongoing = lock(&self.permit.ongoing);
-            let number = ongoing.next;
-            ongoing.next += 1;
-            ongoing.all.insert(number, Arc::new(if refused.is_some() { Vec::new() } else { questions }));
-            number
-        };
-        // Made first, so that a change of policy that comes while the verdicts are written finds it.
-        let allowed = Allowed { permit: Arc::clone(&self.permit), number, policies };
-        write_all(&self.audit, entries, now).await?;
-        refused.map_or(Ok(allowed), Err)
+        let standing = |policy: &str| self.permit.session_grant(policy, now).is_some();
+        let judgement = asker.judge(&slice, now, &questions, &standing);
+        if let Some(refusal) = judgement.refused {
+            write_all(&self.audit, judgement.entries, now).await?;
+            return Err(refusal);
+        }
+        if judgement.needs.is_empty() {
+            let answered = judgement.policies.iter().filter(|policy| standing(policy)).cloned().collect();
+            // Made first, so that a change of policy that comes while the verdicts are written finds it.
+            let allowed = self.allowed(questions, answered, judgement.policies, None);
+            write_all(&self.audit, judgement.entries, now).await?;
+            return Ok(allowed);
+        }
+        write_all(&self.audit, judgement.entries.clone(), now).await?;
+        let operation = questions.iter().map(|question| question.operation.as_str()).collect::<Vec<_>>().join("; ");
+        let asking = asker.asking(&judgement, operation);
+        let grant = Arc::new(wait_for_people(&self.broker, &self.voice, asking, now).await?);
+        self.permit.keep(&grant);
+        self.decide_approved(&asker, questions, grant).await
+    }
+
+    /// Decides once more after people have answered: policy may have changed while they thought.
+    async fn decide_approved(&self, asker: &Asker<'_>, questions: Vec<Question>, grant: Arc<Grant>) -> Result<Allowed, Refusal> {
+        let (slice, now) = (self.slice(), self.clock.now());
+        let standing = |policy: &str| grant.answers(policy) || self.permit.session_grant(policy, now).is_some();
+        let judgement = asker.judge(&slice, now, &questions, &standing);
+        let answered = judgement.policies.iter().filter(|policy| standing(policy)).cloned().collect();
+        let allowed = self.allowed(questions, answered, judgement.policies, Some(grant));
+        write_all(&self.audit, judgement.entries, now).await?;
+        match judgement.refused {
+            Some(refusal) => Err(refusal),
+            None if judgement.needs.is_empty() => Ok(allowed),
+            None => Err(changed()),
+        }
+    }
+
+    fn allowed(&self, questions: Vec<Question>, answered: Vec<String>, policies: Vec<String>, grant: Option<Arc<Grant>>) -> Allowed {
+        let mut ongoing = lock(&self.permit.ongoing);
+        let number = ongoing.next;
+        ongoing.next += 1;
+        ongoing.all.insert(number, Arc::new(Standing { questions, answered }));
+        Allowed { permit: Arc::clone(&self.permit), number, policies, grant }
     }
 
     fn slice(&self) -> Arc<Slice> {
@@ -111,52 +159,40 @@ impl Decider {
         {
             return Arc::clone(slice);
         }
-        let slice = Arc::new(slice_of(&self.permit, &self.policies.current()));
+        let slice = Arc::new(Asker::of(self.permit.routed(), self.permit.session()).slice(&self.policies.current()));
         *held = Some((epoch, Arc::clone(&slice)));
         slice
     }
+}
+
+/// Policy asks for more than was approved.
+pub(super) fn changed() -> Refusal {
+    let sentence = "Policy changed while the approval was waited for, and now asks for another; try again.";
+    Refusal::denied(sentence, sentence)
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The part of `set` that matters to a permit's session.
-pub(super) fn slice_of(permit: &Permit, set: &PolicySet) -> Slice {
-    let caller = permit.routed.identified().caller();
-    set.slice(&as_principal(caller.principal()), &as_target(permit.routed.target()))
-}
-
-fn ask(permit: &Permit, slice: &Slice, now: Timestamp, question: &Question) -> bartizan_policies::Decision {
-    let context = context(permit.routed.identified().caller(), now, question.facts.clone());
-    slice.decide(&Request { action: question.action, resource: Resource::Target(&as_target(permit.routed.target())), context: &context })
-}
-
-/// The verdicts on `questions`, up to the first that is not allow: the policies that had a say, the audit entries, the refusal.
-fn judge(permit: &Permit, slice: &Slice, now: Timestamp, questions: &[Question]) -> (Vec<String>, Vec<Entry>, Option<Refusal>) {
-    let identified = permit.routed.identified();
-    let (mut policies, mut entries) = (Vec::new(), Vec::new());
-    for question in questions {
-        let decision = ask(permit, slice, now, question);
-        let at = Place::of(identified.ask(), permit.session);
-        entries.push(verdict(identified.caller(), at, question.action, question.operation.clone(), &decision));
-        if !matches!(decision.verdict, Verdict::Allow) {
-            return (Vec::new(), entries, Some(refusal(&decision)));
-        }
-        policies.extend(decision.policies.iter().map(ToString::to_string));
-    }
-    policies.sort();
-    policies.dedup();
-    (policies, entries, None)
-}
-
 /// Asks once more about everything that goes on under `permit`.
 pub(super) fn recheck_ongoing(permit: &Permit, slice: &Slice, now: Timestamp) -> Result<(), Refusal> {
     let ongoing: Vec<_> = lock(&permit.ongoing).all.values().cloned().collect();
-    for question in ongoing.iter().flat_map(|questions| questions.iter()) {
-        let decision = ask(permit, slice, now, question);
-        if !matches!(decision.verdict, Verdict::Allow) {
-            return Err(refusal(&decision));
+    for standing in &ongoing {
+        recheck(permit, slice, now, &standing.questions, &standing.answered)?;
+    }
+    Ok(())
+}
+
+/// Asks `questions` again; holds that people answered are answered.
+pub(super) fn recheck(permit: &Permit, slice: &Slice, now: Timestamp, questions: &[Question], answered: &[String]) -> Result<(), Refusal> {
+    let asker = Asker::of(permit.routed(), permit.session());
+    for question in questions {
+        let decision = asker.ask(slice, now, question);
+        match &decision.verdict {
+            Verdict::Allow => {}
+            Verdict::Hold(hold) if settled(hold, &|policy| answered.iter().any(|known| known == policy)) => {}
+            Verdict::Hold(_) | Verdict::Deny(_) => return Err(refusal(&decision)),
         }
     }
     Ok(())

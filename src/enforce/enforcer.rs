@@ -3,20 +3,23 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bartizan_policies::{Action, Decision, Facts, Key, Line, Request, Resource, Transfer, Verdict};
+use bartizan_policies::{Action, Decision, Facts, Key, Line, Request, Resource, Slice, Transfer, Verdict, Visit};
 use jiff::Timestamp;
 use russh::keys::PublicKey;
 
-use crate::audit::{self, AuditLog, Entry};
-use crate::frontdoor::{Ask, Cause, Refusal};
+use crate::approvals::{Asking, Broker, Grant};
+use crate::audit::{self, About, AuditLog, Entry};
+use crate::frontdoor::{Ask, Cause, Refusal, Voice};
 use crate::identity::Caller;
 use crate::model::{Clock, Login, SessionId, TargetName, Wish};
+use crate::store::{Approval, NewApproval, Session};
 use crate::targets::Routed;
 
-use super::decider::Decider;
+use super::decider::{Decider, changed};
+use super::judge::Asker;
 use super::permit::{Mode, Permit};
 use super::policies::PoliciesInForce;
-use super::questions::{Question, as_principal, as_target, context};
+use super::questions::{Question, about_key, as_principal, as_target, context, told};
 
 const NO_AUDIT: &str = "The bastion cannot write its audit log, so nothing is allowed now; tell the operator.";
 
@@ -24,6 +27,7 @@ const NO_AUDIT: &str = "The bastion cannot write its audit log, so nothing is al
 pub struct Enforcer {
     policies: Arc<PoliciesInForce>,
     audit: Arc<AuditLog>,
+    broker: Arc<Broker>,
     clock: Arc<dyn Clock>,
 }
 
@@ -39,8 +43,8 @@ pub struct IssueGrant {
 impl Enforcer {
     /// An enforcer of `policies`.
     #[must_use]
-    pub fn new(policies: Arc<PoliciesInForce>, audit: Arc<AuditLog>, clock: Arc<dyn Clock>) -> Self {
-        Self { policies, audit, clock }
+    pub fn new(policies: Arc<PoliciesInForce>, audit: Arc<AuditLog>, broker: Arc<Broker>, clock: Arc<dyn Clock>) -> Self {
+        Self { policies, audit, broker, clock }
     }
 
     /// The policies in force.
@@ -49,61 +53,200 @@ impl Enforcer {
         &self.policies
     }
 
-    /// Decides whether a session may begin. `randomness` makes its id unguessable.
+    /// Decides whether a session may begin. `randomness` makes its ids unguessable. What is held waits until people have
+    /// answered: the visitor is told by `voice`, and their leaving or Ctrl-C takes it back.
     ///
     /// # Errors
-    /// When any question is denied or held, or the verdicts cannot be written.
-    pub async fn permit(&self, routed: Routed, randomness: u128) -> Result<Permit, Refusal> {
+    /// When any question is denied, a hold is not approved, or the verdicts cannot be written.
+    pub async fn permit(&self, routed: Routed, randomness: u128, voice: &Voice) -> Result<Permit, Refusal> {
         let now = self.clock.now();
         let session = SessionId::new(u64::try_from(now.as_millisecond()).unwrap_or(0), randomness);
-        let (caller, ask) = (Arc::clone(routed.identified().caller()), routed.identified().ask().clone());
-        let login = ask.login.as_str();
-        let Some(mut mode) = mode_of(&ask.wish) else {
-            let what = ask.wish.to_string();
-            let principal = Some(caller.principal().id.clone());
-            let entry = Entry::Refused { what: what.clone(), principal, source: caller.source(), detail: format!("at {}", ask.target) };
-            self.write(entry, now).await?;
-            return Err(Refusal::denied(format!("{what} is not offered here."), what));
-        };
+        let Some(mode) = mode_of(&routed.identified().ask().wish) else { return self.not_offered(&routed, now).await };
+        let asker = Asker::of(&routed, session);
         let set = self.policies.current();
-        let target = as_target(routed.target());
-        let slice = set.slice(&as_principal(caller.principal()), &target);
-        let mut questions = vec![Question::connect(login, &ask.wish)];
-        questions.extend(mode.questions(login));
-        let (mut policies, mut entries, mut denied) = (Vec::new(), Vec::new(), None);
-        for Question { action, facts, operation } in questions {
-            let context = context(&caller, now, facts);
-            let decision = slice.decide(&Request { action, resource: Resource::Target(&target), context: &context });
-            entries.push(verdict(&caller, Place::of(&ask, session), action, operation, &decision));
-            match decision.verdict {
-                Verdict::Allow => policies.extend(decision.policies.iter().map(ToString::to_string)),
-                // Who may run commands but have no ordinary shell gets the guarded one.
-                Verdict::Deny(_) if action == Action::SshShell && Mode::GuardedShell.may_be(&slice) => mode = Mode::GuardedShell,
-                Verdict::Deny(_) | Verdict::Hold(_) => {
-                    denied = Some(refusal(&decision));
-                    break;
-                }
-            }
-        }
-        if denied.is_none() && !mode.may_be(&slice) {
-            let sentence = format!("No policy permits {} any file on {}.", caller.principal().id, ask.target);
+        let slice = asker.slice(&set);
+        let mode = match mode {
+            // Who may run commands but have no ordinary shell gets the guarded one.
+            Mode::Shell if self.only_commands(&asker, &slice, now).await? => Mode::GuardedShell,
+            mode => mode,
+        };
+        let questions = beginning(&asker, &mode);
+        let mut judgement = asker.judge(&slice, now, &questions, &|_| false);
+        if judgement.refused.is_none() && !mode.may_be(&slice) {
+            let sentence = format!("No policy permits {} any file on {}.", asker.caller.principal().id, asker.ask.target);
             let refusal = Refusal::denied(sentence.clone(), sentence);
-            entries.push(refused(&caller, Place::of(&ask, session), &ask.wish, &refusal));
-            denied = Some(refusal);
+            judgement.entries.push(refused(asker.caller, Place::of(asker.ask, session), &asker.ask.wish, &refusal));
+            judgement.refused = Some(refusal);
         }
-        write_all(&self.audit, entries, now).await?;
-        if let Some(refusal) = denied {
+        write_all(&self.audit, std::mem::take(&mut judgement.entries), now).await?;
+        if let Some(refusal) = judgement.refused {
             return Err(refusal);
         }
-        policies.sort();
-        policies.dedup();
-        Ok(Permit { routed, session, mode, started_at: now, policies, digest: set.digest_hex(), ongoing: Mutex::default() })
+        let mut permit = Permit {
+            session,
+            mode,
+            started_at: now,
+            policies: std::mem::take(&mut judgement.policies),
+            digest: set.digest_hex(),
+            ongoing: Mutex::default(),
+            begun_by: None,
+            grants: Mutex::default(),
+            routed,
+        };
+        if !judgement.needs.is_empty() {
+            let asker = Asker::of(&permit.routed, session);
+            let asking = asker.asking(&judgement, asker.ask.wish.to_string());
+            let grant = Arc::new(wait_for_people(&self.broker, voice, asking, now).await?);
+            self.approved(&mut permit, grant).await?;
+        }
+        Ok(permit)
+    }
+
+    /// Decides once more after people have answered: policy may have changed while they thought.
+    async fn approved(&self, permit: &mut Permit, grant: Arc<Grant>) -> Result<(), Refusal> {
+        let now = self.clock.now();
+        let set = self.policies.current();
+        let asker = Asker::of(&permit.routed, permit.session);
+        let slice = asker.slice(&set);
+        let judgement = asker.judge(&slice, now, &beginning(&asker, &permit.mode), &|policy| grant.answers(policy));
+        write_all(&self.audit, judgement.entries, now).await?;
+        if let Some(refusal) = judgement.refused {
+            return Err(refusal);
+        }
+        if !judgement.needs.is_empty() {
+            return Err(changed());
+        }
+        (permit.started_at, permit.policies, permit.digest) = (now, judgement.policies, set.digest_hex());
+        permit.keep(&grant);
+        permit.begun_by = Some(grant);
+        Ok(())
+    }
+
+    async fn not_offered(&self, routed: &Routed, now: Timestamp) -> Result<Permit, Refusal> {
+        let (caller, ask) = (routed.identified().caller(), routed.identified().ask());
+        let what = ask.wish.to_string();
+        let principal = Some(caller.principal().id.clone());
+        let entry = Entry::Refused { what: what.clone(), principal, source: caller.source(), detail: format!("at {}", ask.target) };
+        self.write(entry, now).await?;
+        Err(Refusal::denied(format!("{what} is not offered here."), what))
+    }
+
+    /// Whether an ordinary shell is denied where commands may be permitted; written down if so.
+    async fn only_commands(&self, asker: &Asker<'_>, slice: &Slice, now: Timestamp) -> Result<bool, Refusal> {
+        let question = Question::shell(asker.ask.login.as_str());
+        let decision = asker.ask(slice, now, &question);
+        if !matches!(decision.verdict, Verdict::Deny(_)) || !Mode::GuardedShell.may_be(slice) {
+            return Ok(false);
+        }
+        let at = Place::of(asker.ask, asker.session).telling(asker.told(&question.facts));
+        self.write(verdict(asker.caller, at, question.action, question.operation, &decision, false), now).await?;
+        Ok(true)
+    }
+
+    /// Decides whether `caller` may say yes or no to an approval, or take it back. Nobody may for their own.
+    ///
+    /// # Errors
+    /// When they may not, or the verdict cannot be written.
+    pub async fn permit_review(&self, caller: &Caller, approval: &Approval) -> Result<(), Refusal> {
+        let now = self.clock.now();
+        let asked = &approval.asked;
+        let own = caller.principal().id == asked.principal.id;
+        let in_group = asked.needs.iter().any(|need| caller.principal().groups.iter().any(|g| need.groups.iter().any(|n| n == g.as_str())));
+        let decision = self.may_review(caller, approval, now);
+        let at = Place::of_approval(asked).telling(told(caller, None, About::Unkept));
+        let mut entry = verdict(caller, at, Action::Approve, format!("approval {}", asked.id), &decision, false);
+        let refusal = match (&decision.verdict, own, in_group) {
+            (_, true, _) => Some(Refusal::denied("Nobody may answer their own request.", "self-approval")),
+            (Verdict::Allow, false, true) => None,
+            (Verdict::Allow, false, false) => {
+                let groups: Vec<_> = asked.needs.iter().flat_map(|need| need.groups.clone()).collect();
+                let sentence = format!("Only people of {} can answer approval {}.", groups.join(" or "), asked.id);
+                Some(Refusal::denied(sentence.clone(), sentence))
+            }
+            (Verdict::Deny(_) | Verdict::Hold(_), false, _) => Some(refusal(&decision)),
+        };
+        if let (Some(refusal), Entry::Decision { verdict, reason, .. }) = (&refusal, &mut entry) {
+            (*verdict, *reason) = (audit::Verdict::Deny, refusal.detail.clone());
+        }
+        self.write(entry, now).await?;
+        refusal.map_or(Ok(()), Err)
+    }
+
+    /// Whether `caller` could answer `approval`, for lists. Nothing is written.
+    #[must_use]
+    pub fn could_review(&self, caller: &Caller, approval: &Approval) -> bool {
+        let asked = &approval.asked;
+        let in_group = asked.needs.iter().any(|need| caller.principal().groups.iter().any(|g| need.groups.iter().any(|n| n == g.as_str())));
+        let allowed = matches!(self.may_review(caller, approval, self.clock.now()).verdict, Verdict::Allow);
+        caller.principal().id != asked.principal.id && in_group && allowed
+    }
+
+    /// Whether `caller` may know of `session`: it is theirs, or policy lets them watch or end it. Nothing is written.
+    #[must_use]
+    pub fn may_see(&self, caller: &Caller, session: &Session) -> bool {
+        let allowed = |action| matches!(self.about(caller, action, session).verdict, Verdict::Allow);
+        session.opening.principal.id == caller.principal().id || allowed(Action::Watch) || allowed(Action::End)
+    }
+
+    /// Decides whether `caller` may end `session`.
+    ///
+    /// # Errors
+    /// When they may not, or the verdict cannot be written.
+    pub async fn permit_end(&self, caller: &Caller, session: &Session) -> Result<(), Refusal> {
+        let now = self.clock.now();
+        let decision = self.about(caller, Action::End, session);
+        let opening = &session.opening;
+        let at = Place::of_session(session).telling(told(caller, None, About::Unkept));
+        let operation = format!("end session {}", opening.id);
+        self.write(verdict(caller, at, Action::End, operation, &decision, false), now).await?;
+        match decision.verdict {
+            Verdict::Allow => Ok(()),
+            Verdict::Deny(_) | Verdict::Hold(_) => Err(refusal(&decision)),
+        }
+    }
+
+    fn about(&self, caller: &Caller, action: Action, session: &Session) -> Decision {
+        let opening = &session.opening;
+        let visit = Visit {
+            id: opening.id.to_string(),
+            owner: as_principal(&opening.principal),
+            target: bartizan_policies::Target::new(opening.target.as_str(), opening.target_kind.to_string()),
+            login: opening.login.as_ref().map(ToString::to_string).unwrap_or_default(),
+        };
+        let context = context(caller, self.clock.now(), None, Facts::None);
+        let request = Request { action, resource: Resource::Session(&visit), context: &context };
+        self.policies.current().decide(&as_principal(caller.principal()), &request)
+    }
+
+    fn may_review(&self, caller: &Caller, approval: &Approval, now: Timestamp) -> Decision {
+        let asked = &approval.asked;
+        let mut asks: Vec<String> = asked.needs.iter().flat_map(|need| need.groups.clone()).collect();
+        asks.sort();
+        asks.dedup();
+        let resource = bartizan_policies::Approval {
+            id: asked.id.to_string(),
+            requester: as_principal(&asked.principal),
+            target: bartizan_policies::Target::new(asked.target.as_str(), "ssh"),
+            action: asked.action.parse().unwrap_or(Action::Connect),
+            asks,
+        };
+        let context = context(caller, now, None, Facts::None);
+        let request = Request { action: Action::Approve, resource: Resource::Approval(&resource), context: &context };
+        self.policies.current().decide(&as_principal(caller.principal()), &request)
     }
 
     /// What decides the operations of a permitted session while it runs.
     #[must_use]
-    pub fn decider(&self, permit: &Arc<Permit>) -> Decider {
-        Decider::new(Arc::clone(permit), Arc::clone(&self.policies), Arc::clone(&self.audit), Arc::clone(&self.clock))
+    pub fn decider(&self, permit: &Arc<Permit>, voice: &Voice) -> Decider {
+        Decider {
+            permit: Arc::clone(permit),
+            policies: Arc::clone(&self.policies),
+            audit: Arc::clone(&self.audit),
+            broker: Arc::clone(&self.broker),
+            clock: Arc::clone(&self.clock),
+            voice: voice.clone(),
+            slice: Arc::default(),
+        }
     }
 
     /// Decides whether `caller` may have a certificate for `key`.
@@ -117,11 +260,12 @@ impl Enforcer {
             algorithm: key.algorithm().to_string(),
             bits: bits_of(key),
         };
-        let context = context(caller, now, Facts::None);
+        let context = context(caller, now, None, Facts::None);
         let request = Request { action: Action::Issue, resource: Resource::Key(&wanted), context: &context };
         let decision = self.policies.current().decide(&as_principal(caller.principal()), &request);
         let operation = format!("issue a certificate for {}", wanted.fingerprint);
-        self.write(verdict(caller, Place::default(), Action::Issue, operation, &decision), now).await?;
+        let at = Place::default().telling(told(caller, None, about_key(&wanted)));
+        self.write(verdict(caller, at, Action::Issue, operation, &decision, false), now).await?;
         match decision.verdict {
             Verdict::Allow => {
                 Ok(IssueGrant { ttl: decision.obligations.certificate_ttl, pin_source: decision.obligations.pin_source_address })
@@ -137,7 +281,7 @@ impl Enforcer {
         let known = as_target(target);
         let slice = self.policies.current().slice(&as_principal(caller.principal()), &known);
         let allowed = |login: &str| {
-            let context = context(caller, now, Facts::Login(login.to_owned()));
+            let context = context(caller, now, None, Facts::Login(login.to_owned()));
             let request = Request { action: Action::Connect, resource: Resource::Target(&known), context: &context };
             matches!(slice.decide(&request).verdict, Verdict::Allow)
         };
@@ -147,6 +291,30 @@ impl Enforcer {
     async fn write(&self, entry: Entry, now: Timestamp) -> Result<(), Refusal> {
         self.audit.append(entry, now).await.map(drop).map_err(|e| Refusal::unavailable(NO_AUDIT, e.to_string()))
     }
+}
+
+/// What has to be allowed before a session begins.
+fn beginning(asker: &Asker<'_>, mode: &Mode) -> Vec<Question> {
+    let login = asker.ask.login.as_str();
+    let mut questions = vec![Question::connect(login, &asker.ask.wish)];
+    questions.extend(mode.questions(login));
+    questions
+}
+
+/// Waits until people have answered, telling the visitor.
+pub(super) async fn wait_for_people(broker: &Broker, voice: &Voice, asking: Asking, now: Timestamp) -> Result<Grant, Refusal> {
+    let waiting = broker.ask(asking).await?;
+    voice.say(&waiting.notice(now)).await;
+    let id = waiting.id();
+    let grant = tokio::select! {
+        answered = waiting.answered() => answered?,
+        () = voice.left() => {
+            let sentence = format!("Approval {id} was taken back.");
+            return Err(Refusal { detail: sentence.clone(), sentence, policies: Vec::new(), cause: Cause::Held });
+        }
+    };
+    voice.say(&format!("bartizan: approved by {}\n", grant.by().join(", "))).await;
+    Ok(grant)
 }
 
 /// What a session of this wish begins as; `None` when it is not offered.
@@ -180,6 +348,8 @@ fn refused(caller: &Caller, at: Place, wish: &Wish, refusal: &Refusal) -> Entry 
         reason: refusal.detail.clone(),
         source: Some(caller.source()),
         session: at.session,
+        groups: groups(caller),
+        facts: at.facts,
     }
 }
 
@@ -189,20 +359,37 @@ pub(super) struct Place {
     target: Option<TargetName>,
     login: Option<Login>,
     session: Option<SessionId>,
+    facts: Option<audit::Facts>,
 }
 
 impl Place {
     pub(super) fn of(ask: &Ask, session: SessionId) -> Self {
-        Self { target: Some(ask.target.clone()), login: Some(ask.login.clone()), session: Some(session) }
+        Self { target: Some(ask.target.clone()), login: Some(ask.login.clone()), session: Some(session), facts: None }
+    }
+
+    fn of_approval(asked: &NewApproval) -> Self {
+        Self { target: Some(asked.target.clone()), login: asked.login.clone(), session: Some(asked.session), facts: None }
+    }
+
+    fn of_session(session: &Session) -> Self {
+        let opening = &session.opening;
+        Self { target: Some(opening.target.clone()), login: opening.login.clone(), session: Some(opening.id), facts: None }
+    }
+
+    /// With what policy is told.
+    pub(super) fn telling(self, facts: audit::Facts) -> Self {
+        Self { facts: Some(facts), ..self }
     }
 }
 
-pub(super) fn verdict(caller: &Caller, at: Place, action: Action, operation: String, decision: &Decision) -> Entry {
+/// The audit entry of a decision. `settled` says that people have answered what it was held for.
+pub(super) fn verdict(caller: &Caller, at: Place, action: Action, operation: String, decision: &Decision, settled: bool) -> Entry {
     for alert in &decision.obligations.alerts {
         tracing::warn!(alert = true, policy = %alert.policy, principal = %caller.principal().id, %action, "{}", alert.text);
     }
     let (verdict, reason) = match &decision.verdict {
         Verdict::Allow => (audit::Verdict::Allow, String::new()),
+        Verdict::Hold(_) if settled => (audit::Verdict::Allow, "approved".to_owned()),
         Verdict::Hold(_) => (audit::Verdict::Hold, refusal(decision).detail),
         Verdict::Deny(_) => (audit::Verdict::Deny, refusal(decision).detail),
     };
@@ -218,7 +405,13 @@ pub(super) fn verdict(caller: &Caller, at: Place, action: Action, operation: Str
         reason,
         source: Some(caller.source()),
         session: at.session,
+        groups: groups(caller),
+        facts: at.facts,
     }
+}
+
+fn groups(caller: &Caller) -> Vec<String> {
+    caller.principal().groups.iter().map(|group| group.as_str().to_owned()).collect()
 }
 
 /// What a caller reads of a verdict that is not `allow`.
@@ -231,7 +424,7 @@ pub(super) fn refusal(decision: &Decision) -> Refusal {
             let wanted: Vec<_> = hold.requirements.iter().map(ToString::to_string).collect();
             (
                 format!(
-                    "{} on {} needs {}; approvals cannot be asked for in this version, so it is refused.",
+                    "{} on {} needs {}; that cannot be waited for here, so it is refused.",
                     hold.action,
                     hold.on,
                     wanted.join(", and ")

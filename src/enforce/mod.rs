@@ -1,8 +1,9 @@
-//! Policy at work: turns what is asked into questions, asks the policies in force, writes each verdict to the audit log, and
-//! only then gives a [`Permit`]. Never forwards, never records a session's bytes.
+//! Policy at work: turns what is asked into questions, asks the policies in force, writes each verdict to the audit log, has
+//! people asked about what is held, and only then gives a [`Permit`]. Never forwards, never records a session's bytes.
 
 mod decider;
 mod enforcer;
+mod judge;
 mod permit;
 mod policies;
 mod questions;
@@ -10,5 +11,5 @@ mod questions;
 pub use decider::{Allowed, Decider};
 pub use enforcer::{Enforcer, IssueGrant};
 pub use permit::{Mode, Permit};
-pub use policies::{PoliciesInForce, load_dir};
-pub use questions::{Question, as_principal};
+pub use policies::{PoliciesInForce, known, load_dir};
+pub use questions::{Question, as_principal, as_target};

@@ -1,17 +1,18 @@
 //! The proof that policy allows a session. Only `enforce` makes one.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
-use bartizan_policies::{Action, Line, PolicySet, Request, Resource, Slice, Verdict};
+use bartizan_policies::{Action, Line, PolicySet, Slice};
 use jiff::Timestamp;
 
+use crate::approvals::Grant;
 use crate::frontdoor::Refusal;
 use crate::model::SessionId;
 use crate::targets::Routed;
 
-use super::decider::{Ongoing, recheck_ongoing, slice_of};
-use super::enforcer::refusal;
-use super::questions::{Question, as_target, context};
+use super::decider::{Ongoing, lock, recheck, recheck_ongoing};
+use super::judge::Asker;
+use super::questions::Question;
 
 /// What a session was permitted to be. What is not decided at its beginning is decided as it comes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +62,10 @@ pub struct Permit {
     pub(super) policies: Vec<String>,
     pub(super) digest: String,
     pub(super) ongoing: Mutex<Ongoing>,
+    /// What people approved for it to begin.
+    pub(super) begun_by: Option<Arc<Grant>>,
+    /// What people approved for the whole of it.
+    pub(super) grants: Mutex<Vec<Arc<Grant>>>,
 }
 
 impl Permit {
@@ -100,24 +105,42 @@ impl Permit {
         &self.digest
     }
 
+    /// The approval that it began with, if it was held.
+    #[must_use]
+    pub fn grant(&self) -> Option<&Grant> {
+        self.begun_by.as_deref()
+    }
+
+    /// A grant that answers what `policy` asks for in any operation of this session at `now`.
+    pub(super) fn session_grant(&self, policy: &str, now: Timestamp) -> Option<Arc<Grant>> {
+        lock(&self.grants).iter().find(|grant| grant.answers_all(policy, now)).cloned()
+    }
+
+    /// Keeps a grant that is for the whole session.
+    pub(super) fn keep(&self, grant: &Arc<Grant>) {
+        if grant.lapses().is_some() {
+            lock(&self.grants).push(Arc::clone(grant));
+        }
+    }
+
+    /// When the approval that it began with is over, if it began with one for the whole session.
+    #[must_use]
+    pub fn lapses(&self) -> Option<Timestamp> {
+        self.begun_by.as_ref().and_then(|grant| grant.lapses())
+    }
+
     /// Asks all questions again under `set`, also those about what goes on in it now: live sessions obey today's policy.
     ///
     /// # Errors
     /// When today's policy would not let it begin or go on.
     pub fn recheck(&self, set: &PolicySet, now: Timestamp) -> Result<(), Refusal> {
-        let identified = self.routed.identified();
-        let (ask, target) = (identified.ask(), as_target(self.routed.target()));
-        let slice = slice_of(self, set);
+        let ask = self.routed.identified().ask();
+        let slice = Asker::of(&self.routed, self.session).slice(set);
         let mut questions = vec![Question::connect(ask.login.as_str(), &ask.wish)];
         questions.extend(self.mode.questions(ask.login.as_str()));
-        for question in questions {
-            let context = context(identified.caller(), now, question.facts);
-            let request = Request { action: question.action, resource: Resource::Target(&target), context: &context };
-            let decision = slice.decide(&request);
-            if !matches!(decision.verdict, Verdict::Allow) {
-                return Err(refusal(&decision));
-            }
-        }
+        let answered: Vec<String> =
+            self.policies.iter().filter(|policy| self.grant().is_some_and(|g| g.answers(policy))).cloned().collect();
+        recheck(self, &slice, now, &questions, &answered)?;
         if !self.mode.may_be(&slice) {
             let sentence = format!("No policy permits anything there any more, so the {} ends.", ask.wish);
             return Err(Refusal::denied(sentence.clone(), sentence));

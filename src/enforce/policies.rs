@@ -71,12 +71,15 @@ fn read_files(dir: &Path) -> std::io::Result<Vec<(String, String)>> {
     paths.into_iter().map(|path| Ok((path.display().to_string(), std::fs::read_to_string(&path)?))).collect()
 }
 
-fn known(config: &Config) -> Known {
+/// What `config` knows, for finding names in policies that it does not.
+#[must_use]
+pub fn known(config: &Config) -> Known {
     let tags = config.targets.iter().flat_map(|t| t.tags.iter().map(|(key, value)| format!("{key}={value}")));
     Known {
         issuers: Some(config.issuers.iter().map(|i| i.name.to_string()).collect()),
         groups: None,
         targets: Some(config.targets.iter().map(|t| t.name.to_string()).collect()),
+        kinds: Some(config.targets.iter().map(|t| (t.name.to_string(), t.kind().to_string())).collect()),
         tags: Some(tags.collect::<BTreeSet<_>>()),
     }
 }

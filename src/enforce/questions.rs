@@ -1,8 +1,9 @@
 //! Puts what is asked into policy's words.
 
-use bartizan_policies::{Action, Context, Facts, Line, Operation, PrincipalKind as Kind};
+use bartizan_policies::{Action, Command, Context, Facts, Key, Line, Operation, PrincipalKind as Kind};
 use jiff::Timestamp;
 
+use crate::audit::{self, About};
 use crate::config;
 use crate::identity::Caller;
 use crate::model::{Principal, PrincipalKind, Printable, Wish};
@@ -18,7 +19,8 @@ pub fn as_principal(principal: &Principal) -> bartizan_policies::Principal {
 }
 
 /// The target as policies name it.
-pub(super) fn as_target(target: &config::Target) -> bartizan_policies::Target {
+#[must_use]
+pub fn as_target(target: &config::Target) -> bartizan_policies::Target {
     let mut known = bartizan_policies::Target::new(target.name.as_str(), target.kind().to_string());
     known.tags.clone_from(&target.tags);
     known
@@ -33,17 +35,39 @@ pub struct Question {
     pub(super) facts: Facts,
     /// The operation as the audit log shows it.
     pub(super) operation: String,
+    /// What a refusal adds for whoever asked: which part of what they wrote it is about, and why it could not be read further.
+    pub(super) about: Option<String>,
 }
 
 impl Question {
+    /// What is wanted.
+    #[must_use]
+    pub fn action(&self) -> Action {
+        self.action
+    }
+
+    /// What is known about it.
+    #[must_use]
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The operation as the audit log shows it.
+    #[must_use]
+    pub fn operation(&self) -> &str {
+        &self.operation
+    }
+
     /// May the target be used at all as `login`?
-    pub(super) fn connect(login: &str, wish: &Wish) -> Self {
-        Self { action: Action::Connect, facts: Facts::Login(login.to_owned()), operation: wish.to_string() }
+    #[must_use]
+    pub fn connect(login: &str, wish: &Wish) -> Self {
+        Self { action: Action::Connect, facts: Facts::Login(login.to_owned()), operation: wish.to_string(), about: None }
     }
 
     /// May there be an ordinary shell?
-    pub(super) fn shell(login: &str) -> Self {
-        Self { action: Action::SshShell, facts: Facts::Login(login.to_owned()), operation: Wish::Shell.to_string() }
+    #[must_use]
+    pub fn shell(login: &str) -> Self {
+        Self { action: Action::SshShell, facts: Facts::Login(login.to_owned()), operation: Wish::Shell.to_string(), about: None }
     }
 
     /// One question for each thing that `line` would do.
@@ -54,6 +78,7 @@ impl Question {
                 action: Action::SshExec,
                 facts: Facts::Command { login: login.to_owned(), command: command.clone() },
                 operation: Wish::Exec(command.text().to_owned()).to_string(),
+                about: Some(explained(line, command)),
             },
             Operation::File(access) => Self::of_file(login, access.action, access.path.as_deref(), None, access.recursive),
         };
@@ -69,18 +94,57 @@ impl Question {
             operation.push_str(&Printable(part).to_string());
         }
         let facts = Facts::File { login: login.to_owned(), path: path.map(str::to_owned), to: to.map(str::to_owned), recursive };
-        Self { action, facts, operation }
+        Self { action, facts, about: Some(format!("Refused: {operation}")), operation }
     }
 }
 
+/// The command, and what it is that keeps it from being known.
+fn explained(line: &Line, command: &Command) -> String {
+    let mut text: String = Printable(command.text()).to_string().chars().take(ABOUT_MAX).collect();
+    text.insert_str(0, "Refused: ");
+    if let (true, Some(why)) = (command.is_dynamic(), line.why_dynamic()) {
+        text.push_str(&format!("\nIt is dynamic: {}.", Printable(why).to_string().trim_end_matches('.')));
+    }
+    text
+}
+
+/// How much of a command a refusal repeats, in characters.
+const ABOUT_MAX: usize = 300;
+
 /// What is known about the asking.
-pub(super) fn context(caller: &Caller, now: Timestamp, facts: Facts) -> Context {
+pub(super) fn context(caller: &Caller, now: Timestamp, reason: Option<String>, facts: Facts) -> Context {
     Context {
         source_ip: caller.source(),
         time: now,
         authenticated_at: caller.authenticated_at(),
         device_bound: caller.device_bound(),
-        reason: None,
+        reason,
         facts,
     }
+}
+
+/// What policy is told, as the audit log keeps it.
+pub(super) fn told(caller: &Caller, reason: Option<String>, about: About) -> audit::Facts {
+    audit::Facts { authenticated_at: caller.authenticated_at(), device_bound: caller.device_bound(), reason, about }
+}
+
+/// What belongs to an action on a target, as the audit log keeps it.
+pub(super) fn about(facts: &Facts) -> About {
+    match facts {
+        Facts::None | Facts::Login(_) => About::Nothing,
+        Facts::Command { command, .. } => About::Command {
+            text: command.text().to_owned(),
+            words: command.program().into_iter().map(str::to_owned).chain(command.arguments().iter().cloned()).collect(),
+            redirects: command.redirects().to_vec(),
+            environment: command.environment().to_vec(),
+            patterns: command.has_patterns(),
+        },
+        Facts::File { path, to, recursive, .. } => About::File { path: path.clone(), to: to.clone(), recursive: *recursive },
+        _ => About::Unkept,
+    }
+}
+
+/// A key that wants a certificate, as the audit log keeps it.
+pub(super) fn about_key(key: &Key) -> About {
+    About::Key { fingerprint: key.fingerprint.clone(), algorithm: key.algorithm.clone(), bits: key.bits }
 }

@@ -87,6 +87,8 @@ pub struct Ask {
     pub terminal: Option<Terminal>,
     /// With which variables.
     pub environment: Environment,
+    /// Why, if they say so: what the variable `BARTIZAN_REASON` holds (`ssh -o SetEnv=BARTIZAN_REASON=…`).
+    pub reason: Option<String>,
 }
 
 /// A session channel that was just opened, before its requests.
@@ -103,6 +105,17 @@ pub struct Arrival {
     pub handle: server::Handle,
     /// Notices about what was refused by name on this connection, to be shown once.
     pub notices: super::Notices,
+    /// Tells when the visitor will not wait any longer.
+    pub leaving: super::Leaving,
+}
+
+/// The variable in which a visitor says why; it goes to policy and approvers, not to the target.
+pub(super) const REASON_VARIABLE: &str = "BARTIZAN_REASON";
+
+/// Whether `value` can be a reason: one line of text, not too long to be read.
+#[must_use]
+pub(super) fn is_reason(name: &str, value: &str) -> bool {
+    name == REASON_VARIABLE && !value.trim().is_empty() && value.len() <= 1_000 && Printable(value).to_string() == value
 }
 
 /// Which variables a visitor may set on a target: locale and display, nothing that changes what a program does.

@@ -12,8 +12,9 @@ use russh::{Channel, ChannelId, ChannelOpenFailure, Pty, Sig};
 use crate::config::Limits;
 use crate::model::{Login, TargetName};
 
-use super::ask::allows_variable;
+use super::ask::{allows_variable, is_reason};
 use super::entrance::Entrance;
+use super::voice::Presence;
 use super::{Arrival, Destination, Guard, HalfOpen, Hall, Notices, Visitor, Way, sentences};
 
 /// SSH_OPEN_ADMINISTRATIVELY_PROHIBITED (RFC 4254 section 5.1)
@@ -49,6 +50,7 @@ enum Side<H: Hall> {
 struct Progress {
     requests: u32,
     started: bool,
+    presence: Presence,
 }
 
 impl<H: Hall> Door<H> {
@@ -225,7 +227,9 @@ impl<H: Hall> russh::server::Handler for Door<H> {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
         }
-        self.channels.insert(channel.id(), Progress::default());
+        let progress = Progress::default();
+        let leaving = progress.presence.leaving();
+        self.channels.insert(channel.id(), progress);
         reply.accept().await;
         let arrival = Arrival {
             visitor: self.visitor(),
@@ -234,6 +238,7 @@ impl<H: Hall> russh::server::Handler for Door<H> {
             channel,
             handle: session.handle(),
             notices: self.notices.clone(),
+            leaving,
         };
         self.hall.attend(caller, arrival);
         Ok(())
@@ -267,7 +272,7 @@ impl<H: Hall> russh::server::Handler for Door<H> {
         let outer = matches!(self.side, Side::Outer(_)) && self.destination() == Destination::Bastion;
         match self.hall.jump_target(&caller, host).filter(|_| outer) {
             Some(target) if self.channels.len() < usize::try_from(self.limits.channels).unwrap_or(usize::MAX) => {
-                self.channels.insert(channel.id(), Progress { requests: 0, started: true });
+                self.channels.insert(channel.id(), Progress { started: true, ..Progress::default() });
                 reply.accept().await;
                 self.hall.jump(caller, visitor, target, channel);
             }
@@ -322,7 +327,10 @@ impl<H: Hall> russh::server::Handler for Door<H> {
         Ok(())
     }
 
-    async fn data(&mut self, _channel: ChannelId, _data: &[u8], _session: &mut Session) -> Result<(), DoorError> {
+    async fn data(&mut self, channel: ChannelId, data: &[u8], _session: &mut Session) -> Result<(), DoorError> {
+        if let Some(progress) = self.channels.get(&channel) {
+            progress.presence.typed(data);
+        }
         Ok(())
     }
 
@@ -367,7 +375,7 @@ impl<H: Hall> russh::server::Handler for Door<H> {
     }
 
     async fn env_request(&mut self, channel: ChannelId, name: &str, value: &str, session: &mut Session) -> Result<(), DoorError> {
-        let good = self.counts(channel) && allows_variable(name, value);
+        let good = self.counts(channel) && (allows_variable(name, value) || is_reason(name, value));
         answer(session, channel, good)
     }
 
@@ -400,7 +408,10 @@ impl<H: Hall> russh::server::Handler for Door<H> {
         Ok(false)
     }
 
-    async fn signal(&mut self, _channel: ChannelId, _signal: Sig, _session: &mut Session) -> Result<(), DoorError> {
+    async fn signal(&mut self, channel: ChannelId, signal: Sig, _session: &mut Session) -> Result<(), DoorError> {
+        if let (Some(progress), Sig::INT | Sig::TERM | Sig::HUP) = (self.channels.get(&channel), signal) {
+            progress.presence.interrupt();
+        }
         Ok(())
     }
 

@@ -11,6 +11,7 @@ mod reception;
 mod refused;
 pub mod sentences;
 mod settings;
+mod voice;
 
 pub use ask::{Arrival, Ask, Destination, Environment, Terminal, Visitor, Way};
 pub use door::{Door, DoorError};
@@ -20,6 +21,7 @@ pub use hall::{BoxFuture, CodePrompt, DevicePrompt, Hall, Outcome};
 pub use reception::{Missing, Notices, Requests, receive};
 pub use refused::{Cause, Refusal};
 pub use settings::{DoorKeys, inner_settings, outer_settings};
+pub use voice::{Leaving, Voice};
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use russh::ChannelMsg;
 
 use crate::model::Wish;
 
-use super::ask::allows_variable;
+use super::ask::{allows_variable, is_reason};
 use super::{Arrival, Environment, Terminal};
 
 /// The longest command line that is taken: as long as Linux takes one argument.
@@ -45,6 +45,8 @@ pub struct Requests {
     pub terminal: Option<Terminal>,
     /// Variables on the allow-list.
     pub environment: Environment,
+    /// What was given as reason.
+    pub reason: Option<String>,
 }
 
 /// Why no program came of a channel.
@@ -67,6 +69,7 @@ pub async fn receive(arrival: &mut Arrival, most: u32) -> Result<Requests, Missi
 async fn collect(arrival: &mut Arrival, most: u32) -> Result<Requests, Missing> {
     let mut terminal = None;
     let mut environment = Environment::new();
+    let mut reason = None;
     for _ in 0..most {
         let wish = match arrival.channel.wait().await.ok_or(Missing::Gone)? {
             ChannelMsg::RequestPty { term, col_width, row_height, pix_width, pix_height, terminal_modes, .. } => {
@@ -81,7 +84,9 @@ async fn collect(arrival: &mut Arrival, most: u32) -> Result<Requests, Missing> 
                 continue;
             }
             ChannelMsg::SetEnv { variable_name, variable_value, .. } => {
-                if allows_variable(&variable_name, &variable_value) && environment.len() < 64 {
+                if is_reason(&variable_name, &variable_value) {
+                    reason = Some(variable_value);
+                } else if allows_variable(&variable_name, &variable_value) && environment.len() < 64 {
                     environment.push((variable_name, variable_value));
                 }
                 continue;
@@ -92,7 +97,7 @@ async fn collect(arrival: &mut Arrival, most: u32) -> Result<Requests, Missing> 
             ChannelMsg::Close => return Err(Missing::Gone),
             _ => continue,
         };
-        return Ok(Requests { wish, terminal, environment });
+        return Ok(Requests { wish, terminal, environment, reason });
     }
     Err(Missing::Gone)
 }

@@ -71,6 +71,29 @@ pub fn draining(left: Duration) -> String {
     format!("\nbartizan: the bastion is shutting down; this session ends in {} s\n", left.as_secs())
 }
 
+/// A guard rail has something to say, and the session goes on.
+#[must_use]
+pub fn rail_alerts(rail: &str, message: &str) -> String {
+    format!("\nbartizan: guard rail \"{}\": {}\n", shown(rail), shown(message))
+}
+
+/// A guard rail froze the session.
+#[must_use]
+pub fn rail_froze(rail: &str, message: Option<&str>, session: &str, has_terminal: bool) -> String {
+    let message = message.map(|message| format!(": {}", shown(message))).unwrap_or_default();
+    let input = if has_terminal { "What you type meanwhile is dropped." } else { "What you send meanwhile waits." };
+    format!(
+        "\nbartizan: guard rail \"{}\" froze this session{message}\nAn operator can let it go on or end it; it is session {session}. {input}\n",
+        shown(rail)
+    )
+}
+
+/// A frozen session goes on.
+#[must_use]
+pub fn rail_resumed(rail: &str) -> String {
+    format!("\nbartizan: an operator lets this session go on, which guard rail \"{}\" had frozen\n", shown(rail))
+}
+
 fn shown(text: &str) -> String {
     crate::model::Printable(text).to_string()
 }

@@ -1,6 +1,7 @@
 //! The writer threads. Each recording belongs to one lane, which encodes and writes its frames; a session waits until its
 //! bytes are in the kernel. Never runs on the async runtime's own threads.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,9 @@ const QUEUE: usize = 256;
 
 /// How often quiet recordings are looked at, to commit what they hold.
 const TICK: Duration = Duration::from_secs(1);
+
+/// What one round of drawing may cost for one recording, as the recorder counts it.
+const KEYFRAME_BUDGET: u64 = bartizan_recorder::KEYFRAMES_PER_TICK;
 
 /// One thing to record. Bytes are shared with the data path, not copied.
 #[derive(Debug, Clone)]
@@ -55,9 +59,36 @@ impl Reel {
     }
 }
 
+/// How much room there must be for a recording to begin.
+#[derive(Debug, Clone)]
+pub(super) struct Room {
+    pub(super) dir: PathBuf,
+    /// Free bytes, at least.
+    pub(super) free: u64,
+}
+
+/// Why a recording does not begin.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CreateError {
+    #[error("{}: {why}", .dir.display())]
+    NoRoom { dir: PathBuf, why: String },
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+impl Room {
+    /// Below the low-water mark no session begins, so that those under way can be sealed. Blocks.
+    fn check(&self) -> Result<(), CreateError> {
+        let no_room = |why: String| CreateError::NoRoom { dir: self.dir.clone(), why };
+        let stat = rustix::fs::statvfs(&self.dir).map_err(|error| no_room(error.to_string()))?;
+        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+        if free < self.free { Err(no_room(format!("only {} MiB are free", free >> 20))) } else { Ok(()) }
+    }
+}
+
 /// One call of a session to its lane.
 pub(super) enum Job {
-    Create(Box<Head>, oneshot::Sender<Result<Arc<Reel>, WriteError>>),
+    Create(Box<Head>, Option<Room>, oneshot::Sender<Result<Arc<Reel>, CreateError>>),
     Append(Arc<Reel>, Vec<Piece>, oneshot::Sender<Result<(), WriteError>>),
     Finish(Arc<Reel>, Reason, Option<Exit>, oneshot::Sender<Result<(), WriteError>>),
 }
@@ -66,27 +97,69 @@ pub(super) enum Job {
 #[derive(Clone)]
 pub struct Lanes {
     lanes: Arc<[mpsc::Sender<Job>]>,
+    reels: Reels,
 }
+
+/// The recordings under way, of all lanes.
+type Reels = Arc<Mutex<Vec<Weak<Reel>>>>;
 
 /// One lane, to be run on a thread of its own by `daemon`.
 pub struct Lane {
     jobs: mpsc::Receiver<Job>,
     recordings: Recordings,
     clock: Arc<dyn Clock>,
-    reels: Vec<Weak<Reel>>,
+    own: Vec<Weak<Reel>>,
+    reels: Reels,
+}
+
+/// Draws the keyframes of all recordings, on a thread of its own: drawing may take ten milliseconds, and no session waits for it.
+pub struct Artist {
+    reels: Reels,
+    clock: Arc<dyn Clock>,
+}
+
+impl Artist {
+    /// Draws what is missing in each recording. Blocks.
+    pub fn draw(&self) {
+        let all: Vec<_> = {
+            let mut reels = self.reels.lock().unwrap_or_else(PoisonError::into_inner);
+            reels.retain(|reel| reel.strong_count() > 0);
+            reels.iter().filter_map(Weak::upgrade).collect()
+        };
+        for reel in all {
+            let Ok(Some(work)) = reel.with(|writer| Ok(writer.keyframe_work())) else { continue };
+            let drawn = work.run(KEYFRAME_BUDGET);
+            let now = reel.now(&*self.clock);
+            match reel.with(|writer| writer.keep_keyframes(now, drawn)) {
+                // It ended meanwhile: it needs none any more.
+                Ok(()) | Err(WriteError::Ended) => {}
+                Err(error) => tracing::warn!(%error, "keyframes could not be recorded; they are drawn again later"),
+            }
+        }
+    }
 }
 
 impl Lanes {
     /// `count` lanes and their workers.
     #[must_use]
     pub fn new(recordings: &Recordings, clock: &Arc<dyn Clock>, count: usize) -> (Self, Vec<Lane>) {
+        let reels = Reels::default();
         let (senders, workers) = (0..count.max(1))
             .map(|_| {
                 let (sender, jobs) = mpsc::channel(QUEUE);
-                (sender, Lane { jobs, recordings: recordings.clone(), clock: Arc::clone(clock), reels: Vec::new() })
+                (
+                    sender,
+                    Lane { jobs, recordings: recordings.clone(), clock: Arc::clone(clock), own: Vec::new(), reels: Arc::clone(&reels) },
+                )
             })
             .unzip::<_, _, Vec<_>, Vec<_>>();
-        (Self { lanes: senders.into() }, workers)
+        (Self { lanes: senders.into(), reels }, workers)
+    }
+
+    /// Who draws the keyframes of what goes through these lanes.
+    #[must_use]
+    pub fn artist(&self, clock: &Arc<dyn Clock>) -> Artist {
+        Artist { reels: Arc::clone(&self.reels), clock: Arc::clone(clock) }
     }
 
     /// Tells whether the lanes are still in use, without keeping them.
@@ -123,7 +196,7 @@ impl Lane {
     fn work(&mut self, job: Job) {
         // A session that is gone does not hear the answer; its recording is right all the same.
         match job {
-            Job::Create(head, reply) => drop(reply.send(self.create(&head))),
+            Job::Create(head, room, reply) => drop(reply.send(self.create(&head, room.as_ref()))),
             Job::Append(reel, pieces, reply) => {
                 let events: Vec<_> = pieces.iter().map(Piece::event).collect();
                 let now = reel.now(&*self.clock);
@@ -136,20 +209,22 @@ impl Lane {
         }
     }
 
-    fn create(&mut self, head: &Head) -> Result<Arc<Reel>, WriteError> {
+    fn create(&mut self, head: &Head, room: Option<&Room>) -> Result<Arc<Reel>, CreateError> {
+        room.map_or(Ok(()), Room::check)?;
         let writer = self.recordings.create(head, &mut rand::rng())?;
         let reel = Arc::new(Reel { writer: Mutex::new(writer), started: Instant::now() });
-        self.reels.push(Arc::downgrade(&reel));
+        self.own.push(Arc::downgrade(&reel));
+        self.reels.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&reel));
         Ok(reel)
     }
 
     /// Commits what quiet recordings hold. A failure shows again at the next write, which reports it.
     fn tick(&mut self) {
         let clock = Arc::clone(&self.clock);
-        self.reels.retain(|weak| {
+        self.own.retain(|weak| {
             let Some(reel) = weak.upgrade() else { return false };
             let now = reel.now(&*clock);
-            if let Err(error) = reel.with(|writer| writer.tick(now)) {
+            if let Err(error) = reel.with(|writer| writer.commit(now)) {
                 if matches!(error, WriteError::Ended) {
                     return false;
                 }

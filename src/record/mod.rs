@@ -5,6 +5,6 @@ mod lanes;
 mod recorder;
 mod tape;
 
-pub use lanes::{Lane, Lanes, Piece};
-pub use recorder::{Recorder, RecorderSettings};
+pub use lanes::{Artist, Lane, Lanes, Piece};
+pub use recorder::{Recorder, RecorderSettings, terminal};
 pub use tape::{Closing, Tape, TapeError, Taped};

@@ -13,7 +13,7 @@ use crate::frontdoor::{Ask, Refusal};
 use crate::model::{Clock, Wish};
 use crate::store::{Opening, SessionEnd, Store};
 
-use super::lanes::{Job, Lanes, Piece};
+use super::lanes::{Job, Lanes, Piece, Room};
 use super::tape::{Closing, Tape, Taped};
 
 const NOT_RECORDED: &str = "This session cannot be recorded, so it is not begun; tell the operator.";
@@ -54,7 +54,6 @@ impl Recorder {
     /// # Errors
     /// When store, disk or audit log refuse: then the session does not run.
     pub async fn tape(&self, permit: Permit) -> Result<Taped, Refusal> {
-        self.check_space()?;
         let refuse = |e: &dyn std::fmt::Display| Refusal::unavailable(NOT_RECORDED, e.to_string());
         let opening = self.opening(&permit);
         let lease = self.store.open_session(opening.clone()).await.map_err(|e| refuse(&e))?;
@@ -75,7 +74,7 @@ impl Recorder {
         let head = self.head(permit, number).map_err(|e| refuse(&e))?;
         let lane = self.lanes.of(number).ok_or_else(|| refuse(&"no lane"))?;
         let (reply, answer) = oneshot::channel();
-        lane.send(Job::Create(Box::new(head), reply)).await.map_err(|e| refuse(&e))?;
+        lane.send(Job::Create(Box::new(head), self.room(), reply)).await.map_err(|e| refuse(&e))?;
         let reel = answer.await.map_err(|e| refuse(&e))?.map_err(|e| refuse(&e))?;
         let tape = Tape { lanes: self.lanes.clone(), number, reel, mode: self.settings.mode };
         match self.announce(permit, number, opening, &tape).await {
@@ -139,17 +138,10 @@ impl Recorder {
         }
     }
 
-    /// Below the low-water mark no session begins, so that those under way can be sealed.
-    fn check_space(&self) -> Result<(), Refusal> {
-        let stat = match rustix::fs::statvfs(&self.settings.dir) {
-            Ok(stat) => stat,
-            Err(error) => return Err(Refusal::unavailable(NOT_RECORDED, format!("{}: {error}", self.settings.dir.display()))),
-        };
-        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
-        if free < self.settings.low_water && self.settings.mode == RecordingMode::Strict {
-            return Err(Refusal::unavailable(NOT_RECORDED, format!("{}: only {} MiB are free", self.settings.dir.display(), free >> 20)));
-        }
-        Ok(())
+    /// The room that a recording needs to begin; in best-effort mode it begins without.
+    fn room(&self) -> Option<Room> {
+        let strict = self.settings.mode == RecordingMode::Strict;
+        strict.then(|| Room { dir: self.settings.dir.clone(), free: self.settings.low_water })
     }
 
     fn opening(&self, permit: &Permit) -> Opening {
@@ -179,7 +171,7 @@ impl Recorder {
             command: command(&ask.wish),
             first_key: String::new(),
             groups: caller.principal().groups.iter().map(ToString::to_string).collect(),
-            kind: kind(permit).to_owned(),
+            kind: kind(permit.mode()).to_owned(),
             login: Some(ask.login.to_string()),
             number,
             policy_digest: permit.digest().to_owned(),
@@ -197,12 +189,13 @@ impl Recorder {
     }
 }
 
-fn kind(permit: &Permit) -> &'static str {
-    match permit.routed().identified().ask().wish {
-        Wish::Shell if *permit.mode() == Mode::GuardedShell => "ssh.guarded",
-        Wish::Shell => "ssh.shell",
-        Wish::Exec(_) => "ssh.exec",
-        Wish::Subsystem(_) => "ssh.sftp",
+fn kind(mode: &Mode) -> &'static str {
+    match mode {
+        Mode::Shell => "ssh.shell",
+        Mode::GuardedShell => "ssh.guarded_shell",
+        Mode::Exec(_) => "ssh.exec",
+        Mode::Scp(_) => "ssh.scp",
+        Mode::Sftp => "ssh.sftp",
     }
 }
 
@@ -215,7 +208,8 @@ fn command(wish: &Wish) -> Option<String> {
 }
 
 /// A terminal without a size is drawn as 80×24, as OpenSSH's own `-tt` without a terminal has it 0×0.
-fn terminal(ask: &Ask) -> Option<Terminal> {
+#[must_use]
+pub fn terminal(ask: &Ask) -> Option<Terminal> {
     let asked = ask.terminal.as_ref()?;
     let cell = |n: u32, default: u16| u16::try_from(n).ok().filter(|n| *n > 0).unwrap_or(default);
     Some(Terminal { cols: cell(asked.size.0, 80), rows: cell(asked.size.1, 24), term: asked.term.clone() })
@@ -226,10 +220,12 @@ fn first_pieces(permit: &Permit) -> Vec<Piece> {
     let mut pieces: Vec<Piece> =
         ask.environment.iter().map(|(name, value)| Piece::Event(Event::environment(name.clone(), value.clone()).into_owned())).collect();
     let operation = serde_json::json!({
-        "action": kind(permit),
+        "action": kind(permit.mode()),
         "text": ask.wish.to_string(),
         "verdict": "allow",
         "policies": permit.policies(),
+        "approval": permit.grant().map(|grant| grant.approval()),
+        "approved_by": permit.grant().map(|grant| grant.by()),
     });
     pieces.push(Piece::Event(Event::operation(operation.to_string()).into_owned()));
     pieces

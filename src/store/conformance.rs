@@ -25,7 +25,15 @@ macro_rules! suite {
             orphans_of_a_node_are_closed_and_their_holders_fenced_off
             an_order_is_given_once_and_to_the_node_of_its_session
             an_order_to_a_session_that_is_not_running_is_refused
-            the_generation_changes_with_locks_revocations_and_orders_only
+            the_generation_changes_with_locks_revocations_orders_and_approvals_only
+            an_approval_comes_back_as_it_was_asked_and_reviewed
+            one_no_ends_a_wait_and_nobody_answers_after_it
+            each_person_answers_once_and_a_quorum_is_of_different_people
+            every_need_is_answered_before_it_may_go_on
+            an_approval_is_ended_only_from_where_it_stands
+            approvals_are_listed_newest_first_and_filtered
+            a_frozen_session_shows_it_until_it_goes_on_or_ends
+            only_a_frozen_session_is_ordered_to_resume
             what_one_process_writes_another_sees_at_once
             text_comes_back_as_it_went_in
         );
@@ -210,7 +218,7 @@ pub(super) async fn session_numbers_are_dense_and_tokens_grow(open: Open<'_>) {
     assert_eq!((first.number, second.number), (1, 2));
     assert!(second.token > first.token);
     let found = store.session(id(1)).await.unwrap().unwrap();
-    assert_eq!(found, Session { opening: opening(1, "corp/alice", "web-1"), lease: first, end: None });
+    assert_eq!(found, Session { opening: opening(1, "corp/alice", "web-1"), lease: first, frozen: None, end: None });
     assert_eq!(store.session(id(3)).await.unwrap(), None);
 }
 
@@ -260,7 +268,7 @@ pub(super) async fn orphans_of_a_node_are_closed_and_their_holders_fenced_off(op
 }
 
 pub(super) fn order(n: u64) -> NewOrder {
-    NewOrder { session: id(n), by: "local:root".into(), reason: "maintenance".into(), at: at(7) }
+    NewOrder { kind: OrderKind::End, session: id(n), by: "local:root".into(), reason: "maintenance".into(), at: at(7) }
 }
 
 pub(super) async fn an_order_is_given_once_and_to_the_node_of_its_session(open: Open<'_>) {
@@ -268,7 +276,7 @@ pub(super) async fn an_order_is_given_once_and_to_the_node_of_its_session(open: 
     server.open_session(opening(1, "corp/alice", "web-1")).await.unwrap();
     server.open_session(Opening { node: "two".into(), ..opening(2, "corp/bob", "web-1") }).await.unwrap();
     for n in [1, 2, 1] {
-        operator.order_end(order(n)).await.unwrap();
+        operator.give_order(order(n)).await.unwrap();
     }
     assert_eq!(server.take_orders("one", at(8)).await.unwrap(), [Order { id: 1, order: order(1) }, Order { id: 3, order: order(1) }]);
     assert_eq!(server.take_orders("one", at(8)).await.unwrap(), []);
@@ -279,12 +287,48 @@ pub(super) async fn an_order_to_a_session_that_is_not_running_is_refused(open: O
     let store = open();
     let lease = store.open_session(opening(1, "corp/alice", "web-1")).await.unwrap();
     store.close_session(id(1), lease.token, end(5)).await.unwrap();
-    assert_eq!(store.order_end(order(1)).await, Err(StoreError::Ended(id(1))));
-    assert_eq!(store.order_end(order(2)).await, Err(StoreError::NotFound(format!("session {}", id(2)))));
+    assert_eq!(store.give_order(order(1)).await, Err(StoreError::Ended(id(1))));
+    assert_eq!(store.give_order(order(2)).await, Err(StoreError::NotFound(format!("session {}", id(2)))));
     assert_eq!(store.take_orders("one", at(8)).await.unwrap(), []);
 }
 
-pub(super) async fn the_generation_changes_with_locks_revocations_and_orders_only(open: Open<'_>) {
+pub(super) async fn a_frozen_session_shows_it_until_it_goes_on_or_ends(open: Open<'_>) {
+    let (server, operator) = (open(), open());
+    let frozen = || Some(Frozen { at: at(20), guard_rail: "no-keys".into() });
+    let shown = async |n| operator.session(id(n)).await.unwrap().unwrap().frozen;
+    let mut tokens = Vec::new();
+    for n in [1, 2, 3] {
+        tokens.push(server.open_session(opening(n, "corp/alice", "web-1")).await.unwrap().token);
+        assert_eq!(shown(n).await, None);
+        server.freeze_session(id(n), tokens[tokens.len() - 1], frozen()).await.unwrap();
+        assert_eq!(shown(n).await, frozen());
+    }
+    assert_eq!(operator.sessions(SessionFilter::default()).await.unwrap()[2].frozen, frozen());
+    server.freeze_session(id(1), tokens[0], None).await.unwrap();
+    server.close_session(id(2), tokens[1], end(30)).await.unwrap();
+    server.close_orphans("one", at(40), "the server was killed").await.unwrap();
+    for n in [1, 2, 3] {
+        assert_eq!(shown(n).await, None, "{n}");
+    }
+    assert_eq!(server.freeze_session(id(2), tokens[1], frozen()).await, Err(StoreError::Ended(id(2))));
+    assert_eq!(server.freeze_session(id(3), tokens[2], frozen()).await, Err(StoreError::Fenced(id(3))));
+    assert!(matches!(server.freeze_session(id(4), 1, frozen()).await, Err(StoreError::NotFound(_))));
+}
+
+pub(super) async fn only_a_frozen_session_is_ordered_to_resume(open: Open<'_>) {
+    let (server, operator) = (open(), open());
+    let lease = server.open_session(opening(1, "corp/alice", "web-1")).await.unwrap();
+    let resume = || NewOrder { kind: OrderKind::Resume, ..order(1) };
+    assert_eq!(operator.give_order(resume()).await, Err(StoreError::NotFrozen(id(1))));
+    let frozen = Frozen { at: at(6), guard_rail: "no-keys".into() };
+    server.freeze_session(id(1), lease.token, Some(frozen)).await.unwrap();
+    assert_eq!(operator.give_order(resume()).await, Ok(1));
+    assert_eq!(server.take_orders("one", at(8)).await.unwrap(), [Order { id: 1, order: resume() }]);
+    server.close_session(id(1), lease.token, end(9)).await.unwrap();
+    assert_eq!(operator.give_order(resume()).await, Err(StoreError::Ended(id(1))));
+}
+
+pub(super) async fn the_generation_changes_with_locks_revocations_orders_and_approvals_only(open: Open<'_>) {
     let (writer, watcher) = (open(), open());
     let mut seen = watcher.generation().await.unwrap();
     let mut changed = async |expected: bool, what: &str| {
@@ -295,6 +339,10 @@ pub(super) async fn the_generation_changes_with_locks_revocations_and_orders_onl
     writer.issue(certificate("corp/alice")).await.unwrap();
     let lease = writer.open_session(opening(1, "corp/alice", "web-1")).await.unwrap();
     changed(false, "a certificate and a session").await;
+    writer.open_approval(held(1, vec![need("p", "corp/leads", 1)])).await.unwrap();
+    changed(true, "an approval asked for").await;
+    writer.review_approval(approval_id(1), review("corp/bob", "corp/leads", true)).await.unwrap();
+    changed(true, "an approval reviewed").await;
     writer.add_lock(lock(LockSubject::Certificate(1), None)).await.unwrap();
     changed(true, "a lock added").await;
     writer.remove_lock(1).await.unwrap();
@@ -303,7 +351,7 @@ pub(super) async fn the_generation_changes_with_locks_revocations_and_orders_onl
     changed(false, "a lock that is not there").await;
     writer.revoke(revocation(Revoked::Key("SHA256:x".into()))).await.unwrap();
     changed(true, "a revocation").await;
-    writer.order_end(order(1)).await.unwrap();
+    writer.give_order(order(1)).await.unwrap();
     changed(true, "an order").await;
     writer.take_orders("one", at(1)).await.unwrap();
     writer.close_session(id(1), lease.token, end(5)).await.unwrap();
@@ -332,4 +380,119 @@ pub(super) async fn text_comes_back_as_it_went_in(open: Open<'_>) {
     };
     store.open_session(new.clone()).await.unwrap();
     assert_eq!(store.session(id(1)).await.unwrap().unwrap().opening, new);
+}
+
+fn approval_id(n: u64) -> crate::model::ApprovalId {
+    crate::model::ApprovalId::new(1_800_000_000_000 + n, u128::from(n))
+}
+
+fn need(policy: &str, group: &str, approvals: u8) -> Needed {
+    Needed {
+        policy: policy.into(),
+        groups: vec![group.into()],
+        approvals,
+        valid_seconds: 900,
+        whole_session: false,
+        reason: Some("four eyes".into()),
+    }
+}
+
+fn held(n: u64, needs: Vec<Needed>) -> NewApproval {
+    NewApproval {
+        id: approval_id(n),
+        session: id(n),
+        node: "one".into(),
+        principal: Principal { kind: PrincipalKind::User, id: "corp/alice".parse().unwrap(), groups: vec!["corp/devs".parse().unwrap()] },
+        target: "web-1".parse().unwrap(),
+        login: Some("deploy".parse().unwrap()),
+        action: "ssh.exec".into(),
+        operation: "exec rm -rf '/srv/\u{1b}[2J x'".into(),
+        digest: "00ff".into(),
+        needs,
+        reason: Some("ticket 42".into()),
+        source: "192.0.2.7".parse().unwrap(),
+        asked_at: at(0),
+        deadline: at(600),
+    }
+}
+
+fn review(who: &str, group: &str, approve: bool) -> Review {
+    let by = Principal { kind: PrincipalKind::User, id: who.parse().unwrap(), groups: vec![group.parse().unwrap()] };
+    Review { by, approve, reason: "fine".into(), valid_seconds: Some(60), at: at(5) }
+}
+
+pub(super) async fn an_approval_comes_back_as_it_was_asked_and_reviewed(open: Open<'_>) {
+    let (one, two) = (open(), open());
+    one.open_approval(held(1, vec![need("p", "corp/leads", 1)])).await.unwrap();
+    assert_eq!(two.approval(approval_id(1)).await.unwrap(), Some(Approval::new(held(1, vec![need("p", "corp/leads", 1)]))));
+    let settled = two.review_approval(approval_id(1), review("corp/bob", "corp/leads", true)).await.unwrap();
+    assert_eq!((settled.state, settled.until), (ApprovalState::Approved, Some(at(65))), "for the shorter time that was granted");
+    assert_eq!(one.approval(approval_id(1)).await.unwrap(), Some(settled));
+    assert_eq!(one.approval(approval_id(2)).await.unwrap(), None);
+}
+
+pub(super) async fn one_no_ends_a_wait_and_nobody_answers_after_it(open: Open<'_>) {
+    let store = open();
+    store.open_approval(held(1, vec![need("p", "corp/leads", 2)])).await.unwrap();
+    store.review_approval(approval_id(1), review("corp/bob", "corp/leads", true)).await.unwrap();
+    let settled = store.review_approval(approval_id(1), review("corp/carol", "corp/leads", false)).await.unwrap();
+    assert_eq!((settled.state, settled.until), (ApprovalState::Denied, None));
+    let late = store.review_approval(approval_id(1), review("corp/dan", "corp/leads", true)).await;
+    assert_eq!(late, Err(StoreError::Settled(approval_id(1), ApprovalState::Denied)));
+    let none = store.review_approval(approval_id(9), review("corp/dan", "corp/leads", true)).await;
+    assert!(matches!(none, Err(StoreError::NotFound(_))));
+}
+
+pub(super) async fn each_person_answers_once_and_a_quorum_is_of_different_people(open: Open<'_>) {
+    let store = open();
+    store.open_approval(held(1, vec![need("p", "corp/leads", 2)])).await.unwrap();
+    let waits = store.review_approval(approval_id(1), review("corp/bob", "corp/leads", true)).await.unwrap();
+    assert_eq!(waits.state, ApprovalState::Waiting);
+    let again = store.review_approval(approval_id(1), review("corp/bob", "corp/leads", true)).await;
+    assert_eq!(again, Err(StoreError::Reviewed(approval_id(1))));
+    let stranger = store.review_approval(approval_id(1), review("corp/eve", "corp/others", true)).await.unwrap();
+    assert_eq!(stranger.state, ApprovalState::Waiting, "somebody outside the group does not count");
+    let settled = store.review_approval(approval_id(1), review("corp/carol", "corp/leads", true)).await.unwrap();
+    assert_eq!(settled.state, ApprovalState::Approved);
+}
+
+pub(super) async fn every_need_is_answered_before_it_may_go_on(open: Open<'_>) {
+    let store = open();
+    store.open_approval(held(1, vec![need("p", "corp/leads", 1), need("q", "corp/security", 1)])).await.unwrap();
+    let waits = store.review_approval(approval_id(1), review("corp/bob", "corp/leads", true)).await.unwrap();
+    assert_eq!(waits.state, ApprovalState::Waiting);
+    let settled = store.review_approval(approval_id(1), review("corp/sam", "corp/security", true)).await.unwrap();
+    assert_eq!(settled.state, ApprovalState::Approved);
+}
+
+pub(super) async fn an_approval_is_ended_only_from_where_it_stands(open: Open<'_>) {
+    let store = open();
+    let end = |state| ApprovalEnd { state, reason: "so".into(), at: at(9) };
+    for n in 1..=3 {
+        store.open_approval(held(n, vec![need("p", "corp/leads", 1)])).await.unwrap();
+    }
+    let expired = store.end_approval(approval_id(1), end(ApprovalState::Expired)).await.unwrap();
+    assert_eq!((expired.state, expired.end_reason.as_deref(), expired.ended_at), (ApprovalState::Expired, Some("so"), Some(at(9))));
+    store.review_approval(approval_id(2), review("corp/bob", "corp/leads", true)).await.unwrap();
+    let refused = store.end_approval(approval_id(2), end(ApprovalState::Withdrawn)).await;
+    assert_eq!(refused, Err(StoreError::Settled(approval_id(2), ApprovalState::Approved)));
+    assert_eq!(store.end_approval(approval_id(2), end(ApprovalState::Revoked)).await.unwrap().state, ApprovalState::Revoked);
+    for impossible in [ApprovalState::Waiting, ApprovalState::Approved, ApprovalState::Denied] {
+        assert!(store.end_approval(approval_id(3), end(impossible)).await.is_err(), "{impossible}");
+    }
+}
+
+pub(super) async fn approvals_are_listed_newest_first_and_filtered(open: Open<'_>) {
+    let store = open();
+    for n in 1..=3 {
+        store.open_approval(held(n, vec![need("p", "corp/leads", 1)])).await.unwrap();
+    }
+    store.review_approval(approval_id(2), review("corp/bob", "corp/leads", true)).await.unwrap();
+    let ids = async |filter| store.approvals(filter).await.unwrap().into_iter().map(|a| a.asked.id).collect::<Vec<_>>();
+    assert_eq!(ids(ApprovalFilter::default()).await, [approval_id(3), approval_id(2), approval_id(1)]);
+    assert_eq!(ids(ApprovalFilter { waiting: true, ..ApprovalFilter::default() }).await, [approval_id(3), approval_id(1)]);
+    assert_eq!(ids(ApprovalFilter { limit: 1, ..ApprovalFilter::default() }).await, [approval_id(3)]);
+    let others = ApprovalFilter { principal: Some("corp/bob".parse().unwrap()), ..ApprovalFilter::default() };
+    assert!(ids(others).await.is_empty());
+    assert!(ids(ApprovalFilter { node: Some("two".into()), ..ApprovalFilter::default() }).await.is_empty());
 }

@@ -38,10 +38,19 @@ pub enum StoreError {
     /// The caller: the session has ended before.
     #[error("session {0} has ended already")]
     Ended(crate::model::SessionId),
+    /// The caller: the session was not frozen, or goes on already.
+    #[error("session {0} is not frozen")]
+    NotFrozen(crate::model::SessionId),
     /// The caller: another process has taken the session over.
     #[error("session {0} is held by another process")]
     Fenced(crate::model::SessionId),
     /// Us: a session with this id was recorded before.
     #[error("session {0} is recorded already")]
     Duplicate(crate::model::SessionId),
+    /// The caller: the approval does not wait any more.
+    #[error("approval {0} is {1} already")]
+    Settled(crate::model::ApprovalId, super::ApprovalState),
+    /// The caller: each person answers once.
+    #[error("you have answered approval {0} already")]
+    Reviewed(crate::model::ApprovalId),
 }

@@ -1,9 +1,10 @@
-//! State that outlives a process: certificates issued and revoked, locks, sessions, orders to running sessions.
+//! State that outlives a process: certificates issued and revoked, locks, sessions, orders to running sessions, approvals.
 //!
 //! One trait, one conformance suite, SQLite behind it. Every answer comes after the change is durable; a store that cannot
 //! answer says so and its caller refuses the visitor. Never decides anything, never reads the clock: each moment is passed in.
 //! Moments are [`jiff::Timestamp`]s in UTC, kept to the microsecond.
 
+mod approval;
 mod certificate;
 mod error;
 mod lock;
@@ -17,14 +18,15 @@ use std::pin::Pin;
 
 use jiff::Timestamp;
 
-use crate::model::SessionId;
+use crate::model::{ApprovalId, SessionId};
 
+pub use approval::{Approval, ApprovalEnd, ApprovalFilter, ApprovalState, Needed, NewApproval, Review};
 pub use certificate::{Certificate, CertificateFilter, NewCertificate};
 pub use error::StoreError;
 pub use lock::{Lock, LockSubject, NewLock, Subjected};
-pub use order::{NewOrder, Order};
+pub use order::{NewOrder, Order, OrderKind};
 pub use revocation::{NewRevocation, Revocation, Revoked, Shown};
-pub use session::{Lease, Opening, Session, SessionEnd, SessionFilter};
+pub use session::{Frozen, Lease, Opening, Session, SessionEnd, SessionFilter};
 pub use sqlite::SqliteStore;
 
 /// What a store gives back: a future that can be awaited anywhere. Dropping it does not take the request back.
@@ -78,13 +80,35 @@ pub trait Store: Send + Sync {
     /// Closes what `node` left open when it died, at its next start. Whoever still held a lease of these is fenced off.
     fn close_orphans(&self, node: &str, now: Timestamp, reason: &str) -> Answer<'_, Vec<SessionId>>;
 
-    /// Orders a running session to end. Fails with [`StoreError::NotFound`] or [`StoreError::Ended`]. Gives the order's number.
-    fn order_end(&self, order: NewOrder) -> Answer<'_, u64>;
+    /// Records that a session stands still, or with none that it goes on. `token` and errors are as for closing it.
+    fn freeze_session(&self, id: SessionId, token: u64, frozen: Option<Frozen>) -> Answer<'_, ()>;
+
+    /// Gives an order to a running session. Fails with [`StoreError::NotFound`], [`StoreError::Ended`], and with
+    /// [`StoreError::NotFrozen`] where there is nothing to resume. Gives the order's number.
+    fn give_order(&self, order: NewOrder) -> Answer<'_, u64>;
 
     /// Orders to sessions of `node` that were not taken yet, oldest first; each is given once.
     fn take_orders(&self, node: &str, now: Timestamp) -> Answer<'_, Vec<Order>>;
 
-    /// A number that changes whenever a lock is added or removed, something is revoked, or an order is given, by any process.
+    /// Records an operation that waits from now on.
+    fn open_approval(&self, approval: NewApproval) -> Answer<'_, ()>;
+
+    /// Adds what somebody said and settles what it settles. Whether they may answer was decided before. Fails with
+    /// [`StoreError::NotFound`], [`StoreError::Settled`] when it waits no more, [`StoreError::Reviewed`] when they answered before.
+    fn review_approval(&self, id: ApprovalId, review: Review) -> Answer<'_, Approval>;
+
+    /// Ends a wait, or takes back what was approved. Fails with [`StoreError::NotFound`], or [`StoreError::Settled`] when it
+    /// stands so that this cannot be.
+    fn end_approval(&self, id: ApprovalId, end: ApprovalEnd) -> Answer<'_, Approval>;
+
+    /// The approval with this id.
+    fn approval(&self, id: ApprovalId) -> Answer<'_, Option<Approval>>;
+
+    /// Approvals that fit, newest first.
+    fn approvals(&self, filter: ApprovalFilter) -> Answer<'_, Vec<Approval>>;
+
+    /// A number that changes whenever a lock is added or removed, something is revoked, an order is given, or an approval is
+    /// asked for or changes, by any process.
     /// A lock that runs out does not change it: compare `expires_at` with the time.
     fn generation(&self) -> Answer<'_, u64>;
 }

@@ -5,9 +5,21 @@ use serde::Serialize;
 
 use crate::model::SessionId;
 
-/// An order to end a session.
+/// What a session is ordered to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OrderKind {
+    /// End.
+    End,
+    /// Go on, after a guard rail froze it.
+    Resume,
+}
+
+/// An order to a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NewOrder {
+    /// What it is to do.
+    pub kind: OrderKind,
     /// Which session.
     pub session: SessionId,
     /// Who gives it.

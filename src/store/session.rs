@@ -56,6 +56,15 @@ pub struct SessionEnd {
     pub exit_status: Option<u32>,
 }
 
+/// That a session stands still, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Frozen {
+    /// Since when.
+    pub at: Timestamp,
+    /// The guard rail that froze it.
+    pub guard_rail: String,
+}
+
 /// A session as it is recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Session {
@@ -65,6 +74,8 @@ pub struct Session {
     /// Number and token.
     #[serde(flatten)]
     pub lease: Lease,
+    /// That it stands still; none when it goes on, or has ended.
+    pub frozen: Option<Frozen>,
     /// How it ended; none while it lives.
     pub end: Option<SessionEnd>,
 }
@@ -74,6 +85,16 @@ impl Session {
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.end.is_none()
+    }
+
+    /// `live`, or what keeps it from going on, as a user would read it; none once it has ended.
+    #[must_use]
+    pub fn state(&self) -> Option<String> {
+        match (&self.end, &self.frozen) {
+            (Some(_), _) => None,
+            (None, None) => Some("live".to_owned()),
+            (None, Some(frozen)) => Some(format!("frozen by guard rail \"{}\"", frozen.guard_rail)),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use crate::config::HostTrust;
 use crate::frontdoor::Refusal;
 use crate::identity::authority::Authorities;
-use crate::model::{Clock, TargetName};
+use crate::model::{Clock, SessionId, TargetName};
 use crate::record::Taped;
 use crate::store::Store;
 use crate::wire::{QuickAck, ssh};
@@ -69,6 +69,12 @@ pub struct Link {
 }
 
 impl Link {
+    /// Whose session it is.
+    #[must_use]
+    pub fn session(&self) -> SessionId {
+        self.taped.permit().session()
+    }
+
     /// Takes the link apart for its gateway.
     #[must_use]
     pub fn split(self) -> (Taped, Channel<client::Msg>, Hold) {

@@ -1,5 +1,6 @@
-//! What SSH over TCP needs of a socket on both sides of the bastion. Knows nothing of SSH or of sessions.
+//! What SSH and HTTPS need of a socket on both sides of the bastion. Knows nothing of sessions.
 
+pub mod https;
 pub mod ssh;
 
 use std::io;

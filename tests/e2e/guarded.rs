@@ -17,12 +17,13 @@ permit (principal in Group::"corp/developers", action == Action::"connect", reso
 permit (principal in Group::"corp/developers", action == Action::"ssh.exec", resource == Target::"web-1")
 when {
   !context.dynamic &&
-  ["cat", "echo", "grep", "ls", "printenv", "printf", "seq", "sleep", "stty", "tr", "wc"].contains(context.program)
+  ["cat", "echo", "grep", "ls", "printenv", "printf", "seq", "sleep", "stty", "tr", "wc"].contains(context.program) &&
+  ["NAME"].containsAll(context.environment)
 };
 
 @id("developers-page-and-edit")
 permit (principal in Group::"corp/developers", action == Action::"ssh.exec", resource == Target::"web-1")
-when { context.command like "*less*" || context.command like "vim *" };
+when { context.dynamic && (context.command like "*less*" || context.command like "vim *") };
 
 @id("no-shadow")
 @reason("Password hashes stay on their machine.")
@@ -49,16 +50,20 @@ fn at_prompt(world: &World, visitor: &Visitor, way: Way) -> Terminal {
 /// Waits for a prompt and enters a line: what is typed before it is not meant for it.
 fn enter(terminal: &Terminal, line: &str) {
     prompt(terminal);
-    terminal.line(line);
+    terminal.type_in(line);
+    // Until it is echoed, the screen still shows a prompt that waits.
+    wait_until("the line on the screen", || !waits(&terminal.screen()));
+    terminal.press(&["Enter"]);
+}
+
+/// Whether the last thing on the screen is a prompt with nothing behind it.
+fn waits(screen: &str) -> bool {
+    screen.trim_end().ends_with(['$', '>'])
 }
 
 /// Waits until the last thing on the screen is a prompt with nothing behind it.
 fn prompt(terminal: &Terminal) {
-    let mut screen = String::new();
-    wait_until("a prompt", || {
-        screen = terminal.screen();
-        screen.trim_end().ends_with(['$', '>'])
-    });
+    wait_until("a prompt", || waits(&terminal.screen()));
 }
 
 /// What a piped session prints and ends with.
@@ -83,8 +88,14 @@ fn a_permitted_line_runs_and_a_denied_one_explains_itself_and_costs_nothing_else
         terminal.wait_for("no policy permits it");
         enter(&terminal, "echo refund");
         terminal.wait_for("four-eyes");
+        terminal.wait_for("Ctrl-C takes it back");
+        // Not a command, however long people need.
+        terminal.line("echo typed-while-waiting");
+        terminal.press(&["C-c"]);
+        terminal.wait_for("taken back");
         enter(&terminal, "echo status=$?");
         terminal.wait_for("\nstatus=4");
+        assert!(!terminal.screen().contains("\ntyped-while-waiting"), "{}", terminal.screen());
         terminal.press(&["C-d"]);
         terminal.wait_for("[ended with 0]");
     }

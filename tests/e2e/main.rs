@@ -11,17 +11,22 @@
 
 mod harness;
 
+mod approvals;
 mod by_name;
 mod clients;
+mod commands;
+mod control;
 mod evidence;
 mod faults;
 mod files;
+mod guard_rails;
 mod guarded;
 mod hostile;
 mod hostile_target;
 mod limits;
 mod login;
 mod policy;
+mod policy_tools;
 mod pressure;
 mod upstream;
 mod way_in;

@@ -130,21 +130,6 @@ fn a_forbid_by_path_keeps_a_whole_sftp_session_out() {
 }
 
 #[test]
-fn a_held_operation_is_refused_while_nobody_can_approve_it() {
-    let world = World::start();
-    let alice = world.visitor("alice");
-    let held = r#"
-@id("four-eyes") @approve("corp/leads") forbid (principal, action == Action::"ssh.exec", resource) when { context.command like "*refund*" };
-"#;
-    world.write_policies(&format!("{POLICIES}{held}"));
-    wait_until("the new policy counts", || {
-        let done = alice.on_target(Way::At, &[], "echo refund").finish();
-        done.code() == 4 && done.err.contains("four-eyes") && done.err.contains("corp/leads")
-    });
-    alice.on_target(Way::Jump, &[], "echo other").ok();
-}
-
-#[test]
 fn an_operator_sees_live_sessions_and_ends_one() {
     let world = World::start();
     let alice = world.visitor("alice");

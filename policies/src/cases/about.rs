@@ -1,7 +1,7 @@
 //! What a case is about, made of the names in it.
 
-use crate::request::{Approval, Key, Principal, Resource, Table, Target, Visit};
-use crate::{Action, ResourceKind};
+use crate::request::{Approval, Database, DbSchema, Function, Key, Kind, Principal, Resource, Route, Table, Target, Visit};
+use crate::{Action, ApiRequest, HttpRequest, ResourceKind};
 
 use super::form::{Case, File};
 use super::{Unknown, missing, named};
@@ -9,8 +9,13 @@ use super::{Unknown, missing, named};
 /// What a case is about, owned, so that a [`Resource`] can be lent.
 pub(super) enum About {
     Target(Target),
+    Database(Database),
+    Schema(DbSchema),
     Table(Table),
     Column(Table, String),
+    Function(Function),
+    Kind(Kind),
+    Route(Route),
     Session(Visit),
     Recording(Visit),
     Approval(Approval),
@@ -36,6 +41,27 @@ impl About {
         };
         Ok(match kind(case, action).ok_or_else(|| missing("on what"))? {
             ResourceKind::Target => About::Target(target()?),
+            ResourceKind::Database => {
+                let name = case.database.clone().ok_or_else(|| missing("on which database"))?;
+                About::Database(Database { target: target()?, name })
+            }
+            ResourceKind::Schema => {
+                let form = case.schema.as_ref().ok_or_else(|| missing("on which schema"))?;
+                About::Schema(DbSchema { target: target()?, database: form.database.clone(), name: form.name.clone() })
+            }
+            ResourceKind::Function => {
+                let form = case.function.as_ref().ok_or_else(|| missing("on which function"))?;
+                let (database, schema, name) = (form.database.clone(), form.schema.clone(), form.name.clone());
+                About::Function(Function { target: target()?, database, schema, name })
+            }
+            ResourceKind::Kind => {
+                let ApiRequest { group, resource, namespace, .. } = case.api_request(action)?;
+                About::Kind(Kind { target: target()?, group, name: resource, namespace })
+            }
+            ResourceKind::Route => {
+                let HttpRequest { method, path, .. } = case.http_request(action)?;
+                About::Route(Route { target: target()?, method, path })
+            }
             ResourceKind::Table => About::Table(table()?.0),
             ResourceKind::Column => {
                 let (table, column) = table()?;
@@ -60,6 +86,11 @@ impl About {
     pub(super) fn resource(&self) -> Resource<'_> {
         match self {
             About::Target(target) => Resource::Target(target),
+            About::Database(database) => Resource::Database(database),
+            About::Schema(schema) => Resource::Schema(schema),
+            About::Function(function) => Resource::Function(function),
+            About::Kind(kind) => Resource::Kind(kind),
+            About::Route(route) => Resource::Route(route),
             About::Table(table) => Resource::Table(table),
             About::Column(table, column) => Resource::Column(table, column),
             About::Session(visit) => Resource::Session(visit),
@@ -71,16 +102,20 @@ impl About {
     }
 }
 
-/// What an action is asked on, where it could be several things: a target unless an owner is named, what was recorded unless
-/// the session is said to be live.
+/// What an action is asked on, where it could be several things: what the case describes; a target unless an owner is named;
+/// what was recorded unless the session is said to be live.
 fn kind(case: &Case, action: Action) -> Option<ResourceKind> {
+    let kinds = action.resources();
     let meant = |kind: &ResourceKind| match kind {
         ResourceKind::Target => case.owner.is_none(),
         ResourceKind::Principal => case.owner.is_some(),
         ResourceKind::Session => case.live,
         ResourceKind::Recording => !case.live,
-        ResourceKind::Table | ResourceKind::Column | ResourceKind::Approval | ResourceKind::Key => true,
+        ResourceKind::Database => case.database.is_some(),
+        ResourceKind::Schema => case.schema.is_some(),
+        ResourceKind::Table => case.table.is_some(),
+        ResourceKind::Function => case.function.is_some(),
+        ResourceKind::Column | ResourceKind::Kind | ResourceKind::Route | ResourceKind::Approval | ResourceKind::Key => true,
     };
-    let kinds = action.resources();
     kinds.iter().copied().find(meant).or_else(|| kinds.first().copied())
 }

@@ -1,11 +1,13 @@
 //! The form of a `*.test.toml` file. An unknown key is an error.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
+use crate::Verdict;
 use crate::rule::Mask;
 
 #[derive(Debug, Deserialize)]
@@ -64,6 +66,12 @@ pub(super) struct Case {
     #[serde(default)]
     pub(super) key: KeyForm,
     pub(super) table: Option<TableForm>,
+    pub(super) function: Option<FunctionForm>,
+    pub(super) schema: Option<SchemaForm>,
+    pub(super) database: Option<String>,
+    pub(super) setting: Option<String>,
+    pub(super) kubernetes: Option<ApiForm>,
+    pub(super) http: Option<HttpForm>,
     #[serde(default)]
     pub(super) statement: String,
     #[serde(default)]
@@ -76,7 +84,7 @@ pub(super) struct Case {
     #[serde(default)]
     pub(super) device_bound: bool,
     pub(super) reason: Option<String>,
-    pub(super) expect: Expected,
+    pub(super) expect: Answer,
     /// A policy that must have had a say.
     pub(super) policy: Option<String>,
     pub(super) mask: Option<MaskWord>,
@@ -94,6 +102,48 @@ pub(super) struct TableForm {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct FunctionForm {
+    pub(super) database: String,
+    pub(super) schema: String,
+    pub(super) name: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SchemaForm {
+    pub(super) database: String,
+    pub(super) name: String,
+}
+
+/// A request to a Kubernetes API server; with `path` one about no resource.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ApiForm {
+    pub(super) verb: Option<String>,
+    pub(super) group: String,
+    pub(super) version: String,
+    pub(super) resource: String,
+    pub(super) namespace: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) subresource: Option<String>,
+    pub(super) dry_run: bool,
+    pub(super) path: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct HttpForm {
+    pub(super) method: Option<String>,
+    pub(super) path: String,
+    pub(super) query: String,
+    pub(super) content_type: Option<String>,
+    pub(super) headers: Vec<String>,
+    pub(super) size: Option<u64>,
+    pub(super) field: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct KeyForm {
     pub(super) algorithm: String,
     pub(super) bits: u32,
@@ -105,12 +155,36 @@ impl Default for KeyForm {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+/// An answer of policy, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Expected {
+pub enum Answer {
+    /// It goes on.
     Allow,
+    /// It waits.
     Hold,
+    /// It is refused.
     Deny,
+}
+
+impl From<&Verdict> for Answer {
+    fn from(verdict: &Verdict) -> Self {
+        match verdict {
+            Verdict::Allow => Answer::Allow,
+            Verdict::Hold(_) => Answer::Hold,
+            Verdict::Deny(_) => Answer::Deny,
+        }
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Answer::Allow => "allow",
+            Answer::Hold => "hold",
+            Answer::Deny => "deny",
+        })
+    }
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::asks::Asks;
 use crate::rule::{Approve, Mask, Scope};
 
 fn rule(id: &str, effect: Effect) -> Rule {
@@ -16,7 +17,7 @@ fn rule(id: &str, effect: Effect) -> Rule {
         mask: None,
         alert: None,
         record_results: false,
-        asks_path: false,
+        asks: Asks::default(),
         certificate_ttl: None,
         pin_source_address: false,
     }
@@ -44,7 +45,8 @@ fn mask(rule: Rule, mask: Mask) -> Rule {
 }
 
 fn decide_as(action: Action, rules: &[Rule], failed: &[&str]) -> Decision {
-    let found = Found { satisfied: rules.iter().collect(), failed: failed.iter().map(|id| Arc::from(*id)).collect() };
+    let failed = failed.iter().map(|id| Arc::from(*id)).collect();
+    let found = Found { satisfied: rules.iter().collect(), failed, ..Found::default() };
     combine(found, Asked { principal: "corp/alice", action, on: "web-1".to_owned() })
 }
 
@@ -61,6 +63,8 @@ fn summary(decision: &Decision) -> String {
         }
         Verdict::Deny(refusal) => match &refusal.why {
             Why::NothingPermits => "deny nothing".to_owned(),
+            Why::NotCovered(withheld) => format!("deny not covered by {}", withheld.policy),
+            Why::Undecidable { policy, .. } => format!("deny perhaps {policy}"),
             Why::ForbiddenBy { policy, .. } => format!("deny {policy}"),
             Why::EvaluationError { policies } => format!("deny error {}", policies.join(" ")),
             Why::Unfit => "deny unfit".to_owned(),
@@ -93,6 +97,139 @@ fn every_pair_of_a_permit_and_a_forbid_gives_the_written_answer() {
             assert_eq!(summary(&decide(&rules)), expected, "{permits:?} {forbids:?}");
         }
     }
+}
+
+/// What evaluation can say of one policy.
+fn take_in<'a>(found: &mut Found<'a>, kind: &str, rule: &'a Rule) {
+    match kind {
+        "pw" => found.withheld.push(Withheld { policy: Arc::clone(&rule.id), because: Unseen::Redirections }),
+        "fo" | "foa" => found.open.push((rule, Unseen::Files)),
+        "x" => found.failed.push(Arc::clone(&rule.id)),
+        _ => found.satisfied.push(rule),
+    }
+}
+
+fn of_kind(kind: &str, id: &str) -> Rule {
+    match kind {
+        "p" | "pw" => permit(id),
+        "pa" => once(permit(id)),
+        "fa" | "foa" => once(forbid(id)),
+        "fm" => mask(forbid(id), Mask::Last4),
+        "f" | "fo" | "x" => forbid(id),
+        other => panic!("there is no kind {other}"),
+    }
+}
+
+/// Of each pair of kinds: a permit, one with an approval, one that does not cover the operation; a forbid, one with an approval,
+/// one with a mask, one that cannot be told, one of those with an approval; a policy that failed. The answer to the two alone,
+/// and with a plain permit beside them.
+const PAIRS: [(&str, &str, &str, &str); 45] = [
+    ("p", "p", "allow", "allow"),
+    ("p", "pa", "allow", "allow"),
+    ("p", "pw", "allow", "allow"),
+    ("p", "f", "deny f", "deny f"),
+    ("p", "fa", "hold fa", "hold fa"),
+    ("p", "fm", "allow mask last4", "allow mask last4"),
+    ("p", "fo", "deny perhaps fo", "deny perhaps fo"),
+    ("p", "foa", "hold foa", "hold foa"),
+    ("p", "x", "deny error x", "deny error x"),
+    ("pa", "pa", "hold pa", "allow"),
+    ("pa", "pw", "hold pa", "allow"),
+    ("pa", "f", "deny f", "deny f"),
+    ("pa", "fa", "hold fa pa", "hold fa"),
+    ("pa", "fm", "hold pa mask last4", "allow mask last4"),
+    ("pa", "fo", "deny perhaps fo", "deny perhaps fo"),
+    ("pa", "foa", "hold foa pa", "hold foa"),
+    ("pa", "x", "deny error x", "deny error x"),
+    ("pw", "pw", "deny not covered by pw", "allow"),
+    ("pw", "f", "deny f", "deny f"),
+    ("pw", "fa", "deny not covered by pw", "hold fa"),
+    ("pw", "fm", "deny not covered by pw mask last4", "allow mask last4"),
+    ("pw", "fo", "deny perhaps fo", "deny perhaps fo"),
+    ("pw", "foa", "deny not covered by pw", "hold foa"),
+    ("pw", "x", "deny error x", "deny error x"),
+    ("f", "f", "deny f", "deny f"),
+    ("f", "fa", "deny f", "deny f"),
+    ("f", "fm", "deny f mask last4", "deny f mask last4"),
+    ("f", "fo", "deny f", "deny f"),
+    ("f", "foa", "deny f", "deny f"),
+    ("f", "x", "deny error x", "deny error x"),
+    ("fa", "fa", "deny nothing", "hold fa fa2"),
+    ("fa", "fm", "deny nothing mask last4", "hold fa mask last4"),
+    ("fa", "fo", "deny perhaps fo", "deny perhaps fo"),
+    ("fa", "foa", "deny nothing", "hold fa foa"),
+    ("fa", "x", "deny error x", "deny error x"),
+    ("fm", "fm", "deny nothing mask last4", "allow mask last4"),
+    ("fm", "fo", "deny perhaps fo mask last4", "deny perhaps fo mask last4"),
+    ("fm", "foa", "deny nothing mask last4", "hold foa mask last4"),
+    ("fm", "x", "deny error x mask last4", "deny error x mask last4"),
+    ("fo", "fo", "deny perhaps fo", "deny perhaps fo"),
+    ("fo", "foa", "deny perhaps fo", "deny perhaps fo"),
+    ("fo", "x", "deny error x", "deny error x"),
+    ("foa", "foa", "deny nothing", "hold foa foa2"),
+    ("foa", "x", "deny error x", "deny error x"),
+    ("x", "x", "deny error x x2", "deny error x x2"),
+];
+
+#[test]
+fn every_pair_of_effects_and_obligations_gives_the_written_answer_in_either_order() {
+    for (one, two, alone, permitted) in PAIRS {
+        let second = if one == two { format!("{two}2") } else { two.to_owned() };
+        let rules = [(one, of_kind(one, one)), (two, of_kind(two, &second))];
+        let plain = permit("zz");
+        for order in [[0, 1], [1, 0]] {
+            for (with, expected) in [(false, alone), (true, permitted)] {
+                let mut found = Found::default();
+                for (kind, rule) in order.map(|n| &rules[n]) {
+                    take_in(&mut found, kind, rule);
+                }
+                found.satisfied.extend(with.then_some(&plain));
+                let asked = Asked { principal: "corp/alice", action: Action::PgReadColumn, on: "web-1".to_owned() };
+                assert_eq!(summary(&combine(found, asked)), expected, "{one} {two} {order:?} {with}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_pair_of_things_that_come_with_a_verdict_comes_with_it() {
+    let minutes = |minutes: u64| Some(Duration::from_secs(60 * minutes));
+    type Bring = fn(Rule) -> Rule;
+    let things: [(&str, Bring); 4] = [
+        ("alert", |rule| Rule { alert: Some("look".into()), ..rule }),
+        ("record", |rule| Rule { record_results: true, ..rule }),
+        ("ttl", |rule| Rule { certificate_ttl: Some(Duration::from_secs(60 * 5)), ..rule }),
+        ("pin", |rule| Rule { pin_source_address: true, ..rule }),
+    ];
+    for (one, first) in things {
+        for (two, second) in things {
+            let rules = [first(permit("a")), second(permit("b"))];
+            let Obligations { alerts, record_results, certificate_ttl, pin_source_address } =
+                decide_as(Action::Issue, &rules, &[]).obligations;
+            let count = |name: &str| usize::from(one == name) + usize::from(two == name);
+            assert_eq!(alerts.len(), count("alert"), "{one} {two}");
+            assert_eq!(record_results, count("record") > 0, "{one} {two}");
+            assert_eq!(certificate_ttl, if count("ttl") > 0 { minutes(5) } else { None }, "{one} {two}");
+            assert_eq!(pin_source_address, count("pin") > 0, "{one} {two}");
+            // A forbid that waits brings its alert and nothing else.
+            let rules = [permit("p"), once(first(forbid("a"))), once(second(forbid("b")))];
+            let of_forbids = decide_as(Action::Issue, &rules, &[]).obligations;
+            assert_eq!(of_forbids.alerts.len(), count("alert"), "{one} {two}");
+            assert_eq!(Obligations { alerts: Vec::new(), ..of_forbids }, Obligations::default(), "{one} {two}");
+        }
+    }
+}
+
+#[test]
+fn the_answers_to_two_operations_together_are_the_stricter_of_each() {
+    let masked = |how| decide(&[permit("p"), mask(forbid("m"), how)]);
+    let loud = decide(&[Rule { alert: Some("look".into()), record_results: true, ..permit("l") }]);
+    let both = masked(Mask::Email).and(masked(Mask::Null)).and(loud.clone()).and(loud);
+    assert_eq!((both.verdict.clone(), both.mask), (Verdict::Allow, Some(Mask::Null)));
+    assert_eq!(both.policies.iter().map(AsRef::as_ref).collect::<Vec<&str>>(), ["l", "m", "p"]);
+    assert_eq!((both.obligations.alerts.len(), both.obligations.record_results), (1, true));
+    let denied = both.clone().and(decide(&[]));
+    assert_eq!((denied.verdict.word(), denied.policies), ("deny", both.policies));
 }
 
 #[test]

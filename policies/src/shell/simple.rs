@@ -1,6 +1,6 @@
 //! Simple commands: assignments, what the shell does itself, functions, and programs with the commands inside their arguments.
 
-use shuck_ast::{Assignment, AssignmentValue, BuiltinCommand, DeclClause, DeclOperand, Redirect, Word, WordPart};
+use shuck_ast::{Assignment, AssignmentValue, BourneParameterExpansion, BuiltinCommand, DeclClause, DeclOperand, Redirect, Word, WordPart};
 
 use super::field::Field;
 use super::names::is_name;
@@ -11,6 +11,9 @@ use super::redirects::Redirects;
 use super::walk::Walk;
 use super::why::{Why, shown};
 use crate::command::{Command, Surroundings};
+
+/// Commands in the arguments of commands, one in the other.
+const MOST_NESTED: usize = 16;
 
 /// What an assignment gives a variable.
 enum Given {
@@ -143,8 +146,7 @@ impl Walk<'_> {
                     let script = self.substitution(body, *syntax, part.span).ok()?;
                     text.push_str(&format!("$({}{script})", if script.starts_with('(') { " " } else { "" }));
                 }
-                WordPart::Literal(_) | WordPart::SingleQuoted { .. } | WordPart::Variable(_) => {}
-                WordPart::Parameter(_) => {}
+                other if is_quiet(other) => {}
                 _ => return None,
             }
         }
@@ -302,17 +304,18 @@ impl Walk<'_> {
             return Piece::nothing();
         }
         environment.extend(set.iter().map(|(name, _)| name.clone()));
-        let fields = self.inside(fields, &Around { files: &redirects.files, environment, open: false });
+        let fields = self.inside(fields, &Around { files: &redirects.files, environment, open: false, depth: 0 });
         written(&fields, &set, redirects)
     }
 
     /// Finds the command and those in its arguments; returns its words as they are to be written.
     fn inside(&mut self, fields: Vec<Field>, around: &Around<'_>) -> Vec<Field> {
         let at = self.state.found.len();
-        if !self.state.spend(1, 0) {
+        let reasons = self.state.reasons();
+        if around.depth >= MOST_NESTED || !self.state.spend(1, 0) {
+            self.state.dynamic(Why::new("commands run each other more deeply than can be looked into"));
             return fields;
         }
-        let reasons = self.state.reasons();
         let fields = match programs::inside(&fields, around.open) {
             Inside::Nothing => fields,
             Inside::Unseen(why) => {
@@ -370,7 +373,7 @@ impl Walk<'_> {
         if self.state.reasons() != reasons {
             return fields;
         }
-        fields.extend(self.inside(inner, &Around { files: around.files, environment, open: open || around.open }));
+        fields.extend(self.inside(inner, &Around { files: around.files, environment, open: open || around.open, depth: around.depth + 1 }));
         fields.extend(after);
         fields
     }
@@ -416,6 +419,8 @@ struct Around<'a> {
     environment: Vec<String>,
     /// Whether it is given more arguments than are seen.
     open: bool,
+    /// In how many commands it stands.
+    depth: usize,
 }
 
 /// The word that the parser puts where there is none.
@@ -425,10 +430,20 @@ fn is_absent(word: &Word) -> bool {
 
 fn runs_commands(parts: &[shuck_ast::WordPartNode]) -> bool {
     parts.iter().any(|part| match &part.kind {
-        WordPart::Literal(_) | WordPart::SingleQuoted { .. } | WordPart::Variable(_) => false,
         WordPart::DoubleQuoted { parts, .. } => runs_commands(parts),
-        _ => true,
+        other => !is_quiet(other),
     })
+}
+
+/// Whether a part of a word only takes a value, if it is expanded.
+fn is_quiet(part: &WordPart) -> bool {
+    match part {
+        WordPart::Literal(_) | WordPart::SingleQuoted { .. } | WordPart::Variable(_) => true,
+        WordPart::Parameter(parameter) => {
+            matches!(parameter.bourne(), Some(BourneParameterExpansion::Access { reference }) if reference.subscript.is_none())
+        }
+        _ => false,
+    }
 }
 
 fn written(fields: &[Field], set: &[(String, String)], redirects: &Redirects) -> Piece {

@@ -9,12 +9,12 @@ fn ask(text: &str, who: &Principal, action: Action, context: &Context) -> Decisi
 
 #[test]
 fn nothing_is_permitted_unless_a_policy_permits_it() {
-    let things = Things::new(&alice(), &web());
     let set = load("");
     assert!(set.is_empty());
     for action in Action::ALL.iter().copied() {
+        let things = Things::for_action(&alice(), &web(), action);
         for kind in action.resources() {
-            let context = context(facts(action.facts()));
+            let context = context(facts_of(action));
             let decision = set.decide(&alice(), &Request { action, resource: things.of(*kind), context: &context });
             assert_eq!(*why(&decision), Why::NothingPermits, "{action}");
         }
@@ -159,6 +159,84 @@ fn columns_are_masked_and_tables_held_by_policies_on_them() {
     assert_eq!(decide(Action::PgSelect, Resource::Table(&things.table)).verdict, Verdict::Allow);
     let Verdict::Hold(hold) = decide(Action::PgUpdate, Resource::Table(&things.table)).verdict else { panic!("it is held") };
     assert_eq!(hold.requirements[0].approve.groups, ["corp/leads"]);
+}
+
+#[test]
+fn names_with_dots_and_quotes_are_not_taken_for_others() {
+    let orders = Target::new("orders", "postgres");
+    let table = |schema: &str, name: &str| Table {
+        target: orders.clone(),
+        database: "app".to_owned(),
+        schema: schema.to_owned(),
+        name: name.to_owned(),
+    };
+    let set = load(
+        r#"@id("t") permit (principal, action == Action::"pg.select", resource == Table::"orders/a.b");
+           @id("q") permit (principal, action == Action::"pg.insert", resource == Table::"orders/\"a.b\".c");
+           @id("c") permit (principal, action == Action::"pg.read_column", resource == Column::"orders/a.b.c");"#,
+    );
+    let sql = context(facts(FactsKind::Sql));
+    let ask = |action, resource| set.decide(&alice(), &Request { action, resource, context: &sql }).verdict.word();
+    let (plain, dotted, late, quoted) = (table("a", "b"), table("a.b", "c"), table("a", "b.c"), table("\"a", "b\""));
+    assert_eq!(ask(Action::PgSelect, Resource::Table(&plain)), "allow");
+    assert_eq!(ask(Action::PgSelect, Resource::Table(&quoted)), "deny");
+    assert_eq!(ask(Action::PgInsert, Resource::Table(&dotted)), "allow");
+    assert_eq!(ask(Action::PgInsert, Resource::Table(&late)), "deny");
+    assert_eq!(ask(Action::PgReadColumn, Resource::Column(&plain, "c")), "allow");
+    assert_eq!(ask(Action::PgReadColumn, Resource::Column(&dotted, "")), "deny");
+    assert_eq!(ask(Action::PgReadColumn, Resource::Column(&late, "")), "deny");
+}
+
+#[test]
+fn a_kind_is_in_the_namespace_that_the_request_names() {
+    let text = r#"
+        @id("all") permit (principal, action in Action::"k8s", resource in Target::"prod");
+        @id("system") forbid (principal, action in Action::"k8s", resource in Namespace::"prod/kube-system");
+        @id("no-secrets") forbid (principal, action in Action::"k8s", resource == Kind::"prod/core/secrets");
+    "#;
+    let prod = Target::new("prod", "kubernetes");
+    let slice = load(text).slice(&alice(), &prod);
+    for (group, name, namespace, expected) in [
+        ("apps", "deployments", Some("shop"), "allow"),
+        ("apps", "deployments", Some("kube-system"), "deny"),
+        ("apps", "deployments", None, "allow"),
+        ("", "secrets", Some("shop"), "deny"),
+        ("", "secrets", None, "deny"),
+        ("", "pods", Some("shop"), "allow"),
+        ("secrets", "core", Some("shop"), "allow"),
+    ] {
+        let namespace = namespace.map(str::to_owned);
+        let kind = Kind { target: prod.clone(), group: group.to_owned(), name: name.to_owned(), namespace: namespace.clone() };
+        let (group, resource) = (kind.group.clone(), kind.name.clone());
+        let request = ApiRequest { verb: "get".to_owned(), group, resource, namespace, ..ApiRequest::default() };
+        let context = context(Facts::ApiRequest(request));
+        let decision = slice.decide(&Request { action: Action::K8sGet, resource: Resource::Kind(&kind), context: &context });
+        assert_eq!(decision.verdict.word(), expected, "{kind}");
+    }
+}
+
+#[test]
+fn a_request_that_says_two_things_at_once_is_refused_even_where_all_is_permitted() {
+    let set = load("@id(\"all\") permit (principal, action, resource);");
+    let things = Things::new(&alice(), &web());
+    let ask = |action, resource, facts| {
+        let context = context(facts);
+        set.decide(&alice(), &Request { action, resource, context: &context }).verdict.word()
+    };
+    let (route, kind) = (Resource::Route(&things.route), Resource::Kind(&things.kind));
+    assert_eq!(ask(Action::HttpGet, route, Facts::HttpRequest(http("GET"))), "allow");
+    assert_eq!(ask(Action::HttpGet, route, Facts::HttpRequest(http("DELETE"))), "deny");
+    assert_eq!(ask(Action::HttpPost, route, Facts::HttpRequest(http("GET"))), "deny");
+    assert_eq!(ask(Action::HttpGet, route, Facts::HttpRequest(HttpRequest { path: "/other".to_owned(), ..http("GET") })), "deny");
+    let Facts::ApiRequest(request) = facts(FactsKind::ApiRequest) else { panic!("it is one") };
+    assert_eq!(ask(Action::K8sGet, kind, Facts::ApiRequest(request.clone())), "allow");
+    for other in [
+        ApiRequest { namespace: None, ..request.clone() },
+        ApiRequest { group: String::new(), ..request.clone() },
+        ApiRequest { resource: "pods".to_owned(), ..request },
+    ] {
+        assert_eq!(ask(Action::K8sGet, kind, Facts::ApiRequest(other)), "deny");
+    }
 }
 
 #[test]

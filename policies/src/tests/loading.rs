@@ -66,10 +66,141 @@ fn a_policy_that_can_never_apply_is_a_warning() {
     );
 }
 
+fn warnings(text: &str, known: &Known) -> Vec<String> {
+    let set = PolicySet::load(vec![("p.cedar".to_owned(), text.to_owned())], known).expect("only warnings");
+    assert!(set.warnings().iter().all(|warning| warning.gravity == Gravity::Warning));
+    set.warnings().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn conditions_and_scopes_that_contradict_themselves_are_warnings() {
+    for policy in [
+        "permit (principal, action == Action::\"connect\", resource) when { false };",
+        "permit (principal, action == Action::\"connect\", resource) when { principal is Service && principal is User };",
+        "permit (principal is User, action == Action::\"connect\", resource) when { principal is Service };",
+        "permit (principal, action == Action::\"connect\", resource is Table);",
+        "permit (principal, action == Action::\"pg.select\", resource in Table::\"a/b.c\") when { resource is Column };",
+        "permit (principal, action == Action::\"connect\", resource) unless { true };",
+        "permit (principal == Group::\"corp/a\", action, resource);",
+    ] {
+        match PolicySet::load(vec![("p.cedar".to_owned(), format!("@id(\"a\")\n{policy}"))], &Known::default()) {
+            Ok(set) => assert_eq!(set.warnings().len(), 1, "{policy}: {:?}", set.warnings()),
+            // The last one is against the schema outright.
+            Err(problems) => assert!(policy.contains("Group") && problems.len() == 1, "{policy}: {problems:?}"),
+        }
+    }
+}
+
+#[test]
+fn an_annotation_written_twice_is_an_error_at_its_place() {
+    let problems = problems("@id(\"a\")\n@id(\"b\")\npermit (principal, action, resource);");
+    assert!(problems.len() == 1 && problems[0].starts_with("p.cedar:2:1:") && problems[0].contains("id"), "{problems:?}");
+}
+
+#[test]
+fn a_policy_that_says_what_another_says_is_a_warning() {
+    let text = "@id(\"a\") permit (principal, action, resource);\n\n@id(\"b\")\npermit(principal,action,resource); // again\n\
+                @id(\"c\") @alert(\"x\") permit (principal, action, resource);";
+    assert_eq!(
+        warnings(text, &Known::default()),
+        ["p.cedar:3:1: warning: this policy says the same as \"a\" at p.cedar:1; take one of them out"]
+    );
+}
+
+#[test]
+fn ids_and_paths_that_nothing_has_are_warnings() {
+    for (resource, expected) in [
+        ("Table::\"refunds\"", "no Table is called \"refunds\"; write it as Table::\"target/schema.name\""),
+        ("Table::\"orders/refunds\"", "no Table is called \"orders/refunds\""),
+        ("Schema::\"/public\"", "no Schema is called \"/public\"; write it as Schema::\"target/name\""),
+        ("Tag::\"prod\"", "no Tag is called \"prod\"; write it as Tag::\"key=value\""),
+        ("Kind::\"prod/pods\"", "no Kind is called \"prod/pods\"; write it as Kind::\"target/group/resources\""),
+        ("Route::\"billing/v1\"", "no Route is called \"billing/v1\"; write it as Route::\"target/METHOD /path\""),
+        ("Column::\"orders/public.card\"", "no Column is called \"orders/public.card\""),
+    ] {
+        let text = format!("@id(\"a\") permit (principal, action, resource)\nwhen {{ resource in {resource} }};");
+        let warnings = warnings(&text, &Known::default());
+        assert!(warnings[0].starts_with("p.cedar:2:20: warning: ") && warnings[0].contains(expected), "{resource}: {warnings:?}");
+        assert_eq!(warnings.len(), 1, "{resource}: {warnings:?}");
+    }
+    for (test, wrong) in [
+        ("like \"srv/*\"", true),
+        ("like \"/srv/../*\"", true),
+        ("like \"/srv//x*\"", true),
+        ("== \"/srv/\"", true),
+        ("== \"\"", true),
+        ("like \"/srv/*\"", false),
+        ("like \"/*\"", false),
+        ("like \"*/.ssh/*\"", false),
+        ("like \"/srv/.*\"", false),
+        ("== \"/\"", false),
+    ] {
+        let text = format!(
+            "@id(\"a\") permit (principal, action in Action::\"sftp\", resource) when {{ context has path &&\ncontext.path {test} }};"
+        );
+        let warnings = warnings(&text, &Known::default());
+        assert_eq!(warnings.len(), usize::from(wrong), "{test}: {warnings:?}");
+        assert!(warnings.iter().all(|warning| warning.starts_with("p.cedar:2:") && warning.contains("no path looks like")), "{warnings:?}");
+    }
+}
+
+#[test]
+fn a_target_of_a_kind_that_the_action_never_has_is_a_warning() {
+    let kinds = [("web-1", "ssh"), ("orders", "postgres"), ("prod", "kubernetes"), ("billing", "http")];
+    let kinds = Some(kinds.into_iter().map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect());
+    let known = Known { kinds, ..Known::default() };
+    for (scope, expected) in [
+        (
+            "action == Action::\"pg.select\", resource in Target::\"web-1\"",
+            Some("web-1 is a target of kind ssh, on which pg.select is never asked"),
+        ),
+        (
+            "action in Action::\"ssh\", resource == Target::\"orders\"",
+            Some("orders is a target of kind postgres, on which ssh.shell is never"),
+        ),
+        ("action in Action::\"http.read\", resource in Target::\"prod\"", Some("prod is a target of kind kubernetes, on which http.GET")),
+        (
+            "action in Action::\"pg\", resource in Database::\"billing/x\"",
+            Some("there is no Database in billing, which is a target of kind http"),
+        ),
+        ("action in Action::\"k8s\", resource in Namespace::\"web-1/x\"", Some("there is no Namespace in web-1")),
+        ("action in [Action::\"connect\", Action::\"pg\"], resource in Target::\"web-1\"", None),
+        ("action, resource in Target::\"orders\"", None),
+        ("action in Action::\"pg.read\", resource in Target::\"orders\"", None),
+        ("action in Action::\"sftp\", resource in Target::\"unheard-of\"", None),
+        ("action == Action::\"http.GET\", resource == Route::\"billing/GET /v1\"", None),
+    ] {
+        let warnings = warnings(&format!("@id(\"a\")\npermit (principal, {scope});"), &known);
+        assert_eq!(warnings.len(), usize::from(expected.is_some()), "{scope}: {warnings:?}");
+        let fits = |warning: &String| warning.starts_with("p.cedar:2:") && expected.is_some_and(|expected| warning.contains(expected));
+        assert!(warnings.iter().all(fits), "{scope}: {warnings:?}");
+    }
+}
+
+#[test]
+fn a_forbid_for_a_program_that_an_unknown_command_passes_is_a_warning() {
+    let forbid =
+        |id: &str, when: &str| format!("@id(\"{id}\") forbid (principal, action == Action::\"ssh.exec\", resource) when {{ {when} }};\n");
+    let rm = forbid("rm", "context.program == \"rm\"");
+    assert_eq!(
+        warnings(&rm, &Known::default()),
+        ["p.cedar:1:1: warning: this forbid is passed by a command whose program is not known before it runs; \
+          forbid those too: when { context.dynamic }"]
+    );
+    for fine in [
+        forbid("rm", "context.dynamic || context.program == \"rm\""),
+        format!("{rm}{}", forbid("unknown", "context.dynamic")),
+        forbid("text", "context.command like \"*shadow*\""),
+        rm.replace("forbid (", "permit ("),
+    ] {
+        assert_eq!(warnings(&fine, &Known::default()), Vec::<String>::new(), "{fine}");
+    }
+}
+
 #[test]
 fn names_the_configuration_does_not_know_are_warnings() {
     let names = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
-    let known = Known { issuers: names(&["corp"]), groups: None, targets: names(&["web-1"]), tags: names(&["env=prod"]) };
+    let known = Known { issuers: names(&["corp"]), targets: names(&["web-1"]), tags: names(&["env=prod"]), ..Known::default() };
     let text = "@id(\"a\")\npermit (principal in Group::\"crp/sre\", action, resource == Target::\"web-2\")\n\
                 when { resource in Tag::\"env=prd\" || principal == User::\"alice\" };";
     let set = PolicySet::load(vec![("p.cedar".to_owned(), text.to_owned())], &known).expect("only warnings");

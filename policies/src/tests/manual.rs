@@ -1,4 +1,4 @@
-//! The manual page names every action and every annotation there is, and no annotation there is not.
+//! The manual page names every action, entity, attribute of the context and annotation there is, and no annotation there is not.
 
 use std::collections::BTreeSet;
 
@@ -14,12 +14,36 @@ fn plain() -> String {
 
 #[test]
 fn the_manual_names_every_action() {
-    let text = plain();
-    let (_, actions) = text.split_once(".SH ACTIONS").expect("it has that section");
-    let (actions, _) = actions.split_once("\n.SH ").expect("another follows");
-    let words: BTreeSet<&str> = actions.split([' ', ',', '\n']).collect();
+    let words = words_of(".SH ACTIONS");
     for action in Action::ALL {
         assert!(words.contains(action.name()), "{action} is not in it");
+    }
+}
+
+/// The words of one section.
+fn words_of(section: &str) -> BTreeSet<String> {
+    let text = plain();
+    let (_, rest) = text.split_once(section).expect("it has that section");
+    let (section, _) = rest.split_once("\n.SH ").expect("another follows");
+    section.split([' ', ',', '\n', '"', ';', '(', ')']).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_manual_names_every_attribute_of_the_context_and_every_entity() {
+    let (fragment, _) = cedar_policy::SchemaFragment::from_cedarschema_str(crate::SCHEMA).expect("the schema is right");
+    let schema = fragment.to_json_value().expect("it can be written")[""].clone();
+    let keys = |value: &serde_json::Value| value.as_object().expect("an object").keys().cloned().collect::<Vec<_>>();
+    let context = words_of(".SH CONTEXT");
+    let types = keys(&schema["commonTypes"]);
+    assert!(types.len() > 5, "{types:?}");
+    for name in types {
+        for attribute in keys(&schema["commonTypes"][&name]["attributes"]) {
+            assert!(context.contains(&attribute), "{attribute} of {name} is not in it");
+        }
+    }
+    let entities: BTreeSet<String> = words_of(".SH WHO").union(&words_of(".SH ON WHAT")).cloned().collect();
+    for name in keys(&schema["entityTypes"]) {
+        assert!(entities.contains(&name), "{name} is not in it");
     }
 }
 

@@ -11,6 +11,7 @@ use super::*;
 use crate::combine::{Asked, Found, combine};
 use crate::context::{Steady, context as cedar_context};
 use crate::entities::Names;
+use crate::sight::Sight;
 use crate::{Effect, Mask, SCHEMA};
 
 const PRINCIPALS: &[&str] = &[
@@ -57,6 +58,16 @@ const CONDITIONS: &[&str] = &[
     // Overflows, and so fails, for every caller from the loopback address.
     "when { context.source_ip.isLoopback() && context.time.offset(duration(\"9223372036854775807ms\")) > context.time }",
 ];
+/// Of policies about files: some can be told of a tree, some cannot.
+const FILES: &[&str] = &[
+    "when { context has path && context.path like \"/srv/*\" }",
+    "unless { context has path && context.path like \"/srv/*\" }",
+    "when { context has path && context.path like \"*.key\" }",
+    "when { context.recursive }",
+    "when { context has to && context.to == \"/srv/a\" }",
+    // Overflows where the file is seen to be another.
+    "when { context has path && (context.path like \"/srv/*\" || context.login == \"x\" || -9223372036854775808 - 1 == 0) }",
+];
 const APPROVALS: &[&str] = &[
     "@approve(\"corp/x\")",
     "@approve(\"corp/y\") @approvals(\"2\") @scope(\"session\")",
@@ -84,13 +95,16 @@ fn draft(effect: Effect) -> impl Strategy<Value = Draft> {
     let select = proptest::sample::select::<&'static str>;
     let parts =
         (select(PRINCIPALS), select(ACTIONS), select(TARGETS), select(COLUMNS), select(CONDITIONS), select(APPROVALS), select(MASKS));
-    (parts, 0..4u8, any::<bool>()).prop_map(move |((principal, action, target, column, condition, approval, mask), kind, inside)| {
-        let (action, annotation) = match (kind, effect) {
-            (0, _) => (action, approval),
-            (1, Effect::Forbid) => ("action == Action::\"pg.read_column\"", mask),
-            _ => (action, ""),
+    (parts, select(FILES), 0..6u8, any::<bool>()).prop_map(move |(parts, files, kind, inside)| {
+        let (principal, action, target, column, condition, approval, mask) = parts;
+        let (action, annotation, condition) = match (kind, effect) {
+            (0, _) => (action, approval, condition),
+            (1, Effect::Forbid) => ("action == Action::\"pg.read_column\"", mask, condition),
+            (2, _) => ("action in Action::\"sftp\"", if inside { approval } else { "" }, files),
+            _ => (action, "", condition),
         };
-        let columns = action.contains("read_column") || (inside && !action.contains("ssh") && !action.starts_with("action == "));
+        let columns = action.contains("read_column")
+            || (inside && !action.contains("ssh") && !action.contains("sftp") && !action.starts_with("action == "));
         Draft { effect, annotation, scope: [principal, action, if columns { column } else { target }], condition }
     })
 }
@@ -112,13 +126,32 @@ fn each_question(mut run: impl FnMut(&Principal, &Things, &Request<'_>)) {
         Principal::service("corp/alice", none),
     ];
     let target = |name: &str, env: &str| Target { tags: [("env".to_owned(), env.to_owned())].into(), ..Target::new(name, "ssh") };
-    let actions = [Action::Connect, Action::SshShell, Action::SshExec, Action::PgSelect, Action::PgReadColumn, Action::PgFilterColumn];
+    let actions = [
+        Action::Connect,
+        Action::SshShell,
+        Action::SshExec,
+        Action::SftpWrite,
+        Action::SftpRename,
+        Action::PgSelect,
+        Action::PgReadColumn,
+        Action::PgFilterColumn,
+    ];
+    let file = |path: Option<&str>, recursive| Facts::File {
+        login: "deploy".to_owned(),
+        path: path.map(str::to_owned),
+        to: path.map(|_| "/srv/b".to_owned()),
+        recursive,
+    };
+    let files = [file(Some("/srv"), true), file(Some("/srv/www"), true), file(Some("/etc"), true), file(None, false)];
     for (principal, target) in principals.iter().flat_map(|who| [(who, target("one", "prod")), (who, target("two", "dev"))]) {
         let things = Things::new(principal, &target);
         for (action, address) in actions.iter().flat_map(|action| [(*action, "127.0.0.1"), (*action, "192.0.2.7")]) {
-            let mut context = context(facts(action.facts()));
-            context.source_ip = address.parse().expect("an address");
-            run(principal, &things, &Request { action, resource: things.of(action.resources()[0]), context: &context });
+            let unseen = files.iter().filter(|_| action.facts() == FactsKind::File).cloned();
+            for facts in unseen.chain([facts(action.facts())]) {
+                let mut context = context(facts);
+                context.source_ip = address.parse().expect("an address");
+                run(principal, &things, &Request { action, resource: things.of(action.resources()[0]), context: &context });
+            }
         }
     }
 }
@@ -181,10 +214,36 @@ impl Plain {
         let mut found = Found::default();
         for (id, policy) in &self.policies {
             let response = Authorizer::new().is_authorized(&question, policy, &entities);
-            found.satisfied.extend(response.diagnostics().reason().map(|_| self.set.rule(id).expect("a rule")));
+            for _ in response.diagnostics().reason() {
+                found.satisfied(self.set.rule(id).expect("a rule"), Sight::new(request));
+            }
             found.failed.extend(response.diagnostics().errors().map(|_| id.as_str().into()));
+            self.at_worst(id, policy, &question, &entities, request, &mut found);
         }
         combine(found, Asked { principal: &principal.id, action: request.action, on: request.resource.to_string() })
+    }
+
+    /// Takes in a forbid about files that are not seen.
+    fn at_worst<'a>(
+        &'a self,
+        id: &str,
+        policy: &cedar_policy::PolicySet,
+        question: &cedar_policy::Request,
+        entities: &Entities,
+        request: &Request<'_>,
+        found: &mut Found<'a>,
+    ) {
+        let (rule, sight) = (self.set.rule(id).expect("a rule"), Sight::new(request));
+        if !sight.may_be_blind() || rule.effect == Effect::Permit || !rule.asks.names_files() {
+            return;
+        }
+        let worst = policy.policies().map(|policy| crate::asks::at_worst(policy).expect("it can be written"));
+        let worst = cedar_policy::PolicySet::from_policies(worst).expect("one policy");
+        let response = Authorizer::new().is_authorized(question, &worst, entities);
+        for _ in response.diagnostics().reason() {
+            found.could_be_satisfied(rule, sight);
+        }
+        found.failed.extend(response.diagnostics().errors().map(|_| id.into()));
     }
 }
 
@@ -215,7 +274,7 @@ proptest! {
             prop_assert!(after.mask >= before.mask, "{before:?} became {after:?}");
             let kept: BTreeSet<String> = required(before).intersection(&forbids).cloned().collect();
             prop_assert!(rank(after) == 2 || required(after).is_superset(&kept), "{before:?} became {after:?}");
-            if rank(before) == 2 && !matches!(why(before), Why::NothingPermits) {
+            if rank(before) == 2 && !matches!(why(before), Why::NothingPermits | Why::NotCovered(_)) {
                 prop_assert_eq!(rank(after), 2, "{:?} became {:?}", before, after);
             }
         }
@@ -259,10 +318,12 @@ fn the_random_policies_bring_about_every_kind_of_answer() {
                     Why::ForbiddenBy { .. } => "forbidden",
                     Why::EvaluationError { .. } => "failed",
                     Why::Unfit => "unfit",
+                    Why::NotCovered(_) => "not covered",
+                    Why::Undecidable { .. } => "undecidable",
                 },
             });
         }
     }
-    assert_eq!(kinds, BTreeSet::from(["allow", "hold", "nothing permits it", "forbidden", "failed"]));
+    assert_eq!(kinds, BTreeSet::from(["allow", "hold", "nothing permits it", "not covered", "forbidden", "undecidable", "failed"]));
     assert!(masks.len() > 1, "some field is masked");
 }

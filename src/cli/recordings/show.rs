@@ -16,8 +16,8 @@ use crate::cli::print::Page;
 use crate::cli::{Common, Exit};
 use crate::model::Printable;
 
-use super::progress::bar;
 use super::{find, note, open};
+use crate::cli::progress::bar;
 
 /// Options of `recordings list`.
 #[derive(Debug, clap::Args)]

@@ -3,9 +3,11 @@
 mod begin;
 pub mod guarded;
 mod pumps;
+mod rails;
 mod relay;
 
 pub use begin::begin;
+pub use rails::{Lookout, Rail, RailDesk, Rails, Trip};
 pub use relay::{Ended, Orders, relay};
 
 pub use pumps::Traffic;

@@ -10,6 +10,8 @@ use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig, client, server};
 
 use crate::record::{Piece, Tape, TapeError};
 
+use super::rails::{Gate, Inlet, Watch};
+
 /// How many bytes are recorded in one go at most.
 const BATCH: usize = 256 << 10;
 
@@ -53,6 +55,7 @@ pub(super) async fn down(
     handle: &server::Handle,
     tape: &Tape,
     traffic: &Traffic,
+    mut watch: Watch<'_>,
 ) -> Result<Option<Exit>, PumpError> {
     let mut end = End::default();
     while let Some(first) = end.next(target, visitor).await? {
@@ -62,6 +65,7 @@ pub(super) async fn down(
             tape.write(pieces).await?;
         }
         for message in batch {
+            watch.pass(&message).await?;
             match message {
                 ChannelMsg::Close => return end.finish(visitor).await,
                 ChannelMsg::Eof if end.exit.is_none() => end.eof_waits = true,
@@ -199,8 +203,10 @@ pub(super) async fn up(
     target: &ChannelWriteHalf<client::Msg>,
     tape: &Tape,
     traffic: &Traffic,
+    gate: &Gate,
+    mut inlet: Inlet<'_>,
 ) -> Result<(), PumpError> {
-    while let Some(message) = visitor.wait().await {
+    while let Some(message) = inlet.next(visitor).await {
         let sent = match message {
             ChannelMsg::Data { data } => {
                 traffic.up.fetch_add(data.len() as u64, Ordering::Relaxed);
@@ -212,8 +218,9 @@ pub(super) async fn up(
             }
             ChannelMsg::Eof => target.eof().await,
             ChannelMsg::WindowChange { col_width, row_height, pix_width, pix_height } => {
-                if let Some(resize) = resize(col_width, row_height) {
-                    tape.write(vec![resize]).await?;
+                if let Some((cols, rows)) = size(col_width, row_height) {
+                    gate.resized(cols, rows);
+                    tape.write(vec![Piece::Event(Event::Resize { cols, rows })]).await?;
                 }
                 target.window_change(col_width, row_height, pix_width, pix_height).await
             }
@@ -226,7 +233,7 @@ pub(super) async fn up(
     Ok(())
 }
 
-pub(super) fn resize(cols: u32, rows: u32) -> Option<Piece> {
+pub(super) fn size(cols: u32, rows: u32) -> Option<(u16, u16)> {
     let (cols, rows) = (u16::try_from(cols).ok()?, u16::try_from(rows).ok()?);
-    (cols > 0 && rows > 0).then(|| Piece::Event(Event::Resize { cols, rows }))
+    (cols > 0 && rows > 0).then_some((cols, rows))
 }

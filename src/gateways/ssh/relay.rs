@@ -8,12 +8,15 @@ use crate::frontdoor::sentences;
 use crate::record::{Closing, Tape};
 
 use super::pumps::{self, PumpError, Traffic};
+use super::rails::{Gate, Inlet, Rails, Watch};
 
 /// What may be said to a running session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Orders {
     /// Show this to the visitor.
     Notice(String),
+    /// Go on, if a guard rail froze it; this is who let it.
+    Resume(String),
     /// End now; the sentence is for the visitor, the reason for the seal.
     End(String, Reason),
 }
@@ -21,7 +24,8 @@ pub enum Orders {
 /// How a session ended.
 pub type Ended = Closing;
 
-/// Carries the session until it ends.
+/// Carries the session until it ends; `rails` look at it, where it has any.
+#[expect(clippy::too_many_arguments, reason = "both ends of a session, and all that watches it")]
 pub async fn relay(
     visitor: Channel<server::Msg>,
     handle: &server::Handle,
@@ -30,11 +34,14 @@ pub async fn relay(
     has_terminal: bool,
     traffic: &Traffic,
     mut orders: mpsc::Receiver<Orders>,
+    rails: Option<Rails>,
 ) -> Ended {
     let (mut from_visitor, to_visitor) = visitor.split();
     let (mut from_target, to_target) = target.split();
-    let down = pumps::down(&mut from_target, &to_visitor, handle, tape, traffic);
-    let up = pumps::up(&mut from_visitor, &to_target, tape, traffic);
+    let gate = Gate::new();
+    let watch = Watch { rails, gate: &gate, visitor: &to_visitor, tape, has_terminal };
+    let down = pumps::down(&mut from_target, &to_visitor, handle, tape, traffic, watch);
+    let up = pumps::up(&mut from_visitor, &to_target, tape, traffic, &gate, Inlet::new(&gate, has_terminal));
     tokio::pin!(down, up);
     let mut up_done = false;
     let ended = loop {
@@ -54,6 +61,7 @@ pub async fn relay(
                         break failed(&error.into());
                     }
                 }
+                Some(Orders::Resume(by)) => gate.resume(by),
                 Some(Orders::End(text, reason)) => break closing(reason, &text, None),
                 None => break closing(Reason::Ended, "the bastion stopped", None),
             },

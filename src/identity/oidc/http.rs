@@ -1,24 +1,15 @@
-//! The bounded HTTP client towards identity providers: TLS by rustls with aws-lc-rs, no redirects, a time limit on each
-//! request, a size limit on each answer. Never follows a provider to another place, never reads without end.
+//! The bounded HTTP client towards identity providers: [`https`], with a size limit on each answer. Never follows a provider to another place, never reads without end.
 
-use std::path::Path;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::time::Duration;
 
 use openidconnect::url::Url;
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse, http};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use serde::de::DeserializeOwned;
 
 use super::error::SetupError;
 use crate::config::Issuer;
+use crate::wire::https::{self, HttpsError, words};
 
-/// For one request, connecting and reading included.
-const TIME_LIMIT: Duration = Duration::from_secs(10);
-/// For connecting alone.
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// For one answer's body, in bytes.
 const SIZE_LIMIT: usize = 1024 * 1024;
 
@@ -46,24 +37,10 @@ pub(super) struct Http(reqwest::Client);
 impl Http {
     /// A client that trusts the system's anchors and those of `issuer.ca`. Reads files.
     pub(super) fn new(issuer: &Issuer, url: &Url) -> Result<Self, SetupError> {
-        let tls = |error: String| SetupError::Tls(issuer.name.clone(), error);
-        let roots = anchors(issuer)?;
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|e| tls(e.to_string()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(config)
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(TIME_LIMIT)
-            .connect_timeout(CONNECT_LIMIT)
-            .pool_max_idle_per_host(4)
-            .user_agent(concat!("bartizan/", env!("CARGO_PKG_VERSION")));
-        // A proxy of the environment never stands before this machine's own loopback.
-        let builder = if is_loopback(url) { builder.no_proxy() } else { builder };
-        builder.build().map(Self).map_err(|e| tls(words(e)))
+        https::client(issuer.ca.as_deref(), is_loopback(url)).map(Self).map_err(|error| match error {
+            HttpsError::Anchors(path, why) => SetupError::Anchors(issuer.name.clone(), path.into(), why),
+            HttpsError::Tls(why) => SetupError::Tls(issuer.name.clone(), why),
+        })
     }
 
     /// Sends `request`. Answers of status 5xx and 429 are errors, so that pollers back off.
@@ -118,39 +95,4 @@ pub(super) fn is_loopback(url: &Url) -> bool {
 /// An endpoint may be spoken to over https, or over http on loopback if the issuer itself is there.
 pub(super) fn is_safe_endpoint(endpoint: &Url, issuer: &Url) -> bool {
     endpoint.scheme() == "https" || (endpoint.scheme() == "http" && is_loopback(endpoint) && is_loopback(issuer))
-}
-
-fn anchors(issuer: &Issuer) -> Result<rustls::RootCertStore, SetupError> {
-    let mut roots = rustls::RootCertStore::empty();
-    // Anchors of the system that cannot be read are passed over: a machine without any still reaches loopback and `ca`.
-    let (_taken, _ignored) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if let Some(path) = &issuer.ca {
-        let fail = |why: String| SetupError::Anchors(issuer.name.clone(), path.clone(), why);
-        for certificate in read_pem(path).map_err(fail)? {
-            roots.add(certificate).map_err(|e| fail(e.to_string()))?;
-        }
-    }
-    Ok(roots)
-}
-
-fn read_pem(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let read: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
-    match read {
-        Ok(found) if found.is_empty() => Err("holds no certificate in PEM form".into()),
-        Ok(found) => Ok(found),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-/// The error with its causes, without the URL.
-fn words(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }

@@ -1,6 +1,7 @@
 //! The store in one SQLite file, which several processes may open at once (WAL). Every commit is flushed before it is
 //! answered. The file is its owner's alone (0600). Only `thread.rs` runs statements; the other files say which.
 
+mod approvals;
 mod certificates;
 mod columns;
 mod locks;
@@ -19,10 +20,10 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 
 use super::{
-    Answer, Certificate, CertificateFilter, Lease, Lock, NewCertificate, NewLock, NewOrder, NewRevocation, Opening, Order, Revocation,
-    Session, SessionEnd, SessionFilter, Shown, Store, StoreError,
+    Answer, Approval, ApprovalEnd, ApprovalFilter, Certificate, CertificateFilter, Frozen, Lease, Lock, NewApproval, NewCertificate,
+    NewLock, NewOrder, NewRevocation, Opening, Order, Review, Revocation, Session, SessionEnd, SessionFilter, Shown, Store, StoreError,
 };
-use crate::model::SessionId;
+use crate::model::{ApprovalId, SessionId};
 use thread::{Access, Desk};
 
 /// How long to wait for another process's write before giving up.
@@ -137,13 +138,37 @@ impl Store for SqliteStore {
         self.0.ask(Access::Write, move |c| sessions::close_orphans(c, &node, now, &reason))
     }
 
-    fn order_end(&self, order: NewOrder) -> Answer<'_, u64> {
+    fn freeze_session(&self, id: SessionId, token: u64, frozen: Option<Frozen>) -> Answer<'_, ()> {
+        self.0.ask(Access::Write, move |c| sessions::freeze(c, id, token, frozen.as_ref()))
+    }
+
+    fn give_order(&self, order: NewOrder) -> Answer<'_, u64> {
         self.0.ask(Access::Write, move |c| orders::give(c, &order))
     }
 
     fn take_orders(&self, node: &str, now: Timestamp) -> Answer<'_, Vec<Order>> {
         let node = node.to_owned();
         self.0.ask(Access::Write, move |c| orders::take(c, &node, now))
+    }
+
+    fn open_approval(&self, approval: NewApproval) -> Answer<'_, ()> {
+        self.0.ask(Access::Write, move |c| approvals::open(c, &approval))
+    }
+
+    fn review_approval(&self, id: ApprovalId, review: Review) -> Answer<'_, Approval> {
+        self.0.ask(Access::Write, move |c| approvals::review(c, id, &review))
+    }
+
+    fn end_approval(&self, id: ApprovalId, end: ApprovalEnd) -> Answer<'_, Approval> {
+        self.0.ask(Access::Write, move |c| approvals::end(c, id, &end))
+    }
+
+    fn approval(&self, id: ApprovalId) -> Answer<'_, Option<Approval>> {
+        self.0.ask(Access::Read, move |c| approvals::find(c, id))
+    }
+
+    fn approvals(&self, filter: ApprovalFilter) -> Answer<'_, Vec<Approval>> {
+        self.0.ask(Access::Read, move |c| approvals::list(c, &filter))
     }
 
     fn generation(&self) -> Answer<'_, u64> {

@@ -10,7 +10,7 @@ use super::super::StoreError;
 /// "Bart", so that no other program's database is taken for ours (`PRAGMA application_id`).
 const APPLICATION_ID: i64 = 0x4261_7274;
 
-const STEPS: &[&str] = &[FIRST];
+pub(super) const STEPS: &[&str] = &[FIRST, APPROVALS, FROZEN];
 
 /// The first tables. `AUTOINCREMENT` keeps numbers dense and never gives one twice: what is rolled back gives its number back,
 /// what is deleted does not. The triggers change `generation`, so no code path can forget to.
@@ -109,6 +109,57 @@ CREATE TRIGGER trust_revoked AFTER INSERT ON revocations BEGIN UPDATE meta SET g
 CREATE TRIGGER order_given AFTER INSERT ON orders BEGIN UPDATE meta SET generation = generation + 1; END;
 ";
 
+/// Operations that wait for people to answer.
+const APPROVALS: &str = "
+CREATE TABLE approvals (
+    id TEXT PRIMARY KEY,
+    session TEXT NOT NULL,
+    node TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('user', 'service')),
+    principal TEXT NOT NULL,
+    groups TEXT NOT NULL,
+    target TEXT NOT NULL,
+    login TEXT,
+    action TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    needs TEXT NOT NULL,
+    reason TEXT,
+    source TEXT NOT NULL,
+    asked_at INTEGER NOT NULL,
+    deadline INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'approved', 'denied', 'expired', 'withdrawn', 'revoked')),
+    until INTEGER,
+    end_reason TEXT,
+    ended_at INTEGER
+) STRICT;
+CREATE INDEX approvals_waiting ON approvals (node) WHERE state = 'waiting';
+CREATE INDEX approvals_by_principal ON approvals (principal, id);
+
+CREATE TABLE reviews (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    approval TEXT NOT NULL REFERENCES approvals (id),
+    kind TEXT NOT NULL CHECK (kind IN ('user', 'service')),
+    by TEXT NOT NULL,
+    groups TEXT NOT NULL,
+    approve INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    valid_seconds INTEGER,
+    at INTEGER NOT NULL,
+    UNIQUE (approval, by)
+) STRICT;
+
+CREATE TRIGGER approval_asked AFTER INSERT ON approvals BEGIN UPDATE meta SET generation = generation + 1; END;
+CREATE TRIGGER approval_changed AFTER UPDATE ON approvals BEGIN UPDATE meta SET generation = generation + 1; END;
+";
+
+/// Guard rails freeze sessions, and orders let them go on.
+const FROZEN: &str = "
+ALTER TABLE sessions ADD COLUMN frozen_at INTEGER;
+ALTER TABLE sessions ADD COLUMN frozen_by TEXT CHECK ((frozen_by IS NULL) = (frozen_at IS NULL));
+ALTER TABLE orders ADD COLUMN kind TEXT NOT NULL DEFAULT 'end' CHECK (kind IN ('end', 'resume'));
+";
+
 /// Brings the tables up to this program's version, or refuses a file that is newer than it or not ours.
 pub(super) fn bring_up(connection: &mut Connection, path: &Path, now: Timestamp) -> Result<(), StoreError> {
     if version(connection, path)? == known() {
@@ -158,4 +209,16 @@ fn apply_after(transaction: &Transaction<'_>, found: i64, now: Timestamp) -> Res
         }
     }
     Ok(())
+}
+
+/// Makes a file as the first version did.
+#[cfg(test)]
+pub(super) fn first_version(path: &Path) {
+    let mut connection = Connection::open(path).unwrap();
+    let transaction = connection.transaction().unwrap();
+    transaction.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+    transaction.execute_batch("CREATE TABLE migrations (version INTEGER PRIMARY KEY, applied_at INTEGER NOT NULL) STRICT").unwrap();
+    transaction.execute_batch(FIRST).unwrap();
+    transaction.execute("INSERT INTO migrations VALUES (1, 0)", []).unwrap();
+    transaction.commit().unwrap();
 }

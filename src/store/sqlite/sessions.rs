@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, Error, ErrorCode, OptionalExtension, Row, named_params};
 
-use super::super::{Lease, Opening, Session, SessionEnd, SessionFilter, StoreError};
+use super::super::{Frozen, Lease, Opening, Session, SessionEnd, SessionFilter, StoreError};
 use super::columns::{address, list as read_list, listed, maybe_moment, maybe_number, maybe_word, moment, number, word};
 use crate::model::{Principal, SessionId};
 
@@ -46,22 +46,35 @@ fn next_token(connection: &Connection) -> Result<i64, StoreError> {
 }
 
 pub(super) fn close(connection: &Connection, id: SessionId, token: u64, end: &SessionEnd) -> Result<(), StoreError> {
+    held(connection, id, token)?;
+    let mut statement = connection.prepare_cached(
+        "UPDATE sessions SET ended_at = ?2, end_reason = ?3, exit_status = ?4, frozen_at = NULL, frozen_by = NULL WHERE id = ?1",
+    )?;
+    statement.execute((id.to_string(), end.at.as_microsecond(), &end.reason, end.exit_status))?;
+    Ok(())
+}
+
+/// Fails unless the session lives and `token` is its holder's.
+fn held(connection: &Connection, id: SessionId, token: u64) -> Result<(), StoreError> {
     let session = find(connection, id)?.ok_or_else(|| StoreError::NotFound(format!("session {id}")))?;
     if session.lease.token != token {
         return Err(StoreError::Fenced(id));
     }
-    if session.end.is_some() {
-        return Err(StoreError::Ended(id));
-    }
-    let mut statement = connection.prepare_cached("UPDATE sessions SET ended_at = ?2, end_reason = ?3, exit_status = ?4 WHERE id = ?1")?;
-    statement.execute((id.to_string(), end.at.as_microsecond(), &end.reason, end.exit_status))?;
+    if session.end.is_some() { Err(StoreError::Ended(id)) } else { Ok(()) }
+}
+
+pub(super) fn freeze(connection: &Connection, id: SessionId, token: u64, frozen: Option<&Frozen>) -> Result<(), StoreError> {
+    held(connection, id, token)?;
+    let mut statement = connection.prepare_cached("UPDATE sessions SET frozen_at = ?2, frozen_by = ?3 WHERE id = ?1")?;
+    statement.execute((id.to_string(), frozen.map(|f| f.at.as_microsecond()), frozen.map(|f| &f.guard_rail)))?;
     Ok(())
 }
 
 pub(super) fn close_orphans(connection: &Connection, node: &str, now: Timestamp, reason: &str) -> Result<Vec<SessionId>, StoreError> {
     let token = next_token(connection)?;
     let mut statement = connection.prepare_cached(
-        "UPDATE sessions SET ended_at = ?2, end_reason = ?3, token = ?4 WHERE node = ?1 AND ended_at IS NULL RETURNING id",
+        "UPDATE sessions SET ended_at = ?2, end_reason = ?3, token = ?4, frozen_at = NULL, frozen_by = NULL
+         WHERE node = ?1 AND ended_at IS NULL RETURNING id",
     )?;
     let rows = statement.query_map((node, now.as_microsecond(), reason, token), |row| word(row, "id"))?;
     let mut closed = rows.collect::<Result<Vec<SessionId>, Error>>()?;
@@ -99,7 +112,7 @@ fn lease(row: &Row<'_>) -> Result<Lease, Error> {
 }
 
 fn read(row: &Row<'_>) -> Result<Session, Error> {
-    Ok(Session { lease: lease(row)?, opening: opening(row)?, end: end(row)? })
+    Ok(Session { lease: lease(row)?, opening: opening(row)?, frozen: frozen(row)?, end: end(row)? })
 }
 
 fn opening(row: &Row<'_>) -> Result<Opening, Error> {
@@ -117,6 +130,11 @@ fn opening(row: &Row<'_>) -> Result<Opening, Error> {
         recording: row.get("recording")?,
         policies: read_list(row, "policies")?,
     })
+}
+
+fn frozen(row: &Row<'_>) -> Result<Option<Frozen>, Error> {
+    let Some(at) = maybe_moment(row, "frozen_at")? else { return Ok(None) };
+    Ok(Some(Frozen { at, guard_rail: row.get("frozen_by")? }))
 }
 
 fn end(row: &Row<'_>) -> Result<Option<SessionEnd>, Error> {

@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use futures_util::FutureExt;
 
+use super::super::OrderKind;
 use super::super::conformance::{Open, at, certificate, id, opening, suite};
 use super::*;
 
@@ -42,8 +43,25 @@ fn a_file_that_a_newer_version_wrote_is_refused() {
     drop(connect(&path, at(0)).unwrap());
     Connection::open(&path).unwrap().execute("INSERT INTO migrations VALUES (99, 0)", []).unwrap();
     let error = SqliteStore::open(&path, at(0)).unwrap_err();
-    assert_eq!(error, StoreError::Newer { path: path.clone(), found: 99, known: 1 });
+    assert_eq!(error, StoreError::Newer { path: path.clone(), found: 99, known: i64::try_from(super::schema::STEPS.len()).unwrap() });
     assert!(error.to_string().contains("install the newer Bartizan"), "{error}");
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_version_is_brought_up_with_what_is_in_it() {
+    let (_folder, path) = new_file();
+    schema::first_version(&path);
+    let old = Connection::open(&path).unwrap();
+    let session =
+        "INSERT INTO sessions VALUES (1, ?1, 1, 'user', 'corp/alice', '[]', 'web-1', 'ssh', 'deploy', 'shell', '203.0.113.9', NULL,
+        'one', 0, 'x', '[]', NULL, NULL, NULL)";
+    old.execute(session, [id(1).to_string()]).unwrap();
+    old.execute("INSERT INTO orders VALUES (1, ?1, 'local:root', 'maintenance', 0, NULL)", [id(1).to_string()]).unwrap();
+    drop(old);
+    let store = SqliteStore::open(&path, at(1)).unwrap();
+    assert_eq!(store.session(id(1)).await.unwrap().unwrap().frozen, None);
+    let orders = store.take_orders("one", at(2)).await.unwrap();
+    assert_eq!(orders.iter().map(|order| order.order.kind).collect::<Vec<_>>(), [OrderKind::End]);
 }
 
 #[test]

@@ -23,7 +23,7 @@ fn find(called: &Called<'_>) -> Inside {
         if word == "-files0-from" {
             return Inside::Unseen(called.says("takes its files from elsewhere"));
         }
-        if !matches!(word, "-exec" | "-execdir" | "-ok" | "-okdir") {
+        if !is_action(word) {
             continue;
         }
         let rest = called.words.get(at..).unwrap_or_default();
@@ -43,15 +43,22 @@ fn find(called: &Called<'_>) -> Inside {
     if commands.is_empty() { Inside::Nothing } else { Inside::Commands(commands) }
 }
 
+fn is_action(word: &str) -> bool {
+    matches!(word, "-exec" | "-execdir" | "-ok" | "-okdir")
+}
+
 /// Whether no file stands where it would be a program or part of a script.
 fn is_plain(called: &Called<'_>, command: std::ops::Range<usize>) -> bool {
     let fields = called.fields.get(command.clone()).unwrap_or_default();
     let words = called.words.get(command).unwrap_or_default();
-    let with_files = words.iter().any(|word| word.contains("{}"));
+    // A search in a search is not looked into.
+    if words.iter().any(|word| is_action(word)) {
+        return false;
+    }
     match super::inside(fields, false) {
         Inside::Script { at, .. } => !words.iter().take(at + 1).any(|word| word.contains("{}")),
         Inside::Command { at, .. } => !words.iter().take(at + 1).any(|word| word.contains("{}")),
-        Inside::Commands(_) => !with_files,
+        Inside::Commands(_) => false,
         Inside::Nothing | Inside::Unseen(_) => !words.first().is_some_and(|word| word.contains("{}")),
     }
 }

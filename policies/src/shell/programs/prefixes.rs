@@ -2,6 +2,7 @@
 
 use super::{Called, Inside, options::Options};
 use crate::shell::names::is_name;
+use crate::shell::quote::is_keyword;
 
 /// A program of this kind.
 struct Prefix {
@@ -146,9 +147,9 @@ const PREFIXES: &[Prefix] = &[
         open: true,
         options: Options {
             flags: "0prtx",
-            valued: "adEILnPs",
+            valued: "adELnPs",
             long: &["null", "no-run-if-empty", "verbose", "exit", "interactive", "open-tty", "show-limits"],
-            long_valued: &["arg-file", "delimiter", "max-lines", "max-args", "max-procs", "max-chars", "replace", "process-slot-var"],
+            long_valued: &["arg-file", "delimiter", "max-lines", "max-args", "max-procs", "max-chars", "process-slot-var"],
         },
         ..plain(&["xargs"], "", "")
     },
@@ -173,7 +174,8 @@ pub(super) fn look(called: &Called<'_>) -> Option<Inside> {
 
 impl Prefix {
     fn command(&self, called: &Called<'_>) -> Inside {
-        let mut at = match self.options.operands(called, 1) {
+        let from = replaced(called).filter(|_| self.open).map_or(1, |(_, after)| after);
+        let mut at = match self.options.operands(called, from) {
             Ok(at) => at,
             Err(why) => return Inside::Unseen(why),
         };
@@ -188,6 +190,10 @@ impl Prefix {
             environment.push(name.to_owned());
             at += 1;
         }
+        // Some shells have `time` in their grammar, and then this is syntax.
+        if called.name == "time" && called.word(at).is_some_and(is_keyword) {
+            return Inside::Unseen(called.says("stands before more than a simple command"));
+        }
         let operands = called.words.get(at..).unwrap_or_default();
         if operands.iter().take(self.operands).any(|word| word.starts_with('-')) {
             return Inside::Unseen(called.says("has an option where none is expected"));
@@ -199,11 +205,12 @@ impl Prefix {
             return Inside::Unseen(called.says("is given a pattern before its command"));
         }
         let at = at + self.operands;
-        let replaces = |word: &String| word.starts_with("-I") || word.starts_with("-i") || word.starts_with("--replace");
-        if self.open && called.words.iter().take(at).any(replaces) {
-            // What it is fed may then stand anywhere in the command.
+        if let Some((mark, _)) = replaced(called).filter(|_| self.open) {
+            // What it is fed may then stand anywhere in the command, in which another of its kind is not looked into.
             let inner = called.fields.get(at..).unwrap_or_default();
-            if called.word(at).is_some_and(|program| program.contains(['{', '%', '}'])) || super::inside(inner, true) != Inside::Nothing {
+            let unclear = called.word(at).is_none_or(|program| program.contains(mark) || program.is_empty())
+                || called.words.iter().skip(at).any(|word| word.ends_with("xargs"));
+            if unclear || super::inside(inner, true) != Inside::Nothing {
                 return Inside::Unseen(called.says("puts what it is fed into a command that is then not seen"));
             }
         }
@@ -215,8 +222,19 @@ impl Prefix {
         match called.name {
             "sudo" | "doas" | "pkexec" | "chroot" | "unshare" | "nsenter" | "systemd-run" | "fakeroot" | "setarch" | "linux32"
             | "linux64" => Inside::Unseen(called.says("without a command starts a shell")),
+            "time" => Inside::Unseen(called.says("stands without a command")),
             _ => Inside::Nothing,
         }
+    }
+}
+
+/// The mark for which xargs puts in what it is fed, and where the words after that option begin. The option is only known
+/// where it stands first, but for a few others.
+fn replaced<'a>(called: &'a Called<'_>) -> Option<(&'a str, usize)> {
+    let at = (1..).find(|at| !matches!(called.word(*at), Some("-0" | "-r" | "-t")))?;
+    match called.word(at)?.strip_prefix("-I")? {
+        "" => Some((called.word(at + 1).filter(|mark| !mark.is_empty())?, at + 2)),
+        mark => Some((mark, at + 1)),
     }
 }
 

@@ -43,10 +43,12 @@ pub(super) fn shown(command: &Command) -> String {
 }
 
 fn commands(line: &Line) -> Vec<&Command> {
-    let command = |operation| match operation {
-        &Operation::Run(ref command) => command,
-        other => panic!("not a command: {other:?}"),
-    };
+    fn command(operation: &Operation) -> &Command {
+        match operation {
+            Operation::Run(command) => command,
+            Operation::File(access) => panic!("not a command: {access:?}"),
+        }
+    }
     line.operations().iter().map(command).collect()
 }
 

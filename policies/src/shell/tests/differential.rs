@@ -50,8 +50,11 @@ impl Place {
         ["a.log", "b.log", "c d.log"].into_iter().for_each(|name| fs::write(folder.join(name), "text\n").expect("a file"));
         let log = self.root.path().join("log");
         let _ = fs::remove_file(&log);
-        Process::new(shell)
-            .args(["-c", line])
+        // What runs in the background keeps the ninth descriptor, wherever its output goes: reading to the end waits for it.
+        Process::new(&self.shells[1])
+            .args(["-c", "exec 9>&1; exec \"$0\" -c \"$1\""])
+            .arg(shell)
+            .arg(line)
             .current_dir(&folder)
             .env_clear()
             .env("PATH", self.root.path().join("programs"))
@@ -59,7 +62,6 @@ impl Place {
             .env("LC_ALL", "C")
             .env("BARTIZAN_LOG", &log)
             .stdin(Stdio::null())
-            // Both are read to their ends, which waits for what runs in the background.
             .output()
             .expect("the shell runs");
         read(&fs::read(&log).unwrap_or_default())

@@ -81,6 +81,8 @@ pub async fn guard(between: Between<'_>, mut orders: mpsc::Receiver<Orders>) -> 
                         }
                         redraw.notify_one();
                     }
+                    // Guard rails are for ordinary shells: nothing is frozen here.
+                    Some(Orders::Resume(_)) => {}
                     Some(Orders::End(text, reason)) => break 'ended closing(reason, &text, None),
                     None => break 'ended closing(Reason::Ended, "the bastion stopped", None),
                 },

@@ -2,6 +2,7 @@
 //! target but the window's size.
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use russh::ChannelMsg;
 
 use crate::model::Printable;
@@ -26,6 +27,7 @@ enum Came {
 impl Guard<'_> {
     /// Edits one line. Gives it, and what was typed behind it.
     pub(super) async fn prompt(&mut self) -> Result<(String, Bytes), Over> {
+        self.drop_early_keys().await?;
         if self.window.has_ended {
             return Err(Over::Done(self.status));
         }
@@ -61,6 +63,22 @@ impl Guard<'_> {
                 Came::Redraw => self.draw_again().await?,
             }
         }
+    }
+
+    /// What was typed before there was a prompt was not typed at it.
+    async fn drop_early_keys(&mut self) -> Result<(), Over> {
+        while let Some(message) = self.visitor.wait().now_or_never() {
+            match message {
+                None | Some(ChannelMsg::Close) => return Err(Over::Left),
+                Some(ChannelMsg::Eof) => self.window.has_ended = true,
+                Some(ChannelMsg::WindowChange { col_width, row_height, pix_width, pix_height }) => {
+                    let (size, pixels) = ((col_width, row_height), (pix_width, pix_height));
+                    running::resized(size, pixels, &self.far.to_terminal, &mut self.window, &self.show).await?;
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
     }
 
     /// `deploy@web-1:~/logs$ `, escaped and not too long.

@@ -223,8 +223,8 @@ pub(super) async fn resized(
     show: &Show<'_>,
 ) -> Result<(), Over> {
     window.columns = size.0;
-    if let Some(piece) = pumps::resize(size.0, size.1) {
-        show.tape.write(vec![piece]).await?;
+    if let Some((cols, rows)) = pumps::size(size.0, size.1) {
+        show.tape.write(vec![Piece::Event(Event::Resize { cols, rows })]).await?;
     }
     let _ = terminal.window_change(size.0, size.1, pixels.0, pixels.1).await;
     Ok(())

@@ -1,0 +1,330 @@
+//! Opens, reviews and ends holds, and wakes who waits. All state that matters is in the store, so that any node can answer.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest, Sha256};
+use tokio::sync::{broadcast, oneshot};
+
+use crate::audit::{AuditLog, Entry};
+use crate::config;
+use crate::frontdoor::Refusal;
+use crate::model::{ApprovalId, Clock, Login, Principal, SessionId, TargetName};
+use crate::store::{Approval, ApprovalEnd, ApprovalFilter, ApprovalState, Needed, NewApproval, Review, Store, StoreError};
+
+use super::grant::{Ended, InUse};
+use super::notify::Notifier;
+use super::waiting::Waiting;
+
+const NO_AUDIT: &str = "The bastion cannot write its audit log, so nothing can be approved now; tell the operator.";
+const NO_STORE: &str = "The bastion cannot reach its store, so nothing can be approved now; tell the operator.";
+
+/// Changes that a subscriber may be behind.
+const CHANGES: usize = 1_024;
+
+/// What is asked of people.
+#[derive(Debug, Clone)]
+pub struct Asking {
+    /// The session it belongs to.
+    pub session: SessionId,
+    /// Who wants it.
+    pub principal: Principal,
+    /// Where they are.
+    pub source: IpAddr,
+    /// At which target.
+    pub target: TargetName,
+    /// As which account.
+    pub login: Option<Login>,
+    /// The action that is held.
+    pub action: String,
+    /// The whole operation.
+    pub operation: String,
+    /// What its policies ask for.
+    pub needs: Vec<Needed>,
+    /// Why, as the caller says.
+    pub reason: Option<String>,
+}
+
+/// Until when each waits, and where its answer goes; none once it was sent.
+type Waits = HashMap<ApprovalId, (Timestamp, Option<oneshot::Sender<Box<Approval>>>)>;
+
+/// Who waits on this node.
+pub(super) struct Desk {
+    waiting: Mutex<Waits>,
+    left: Mutex<Vec<ApprovalId>>,
+    pub(super) in_use: Arc<InUse>,
+}
+
+impl Desk {
+    fn waiting(&self) -> std::sync::MutexGuard<'_, Waits> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn left(&self) -> std::sync::MutexGuard<'_, Vec<ApprovalId>> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The one who waited is gone. What was not answered is withdrawn at the next beat; there are no more of these than may wait.
+    pub(super) fn forget(&self, id: ApprovalId) {
+        if let Some((_, Some(_unanswered))) = self.waiting().remove(&id) {
+            self.left().push(id);
+        }
+    }
+
+    /// Hands an answer to who waits for it.
+    fn wake(&self, approval: &Approval) {
+        let sender = self.waiting().get_mut(&approval.asked.id).and_then(|(_, sender)| sender.take());
+        // Who went away meanwhile needs no answer.
+        drop(sender.map(|sender| sender.send(Box::new(approval.clone()))));
+    }
+}
+
+/// The broker of one node.
+pub struct Broker {
+    store: Arc<dyn Store>,
+    audit: Arc<AuditLog>,
+    clock: Arc<dyn Clock>,
+    node: String,
+    limits: config::Approvals,
+    randomness: fn() -> u128,
+    notifier: Notifier,
+    changes: broadcast::Sender<ApprovalId>,
+    desk: Arc<Desk>,
+}
+
+impl Broker {
+    /// A broker that keeps its state in `store`. `randomness` makes the ids unguessable.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        audit: Arc<AuditLog>,
+        clock: Arc<dyn Clock>,
+        node: &str,
+        limits: config::Approvals,
+        randomness: fn() -> u128,
+        notifier: Notifier,
+    ) -> Self {
+        let desk = Arc::new(Desk { waiting: Mutex::default(), left: Mutex::default(), in_use: Arc::default() });
+        Self { store, audit, clock, node: node.to_owned(), limits, randomness, notifier, changes: broadcast::Sender::new(CHANGES), desk }
+    }
+
+    /// Asks for an approval. It is in the audit log and the store when this returns.
+    ///
+    /// # Errors
+    /// When too many wait already, or it cannot be written.
+    pub async fn ask(&self, asking: Asking) -> Result<Waiting, Refusal> {
+        let now = self.clock.now();
+        let id = ApprovalId::new(u64::try_from(now.as_millisecond()).unwrap_or(0), (self.randomness)());
+        let deadline = now.checked_add(SignedDuration::try_from(self.limits.wait).unwrap_or(SignedDuration::ZERO)).unwrap_or(now);
+        let asked = open(id, asking, &self.node, (now, deadline));
+        let (sender, answer) = oneshot::channel();
+        {
+            let mut waiting = self.desk.waiting();
+            if waiting.len() >= usize::try_from(self.limits.waiting).unwrap_or(usize::MAX) {
+                let sentence = "Too many operations wait for approval already; try again in a minute.";
+                return Err(Refusal::unavailable(sentence, "the limit of waiting approvals is reached"));
+            }
+            waiting.insert(id, (deadline, Some(sender)));
+        }
+        let waiting = Waiting { asked, answer, desk: Arc::clone(&self.desk) };
+        let written = self.audit.append(entry(&waiting.asked), now).await;
+        written.map_err(|error| Refusal::unavailable(NO_AUDIT, error.to_string()))?;
+        let opened = self.store.open_approval(waiting.asked.clone()).await;
+        opened.map_err(|error| Refusal::unavailable(NO_STORE, error.to_string()))?;
+        self.notifier.tell(&Approval::new(waiting.asked.clone()), true, now);
+        self.changed(id);
+        Ok(waiting)
+    }
+
+    /// Adds what somebody says to an approval. That they may say it was decided before.
+    ///
+    /// # Errors
+    /// When it waits no more, they answered before, or it cannot be written.
+    pub async fn review(
+        &self,
+        (by, source): (&Principal, IpAddr),
+        id: ApprovalId,
+        approve: bool,
+        reason: String,
+        valid: Option<Duration>,
+    ) -> Result<Approval, Refusal> {
+        let now = self.clock.now();
+        let standing = self.find(id).await?;
+        if standing.state != ApprovalState::Waiting {
+            return Err(refusal(&StoreError::Settled(id, standing.state)));
+        }
+        if standing.reviewed_by(&by.id) {
+            return Err(refusal(&StoreError::Reviewed(id)));
+        }
+        let valid_seconds = valid.map(|valid| valid.as_secs());
+        let entry = Entry::ApprovalReviewed { approval: id, by: by.id.clone(), approve, reason: reason.clone(), valid_seconds, source };
+        self.audit.append(entry, now).await.map_err(|error| Refusal::unavailable(NO_AUDIT, error.to_string()))?;
+        let review = Review { by: by.clone(), approve, reason, valid_seconds, at: now };
+        let approval = self.store.review_approval(id, review).await.map_err(|error| refusal(&error))?;
+        if approval.state == ApprovalState::Waiting {
+            self.changed(id);
+        } else {
+            self.settled(&approval, now);
+        }
+        Ok(approval)
+    }
+
+    /// Ends a wait, or takes an approval back: `state` is `withdrawn` or `revoked`.
+    ///
+    /// # Errors
+    /// When it stands so that this cannot be, or it cannot be written.
+    pub async fn end(&self, id: ApprovalId, state: ApprovalState, reason: String, by: Option<String>) -> Result<Approval, Refusal> {
+        let now = self.clock.now();
+        let entry = Entry::ApprovalEnded { approval: id, state: state.to_string(), reason: reason.clone(), by };
+        self.audit.append(entry, now).await.map_err(|error| Refusal::unavailable(NO_AUDIT, error.to_string()))?;
+        let approval = self.store.end_approval(id, ApprovalEnd { state, reason, at: now }).await.map_err(|error| refusal(&error))?;
+        self.settled(&approval, now);
+        Ok(approval)
+    }
+
+    fn settled(&self, approval: &Approval, now: Timestamp) {
+        self.desk.wake(approval);
+        self.notifier.tell(approval, false, now);
+        self.changed(approval.asked.id);
+    }
+
+    /// Nobody need listen.
+    fn changed(&self, id: ApprovalId) {
+        drop(self.changes.send(id));
+    }
+
+    /// The ids of approvals that are asked for, answered or ended from now on.
+    #[must_use]
+    pub fn changes(&self) -> broadcast::Receiver<ApprovalId> {
+        self.changes.subscribe()
+    }
+
+    /// The approval with this id.
+    ///
+    /// # Errors
+    /// When there is none, or the store does not answer.
+    pub async fn find(&self, id: ApprovalId) -> Result<Approval, Refusal> {
+        let found = self.store.approval(id).await.map_err(|error| refusal(&error))?;
+        found.ok_or_else(|| refusal(&StoreError::NotFound(format!("approval {id}"))))
+    }
+
+    /// Those that fit, newest first.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn list(&self, filter: ApprovalFilter) -> Result<Vec<Approval>, Refusal> {
+        self.store.approvals(filter).await.map_err(|error| refusal(&error))
+    }
+
+    /// Ends what an earlier run of this node left waiting: its callers are gone.
+    ///
+    /// # Errors
+    /// When store or audit log fail.
+    pub async fn recover(&self) -> Result<(), Refusal> {
+        let filter = ApprovalFilter { waiting: true, node: Some(self.node.clone()), limit: u32::MAX, ..ApprovalFilter::default() };
+        for approval in self.list(filter).await? {
+            let reason = "the bastion was restarted while it waited".to_owned();
+            self.end(approval.asked.id, ApprovalState::Withdrawn, reason, None).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends what lapsed and what was left.
+    pub async fn tidy(&self, now: Timestamp) {
+        let lapsed: Vec<_> =
+            self.desk.waiting().iter().filter(|(_, (deadline, sender))| *deadline <= now && sender.is_some()).map(|(id, _)| *id).collect();
+        let left = std::mem::take(&mut *self.desk.left());
+        let lapsed = lapsed.into_iter().map(|id| (id, ApprovalState::Expired, "nobody answered in time"));
+        let left = left.into_iter().map(|id| (id, ApprovalState::Withdrawn, "the caller did not wait for it"));
+        for (id, state, reason) in lapsed.chain(left) {
+            match self.end(id, state, reason.to_owned(), None).await {
+                Ok(_) => {}
+                // It was settled a moment before; who waits is woken by that.
+                Err(refusal) => tracing::warn!(approval = %id, detail = %refusal.detail, "an approval could not be ended"),
+            }
+        }
+    }
+
+    /// Looks at what other nodes changed: wakes who waits, and names the sessions whose approval was revoked. Call it when the
+    /// store's generation has changed.
+    ///
+    /// # Errors
+    /// When the store does not answer; then nothing is lost, call again.
+    pub async fn look(&self) -> Result<Vec<Ended>, StoreError> {
+        let waiting: Vec<_> = self.desk.waiting().iter().filter(|(_, (_, sender))| sender.is_some()).map(|(id, _)| *id).collect();
+        for id in waiting {
+            if let Some(approval) = self.store.approval(id).await?
+                && approval.state != ApprovalState::Waiting
+            {
+                self.desk.wake(&approval);
+            }
+        }
+        let mut ended = Vec::new();
+        for (id, session) in self.desk.in_use.all() {
+            if let Some(approval) = self.store.approval(id).await?
+                && approval.state == ApprovalState::Revoked
+            {
+                let why = approval.end_reason.unwrap_or_default();
+                let why = crate::model::Printable(&why).to_string();
+                ended.push(Ended { session, sentence: format!("the approval {id} was taken back ({why})") });
+            }
+        }
+        Ok(ended)
+    }
+}
+
+fn refusal(error: &StoreError) -> Refusal {
+    match error {
+        StoreError::NotFound(_) | StoreError::Settled(..) | StoreError::Reviewed(_) => {
+            let mut sentence = error.to_string();
+            sentence.push('.');
+            if let Some(first) = sentence.get_mut(..1) {
+                first.make_ascii_uppercase();
+            }
+            Refusal::denied(sentence.clone(), sentence)
+        }
+        _ => Refusal::unavailable(NO_STORE, error.to_string()),
+    }
+}
+
+fn open(id: ApprovalId, asking: Asking, node: &str, (asked_at, deadline): (Timestamp, Timestamp)) -> NewApproval {
+    let digest = digest(&asking);
+    let Asking { session, principal, source, target, login, action, operation, needs, reason } = asking;
+    let node = node.to_owned();
+    NewApproval { id, session, node, principal, target, login, action, operation, digest, needs, reason, source, asked_at, deadline }
+}
+
+/// What the answer is bound to, each part with its length, so that no two askings read the same.
+fn digest(asking: &Asking) -> String {
+    let mut hash = Sha256::new();
+    let login = asking.login.as_ref().map(ToString::to_string).unwrap_or_default();
+    let (session, target) = (asking.session.to_string(), asking.target.to_string());
+    for part in [asking.principal.id.as_str(), &target, &login, &session, &asking.action, &asking.operation] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    hex::encode(hash.finalize())
+}
+
+fn entry(asked: &NewApproval) -> Entry {
+    let mut groups: Vec<String> = asked.needs.iter().flat_map(|need| need.groups.clone()).collect();
+    groups.sort();
+    groups.dedup();
+    Entry::ApprovalAsked {
+        approval: asked.id,
+        session: asked.session,
+        principal: asked.principal.id.clone(),
+        target: asked.target.clone(),
+        action: asked.action.clone(),
+        operation: asked.operation.clone(),
+        digest: asked.digest.clone(),
+        policies: asked.needs.iter().map(|need| need.policy.clone()).collect(),
+        groups,
+        reason: asked.reason.clone().unwrap_or_default(),
+        source: asked.source,
+        deadline: asked.deadline,
+    }
+}

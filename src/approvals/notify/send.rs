@@ -1,0 +1,151 @@
+//! Sends notices to one place, in order, and tries again when it fails.
+
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::mpsc;
+
+use crate::config::{self, Format, Sink};
+use crate::model::Secret;
+use crate::wire::https;
+
+use super::{Notice, texts};
+
+/// How often one notice is tried.
+const TRIES: u32 = 5;
+/// Before the second try; doubled each time.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// How long a program may take.
+const PROGRAM_LIMIT: Duration = Duration::from_secs(10);
+
+/// Why nobody can be told.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// Its secret.
+    #[error("notify `{0}`: {1}")]
+    Secret(String, config::SecretError),
+    /// TLS.
+    #[error("notify `{0}`: {1}")]
+    Https(String, https::HttpsError),
+}
+
+enum Way {
+    Webhook { client: reqwest::Client, url: String, format: Format, secret: Option<Secret> },
+    Command(Vec<String>),
+}
+
+/// Sends what comes for one place.
+pub struct Sender {
+    name: String,
+    server: String,
+    way: Way,
+    inbox: mpsc::Receiver<Arc<Notice>>,
+}
+
+impl Sender {
+    pub(super) fn new(place: &config::Notify, server: &str, inbox: mpsc::Receiver<Arc<Notice>>) -> Result<Self, SetupError> {
+        let name = place.name.clone();
+        let way = match &place.sink {
+            Sink::Command(words) => Way::Command(words.clone()),
+            Sink::Webhook { url, format, secret, ca } => {
+                let secret = secret.as_ref().map(config::SecretSource::read).transpose();
+                let secret = secret.map_err(|error| SetupError::Secret(name.clone(), error))?;
+                let client = https::client(ca.as_deref(), url.starts_with("http://"));
+                let client = client.map_err(|error| SetupError::Https(name.clone(), error))?;
+                Way::Webhook { client, url: url.clone(), format: *format, secret }
+            }
+        };
+        Ok(Self { name, server: server.to_owned(), way, inbox })
+    }
+
+    /// Sends until nothing can come any more.
+    pub async fn run(mut self) {
+        while let Some(notice) = self.inbox.recv().await {
+            self.deliver(&notice).await;
+        }
+    }
+
+    async fn deliver(&self, notice: &Notice) {
+        let mut pause = FIRST_PAUSE;
+        for attempt in 1..=TRIES {
+            match self.send(notice).await {
+                Ok(()) => return count(&self.name, "sent"),
+                Err(why) if attempt == TRIES => {
+                    count(&self.name, "failed");
+                    tracing::error!(alert = true, notify = self.name, approval = %notice.approval.asked.id, why, "nobody could be told");
+                }
+                Err(why) => {
+                    tracing::warn!(notify = self.name, attempt, why, "a notice is tried again");
+                    tokio::time::sleep(pause).await;
+                    pause = pause.saturating_mul(2);
+                }
+            }
+        }
+    }
+
+    async fn send(&self, notice: &Notice) -> Result<(), String> {
+        match &self.way {
+            Way::Webhook { client, url, format, secret } => {
+                let body = match format {
+                    Format::Json => texts::event(notice, &self.server),
+                    Format::Slack => texts::slack(notice, &self.server),
+                };
+                post(client, url, body.to_string(), secret.as_ref(), notice).await
+            }
+            Way::Command(words) => run(words, &texts::event(notice, &self.server).to_string()).await,
+        }
+    }
+}
+
+pub(super) fn count(name: &str, outcome: &'static str) {
+    metrics::counter!("bartizan_notices_total", "notify" => name.to_owned(), "outcome" => outcome).increment(1);
+}
+
+/// A POST as Standard Webhooks 1.0.0 has it: the same id at each try, so that a receiver can tell a repeated notice.
+async fn post(client: &reqwest::Client, url: &str, body: String, secret: Option<&Secret>, notice: &Notice) -> Result<(), String> {
+    let id = format!("{}.{}", notice.approval.asked.id, notice.kind);
+    let at = notice.at.as_second().to_string();
+    let mut request =
+        client.post(url).header("content-type", "application/json").header("webhook-id", &id).header("webhook-timestamp", &at);
+    if let Some(secret) = secret {
+        request = request.header("webhook-signature", sign(secret, &format!("{id}.{at}.{body}")));
+    }
+    let answer = request.body(body).send().await.map_err(https::words)?;
+    if answer.status().is_success() { Ok(()) } else { Err(format!("HTTP status {}", answer.status().as_u16())) }
+}
+
+/// `v1,` and HMAC-SHA256 in base 64. A secret of the form `whsec_…` is base 64 itself, any other is taken as it is.
+pub(super) fn sign(secret: &Secret, text: &str) -> String {
+    let key = secret.reveal().strip_prefix("whsec_").and_then(|rest| STANDARD.decode(rest).ok());
+    let key = key.unwrap_or_else(|| secret.reveal().as_bytes().to_vec());
+    // A key may have any length (RFC 2104).
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&key) else { return String::new() };
+    mac.update(text.as_bytes());
+    format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+}
+
+async fn run(words: &[String], input: &str) -> Result<(), String> {
+    let (program, arguments) = words.split_first().ok_or("no program")?;
+    let mut command = tokio::process::Command::new(program);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    let mut child = command.spawn().map_err(|error| format!("{program}: {error}"))?;
+    let work = async {
+        if let Some(mut stdin) = child.stdin.take() {
+            // A program that does not read has said so by its status.
+            drop(stdin.write_all(input.as_bytes()).await);
+        }
+        child.wait().await.map_err(|error| format!("{program}: {error}"))
+    };
+    match tokio::time::timeout(PROGRAM_LIMIT, work).await {
+        Ok(Ok(status)) if status.success() => Ok(()),
+        Ok(Ok(status)) => Err(format!("{program} ended with {status}")),
+        Ok(Err(why)) => Err(why),
+        Err(_) => Err(format!("{program} took longer than {} s", PROGRAM_LIMIT.as_secs())),
+    }
+}

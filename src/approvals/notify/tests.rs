@@ -1,0 +1,71 @@
+//! What notices say and how they are signed.
+
+use super::*;
+use crate::model::{ApprovalId, Principal, PrincipalKind, Secret, SessionId};
+use crate::store::{ApprovalState, Needed, NewApproval};
+
+fn notice(kind: &str, operation: &str) -> Notice {
+    let at = Timestamp::from_second(1_800_000_000).unwrap();
+    let asked = NewApproval {
+        id: ApprovalId::new(1, 1),
+        session: SessionId::new(1, 1),
+        node: "n".into(),
+        principal: Principal { kind: PrincipalKind::User, id: "corp/alice@example.com".parse().unwrap(), groups: Vec::new() },
+        target: "web-1".parse().unwrap(),
+        login: Some("deploy".parse().unwrap()),
+        action: "ssh.exec".into(),
+        operation: operation.into(),
+        digest: String::new(),
+        needs: vec![Needed {
+            policy: "p".into(),
+            groups: vec!["corp/leads".into()],
+            approvals: 1,
+            valid_seconds: 1,
+            whole_session: false,
+            reason: None,
+        }],
+        reason: Some("ticket <42>".into()),
+        source: "192.0.2.7".parse().unwrap(),
+        asked_at: at,
+        deadline: at,
+    };
+    Notice { kind: kind.into(), at, approval: Approval::new(asked) }
+}
+
+#[test]
+fn a_message_holds_who_and_what_and_nothing_that_a_chat_would_obey() {
+    let notice = notice("approval.asked", "exec `rm` <!channel> & \u{1b}[2J");
+    let text = texts::slack(&notice, "bastion")["text"].as_str().unwrap().to_owned();
+    assert!(text.contains("corp/alice@example.com") && text.contains("corp/leads") && text.contains("deploy@web-1"), "{text}");
+    assert!(text.contains("ticket &lt;42&gt;") && text.contains("&lt;!channel&gt; &amp;"), "{text}");
+    assert!(!text.contains("<") && !text.chars().any(char::is_control) && !text.contains("`rm`"), "{text}");
+    assert!(!text.contains("http"), "there is no link in it: {text}");
+}
+
+#[test]
+fn an_event_carries_the_whole_approval() {
+    let mut notice = notice("approval.denied", "exec id");
+    notice.approval.state = ApprovalState::Denied;
+    let event = texts::event(&notice, "bastion");
+    assert_eq!((event["type"].as_str(), event["data"]["state"].as_str()), (Some("approval.denied"), Some("denied")));
+    assert_eq!((event["data"]["operation"].as_str(), event["data"]["server"].as_str()), (Some("exec id"), Some("bastion")));
+}
+
+#[test]
+fn a_signature_is_the_one_of_the_specification() {
+    // The example of Standard Webhooks 1.0.0.
+    let secret = Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned());
+    let signed = send::sign(&secret, "msg_p5jXN8AQM9LWM0D4loKWxJek.1614265330.{\"test\": 2432232314}");
+    assert_eq!(signed, "v1,g0hM9SsE+OTPJTT/tmtlNtTLgXp2Dc0zFuH3hbGsKHo=");
+}
+
+#[tokio::test]
+async fn a_place_that_takes_nothing_costs_the_newest_notice_and_no_waiting() {
+    let place = config::Notify { name: "slow".into(), sink: config::Sink::Command(vec!["true".into()]) };
+    let (notifier, senders) = Notifier::new(&[place], "bastion").unwrap();
+    let approval = notice("approval.asked", "exec id").approval;
+    for _ in 0..QUEUE + 10 {
+        notifier.tell(&approval, true, approval.asked.asked_at);
+    }
+    assert_eq!(senders.len(), 1);
+}

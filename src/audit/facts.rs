@@ -1,0 +1,73 @@
+//! What policy was told of an operation, so that the same question can be asked of other policies later. Holds no verdict, and
+//! only what policy saw: no output, no contents of files.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// What policy was told, beside what stands in the entry itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// When the issuer last saw the principal.
+    pub authenticated_at: Timestamp,
+    /// Whether the principal's key is known to live in hardware.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub device_bound: bool,
+    /// The reason the principal gave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What belongs to the action.
+    pub about: About,
+}
+
+/// What belongs to the action.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum About {
+    /// Nothing, or no more than the account.
+    Nothing,
+    /// A command.
+    Command {
+        /// The whole of it as policy saw it.
+        text: String,
+        /// The program and its arguments; none where these could not be known before it ran.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        words: Vec<String>,
+        /// The files it is redirected from and to.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        redirects: Vec<String>,
+        /// The variables assigned before it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        environment: Vec<String>,
+        /// Whether an argument is a pattern, which the target expands.
+        #[serde(default, skip_serializing_if = "is_false")]
+        patterns: bool,
+    },
+    /// A file.
+    File {
+        /// Absolute and normalised.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        path: Option<String>,
+        /// The new name of a rename.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<String>,
+        /// Whether everything beneath the path may be touched too.
+        #[serde(default, skip_serializing_if = "is_false")]
+        recursive: bool,
+    },
+    /// A public key that wants a certificate.
+    Key {
+        /// `SHA256:…`
+        fingerprint: String,
+        /// As in the key file.
+        algorithm: String,
+        /// Its size.
+        bits: u32,
+    },
+    /// Something that is not kept.
+    Unkept,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}

@@ -1,0 +1,236 @@
+//! Shows what policy said, for people and for programs. What comes from outside is escaped.
+
+use bartizan_policies::{Action, Effect, Facts, Hold, Line, PolicySet, Transfer, Verdict};
+use serde_json::{Value, json};
+
+use super::question::Asked;
+use super::{Answer, Args};
+use crate::cli::Exit;
+use crate::cli::print::Page;
+use crate::model::Printable;
+
+pub(super) fn show(args: &Args, asked: &Asked, set: &PolicySet, answers: &[Answer<'_>], verdict: &Verdict) -> Result<(), Exit> {
+    let mut page = Page::stdout();
+    if args.json {
+        page.json(&as_json(args, asked, set, answers, verdict))?;
+    } else {
+        told(&mut page, args, asked, set, answers, verdict)?;
+    }
+    page.flush()
+}
+
+/// A verdict's word in its colour, as wide as the widest.
+pub(in crate::cli::policy) fn coloured(page: &Page, word: &str) -> String {
+    let wide = format!("{word:<5}");
+    match word {
+        "allow" => page.pleasing(&wide),
+        "hold" => page.warning(&wide),
+        _ => page.alarming(&wide),
+    }
+}
+
+fn told(page: &mut Page, args: &Args, asked: &Asked, set: &PolicySet, answers: &[Answer<'_>], verdict: &Verdict) -> Result<(), Exit> {
+    let word = coloured(page, verdict.word());
+    page.line(&format!("{} {}{}", word.trim_end(), asked.principal.id, place(asked)))?;
+    for answer in answers {
+        page.line("")?;
+        operation(page, asked, answer)?;
+    }
+    page.line("")?;
+    if let Some(line) = &asked.line {
+        page.line(&sent(line))?;
+    }
+    if let Some(remark) = guarded(asked, set, answers) {
+        page.line(remark)?;
+    }
+    if let Some(kind) = asked.unserved {
+        page.line(&format!(
+            "so says policy; but this version has no gateway for targets of kind {kind}, and refuses every session on them"
+        ))?;
+    }
+    let assumed = args.circumstances.assumed();
+    if assumed.is_empty() { Ok(()) } else { page.line(&format!("assumed: {}", assumed.join(", "))) }
+}
+
+/// ` at deploy@web-1`
+fn place(asked: &Asked) -> String {
+    match (&asked.target, &asked.login) {
+        (Some(target), Some(login)) => format!(" at {}@{}", Printable(login), target.name),
+        (Some(target), None) => format!(" at {}", target.name),
+        (None, _) => String::new(),
+    }
+}
+
+fn operation(page: &mut Page, asked: &Asked, answer: &Answer<'_>) -> Result<(), Exit> {
+    let decision = &answer.explanation.decision;
+    let word = coloured(page, decision.verdict.word());
+    let name = page.strong(answer.question.action.name());
+    page.line(&format!("{word} {name}{}", words(answer)))?;
+    for line in facts(asked, &answer.question.facts) {
+        page.line(&format!("      {line}"))?;
+    }
+    for line in sentence(&decision.verdict).lines() {
+        page.line(&format!("      {}", Printable(line)))?;
+    }
+    if let Some(mask) = decision.mask {
+        page.line(&format!("      masked: {mask}"))?;
+    }
+    for alert in &decision.obligations.alerts {
+        page.line(&format!("      alerts operators: {}", Printable(&alert.text)))?;
+    }
+    for rule in &answer.explanation.rules {
+        let effect = match rule.effect {
+            Effect::Permit => "permit",
+            Effect::Forbid => "forbid",
+        };
+        let withheld = decision.withheld.iter().find(|withheld| withheld.policy == rule.id);
+        let but = withheld.map(|withheld| format!(", which permits it {}", withheld.because)).unwrap_or_default();
+        page.line(&format!("      {effect} \"{}\" at {}:{}{but}", rule.id, Printable(&rule.file), rule.line))?;
+    }
+    Ok(())
+}
+
+/// What the operation is, beside the action's name.
+fn words(answer: &Answer<'_>) -> String {
+    let text = match &answer.question.facts {
+        Facts::Command { command, .. } => command.text().to_owned(),
+        Facts::File { path, to, .. } => [path, to].into_iter().flatten().cloned().collect::<Vec<_>>().join(" to "),
+        Facts::None | Facts::HttpRequest(_) | Facts::ApiRequest(_) => answer.explanation.on.clone(),
+        Facts::ApiPath { verb, path } => format!("{verb} {path}"),
+        _ => String::new(),
+    };
+    if text.is_empty() { text } else { format!("  {}", Printable(&text)) }
+}
+
+/// What policy saw beyond that.
+fn facts(asked: &Asked, facts: &Facts) -> Vec<String> {
+    let list = |all: &[String]| all.iter().map(|one| format!("\"{}\"", Printable(one))).collect::<Vec<_>>().join(" ");
+    match facts {
+        Facts::Command { command, .. } if command.is_dynamic() => {
+            let why = asked.line.as_ref().and_then(Line::why_dynamic).unwrap_or("what this runs cannot be known before it runs");
+            vec![format!("dynamic: {}; policy sees no program and no arguments", Printable(why))]
+        }
+        Facts::Command { command, .. } => {
+            let program = Printable(command.program().unwrap_or_default()).to_string();
+            let mut lines = vec![format!("program {program}, {} arguments {}", command.arguments().len(), list(command.arguments()))];
+            if !command.redirects().is_empty() {
+                lines.push(format!("redirects {}", list(command.redirects())));
+            }
+            if !command.environment().is_empty() {
+                lines.push(format!("sets {}", list(command.environment())));
+            }
+            if command.has_patterns() {
+                lines.push("patterns: the target expands an argument".to_owned());
+            }
+            lines.into_iter().map(|line| line.trim_end().to_owned()).collect()
+        }
+        Facts::File { recursive: true, .. } => vec!["recursive: everything beneath it too".to_owned()],
+        _ => Vec::new(),
+    }
+}
+
+/// Why it is not simply allowed.
+fn sentence(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Allow => String::new(),
+        Verdict::Hold(hold) => waits(hold),
+        Verdict::Deny(refusal) => refusal.to_string(),
+    }
+}
+
+fn waits(hold: &Hold) -> String {
+    let wanted: Vec<String> = hold.requirements.iter().map(ToString::to_string).collect();
+    format!("waits for {}", wanted.join(", and for "))
+}
+
+fn sent(line: &Line) -> String {
+    if line.transfer() == Some(Transfer::Scp) {
+        return "this begins a transfer by scp: each file is decided as it comes".to_owned();
+    }
+    match line.canonical() {
+        Some(canonical) => format!("would be sent as: {}", Printable(canonical)),
+        None => "would be sent as it came: it cannot be written again from what is known of it".to_owned(),
+    }
+}
+
+/// Whoever may run commands but has no ordinary shell gets the guarded one.
+fn guarded(asked: &Asked, set: &PolicySet, answers: &[Answer<'_>]) -> Option<&'static str> {
+    let shell = answers.iter().find(|answer| answer.question.action == Action::SshShell)?;
+    let refused = matches!(shell.explanation.decision.verdict, Verdict::Deny(_));
+    let instead = refused && set.slice(&asked.principal, asked.target.as_ref()?).may_permit(Action::SshExec);
+    instead.then_some("a shell that is asked for is a guarded one instead: some ssh.exec may be permitted, and each line is decided")
+}
+
+fn as_json(args: &Args, asked: &Asked, set: &PolicySet, answers: &[Answer<'_>], verdict: &Verdict) -> Value {
+    let mut policies: Vec<&str> = answers.iter().flat_map(|a| a.explanation.decision.policies.iter().map(AsRef::as_ref)).collect();
+    policies.sort_unstable();
+    policies.dedup();
+    let requirements = match verdict {
+        Verdict::Hold(hold) => json!(hold.requirements),
+        _ => json!([]),
+    };
+    let kind = match asked.principal.kind {
+        bartizan_policies::PrincipalKind::User => "user",
+        bartizan_policies::PrincipalKind::Service => "service",
+    };
+    json!({
+        "verdict": verdict.word(),
+        "principal": { "kind": kind, "id": asked.principal.id, "groups": asked.principal.groups },
+        "target": asked.target.as_ref().map(|target| &target.name),
+        "login": asked.login,
+        "operations": answers.iter().map(one).collect::<Vec<_>>(),
+        "policies": policies,
+        "requirements": requirements,
+        "why_dynamic": asked.line.as_ref().and_then(Line::why_dynamic),
+        "served": asked.unserved.is_none(),
+        "canonical": asked.line.as_ref().and_then(|line| line.canonical()),
+        "guarded_shell_instead": guarded(asked, set, answers).is_some(),
+        "assumed": args.circumstances.assumed(),
+        "digest": set.digest_hex(),
+    })
+}
+
+fn one(answer: &Answer<'_>) -> Value {
+    let decision = &answer.explanation.decision;
+    let sentence = sentence(&decision.verdict);
+    json!({
+        "action": answer.question.action,
+        "operation": answer.question.operation,
+        "on": answer.explanation.on,
+        "facts": facts_json(&answer.question.facts),
+        "verdict": decision.verdict.word(),
+        "why": if sentence.is_empty() { Value::Null } else { sentence.into() },
+        "mask": decision.mask,
+        "policies": decision.policies,
+        "withheld": decision.withheld,
+        "obligations": decision.obligations,
+        "rules": answer.explanation.rules,
+    })
+}
+
+fn facts_json(facts: &Facts) -> Value {
+    match facts {
+        Facts::Command { command, .. } => json!({
+            "command": command.text(),
+            "program": command.program(),
+            "args": command.arguments(),
+            "redirects": command.redirects(),
+            "environment": command.environment(),
+            "patterns": command.has_patterns(),
+            "dynamic": command.is_dynamic(),
+        }),
+        Facts::File { path, to, recursive, .. } => json!({ "path": path, "to": to, "recursive": recursive }),
+        Facts::HttpRequest(request) => json!({ "method": request.method, "path": request.path, "query": request.query }),
+        Facts::ApiPath { verb, path } => json!({ "verb": verb, "path": path }),
+        Facts::ApiRequest(request) => json!({
+            "verb": request.verb,
+            "api_group": request.group,
+            "api_version": request.version,
+            "api_resource": request.resource,
+            "namespace": request.namespace,
+            "name": request.name,
+            "subresource": request.subresource,
+        }),
+        _ => Value::Null,
+    }
+}

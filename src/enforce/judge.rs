@@ -1,0 +1,137 @@
+//! Puts questions to a slice of policy and gathers the verdicts: the worst is the answer, holds add up. Writes nothing.
+
+use bartizan_policies::{Decision, Facts, Hold, Request, Resource, Scope, Slice, Verdict};
+use jiff::Timestamp;
+
+use crate::approvals::Asking;
+use crate::audit::{self, Entry};
+use crate::frontdoor::{Ask, Refusal};
+use crate::identity::Caller;
+use crate::model::SessionId;
+use crate::store::Needed;
+
+use super::enforcer::{Place, refusal, verdict};
+use super::questions::{Question, about, as_principal, as_target, context, told};
+use crate::{config, targets::Routed};
+
+/// Who asks, for which session.
+#[derive(Clone, Copy)]
+pub(super) struct Asker<'a> {
+    pub(super) caller: &'a Caller,
+    pub(super) ask: &'a Ask,
+    pub(super) target: &'a config::Target,
+    pub(super) session: SessionId,
+}
+
+/// The verdicts on some questions.
+#[derive(Default)]
+pub(super) struct Judgement {
+    /// The ids of the policies that had a say.
+    pub(super) policies: Vec<String>,
+    /// What the audit log gets, up to the first denial.
+    pub(super) entries: Vec<Entry>,
+    /// The denial, if there is one.
+    pub(super) refused: Option<Refusal>,
+    /// What has to be answered by people before it is allowed.
+    pub(super) needs: Vec<Needed>,
+    /// What is held first, in words.
+    pub(super) held: Option<String>,
+}
+
+impl<'a> Asker<'a> {
+    pub(super) fn of(routed: &'a Routed, session: SessionId) -> Self {
+        let identified = routed.identified();
+        Self { caller: identified.caller(), ask: identified.ask(), target: routed.target(), session }
+    }
+
+    /// The part of `set` that matters to this session.
+    pub(super) fn slice(&self, set: &bartizan_policies::PolicySet) -> Slice {
+        set.slice(&as_principal(self.caller.principal()), &as_target(self.target))
+    }
+
+    /// Asks one question.
+    pub(super) fn ask(&self, slice: &Slice, now: Timestamp, question: &Question) -> Decision {
+        let context = context(self.caller, now, self.ask.reason.clone(), question.facts.clone());
+        slice.decide(&Request { action: question.action, resource: Resource::Target(&as_target(self.target)), context: &context })
+    }
+
+    /// What policy is told in a question with these facts, as the audit log keeps it.
+    pub(super) fn told(&self, facts: &Facts) -> audit::Facts {
+        told(self.caller, self.ask.reason.clone(), about(facts))
+    }
+
+    /// Asks all questions. `answered` tells whether people have answered what a policy asks for.
+    pub(super) fn judge(&self, slice: &Slice, now: Timestamp, questions: &[Question], answered: &dyn Fn(&str) -> bool) -> Judgement {
+        let mut judgement = Judgement::default();
+        for question in questions {
+            let decision = self.ask(slice, now, question);
+            judgement.take(self, question, &decision, answered);
+            if judgement.refused.is_some() {
+                break;
+            }
+        }
+        judgement.policies.sort();
+        judgement.policies.dedup();
+        judgement
+    }
+
+    /// What people are asked, for `operation`.
+    pub(super) fn asking(&self, judgement: &Judgement, operation: String) -> Asking {
+        Asking {
+            session: self.session,
+            principal: self.caller.principal().clone(),
+            source: self.caller.source(),
+            target: self.ask.target.clone(),
+            login: Some(self.ask.login.clone()),
+            action: judgement.held.clone().unwrap_or_default(),
+            operation,
+            needs: judgement.needs.clone(),
+            reason: self.ask.reason.clone(),
+        }
+    }
+}
+
+impl Judgement {
+    fn take(&mut self, asker: &Asker<'_>, question: &Question, decision: &Decision, answered: &dyn Fn(&str) -> bool) {
+        let at = Place::of(asker.ask, asker.session).telling(asker.told(&question.facts));
+        match &decision.verdict {
+            Verdict::Deny(_) => self.refused = Some(explained(refusal(decision), question)),
+            Verdict::Hold(hold) if !settled(hold, answered) => self.hold(question, hold, answered),
+            Verdict::Hold(_) | Verdict::Allow => {}
+        }
+        self.policies.extend(decision.policies.iter().map(ToString::to_string));
+        let settled = matches!(&decision.verdict, Verdict::Hold(hold) if settled(hold, answered));
+        self.entries.push(verdict(asker.caller, at, question.action, question.operation.clone(), decision, settled));
+    }
+
+    fn hold(&mut self, question: &Question, hold: &Hold, answered: &dyn Fn(&str) -> bool) {
+        self.held.get_or_insert_with(|| question.action.to_string());
+        for requirement in hold.requirements.iter().filter(|requirement| !answered(&requirement.policy)) {
+            if self.needs.iter().any(|need| *need.policy == *requirement.policy) {
+                continue;
+            }
+            self.needs.push(Needed {
+                policy: requirement.policy.to_string(),
+                groups: requirement.approve.groups.clone(),
+                approvals: requirement.approve.approvals,
+                valid_seconds: requirement.approve.valid.as_secs(),
+                whole_session: requirement.approve.scope == Scope::Session,
+                reason: requirement.reason.as_ref().map(ToString::to_string),
+            });
+        }
+    }
+}
+
+/// The refusal, with what it is about.
+fn explained(mut refusal: Refusal, question: &Question) -> Refusal {
+    if let Some(about) = &question.about {
+        refusal.sentence.push('\n');
+        refusal.sentence.push_str(about);
+    }
+    refusal
+}
+
+/// Whether people have answered all that a hold asks for.
+pub(super) fn settled(hold: &Hold, answered: &dyn Fn(&str) -> bool) -> bool {
+    hold.requirements.iter().all(|requirement| answered(&requirement.policy))
+}

@@ -1,0 +1,99 @@
+//! A way to speak to a visitor whose session has not begun or is held up, and to learn that they will not wait any longer.
+
+use std::sync::Arc;
+
+use russh::{ChannelId, server};
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::sentences;
+
+/// The key that interrupts: Ctrl-C as a terminal in raw mode sends it.
+const INTERRUPT: u8 = 0x03;
+
+/// A key press comes alone; bulk data is not searched.
+const KEYS: usize = 64;
+
+/// What the door knows of a channel's visitor: kept by the door, and dropped with the channel or its connection.
+#[derive(Debug)]
+pub(super) struct Presence {
+    gone: CancellationToken,
+    _left: DropGuard,
+    interrupts: Arc<watch::Sender<u64>>,
+}
+
+impl Default for Presence {
+    fn default() -> Self {
+        let gone = CancellationToken::new();
+        Self { _left: gone.clone().drop_guard(), gone, interrupts: Arc::new(watch::Sender::new(0)) }
+    }
+}
+
+impl Presence {
+    /// Looks at what was typed.
+    pub(super) fn typed(&self, data: &[u8]) {
+        if data.len() <= KEYS && data.contains(&INTERRUPT) {
+            self.interrupt();
+        }
+    }
+
+    /// The visitor wants what runs to stop.
+    pub(super) fn interrupt(&self) {
+        self.interrupts.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    pub(super) fn leaving(&self) -> Leaving {
+        Leaving { gone: self.gone.clone(), interrupts: Arc::clone(&self.interrupts) }
+    }
+}
+
+/// Tells when a visitor leaves or loses patience.
+#[derive(Debug, Clone)]
+pub struct Leaving {
+    gone: CancellationToken,
+    interrupts: Arc<watch::Sender<u64>>,
+}
+
+impl Leaving {
+    /// Resolves when the channel is closed, or when Ctrl-C is pressed from now on.
+    pub async fn wait(&self) {
+        let mut interrupts = self.interrupts.subscribe();
+        tokio::select! {
+            () = self.gone.cancelled() => {}
+            // The sender is ours: it does not go away first.
+            _ = interrupts.changed() => {}
+        }
+    }
+}
+
+/// Speaks to a visitor beside their program's own output. Cheap to clone.
+#[derive(Clone)]
+pub struct Voice {
+    handle: server::Handle,
+    channel: ChannelId,
+    has_terminal: bool,
+    leaving: Leaving,
+}
+
+impl Voice {
+    /// A voice on `channel`.
+    #[must_use]
+    pub fn new(handle: server::Handle, channel: ChannelId, has_terminal: bool, leaving: Leaving) -> Self {
+        Self { handle, channel, has_terminal, leaving }
+    }
+
+    /// Shows `text` on standard error, or on the terminal where there is one.
+    pub async fn say(&self, text: &str) {
+        // A visitor who left does not hear it.
+        if self.has_terminal {
+            drop(self.handle.data(self.channel, sentences::for_terminal(text).into_bytes()).await);
+        } else {
+            drop(self.handle.extended_data(self.channel, 1, text.as_bytes().to_vec()).await);
+        }
+    }
+
+    /// Resolves when the visitor leaves or presses Ctrl-C.
+    pub async fn left(&self) {
+        self.leaving.wait().await;
+    }
+}

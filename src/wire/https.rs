@@ -1,0 +1,84 @@
+//! A bounded HTTPS client: TLS by rustls with aws-lc-rs, no redirects, a time limit on each request. What it may be asked to
+//! reach is for its callers to say.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+/// For one request, connecting and reading included.
+pub const TIME_LIMIT: Duration = Duration::from_secs(10);
+/// For connecting alone.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpsError {
+    /// The file of trust anchors cannot be used.
+    #[error("the trust anchors in {0} cannot be used: {1}")]
+    Anchors(String, String),
+    /// TLS cannot be set up.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(String),
+}
+
+/// A client that trusts the system's anchors and those of `ca` (PEM). To this machine's own loopback no proxy of the environment
+/// is used. Reads files.
+///
+/// # Errors
+/// When `ca` or the TLS settings cannot be used.
+pub fn client(ca: Option<&Path>, loopback: bool) -> Result<reqwest::Client, HttpsError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| HttpsError::Tls(e.to_string()))?
+        .with_root_certificates(anchors(ca)?)
+        .with_no_client_auth();
+    let builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(config)
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(TIME_LIMIT)
+        .connect_timeout(CONNECT_LIMIT)
+        .pool_max_idle_per_host(4)
+        .user_agent(concat!("bartizan/", env!("CARGO_PKG_VERSION")));
+    let builder = if loopback { builder.no_proxy() } else { builder };
+    builder.build().map_err(|e| HttpsError::Tls(words(e)))
+}
+
+fn anchors(ca: Option<&Path>) -> Result<rustls::RootCertStore, HttpsError> {
+    let mut roots = rustls::RootCertStore::empty();
+    // Anchors of the system that cannot be read are passed over: a machine without any still reaches loopback and `ca`.
+    let (_taken, _ignored) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if let Some(path) = ca {
+        let fail = |why: String| HttpsError::Anchors(path.display().to_string(), why);
+        for certificate in read_pem(path).map_err(fail)? {
+            roots.add(certificate).map_err(|e| fail(e.to_string()))?;
+        }
+    }
+    Ok(roots)
+}
+
+fn read_pem(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let read: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+    match read {
+        Ok(found) if found.is_empty() => Err("holds no certificate in PEM form".into()),
+        Ok(found) => Ok(found),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The error with its causes, without the URL.
+#[must_use]
+pub fn words(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}
