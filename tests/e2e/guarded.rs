@@ -25,12 +25,15 @@ when {
 permit (principal in Group::"corp/developers", action == Action::"ssh.exec", resource == Target::"web-1")
 when { context.dynamic && (context.command like "*less*" || context.command like "vim *") };
 
+@id("admins-answer")
+permit (principal in Group::"corp/admins", action == Action::"approve", resource);
+
 @id("no-shadow")
 @reason("Password hashes stay on their machine.")
 forbid (principal, action == Action::"ssh.exec", resource) when { context.command like "*shadow*" };
 
 @id("four-eyes")
-@approve("corp/leads")
+@approve("corp/admins")
 forbid (principal, action == Action::"ssh.exec", resource) when { context.command like "*refund*" };
 "#;
 
@@ -100,6 +103,28 @@ fn a_permitted_line_runs_and_a_denied_one_explains_itself_and_costs_nothing_else
         terminal.wait_for("[ended with 0]");
     }
     assert!(!world.target.home("deploy").join("never").exists());
+}
+
+#[test]
+fn a_held_line_waits_at_the_prompt_and_runs_once_it_is_approved() {
+    let (world, bob) = bob();
+    let alice = world.visitor("alice");
+    for way in WAYS {
+        let terminal = at_prompt(&world, &bob, way);
+        enter(&terminal, "echo refund-$((6*7))");
+        terminal.wait_for("Ctrl-C takes it back");
+        assert!(!terminal.screen().contains("\nrefund-42"));
+        let open = alice.ssh(["bastion", "approvals", "--json"]).ok().json();
+        let id = open[0]["id"].as_str().unwrap_or_else(|| panic!("{open}")).to_owned();
+        alice.ssh(["bastion", "approve", &id]).ok();
+        terminal.wait_for("\nrefund-42");
+        // Once, and no more.
+        enter(&terminal, "echo refund-$((6*7))");
+        terminal.wait_for("refund-$((6*7))");
+        wait_until("the second one waits too", || terminal.screen().matches("Ctrl-C takes it back").count() == 2);
+        terminal.press(&["C-c"]);
+        terminal.wait_for("taken back");
+    }
 }
 
 #[test]
