@@ -57,6 +57,7 @@ mod line;
 mod load;
 mod near;
 mod problem;
+mod programs;
 mod questions;
 mod request;
 mod rule;

@@ -196,6 +196,12 @@ impl Slice {
             .any(|policy| policy.effect() == CedarEffect::Permit)
     }
 
+    /// The policies that matter here and whose scope holds this action.
+    pub(crate) fn policies(&self, action: Action) -> impl Iterator<Item = &cedar_policy::Policy> {
+        let buckets = self.ground.iter().flat_map(|ground| &ground.buckets);
+        buckets.flat_map(move |bucket| bucket.sets(action)).flat_map(cedar_policy::PolicySet::policies)
+    }
+
     /// Decides one operation on the slice's target, or on something in it. A question about anything else is refused.
     #[must_use]
     pub fn decide(&self, request: &Request<'_>) -> Decision {

@@ -17,6 +17,7 @@ pub(super) fn serve(listen: SocketAddr) -> Result<(), BuildError> {
     metrics::describe_counter!("bartizan_logins_total", "Attempts to log in, by outcome");
     metrics::describe_counter!("bartizan_sessions_total", "Sessions asked for, by outcome");
     metrics::describe_gauge!("bartizan_sessions_live", "Sessions running now");
+    metrics::describe_counter!("bartizan_guarded_lines_total", "Lines entered in guarded shells, by verdict");
     metrics::describe_counter!("bartizan_bytes_total", "Bytes carried in sessions, by direction");
     metrics::describe_counter!("bartizan_guard_rails_total", "Guard rails triggered, by what they did");
     metrics::describe_counter!("bartizan_sftp_operations_total", "Operations on files over SFTP, by action and verdict");

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use bartizan_recorder::Reason;
-use russh::{Channel, server};
+use russh::{Channel, client, server};
 
 use crate::control::protocol::Event;
 use crate::enforce::Mode;
 use crate::frontdoor::{Arrival, Ask, Destination, Leaving, Missing, Refusal, Voice, receive, sentences};
+use crate::gateways::ssh::guarded::{Between, Far};
 use crate::gateways::ssh::{self, Ended, Traffic};
 use crate::identity::Caller;
 use crate::model::{Login, SessionId, TargetName};
 use crate::record::{Closing, Taped};
-use crate::upstream::Link;
+use crate::upstream::{Hold, Link};
 
 use super::live::Place;
 use super::{metrics, rooms::Rooms};
@@ -141,6 +142,9 @@ impl Rooms {
         let (taped, mut target, hold) = link.split();
         let ask = taped.permit().routed().identified().ask().clone();
         let traffic = Traffic::default();
+        if *taped.permit().mode() == Mode::GuardedShell {
+            return self.guard(taped, target, hold, visit, notices, orders).await;
+        }
         let ended = match ssh::begin(&mut target, &ask, taped.permit().mode()).await {
             Ok(true) => {
                 visit.welcome(notices).await;
@@ -159,6 +163,44 @@ impl Rooms {
                 let sentence = format!("{} refused to start the {}.", ask.target, ask.wish);
                 visit.refuse(&Refusal::unavailable(sentence.clone(), sentence.clone())).await;
                 Ended { reason: Reason::Failed, sentence, exit: None }
+            }
+        };
+        metrics::bytes(traffic.counted());
+        self.recorder.close(&taped, ended, traffic.counted()).await;
+        hold.end().await;
+    }
+
+    /// Carries a guarded shell: two channels on the target, and the bastion's own prompt.
+    async fn guard(
+        &self,
+        taped: Taped,
+        control: Channel<client::Msg>,
+        hold: Hold,
+        visit: Visit,
+        notices: &[String],
+        orders: tokio::sync::mpsc::Receiver<ssh::Orders>,
+    ) {
+        let ask = taped.permit().routed().identified().ask().clone();
+        let traffic = Traffic::default();
+        let ended = match Far::start(control, hold.open_channel(), &ask).await {
+            Ok(far) => {
+                visit.welcome(notices).await;
+                let between = Between {
+                    visitor: visit.channel,
+                    handle: &visit.handle,
+                    far,
+                    ask: &ask,
+                    tape: taped.tape(),
+                    decider: self.enforcer.decider(taped.permit(), &visit.voice),
+                    traffic: &traffic,
+                    randomness: rand::random,
+                };
+                Box::pin(ssh::guarded::guard(between, orders)).await
+            }
+            Err(refusal) => {
+                tracing::warn!(detail = %refusal.detail, "a guarded shell could not be started");
+                visit.refuse(&refusal).await;
+                Ended { reason: Reason::Failed, sentence: refusal.detail, exit: None }
             }
         };
         metrics::bytes(traffic.counted());

@@ -1,7 +1,7 @@
 //! Decides the operations of one session while it runs: commands of a guarded shell, files of SFTP. Each verdict is written to
 //! the audit log before the gateway hears it; what is held waits for people. It forwards nothing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bartizan_policies::{Slice, Verdict};
@@ -90,6 +90,13 @@ impl Decider {
         let (slice, now) = (self.slice(), self.clock.now());
         let asker = Asker::of(self.permit.routed(), self.permit.session());
         questions.iter().all(|question| matches!(asker.ask(&slice, now, question).verdict, Verdict::Allow))
+    }
+
+    /// The programs that policies in force name where they permit commands here, for completion and hints. Whether one would
+    /// be allowed depends on more.
+    #[must_use]
+    pub fn programs(&self) -> BTreeSet<String> {
+        self.slice().programs()
     }
 
     /// Decides all of `questions`; the worst verdict is the answer. What is held waits until people have answered: the visitor is

@@ -6,4 +6,4 @@ mod handler;
 mod login;
 mod trust;
 
-pub use dial::{Dialer, Link};
+pub use dial::{Dialer, Hold, Link};

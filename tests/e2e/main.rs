@@ -20,6 +20,7 @@ mod evidence;
 mod faults;
 mod files;
 mod guard_rails;
+mod guarded;
 mod hostile;
 mod hostile_target;
 mod limits;

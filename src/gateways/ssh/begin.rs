@@ -21,6 +21,7 @@ pub async fn begin(channel: &mut Channel<client::Msg>, ask: &Ask, mode: &Mode) -
     }
     match (mode, &ask.wish) {
         (Mode::Shell, _) => channel.request_shell(true).await?,
+        // It has a way of its own: an ordinary shell must never stand in for it.
         (Mode::GuardedShell, _) => return Ok(false),
         (Mode::Sftp, _) => channel.request_subsystem(true, "sftp").await?,
         (Mode::Exec(line) | Mode::Scp(line), wish) => match (line.canonical(), wish) {

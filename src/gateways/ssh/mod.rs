@@ -1,6 +1,7 @@
 //! The SSH gateway: carries one session between a visitor's channel and a target's, recording before forwarding.
 
 mod begin;
+pub mod guarded;
 mod pumps;
 mod rails;
 mod relay;

@@ -33,6 +33,11 @@ impl Traffic {
     pub(super) fn add_up(&self, bytes: usize) {
         self.up.fetch_add(bytes as u64, Ordering::Relaxed);
     }
+
+    /// Counts bytes from the target.
+    pub(super) fn add_down(&self, bytes: usize) {
+        self.down.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
 }
 
 /// Why a pump stopped before its end.
@@ -122,7 +127,7 @@ impl End {
 }
 
 /// Takes what has arrived already, so that one write records it all.
-fn gather(first: ChannelMsg, target: &mut ChannelReadHalf) -> Vec<ChannelMsg> {
+pub(super) fn gather(first: ChannelMsg, target: &mut ChannelReadHalf) -> Vec<ChannelMsg> {
     let mut size = length(&first);
     let mut batch = vec![first];
     while size < BATCH {
@@ -230,7 +235,7 @@ pub(super) async fn up(
     Ok(())
 }
 
-fn size(cols: u32, rows: u32) -> Option<(u16, u16)> {
+pub(super) fn size(cols: u32, rows: u32) -> Option<(u16, u16)> {
     let (cols, rows) = (u16::try_from(cols).ok()?, u16::try_from(rows).ok()?);
     (cols > 0 && rows > 0).then_some((cols, rows))
 }

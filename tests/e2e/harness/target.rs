@@ -63,8 +63,46 @@ impl Target {
         self.log().lines().filter(|line| line.starts_with("Accepted publickey for") || line.starts_with("Accepted password for")).count()
     }
 
+    /// Ends sshd and everything that it began, as a machine that loses its power.
+    pub(crate) fn die(&mut self) {
+        let mut all = vec![self.process.child.id().to_string()];
+        let mut at = 0;
+        while let Some(parent) = all.get(at).cloned() {
+            let mut children = Command::new("pgrep");
+            children.args(["-P", &parent]);
+            all.extend(Run::new(children).finish().text().split_whitespace().map(str::to_owned));
+            at += 1;
+        }
+        self.process.kill();
+        let mut kill = Command::new("kill");
+        kill.arg("-KILL").args(&all[1..]);
+        // Some may have ended with their parent.
+        drop(Run::new(kill).finish());
+    }
+
     pub(crate) fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Changes the configuration and has sshd read it again.
+    pub(crate) fn configure(&self, change: impl FnOnce(String) -> String) {
+        let path = self.dir.join("sshd_config");
+        fs::write(&path, change(fs::read_to_string(&path).unwrap())).unwrap();
+        let before = self.log().matches("Server listening on 127.0.0.1").count();
+        self.process.signal(rustix::process::Signal::HUP);
+        super::wait_until("sshd listens again", || self.log().matches("Server listening on 127.0.0.1").count() > before);
+    }
+
+    /// Gives every account this login shell.
+    pub(crate) fn login_shell(&self, shell: &str) {
+        let path = self.dir.join("passwd");
+        let text = fs::read_to_string(&path).unwrap();
+        let own = |line: &str| ["deploy:", "operator:"].iter().any(|name| line.starts_with(name));
+        let change = |line: &str| match line.rsplit_once(':') {
+            Some((rest, _)) if own(line) => format!("{rest}:{shell}\n"),
+            _ => format!("{line}\n"),
+        };
+        fs::write(&path, text.lines().map(change).collect::<String>()).unwrap();
     }
 
     /// Ends sshd and all that runs in its process group.
