@@ -57,6 +57,7 @@ mod problem;
 mod request;
 mod rule;
 mod set;
+mod transfer;
 
 pub use action::{Action, FactsKind, ResourceKind, UnknownAction};
 pub use cases::{Report, run_cases};
@@ -64,12 +65,13 @@ pub use command::Command;
 pub use decision::{Alert, Decision, Hold, Obligations, Refusal, Requirement, Verdict, Why};
 pub use explain::Explanation;
 pub use known::Known;
-pub use line::{FileAccess, Line, Operation, Transfer};
+pub use line::{FileAccess, Line, Operation};
 pub use load::SCHEMA;
 pub use problem::{Gravity, Problem};
 pub use request::{Approval, Context, Facts, Key, Principal, PrincipalKind, Request, Resource, Table, Target, Visit};
 pub use rule::{Approve, Effect, Mask, Rule, Scope};
 pub use set::{PolicySet, Slice};
+pub use transfer::{Copier, Direction, Pattern, Root, Side, Transfer};
 
 /// The policies that a new installation begins with.
 pub const STARTER: &str = include_str!("../examples/starter.cedar");

@@ -2,6 +2,7 @@
 
 use crate::Action;
 use crate::command::Command;
+use crate::transfer::Transfer;
 
 /// One thing a line would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,15 +24,6 @@ pub struct FileAccess {
     pub recursive: bool,
 }
 
-/// A line that starts the server side of a copying program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transfer {
-    /// `scp -t` or `scp -f`: the original scp protocol.
-    Scp,
-    /// `rsync --server`.
-    Rsync,
-}
-
 /// A command line, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
@@ -44,6 +36,9 @@ impl Line {
     /// Reads a line as a client sent it. Never fails: what cannot be read is one dynamic command.
     #[must_use]
     pub fn read(line: &[u8]) -> Self {
+        if let Some(transfer) = Transfer::read(line) {
+            return Self { operations: transfer.operations(), canonical: Some(transfer.canonical()), transfer: Some(transfer) };
+        }
         let command = Command::read(line);
         let canonical = (!command.is_dynamic()).then(|| command.text().to_owned());
         Self { operations: vec![Operation::Run(command)], canonical, transfer: None }
@@ -64,7 +59,7 @@ impl Line {
 
     /// Whether it is the server side of a copying program.
     #[must_use]
-    pub fn transfer(&self) -> Option<Transfer> {
-        self.transfer
+    pub fn transfer(&self) -> Option<&Transfer> {
+        self.transfer.as_ref()
     }
 }

@@ -24,6 +24,8 @@ pub enum Mode {
     Exec(Line),
     /// The original scp protocol: every file is decided.
     Scp(Line),
+    /// rsync: the trees it may touch are decided before it starts.
+    Rsync(Line),
     /// SFTP: every file is decided.
     Sftp,
 }
@@ -37,7 +39,7 @@ impl Mode {
         match self {
             Self::Shell | Self::Exec(_) => true,
             Self::GuardedShell => slice.may_permit(Action::SshExec),
-            Self::Scp(_) | Self::Sftp => FILE_ACTIONS.iter().any(|action| slice.may_permit(*action)),
+            Self::Scp(_) | Self::Rsync(_) | Self::Sftp => FILE_ACTIONS.iter().any(|action| slice.may_permit(*action)),
         }
     }
 
@@ -46,7 +48,7 @@ impl Mode {
         match self {
             Self::Shell => vec![Question::shell(login)],
             Self::Exec(line) => Question::of_line(login, line),
-            Self::GuardedShell | Self::Scp(_) | Self::Sftp => Vec::new(),
+            Self::GuardedShell | Self::Scp(_) | Self::Rsync(_) | Self::Sftp => Vec::new(),
         }
     }
 }

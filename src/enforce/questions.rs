@@ -55,7 +55,8 @@ impl Question {
                 facts: Facts::Command { login: login.to_owned(), command: command.clone() },
                 operation: Wish::Exec(command.text().to_owned()).to_string(),
             },
-            Operation::File(access) => Self::of_file(login, access.action, access.path.as_deref(), None, access.recursive),
+            // The path is as it was typed, and nobody has asked the target yet where it leads.
+            Operation::File(access) => Self::of_file(login, access.action, None, None, access.recursive),
         };
         line.operations().iter().map(one).collect()
     }
