@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bartizan_recorder::Reason;
 use russh::{Channel, server};
 
+use crate::enforce::Mode;
 use crate::frontdoor::{Arrival, Ask, Destination, Missing, Refusal, receive, sentences};
 use crate::gateways::ssh::{self, Ended, Traffic};
 use crate::identity::Caller;
@@ -121,7 +122,13 @@ impl Rooms {
         let ended = match ssh::begin(&mut target, &ask, taped.permit().mode()).await {
             Ok(true) => {
                 visit.welcome(notices).await;
-                ssh::relay(visit.channel, &visit.handle, target, taped.tape(), visit.has_terminal, &traffic, orders).await
+                match taped.permit().mode() {
+                    Mode::Sftp => {
+                        let deciding = (taped.tape(), self.enforcer.decider(taped.permit()));
+                        Box::pin(ssh::sftp::relay(visit.channel, &visit.handle, target, deciding, &traffic, orders)).await
+                    }
+                    _ => ssh::relay(visit.channel, &visit.handle, target, taped.tape(), visit.has_terminal, &traffic, orders).await,
+                }
             }
             Ok(false) | Err(_) => {
                 let sentence = format!("{} refused to start the {}.", ask.target, ask.wish);

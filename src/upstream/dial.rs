@@ -82,6 +82,14 @@ pub struct Hold {
 }
 
 impl Hold {
+    /// Opens one more session channel on the connection.
+    ///
+    /// # Errors
+    /// When the target refuses it or the connection is lost.
+    pub async fn open_channel(&self) -> Result<Channel<client::Msg>, russh::Error> {
+        self.connection.channel_open_session().await
+    }
+
     /// Ends the connection.
     pub async fn end(self) {
         // It may be gone already, which is what is wanted.

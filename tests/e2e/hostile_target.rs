@@ -119,3 +119,48 @@ fn messages_for_channels_that_a_target_made_up_do_nothing() {
     assert!(!done.text().contains("hacked"), "{done}");
     assert_eq!(trap.alice.on_target(Way::At, &[], "echo well").ok().text(), "well\n");
 }
+
+/// INIT and some requests: REALPATH of home, OPEN twice, READ of four bytes.
+fn sftp_requests() -> Vec<u8> {
+    let string = |text: &str| [&u32::try_from(text.len()).unwrap().to_be_bytes()[..], text.as_bytes()].concat();
+    let open = |id: u8, name: &str| [&[3, 0, 0, 0, id][..], &string(name), &[0, 0, 0, 1, 0, 0, 0, 0]].concat();
+    let read = [&[5, 0, 0, 0, 9][..], &string("h"), &[0; 8], &[0, 0, 0, 4]].concat();
+    let packets = [vec![1, 0, 0, 0, 3], open(1, "/a"), open(2, "/b"), read];
+    packets.iter().flat_map(|packet| [&u32::try_from(packet.len()).unwrap().to_be_bytes()[..], packet].concat()).collect()
+}
+
+#[test]
+fn an_sftp_server_that_keeps_to_nothing_ends_its_own_session_with_a_sentence() {
+    for attack in
+        ["sftp_of_another_version", "sftp_oversize", "sftp_to_nobody", "sftp_of_another_kind", "sftp_cut_short", "sftp_one_handle"]
+    {
+        let trap = trap(attack);
+        for way in WAYS {
+            let done = trap.alice.on(way, "bad", &["-s"], "sftp").input(sftp_requests()).within(60).finish().refused();
+            assert!(done.err.contains("the target broke the SFTP protocol"), "{attack} {way:?}: {done}");
+            assert_eq!(trap.alice.on_target(way, &[], "echo well").ok().text(), "well\n");
+        }
+        assert!(!trap.world.bastion.log().contains("panicked"));
+    }
+}
+
+#[test]
+fn a_listed_name_that_leads_out_of_the_folder_and_data_nobody_asked_for_do_not_reach_the_client() {
+    let trap = trap("sftp_slashes");
+    let (options, destination) = Way::At.name("deploy", "bad");
+    let arguments = [&options[..], &["-b".into(), "-".into(), destination]].concat();
+    let done = crate::harness::Run::new(trap.alice.openssh("sftp", arguments)).input("-ls -a /\n").finish();
+    assert!(trap.seen().contains("asked 12") && !done.text().contains("evil"), "{done}");
+}
+
+#[test]
+fn a_target_that_dies_with_files_open_ends_the_session_and_the_recording_says_which() {
+    let trap = trap("sftp_dies");
+    trap.alice.on(Way::At, "bad", &["-s"], "sftp").input(sftp_requests()).finish().refused();
+    let list = trap.world.bastion.run(["recordings", "list", "--json", "--kind", "ssh.sftp"]).ok().json();
+    let id = list[0]["id"].as_str().unwrap().to_owned();
+    wait_until("the end is recorded", || {
+        let text = trap.world.bastion.run(["recordings", "cat", &id]).ok().text();
+        text.contains("sftp.read /a") && text.contains("sftp.close /a (the session ended before it was closed)")
+    });
+}

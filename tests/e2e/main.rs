@@ -22,5 +22,6 @@ mod limits;
 mod login;
 mod policy;
 mod pressure;
+mod sftp;
 mod upstream;
 mod way_in;

@@ -116,21 +116,6 @@ fn a_revoked_certificate_opens_nothing_and_ends_its_live_session() {
 }
 
 #[test]
-fn a_forbid_by_path_keeps_a_whole_sftp_session_out() {
-    let world = World::start();
-    let alice = world.visitor("alice");
-    let forbid = r#"
-@id("no-keys") forbid (principal, action in Action::"sftp", resource) when { context has path && context.path like "*/.ssh/*" };
-"#;
-    alice.on_target(Way::At, &["-s"], "sftp").input("").ok();
-    world.write_policies(&format!("{POLICIES}{forbid}"));
-    wait_until("the new policy counts", || {
-        let done = alice.on_target(Way::At, &["-s"], "sftp").input("").finish();
-        done.code() == 1 && done.err.contains("no-keys")
-    });
-}
-
-#[test]
 fn a_held_operation_is_refused_while_nobody_can_approve_it() {
     let world = World::start();
     let alice = world.visitor("alice");

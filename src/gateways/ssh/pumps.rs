@@ -26,6 +26,11 @@ impl Traffic {
     pub fn counted(&self) -> (u64, u64) {
         (self.up.load(Ordering::Relaxed), self.down.load(Ordering::Relaxed))
     }
+
+    /// Counts bytes from the visitor.
+    pub(super) fn add_up(&self, bytes: usize) {
+        self.up.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
 }
 
 /// Why a pump stopped before its end.
@@ -139,7 +144,7 @@ fn piece(message: &ChannelMsg) -> Option<Piece> {
     }
 }
 
-fn exit_of(message: &ChannelMsg) -> Option<Exit> {
+pub(super) fn exit_of(message: &ChannelMsg) -> Option<Exit> {
     match message {
         ChannelMsg::ExitStatus { exit_status } => Some(Exit::status(*exit_status)),
         ChannelMsg::ExitSignal { signal_name, core_dumped, error_message, .. } => {
@@ -159,7 +164,7 @@ fn signal_word(signal: &Sig) -> String {
     }
 }
 
-async fn forward_down(
+pub(super) async fn forward_down(
     message: ChannelMsg,
     visitor: &ChannelWriteHalf<server::Msg>,
     handle: &server::Handle,

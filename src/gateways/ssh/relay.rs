@@ -72,18 +72,18 @@ fn told(done: Result<Option<Exit>, PumpError>) -> Ended {
     }
 }
 
-fn failed(error: &PumpError) -> Ended {
+pub(super) fn failed(error: &PumpError) -> Ended {
     tracing::error!(%error, alert = true, "a session could not be recorded");
     closing(Reason::Failed, "it could not be recorded any more", None)
 }
 
-fn closing(reason: Reason, sentence: &str, exit: Option<Exit>) -> Closing {
+pub(super) fn closing(reason: Reason, sentence: &str, exit: Option<Exit>) -> Closing {
     Closing { reason, sentence: sentence.to_owned(), exit }
 }
 
 /// Shows `text` beside the program's own output. These are the bastion's own words: that they cannot be recorded does not keep them
 /// back, least of all when that is what they say.
-async fn say(visitor: &ChannelWriteHalf<server::Msg>, text: &str, has_terminal: bool) {
+pub(super) async fn say(visitor: &ChannelWriteHalf<server::Msg>, text: &str, has_terminal: bool) {
     let shown = if has_terminal { sentences::for_terminal(text) } else { text.to_owned() };
     // A visitor who does not read it loses only the notice.
     let patience = std::time::Duration::from_secs(2);
@@ -95,7 +95,7 @@ async fn say(visitor: &ChannelWriteHalf<server::Msg>, text: &str, has_terminal: 
     drop(sent);
 }
 
-async fn finish(
+pub(super) async fn finish(
     ended: &Ended,
     visitor: &ChannelWriteHalf<server::Msg>,
     target: &ChannelWriteHalf<client::Msg>,
