@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use bartizan_policies::{Action, Line, PolicySet, Request, Resource, Slice, Verdict};
+use bartizan_policies::{Action, Line, PolicySet, Request, Resource, Slice, Transfer, Verdict};
 use jiff::Timestamp;
 
 use crate::frontdoor::Refusal;
@@ -34,6 +34,15 @@ pub enum Mode {
 const FILE_ACTIONS: [Action; 5] = [Action::SftpList, Action::SftpRead, Action::SftpWrite, Action::SftpRemove, Action::SftpRename];
 
 impl Mode {
+    /// What a copying program is to do, if the session is one.
+    #[must_use]
+    pub fn transfer(&self) -> Option<&Transfer> {
+        match self {
+            Self::Scp(line) | Self::Rsync(line) => line.transfer(),
+            _ => None,
+        }
+    }
+
     /// Whether any policy could permit anything in a session of this mode.
     pub(super) fn may_be(&self, slice: &Slice) -> bool {
         match self {

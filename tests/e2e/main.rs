@@ -13,6 +13,7 @@ mod harness;
 
 mod by_name;
 mod clients;
+mod copies;
 mod evidence;
 mod faults;
 mod files;

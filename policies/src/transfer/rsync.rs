@@ -80,16 +80,8 @@ const VALUED: &[&str] = &[
 ];
 
 /// Long options that make the receiver remove what the sender does not have.
-const DELETING: &[&str] = &[
-    "delete",
-    "delete-after",
-    "delete-before",
-    "delete-delay",
-    "delete-during",
-    "delete-excluded",
-    "delete-missing-args",
-    "force",
-];
+const DELETING: &[&str] =
+    &["delete", "delete-after", "delete-before", "delete-delay", "delete-during", "delete-excluded", "delete-missing-args", "force"];
 
 /// Long options of the receiver that name a further folder, and what is done in it.
 const SIDES: &[(&str, Action)] = &[

@@ -3,6 +3,7 @@
 mod begin;
 mod pumps;
 mod relay;
+pub mod scp;
 pub mod sftp;
 
 pub use begin::begin;
