@@ -292,3 +292,6 @@ async fn reply_of(from: &mut (impl AsyncBufRead + Unpin), who: &'static str) -> 
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
