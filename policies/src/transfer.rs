@@ -220,9 +220,9 @@ impl Transfer {
             put(".");
         }
         for (root, path) in self.roots.iter().zip(roots) {
+            // A relative path could begin with what the program takes for an option.
+            let path = if path.starts_with('-') { Cow::Owned(format!("./{path}")) } else { path };
             put(&match &root.pattern {
-                // A relative path could begin with what the program takes for an option.
-                None if path.starts_with('-') => words::quoted(&format!("./{path}")),
                 None => words::quoted(&path),
                 Some(pattern) if path == "/" => format!("/{}", pattern.written()),
                 Some(pattern) => format!("{}/{}", words::quoted(&path), pattern.written()),

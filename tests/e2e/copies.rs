@@ -41,14 +41,13 @@ fn rsync(alice: &Visitor, way: Way, arguments: &[&str]) -> Done {
     Run::new(alice.command("rsync", all)).finish()
 }
 
-/// Made by the account on the target itself, so that it may change them.
-fn make(alice: &Visitor, world: &World, script: &str) {
+/// Makes files in the account's home, which it may change.
+fn make(world: &World, script: &str) {
     let home = world.target.home("deploy");
     let done = std::process::Command::new("sh").args(["-c", script]).current_dir(&home).output().unwrap();
     assert!(done.status.success(), "{done:?}");
     let done = std::process::Command::new("chmod").args(["-R", "a+rwX"]).arg(&home).output().unwrap();
     assert!(done.status.success(), "{done:?}");
-    let _ = alice;
 }
 
 #[test]
@@ -111,7 +110,7 @@ fn scp_brings_a_tree_there_with_times_and_modes() {
 #[test]
 fn a_link_on_the_target_leads_scp_past_no_rule() {
     let (world, alice) = world();
-    make(&alice, &world, "mkdir secrets; echo s > secrets/x; ln -s secrets open; ln -s secrets/x plain; ln -s secrets/new dangling");
+    make(&world, "mkdir secrets; echo s > secrets/x; ln -s secrets open; ln -s secrets/x plain; ln -s secrets/new dangling");
     fs::write(alice.dir.join("up"), "up").unwrap();
     for way in WAYS {
         for path in [":open/x", ":plain", ":secrets/../open/x", ":./secrets/x"] {
@@ -150,7 +149,7 @@ fn names_with_spaces_quotes_and_shell_syntax_are_names() {
 #[test]
 fn a_pattern_fetches_what_matches_and_is_permitted() {
     let (world, alice) = world();
-    make(&alice, &world, "mkdir logs; for n in a b secret; do echo $n > logs/$n.log; done; echo no > logs/c.txt");
+    make(&world, "mkdir logs; for n in a b secret; do echo $n > logs/$n.log; done; echo no > logs/c.txt");
     for way in WAYS {
         let into = format!("into-{way:?}");
         fs::create_dir(alice.dir.join(&into)).unwrap();
@@ -165,7 +164,7 @@ fn a_pattern_fetches_what_matches_and_is_permitted() {
 #[test]
 fn rsync_is_decided_by_the_trees_it_may_touch() {
     let (world, alice) = world();
-    make(&alice, &world, "mkdir secrets; echo s > secrets/x; ln -s secrets open");
+    make(&world, "mkdir secrets; echo s > secrets/x; ln -s secrets open");
     fs::create_dir(alice.dir.join("t")).unwrap();
     fs::write(alice.dir.join("t/x"), "t").unwrap();
     for way in WAYS {

@@ -171,6 +171,7 @@ fn a_line_is_written_again_with_the_paths_that_were_resolved() {
         read(line).unwrap().resolved(&owned(roots), &owned(sides))
     };
     assert_eq!(resolved("scp -qpt it", &["/h/it's `x`"], &[]).unwrap(), r"scp -t -p -q /h/it\'s' `x`'");
+    assert_eq!(read("scp -f -- -x/*").unwrap().canonical(), "scp -f ./-x/*");
     assert_eq!(resolved("scp -f a*.log", &["/h"], &[]).unwrap(), "scp -f /h/a*.log");
     assert_eq!(resolved("scp -f /'$x'*", &["/"], &[]).unwrap(), "scp -f /'$x'*");
     let line = "rsync --server -re.iL --delete --temp-dir t . new/";

@@ -154,8 +154,7 @@ pub(super) fn quoted(text: &str) -> String {
     }
     let mut out = String::new();
     let mut open = false;
-    let mut rest = text.chars().peekable();
-    while let Some(c) = rest.next() {
+    for c in text.chars() {
         let escape = matches!(c, '\'' | '\\' | '!');
         if open && escape {
             out.push('\'');
