@@ -175,7 +175,7 @@ fn a_line_is_written_again_with_the_paths_that_were_resolved() {
     assert_eq!(resolved("scp -f a*.log", &["/h"], &[]).unwrap(), "scp -f /h/a*.log");
     assert_eq!(resolved("scp -f /'$x'*", &["/"], &[]).unwrap(), "scp -f /'$x'*");
     let line = "rsync --server -re.iL --delete --temp-dir t . new/";
-    assert_eq!(resolved(line, &["/h/n w/"], &["/h/t"]).unwrap(), "rsync --server -re.iL --delete --temp-dir=/h/t . '/h/n w/'");
+    assert_eq!(resolved(line, &["/h/n w/"], &["/h/t"]).unwrap(), "rsync --server -re.iL --delete --temp-dir=/h/t . /h/n' w/'");
     assert_eq!(resolved(line, &["/h/new/"], &[]), None);
     assert_eq!(resolved(line, &["new/"], &["/t"]), None);
     assert_eq!(resolved(line, &["/h\n/"], &["/t"]), None);

@@ -162,7 +162,7 @@ pub(super) fn quoted(text: &str) -> String {
         }
         if escape {
             out.push('\\');
-        } else if !open && !is_bare(c) {
+        } else if !(open || is_bare(c) || c == '=' && !out.is_empty()) {
             out.push('\'');
             open = true;
         }

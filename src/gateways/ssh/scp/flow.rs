@@ -33,17 +33,16 @@ pub(super) enum FlowError {
     Target(String),
 }
 
+/// Where it leads, and what is kept while it goes on; or why it may not.
+pub(super) type Verdict<A> = Result<(Option<String>, A), String>;
+
 /// Decides and notes what comes.
 pub(super) trait Judge {
     /// What is kept while a file passes.
     type Allowed: Send;
 
     /// Where `path` really leads and whether `action` is allowed there; a sentence if not. Without a path none is known.
-    fn decide(
-        &mut self,
-        action: Action,
-        path: Option<String>,
-    ) -> impl Future<Output = Result<Result<(Option<String>, Self::Allowed), String>, FlowError>> + Send;
+    fn decide(&mut self, action: Action, path: Option<String>) -> impl Future<Output = Result<Verdict<Self::Allowed>, FlowError>> + Send;
 
     /// A file has passed.
     fn passed(&mut self, action: Action, file: Passed<'_>) -> impl Future<Output = Result<(), FlowError>> + Send;
@@ -106,8 +105,8 @@ where
 
     async fn record(&mut self, record: Record) -> Result<Go, FlowError> {
         match record {
-            Record::Warning(_) => self.to_sink(&record.written()).await.map(|()| Go::On),
-            Record::Fatal(_) => self.to_sink(&record.written()).await.map(|()| Go::Over),
+            Record::Warning(_) => self.tell_sink(&record.written()).await.map(|()| Go::On),
+            Record::Fatal(_) => self.tell_sink(&record.written()).await.map(|()| Go::Over),
             Record::Times(_) => {
                 // Kept until it is known whether its file may pass.
                 self.times = Some(record);
@@ -115,7 +114,7 @@ where
             }
             Record::End => {
                 self.open.pop().ok_or(FlowError::Malformed(self.source(), Malformed::Record))?;
-                self.to_sink(&record.written()).await?;
+                self.tell_sink(&record.written()).await?;
                 self.pass_reply().await
             }
             Record::Folder { mode, name } => self.folder(mode, &name).await,
@@ -135,7 +134,7 @@ where
         if !self.send_times().await? {
             return Ok(Go::On);
         }
-        self.to_sink(&Record::Folder { mode, name: shown }.written()).await?;
+        self.tell_sink(&Record::Folder { mode, name: shown }.written()).await?;
         let reply = self.reply().await?;
         self.answer(&reply).await?;
         if reply == Reply::Done {
@@ -150,7 +149,7 @@ where
         if !self.send_times().await? {
             return Ok(Go::On);
         }
-        self.to_sink(&Record::File { mode, size, name: shown }.written()).await?;
+        self.tell_sink(&Record::File { mode, size, name: shown }.written()).await?;
         let reply = self.reply().await?;
         self.answer(&reply).await?;
         if reply != Reply::Done {
@@ -159,7 +158,7 @@ where
         let (bytes, sha256) = self.content(size).await?;
         let source = self.source();
         let end = reply_of(&mut self.sides.from_source, source).await?;
-        self.to_sink(&end.written()).await?;
+        self.tell_sink(&end.written()).await?;
         self.judge.passed(action, Passed { path: path.as_deref(), name, bytes, sha256 }).await?;
         drop(allowed);
         self.pass_reply().await
@@ -179,7 +178,7 @@ where
                 let warning = Reply::Warning(format!("bartizan: {}: {}", place.shown, sentence.replace('\n', " ")));
                 self.answer(&warning).await?;
                 if !self.up() {
-                    self.to_sink(&warning.written()).await?;
+                    self.tell_sink(&warning.written()).await?;
                 }
                 Ok(None)
             }
@@ -189,7 +188,7 @@ where
     /// Sends the times that were kept; false when the sink does not take them, which the source is told.
     async fn send_times(&mut self) -> Result<bool, FlowError> {
         let Some(times) = self.times.take() else { return Ok(true) };
-        self.to_sink(&times.written()).await?;
+        self.tell_sink(&times.written()).await?;
         let reply = self.reply().await?;
         if reply == Reply::Done {
             return Ok(true);
@@ -217,7 +216,7 @@ where
         Ok((size, hex::encode(hasher.finalize())))
     }
 
-    async fn to_sink(&mut self, bytes: &[u8]) -> Result<(), FlowError> {
+    async fn tell_sink(&mut self, bytes: &[u8]) -> Result<(), FlowError> {
         self.sides.to_sink.write_all(bytes).await?;
         Ok(self.sides.to_sink.flush().await?)
     }

@@ -5,7 +5,7 @@ use bartizan_policies::Action;
 use bartizan_recorder::Event;
 use serde_json::{Value, json};
 
-use super::flow::{FlowError, Judge, Passed};
+use super::flow::{FlowError, Judge, Passed, Verdict};
 use crate::enforce::{Allowed, Decider, Question};
 use crate::frontdoor::{Cause, Refusal};
 use crate::gateways::ssh::sftp::{ResolveError, Resolver};
@@ -22,7 +22,7 @@ pub(super) struct Asking<'a> {
 impl Judge for Asking<'_> {
     type Allowed = Allowed;
 
-    async fn decide(&mut self, action: Action, path: Option<String>) -> Result<Result<(Option<String>, Allowed), String>, FlowError> {
+    async fn decide(&mut self, action: Action, path: Option<String>) -> Result<Verdict<Allowed>, FlowError> {
         let path = match (path, &mut self.resolver) {
             (Some(path), Some(resolver)) => match resolver.realpath(&path).await {
                 Ok(path) => Some(path),
