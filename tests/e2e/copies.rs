@@ -73,7 +73,6 @@ fn scp_goes_on_with_the_next_file_when_one_is_refused() {
 fn scp_fetches_a_tree_without_what_is_refused() {
     let (world, alice) = world();
     make(
-        &alice,
         &world,
         "mkdir -p tree/deep/secrets; echo a > tree/a; echo b > 'tree/deep/b c'; echo s > tree/secret; echo s > tree/deep/secrets/x",
     );
