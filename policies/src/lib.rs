@@ -65,6 +65,7 @@ mod sentences;
 mod set;
 mod shell;
 mod sight;
+mod transfer;
 
 pub use action::{Action, FactsKind, ResourceKind, UnknownAction};
 pub use cases::{Answer, Ran, Report, run_cases};
@@ -73,7 +74,7 @@ pub use decision::{Alert, Decision, Hold, Obligations, Refusal, Requirement, Ver
 pub use explain::{Explained, Explanation, Explanations};
 pub use facts::{ApiRequest, Facts, HttpRequest};
 pub use known::Known;
-pub use line::{Completeness, FileAccess, Line, Operation, Transfer};
+pub use line::{Completeness, FileAccess, Line, Operation};
 pub use load::SCHEMA;
 pub use problem::{Gravity, Problem};
 pub use questions::{Question, questions};
@@ -84,6 +85,7 @@ pub use rule::{Approve, Effect, Mask, Rule, Scope};
 pub use set::{PolicySet, Slice};
 pub use shell::Variables;
 pub use sight::Unseen;
+pub use transfer::{Copier, Direction, Pattern, Root, Side, Transfer};
 
 /// The policies that a new installation begins with.
 pub const STARTER: &str = include_str!("../examples/starter.cedar");

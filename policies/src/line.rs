@@ -3,6 +3,7 @@
 use crate::Action;
 use crate::command::Command;
 use crate::shell::{self, Variables};
+use crate::transfer::Transfer;
 
 /// One thing a line would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,15 +23,6 @@ pub struct FileAccess {
     pub path: Option<String>,
     /// Whether everything beneath the path may be touched too.
     pub recursive: bool,
-}
-
-/// A line that starts the server side of a copying program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transfer {
-    /// `scp -t` or `scp -f`: the original scp protocol.
-    Scp,
-    /// `rsync --server`.
-    Rsync,
 }
 
 /// Whether the lines typed so far are a whole one.
@@ -59,6 +51,16 @@ impl Line {
     /// Reads a line as a client sent it. Never fails: what cannot be read is one dynamic command.
     #[must_use]
     pub fn read(line: &[u8]) -> Self {
+        if let Some(transfer) = Transfer::read(line) {
+            return Self {
+                operations: transfer.operations(),
+                canonical: Some(transfer.canonical()),
+                script: None,
+                why: None,
+                transfer: Some(transfer),
+                after: Variables::default(),
+            };
+        }
         Self::read_in(line, &Variables::default())
     }
 
@@ -117,7 +119,7 @@ impl Line {
 
     /// Whether it is the server side of a copying program.
     #[must_use]
-    pub fn transfer(&self) -> Option<Transfer> {
-        self.transfer
+    pub fn transfer(&self) -> Option<&Transfer> {
+        self.transfer.as_ref()
     }
 }

@@ -145,15 +145,33 @@ impl Rooms {
         if *taped.permit().mode() == Mode::GuardedShell {
             return self.guard(taped, target, hold, visit, notices, orders).await;
         }
-        let ended = match ssh::begin(&mut target, &ask, taped.permit().mode()).await {
+        let decider = self.enforcer.decider(taped.permit(), &visit.voice);
+        let transfer = taped.permit().mode().transfer();
+        let plan = match transfer {
+            Some(transfer) => match Box::pin(ssh::scp::prepare(transfer, hold.open_channel().await, (taped.tape(), &decider))).await {
+                Ok(plan) => Some(plan),
+                Err(refusal) => {
+                    self.abandon(&taped, &refusal).await;
+                    hold.end().await;
+                    return self.turn_away(&refusal, &ask.login, &ask.target, visit).await;
+                }
+            },
+            None => None,
+        };
+        let planned = plan.as_ref().map(ssh::scp::Plan::line);
+        let ended = match ssh::begin(&mut target, &ask, taped.permit().mode(), planned).await {
             Ok(true) => {
                 visit.welcome(notices).await;
-                match taped.permit().mode() {
-                    Mode::Sftp => {
-                        let deciding = (taped.tape(), self.enforcer.decider(taped.permit(), &visit.voice));
+                match (taped.permit().mode(), transfer.zip(plan)) {
+                    (_, Some(copying)) => {
+                        let (deciding, terminal) = ((taped.tape(), decider), visit.has_terminal);
+                        Box::pin(ssh::scp::relay(visit.channel, &visit.handle, target, deciding, copying, terminal, &traffic, orders)).await
+                    }
+                    (Mode::Sftp, None) => {
+                        let deciding = (taped.tape(), decider);
                         Box::pin(ssh::sftp::relay(visit.channel, &visit.handle, target, deciding, &traffic, orders)).await
                     }
-                    _ => {
+                    (_, None) => {
                         let rails = self.rails(&taped);
                         ssh::relay(visit.channel, &visit.handle, target, taped.tape(), visit.has_terminal, &traffic, orders, rails).await
                     }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bartizan_policies::{Action, Decision, Facts, Key, Line, Request, Resource, Slice, Transfer, Verdict, Visit};
+use bartizan_policies::{Action, Copier, Decision, Facts, Key, Line, Request, Resource, Slice, Transfer, Verdict, Visit};
 use jiff::Timestamp;
 use russh::keys::PublicKey;
 
@@ -324,7 +324,11 @@ fn mode_of(wish: &Wish) -> Option<Mode> {
         Wish::Shell => Some(Mode::Shell),
         Wish::Exec(text) => {
             let line = Line::read(text.as_bytes());
-            Some(if line.transfer() == Some(Transfer::Scp) { Mode::Scp(line) } else { Mode::Exec(line) })
+            Some(match line.transfer().map(Transfer::copier) {
+                Some(Copier::Scp) => Mode::Scp(line),
+                Some(Copier::Rsync) => Mode::Rsync(line),
+                None => Mode::Exec(line),
+            })
         }
         Wish::Subsystem(name) => (name == "sftp").then_some(Mode::Sftp),
     }

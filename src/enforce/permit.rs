@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use bartizan_policies::{Action, Line, PolicySet, Slice};
+use bartizan_policies::{Action, Line, PolicySet, Slice, Transfer};
 use jiff::Timestamp;
 
 use crate::approvals::Grant;
@@ -25,6 +25,8 @@ pub enum Mode {
     Exec(Line),
     /// The original scp protocol: every file is decided.
     Scp(Line),
+    /// rsync: the trees it may touch are decided before it starts.
+    Rsync(Line),
     /// SFTP: every file is decided.
     Sftp,
 }
@@ -33,6 +35,15 @@ pub enum Mode {
 const FILE_ACTIONS: [Action; 5] = [Action::SftpList, Action::SftpRead, Action::SftpWrite, Action::SftpRemove, Action::SftpRename];
 
 impl Mode {
+    /// What a copying program is to do, if the session is one.
+    #[must_use]
+    pub fn transfer(&self) -> Option<&Transfer> {
+        match self {
+            Self::Scp(line) | Self::Rsync(line) => line.transfer(),
+            _ => None,
+        }
+    }
+
     /// Whether any policy could permit anything in a session of this mode.
     pub(super) fn may_be(&self, slice: &Slice) -> bool {
         match self {
@@ -40,7 +51,7 @@ impl Mode {
             // A line that runs no program (`cd /tmp`) is asked nothing; it is for those who may run something.
             Self::Exec(line) => !line.operations().is_empty() || slice.may_permit(Action::SshExec),
             Self::GuardedShell => slice.may_permit(Action::SshExec),
-            Self::Scp(_) | Self::Sftp => FILE_ACTIONS.iter().any(|action| slice.may_permit(*action)),
+            Self::Scp(_) | Self::Rsync(_) | Self::Sftp => FILE_ACTIONS.iter().any(|action| slice.may_permit(*action)),
         }
     }
 
@@ -49,7 +60,7 @@ impl Mode {
         match self {
             Self::Shell => vec![Question::shell(login)],
             Self::Exec(line) => Question::of_line(login, line),
-            Self::GuardedShell | Self::Scp(_) | Self::Sftp => Vec::new(),
+            Self::GuardedShell | Self::Scp(_) | Self::Rsync(_) | Self::Sftp => Vec::new(),
         }
     }
 }

@@ -195,6 +195,7 @@ fn kind(mode: &Mode) -> &'static str {
         Mode::GuardedShell => "ssh.guarded_shell",
         Mode::Exec(_) => "ssh.exec",
         Mode::Scp(_) => "ssh.scp",
+        Mode::Rsync(_) => "ssh.rsync",
         Mode::Sftp => "ssh.sftp",
     }
 }

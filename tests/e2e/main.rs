@@ -16,6 +16,7 @@ mod by_name;
 mod clients;
 mod commands;
 mod control;
+mod copies;
 mod evidence;
 mod faults;
 mod files;

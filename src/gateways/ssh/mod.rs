@@ -5,6 +5,7 @@ pub mod guarded;
 mod pumps;
 mod rails;
 mod relay;
+pub mod scp;
 pub mod sftp;
 
 pub use begin::begin;

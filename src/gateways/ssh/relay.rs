@@ -71,6 +71,24 @@ pub async fn relay(
     ended
 }
 
+/// Does what is said to a session whose visitor has no terminal, until that is to end.
+pub(super) async fn obey(mut orders: mpsc::Receiver<Orders>, visitor: &ChannelWriteHalf<server::Msg>, tape: &Tape) -> Ended {
+    loop {
+        match orders.recv().await {
+            Some(Orders::Notice(text)) => {
+                say(visitor, &text, false).await;
+                if let Err(error) = tape.write(vec![Tape::note(text.trim().to_owned())]).await {
+                    return failed(&error.into());
+                }
+            }
+            // Nothing freezes what has no screen.
+            Some(Orders::Resume(_)) => {}
+            Some(Orders::End(text, reason)) => return closing(reason, &text, None),
+            None => return closing(Reason::Ended, "the bastion stopped", None),
+        }
+    }
+}
+
 fn told(done: Result<Option<Exit>, PumpError>) -> Ended {
     match done {
         Ok(Some(exit)) => closing(Reason::Closed, "the program ended", Some(exit)),

@@ -1,6 +1,6 @@
 //! Shows what policy said, for people and for programs. What comes from outside is escaped.
 
-use bartizan_policies::{Action, Effect, Facts, Hold, Line, PolicySet, Transfer, Verdict};
+use bartizan_policies::{Action, Copier, Effect, Facts, Hold, Line, PolicySet, Verdict};
 use serde_json::{Value, json};
 
 use super::question::Asked;
@@ -144,11 +144,12 @@ fn waits(hold: &Hold) -> String {
 }
 
 fn sent(line: &Line) -> String {
-    if line.transfer() == Some(Transfer::Scp) {
+    if line.transfer().is_some_and(|transfer| transfer.copier() == Copier::Scp) {
         return "this begins a transfer by scp: each file is decided as it comes".to_owned();
     }
+    let resolved = if line.transfer().is_some() { ", with its paths as the target has them" } else { "" };
     match line.canonical() {
-        Some(canonical) => format!("would be sent as: {}", Printable(canonical)),
+        Some(canonical) => format!("would be sent as: {}{resolved}", Printable(canonical)),
         None => "would be sent as it came: it cannot be written again from what is known of it".to_owned(),
     }
 }

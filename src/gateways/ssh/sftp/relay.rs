@@ -15,7 +15,7 @@ use super::session::{Session, SftpError};
 use super::{notes, session};
 use crate::enforce::Decider;
 use crate::gateways::ssh::pumps::{Traffic, forward_down};
-use crate::gateways::ssh::relay::{Ended, Orders, closing, failed, finish, say};
+use crate::gateways::ssh::relay::{Ended, Orders, closing, failed, finish, obey};
 use crate::record::Tape;
 
 /// Carries an SFTP session until it ends, every file of it decided by `decider`.
@@ -129,23 +129,6 @@ async fn drive(session: &Session<'_>) -> SftpError {
         tokio::select! {
             () = session.work.notified() => {}
             Some(done) = jobs.next(), if !jobs.is_empty() => if let Err(error) = done { return error },
-        }
-    }
-}
-
-async fn obey(mut orders: mpsc::Receiver<Orders>, visitor: &ChannelWriteHalf<server::Msg>, tape: &Tape) -> Ended {
-    loop {
-        match orders.recv().await {
-            Some(Orders::Notice(text)) => {
-                say(visitor, &text, false).await;
-                if let Err(error) = tape.write(vec![Tape::note(text.trim().to_owned())]).await {
-                    return failed(&error.into());
-                }
-            }
-            // Nothing freezes files.
-            Some(Orders::Resume(_)) => {}
-            Some(Orders::End(text, reason)) => return closing(reason, &text, None),
-            None => return closing(Reason::Ended, "the bastion stopped", None),
         }
     }
 }
