@@ -91,7 +91,8 @@ def signed_by(key, message, signature):
 MAGIC = b"\x89BREC\r\n\x01"
 HEADER = struct.Struct("<IBBHQQI")
 STORED_LIMIT = (1 << 20) + 64
-COMMIT, INDEX, RECOVERY, END = 4, 5, 6, 7
+EVENTS, KEYFRAME, COMMIT, INDEX, RECOVERY, END, KEYS = 1, 2, 4, 5, 6, 7, 9
+AEAD = 8
 FIXED = struct.Struct("<Q32sq32s")
 
 
@@ -134,14 +135,14 @@ class Torn(Bad):
 
 
 def frames(file):
-    """Offset, header fields and all bytes of each frame in order."""
+    """Offset, kind, flags, time and all bytes of each frame in order."""
     offset, number, time = len(MAGIC), 0, 0
     if file.read(len(MAGIC)) != MAGIC:
         raise Torn("it does not begin as a recording")
     while header := file.read(HEADER.size):
         if len(header) < HEADER.size:
             raise Torn(f"the file ends inside the frame at byte {offset}")
-        length, kind, _flags, zero, seq, at, crc = HEADER.unpack(header)
+        length, kind, flags, zero, seq, at, crc = HEADER.unpack(header)
         if zero or length > STORED_LIMIT:
             raise Torn(f"the frame at byte {offset} is bad")
         body = file.read(length)
@@ -149,7 +150,7 @@ def frames(file):
             raise Torn(f"the file ends inside the frame at byte {offset}")
         if seq != number or at < time:
             raise Bad(f"the frame at byte {offset} is not the next one")
-        yield offset, kind, at, header, body, crc
+        yield offset, kind, flags, at, header, body, crc
         offset, number, time = offset + len(header) + length, number + 1, at
 
 
@@ -176,6 +177,8 @@ class Walk:
         self.frames = self.bytes = self.commits = self.index = self.last = 0
         self.signed_to = len(MAGIC)
         self.recoveries, self.end = [], None
+        # The wrapped key, and how many frames with content are in the clear and encrypted.
+        self.wrapped, self.clear, self.encrypted = None, 0, 0
         # Frames whose checksum no signature has made needless yet.
         self.unsigned = []
 
@@ -189,13 +192,19 @@ class Walk:
             last = bad[0] == self.unsigned[-1][0]
             raise (Torn if last else Bad)(f"the frame at byte {bad[0]} is bad")
 
-    def take(self, offset, kind, at, header, body, crc):
+    def take(self, offset, kind, flags, at, header, body, crc):
         if self.end is not None:
             raise Bad(f"something follows the end, at byte {offset}")
         if kind in (COMMIT, RECOVERY, END):
             self.check(offset, kind, header, body)
         elif kind == INDEX:
             self.index = offset
+        elif kind == KEYS and self.frames == 0:
+            self.wrapped = body
+        elif kind in (EVENTS, KEYFRAME) and flags & AEAD:
+            self.encrypted += 1
+        elif kind in (EVENTS, KEYFRAME):
+            self.clear += 1
         self.chain = sha256(self.chain + header + body)
         self.frames, self.last = self.frames + 1, at
         self.bytes = offset + len(header) + len(body)
@@ -318,6 +327,7 @@ def verify(directory, keys):
         whole = False
         torn = isinstance(bad, Torn) and not sealed and walk.end is None and not goes_on(path, walk)
         report.add("frames", INCOMPLETE if torn else TAMPERED, f"{bad}; {walk.frames} frames hold up to there")
+    check_keys(report, directory, head, walk)
     unsigned = walk.bytes - walk.signed_to if whole else 0
     signed = f"{walk.commits} commits, each signed by its own epoch's key"
     report.add("commits", INCOMPLETE if unsigned else GOOD, f"{signed}; {unsigned} bytes not signed yet" if unsigned else signed)
@@ -328,6 +338,25 @@ def verify(directory, keys):
     if sealed:
         report.add("seal", *check_seal(sealed, head, data, walk))
     return report.worst
+
+
+def check_keys(report, directory, head, walk):
+    """Verification never decrypts: that what should be encrypted is, and that its wrapped key is the recorded one."""
+    count, file = len(head.get("recipients", [])), read(directory, "keys.age")
+    if count == 0:
+        if file is not None or walk.wrapped is not None or walk.encrypted:
+            report.add("keys", TAMPERED, "there are keys or encrypted frames, but the head names no recipients")
+    elif walk.wrapped is None and walk.clear + walk.encrypted == 0:
+        report.add("keys", GOOD, "nothing was recorded yet")
+    elif walk.wrapped is None:
+        report.add("keys", TAMPERED, "the wrapped key is missing from c0.brec")
+    elif walk.clear:
+        report.add("keys", TAMPERED, f"{walk.clear} frames are in the clear")
+    elif file != walk.wrapped:
+        why = "is missing" if file is None else "was changed"
+        report.add("keys", TAMPERED, f"keys.age {why}; the wrapped key is in c0.brec as well")
+    else:
+        report.add("keys", GOOD, f"encrypted to {count} recipients; every frame with content is encrypted")
 
 
 def check_seal(seal, head, data, walk):

@@ -68,6 +68,7 @@
 //! ```
 mod cast;
 mod chain;
+mod channel;
 mod draft;
 mod envelope;
 mod event;
@@ -85,6 +86,8 @@ mod log;
 mod map;
 mod pace;
 mod place;
+mod ratchet;
+mod recipients;
 mod recording;
 mod recordings;
 mod recover;
@@ -104,6 +107,7 @@ mod wire;
 mod writer;
 
 pub use cast::{CastVersion, ExportError, export_cast};
+pub use channel::Channel;
 pub use ed25519_dalek::{SigningKey, VerifyingKey};
 pub use event::{Event, Exit};
 pub use events::{Events, ReadError, Timed};
@@ -113,6 +117,7 @@ pub use grid::{Cell, CellStyle, Colour, Grid};
 pub use head::{BadHead, ChannelSeal, Head, Reason, Seal, SessionId, Terminal};
 pub use keyframe::{KeyframeWork, Keyframes};
 pub use list::{Filter, Found, find, list};
+pub use recipients::{BadRecipients, Identities, Recipients, UnlockError, WrapError};
 pub use recording::{OpenError, Recording};
 pub use recordings::Recordings;
 pub use recover::{Recovered, Recovery};
