@@ -47,6 +47,12 @@ impl Recordings {
         Self::with(Shared { root, key, older, recipients, pool: Pool::default() })
     }
 
+    /// True when what is recorded is encrypted.
+    #[must_use]
+    pub fn encrypts(&self) -> bool {
+        self.shared.recipients.is_some()
+    }
+
     fn with(shared: Shared) -> Self {
         Self { shared: Arc::new(shared) }
     }
