@@ -8,7 +8,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bartizan_recorder::{
-    CastVersion, Event, Grid, Head, Identities, Now, Reason, Recipients, Recording, Recordings, Replay, Terminal, Writer, export_cast, verify,
+    CastVersion, Event, Grid, Head, Identities, Now, Reason, Recipients, Recording, Recordings, Replay, Terminal, Writer, export_cast,
+    verify,
 };
 
 const MIB: usize = 1 << 20;
@@ -95,7 +96,10 @@ impl Bench {
         let ratio = written as f64 / stored as f64;
         let (rate, alone) = (rate(written, took), rate(written, on_cpu() - cpu));
         let how = if self.recordings.encrypts() { "encrypted" } else { "clear" };
-        println!("write {name:10} {how:9} in {:>3} KiB   {rate:>6.0} MB/s   {alone:>6.0} MB per CPU second   {ratio:>6.2} : 1", size / 1024);
+        println!(
+            "write {name:10} {how:9} in {:>3} KiB   {rate:>6.0} MB/s   {alone:>6.0} MB per CPU second   {ratio:>6.2} : 1",
+            size / 1024
+        );
         std::fs::remove_dir_all(writer.dir()).unwrap();
     }
 

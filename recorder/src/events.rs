@@ -120,6 +120,12 @@ impl<R: ReadAt> Events<R> {
         self.frames.expected().offset
     }
 
+    /// Where the frame begins that the last event came from.
+    #[must_use]
+    pub fn frame_offset(&self) -> u64 {
+        self.offset
+    }
+
     /// The next event; `None` at the end of the file, where more may be found later if it grows.
     ///
     /// # Errors

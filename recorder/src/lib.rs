@@ -15,7 +15,11 @@
 //! | read | [`Recording::open`], [`Recording::events`] |
 //! | verify | [`verify`] |
 //! | export | [`export_cast`], [`transcript`] |
-//! | play | [`Replay`], [`places`] |
+//! | play, jump to a marker | [`Replay`], [`places`] |
+//! | encrypt to auditors | [`Recipients`], [`Recordings::encrypting_to`] |
+//! | read what is encrypted | [`Identities`], [`Recording::unlock`]; everything that reads then decrypts |
+//! | read what lies elsewhere | [`Recording::remote`] |
+//! | search | [`SearchIndex`], [`Query`]; [`text_rows`] for one recording |
 //!
 //! ```
 //! use bartizan_recorder::*;
@@ -96,9 +100,11 @@ mod replay;
 mod sanitise;
 mod screen;
 mod seal;
+mod search;
 mod squeeze;
 #[cfg(test)]
 mod testing;
+mod text;
 mod transcript;
 mod utf8;
 mod verify;
@@ -122,7 +128,9 @@ pub use recording::{OpenError, Recording};
 pub use recordings::Recordings;
 pub use recover::{Recovered, Recovery};
 pub use replay::{Place, Replay, Step, places};
+pub use search::{Added, Hit, Query, Refreshed, SearchError, SearchIndex};
 pub use squeeze::BadBody;
+pub use text::{TextKind, TextLimits, TextRow, text_rows};
 pub use transcript::transcript;
 pub use verify::{Check, Outcome, Report, verify};
 pub use writer::{Now, WriteError, Writer};
