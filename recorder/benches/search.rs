@@ -73,7 +73,7 @@ fn record(recordings: &Recordings, number: u64) -> u64 {
     let (mut bytes, mut state) = (0, number);
     for step in 0..20u64 {
         let at = now(step * 9_000_000);
-        let verdict = if step == 7 && number % 5 == 0 { "deny" } else { "allow" };
+        let verdict = if step == 7 && number.is_multiple_of(5) { "deny" } else { "allow" };
         let command = format!("systemctl status nginx-{}", (number + step) % 97);
         let operation = format!(r#"{{"action":"ssh.exec","text":"{command}","verdict":"{verdict}"}}"#);
         let mut output = format!("deploy@web:~$ {command}\r\n");

@@ -20,6 +20,7 @@
 //! | read what is encrypted | [`Identities`], [`Recording::unlock`]; everything that reads then decrypts |
 //! | read what lies elsewhere | [`Recording::remote`] |
 //! | search | [`SearchIndex`], [`Query`]; [`text_rows`] for one recording |
+//! | prove that nothing was taken out | [`tlog`] |
 //!
 //! ```
 //! use bartizan_recorder::*;
@@ -105,6 +106,7 @@ mod squeeze;
 #[cfg(test)]
 mod testing;
 mod text;
+pub mod tlog;
 mod transcript;
 mod utf8;
 mod verify;
