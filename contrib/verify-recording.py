@@ -5,6 +5,9 @@ Needs Python 3.9 and nothing else: SHA-256 and JSON are in its library, Ed25519 
 (RFC 8032 section 5.1.7; public data only, so no care for timing is needed).
 
   verify-recording.py --key HEX [--key HEX]... DIRECTORY...
+  verify-recording.py --log-key NAME+HASH+KEY --inclusion PROOF LEAF
+
+The second form says whether the bytes of the file LEAF are in a transparency log (C2SP tlog-proof, RFC 6962).
 
 One line per check; exit code 0 ok, 1 tampered, 3 incomplete, 2 usage.
 """
@@ -372,6 +375,65 @@ def check_seal(seal, head, data, walk):
     return GOOD, "signed; counts and final hash fit"
 
 
+def note_key(text):
+    """Name, identity and 32 bytes of a log's public key (C2SP signed-note: NAME+HASH+KEY)."""
+    name, identity, data = text.split("+", 2)
+    data = base64.b64decode(data, validate=True)
+    if len(data) != 33 or data[0] != 1 or sha256(name.encode() + b"\n" + data)[:4].hex() != identity:
+        raise ValueError("not an Ed25519 key of a log")
+    return name, bytes.fromhex(identity), data[1:]
+
+
+def split_below(count):
+    """The largest power of two below `count`."""
+    return 1 << (count - 1).bit_length() - 1
+
+
+def climb(leaf, index, size, proof):
+    """The root that `proof` leads to (RFC 9162 section 2.1.3)."""
+    if size == 1:
+        if proof:
+            raise Bad("the proof is too long")
+        return leaf
+    if not proof:
+        raise Bad("the proof is too short")
+    left = split_below(size)
+    if index < left:
+        return sha256(b"\1" + climb(leaf, index, left, proof[:-1]) + proof[-1])
+    return sha256(b"\1" + proof[-1] + climb(leaf, index - left, size - left, proof[:-1]))
+
+
+def included(text, leaf, key):
+    """Place in the log and number of leaves, if `leaf` is in it."""
+    name, identity, public = key
+    proof, note = text.split("\n\n", 1)
+    first, index, *hashes = [line for line in proof.split("\n") if not line.startswith("extra ")]
+    said, signatures = note.rsplit("\n\n", 1)
+    origin, size, root = (said + "\n").split("\n")[:3]
+    if first != "c2sp.org/tlog-proof@v1" or not index.startswith("index ") or origin != name:
+        raise Bad("it is no proof of this log")
+    lines = [line.split(" ") for line in signatures.split("\n")]
+    blobs = [base64.b64decode(line[2]) for line in lines if len(line) == 3 and line[1] == name]
+    if not any(blob[:4] == identity and signed_by(public, (said + "\n").encode(), blob[4:]) for blob in blobs):
+        raise Bad("the checkpoint is not signed by the log")
+    index, size = int(index[6:]), int(size)
+    hashes = [base64.b64decode(line, validate=True) for line in hashes]
+    if not 0 <= index < size or climb(sha256(b"\0" + leaf), index, size, hashes) != base64.b64decode(root):
+        raise Bad("the leaf is not what the log has there")
+    return index, size
+
+
+def check_inclusion(key, proof, leaf):
+    try:
+        with open(proof, encoding="utf-8") as text, open(leaf, "rb") as data:
+            index, size = included(text.read(), data.read(), key)
+    except (Bad, ValueError) as bad:
+        print(f"  {'log':9} {NAMES[TAMPERED]:10} {bad}")
+        return TAMPERED
+    print(f"  {'log':9} {NAMES[GOOD]:10} leaf {index} of {size}, checkpoint signed by the log")
+    return GOOD
+
+
 def public_key(text):
     """32 bytes from hex digits, or from a PEM file (RFC 8410: the key is the last 32 bytes of the structure)."""
     if len(text) == 64:
@@ -387,10 +449,16 @@ def public_key(text):
 
 def main():
     parser = argparse.ArgumentParser(description="Verifies Bartizan recordings from public keys alone.")
-    parser.add_argument("--key", action="append", required=True, type=public_key, help="a public recording key: 64 hex digits, or a PEM file")
-    parser.add_argument("directory", nargs="+", help="directory of a recording")
+    parser.add_argument("--key", action="append", type=public_key, help="a public recording key: 64 hex digits, or a PEM file")
+    parser.add_argument("--log-key", type=note_key, help="public key of the transparency log, as NAME+HASH+KEY")
+    parser.add_argument("--inclusion", nargs=2, metavar=("PROOF", "LEAF"), help="a proof of inclusion and the leaf it is of")
+    parser.add_argument("directory", nargs="*", help="directory of a recording")
     arguments = parser.parse_args()
-    worst = GOOD
+    if bool(arguments.inclusion) != bool(arguments.log_key) or bool(arguments.directory) != bool(arguments.key):
+        parser.error("give --key with directories, --log-key with --inclusion")
+    if not arguments.directory and not arguments.inclusion:
+        parser.error("there is nothing to verify")
+    worst = check_inclusion(arguments.log_key, *arguments.inclusion) if arguments.inclusion else GOOD
     for directory in arguments.directory:
         print(directory)
         worst = max(worst, verify(directory, arguments.key))

@@ -9,7 +9,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use bartizan_recorder::{Event, Exit, Identities, Reason, Recipients, Report, verify};
+use bartizan_recorder::tlog::{TransparencyLog, verify_proof};
+use bartizan_recorder::{Event, Exit, Identities, Reason, Recipients, Report, SigningKey, verify};
 use common::{head, now, recordings};
 use tempfile::TempDir;
 
@@ -200,4 +201,36 @@ fn both_see_an_encrypted_recording_changed_and_its_wrapped_key_too() {
     let clear = Fixture::new(End::Finished);
     fs::write(clear.dir.join("keys.age"), keys).unwrap();
     assert_eq!(clear.codes(), (1, 1));
+}
+
+#[test]
+fn both_agree_on_what_is_in_a_log() {
+    let root = tempfile::tempdir().unwrap();
+    let mut log = TransparencyLog::open(&root.path().join("log"), "example.com/log", SigningKey::from_bytes(&[9; 32])).unwrap();
+    let leaves: Vec<String> = (0..300).map(|number| format!("leaf {number}")).collect();
+    log.append(&leaves).unwrap();
+    let key = log.public_key().unwrap();
+    let both = |proof: &str, leaf: &str| {
+        let (one, other) = (root.path().join("proof"), root.path().join("leaf"));
+        fs::write(&one, proof).unwrap();
+        fs::write(&other, leaf).unwrap();
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib/verify-recording.py");
+        let out = Command::new("python3")
+            .arg(script)
+            .arg("--log-key")
+            .arg(key.to_string())
+            .arg("--inclusion")
+            .args([one, other])
+            .output()
+            .unwrap();
+        assert!(out.stderr.is_empty(), "{}", String::from_utf8_lossy(&out.stderr));
+        (out.status.code().unwrap() == 0, verify_proof(proof, leaf.as_bytes(), &key).is_ok())
+    };
+    for index in [0, 255, 256, 299] {
+        let proof = log.proof(index).unwrap();
+        assert_eq!(both(&proof, &leaves[index as usize]), (true, true), "{index}");
+        assert_eq!(both(&proof, "another leaf"), (false, false), "{index}");
+        assert_eq!(both(&proof.replace(&format!("index {index}\n"), "index 17\n"), &leaves[index as usize]), (false, false), "{index}");
+        assert_eq!(both(&proof.replace("\n300\n", "\n301\n"), &leaves[index as usize]), (false, false), "{index}");
+    }
 }

@@ -10,6 +10,7 @@ use ed25519_dalek::SigningKey;
 
 use super::merkle::{Hash, consistency, empty_root, inclusion, leaf_hash, node_hash, range};
 use super::note::{BadNote, Checkpoint, NoteKey, verify_note};
+use super::proof;
 use crate::place;
 
 /// Hashes in a full tile.
@@ -201,6 +202,16 @@ impl TransparencyLog {
             return Err(LogError::Range);
         }
         inclusion(&|level, at| self.node(level, at, size), index, 0, size)
+    }
+
+    /// The proof of inclusion as one text file, with the log's checkpoint of now: see [`super::verify_proof`]. Lines of
+    /// witnesses may be put behind it.
+    ///
+    /// # Errors
+    /// As [`Self::prove_inclusion`].
+    pub fn proof(&self, index: u64) -> Result<String, LogError> {
+        let hashes = self.prove_inclusion(index, self.checkpoint.size)?;
+        Ok(proof::write(index, &hashes, &self.checkpoint.sign(&self.key)?))
     }
 
     /// The proof that the log of `size` leaves begins with the one of `old` leaves: see [`super::verify_consistency`].
