@@ -6,8 +6,10 @@ mod log;
 mod merkle;
 mod note;
 mod proof;
+mod witness;
 
 pub use log::{LogError, TransparencyLog};
 pub use merkle::{Hash, leaf_hash, verify_consistency, verify_inclusion};
 pub use note::{BadNote, Checkpoint, NoteKey, cosign, verify_cosignature, verify_note};
 pub use proof::{BadProof, verify_proof};
+pub use witness::{NotCosigned, witness};

@@ -97,6 +97,14 @@ impl TransparencyLog {
         &self.checkpoint
     }
 
+    /// The signed note of now, as it lies in `checkpoint`.
+    ///
+    /// # Errors
+    /// [`LogError::Checkpoint`] never, as the log was opened with its key.
+    pub fn note(&self) -> Result<String, LogError> {
+        Ok(self.checkpoint.sign(&self.key)?)
+    }
+
     /// The key to verify its checkpoints with.
     ///
     /// # Errors
@@ -211,7 +219,7 @@ impl TransparencyLog {
     /// As [`Self::prove_inclusion`].
     pub fn proof(&self, index: u64) -> Result<String, LogError> {
         let hashes = self.prove_inclusion(index, self.checkpoint.size)?;
-        Ok(proof::write(index, &hashes, &self.checkpoint.sign(&self.key)?))
+        Ok(proof::write(index, &hashes, &self.note()?))
     }
 
     /// The proof that the log of `size` leaves begins with the one of `old` leaves: see [`super::verify_consistency`].
