@@ -5,6 +5,9 @@ Needs Python 3.9 and nothing else: SHA-256 and JSON are in its library, Ed25519 
 (RFC 8032 section 5.1.7; public data only, so no care for timing is needed).
 
   verify-recording.py --key HEX [--key HEX]... DIRECTORY...
+  verify-recording.py --log-key NAME+HASH+KEY --inclusion PROOF LEAF
+
+The second form says whether the bytes of the file LEAF are in a transparency log (C2SP tlog-proof, RFC 6962).
 
 One line per check; exit code 0 ok, 1 tampered, 3 incomplete, 2 usage.
 """
@@ -91,7 +94,8 @@ def signed_by(key, message, signature):
 MAGIC = b"\x89BREC\r\n\x01"
 HEADER = struct.Struct("<IBBHQQI")
 STORED_LIMIT = (1 << 20) + 64
-COMMIT, INDEX, RECOVERY, END = 4, 5, 6, 7
+EVENTS, KEYFRAME, COMMIT, INDEX, RECOVERY, END, KEYS = 1, 2, 4, 5, 6, 7, 9
+AEAD = 8
 FIXED = struct.Struct("<Q32sq32s")
 
 
@@ -134,14 +138,14 @@ class Torn(Bad):
 
 
 def frames(file):
-    """Offset, header fields and all bytes of each frame in order."""
+    """Offset, kind, flags, time and all bytes of each frame in order."""
     offset, number, time = len(MAGIC), 0, 0
     if file.read(len(MAGIC)) != MAGIC:
         raise Torn("it does not begin as a recording")
     while header := file.read(HEADER.size):
         if len(header) < HEADER.size:
             raise Torn(f"the file ends inside the frame at byte {offset}")
-        length, kind, _flags, zero, seq, at, crc = HEADER.unpack(header)
+        length, kind, flags, zero, seq, at, crc = HEADER.unpack(header)
         if zero or length > STORED_LIMIT:
             raise Torn(f"the frame at byte {offset} is bad")
         body = file.read(length)
@@ -149,7 +153,7 @@ def frames(file):
             raise Torn(f"the file ends inside the frame at byte {offset}")
         if seq != number or at < time:
             raise Bad(f"the frame at byte {offset} is not the next one")
-        yield offset, kind, at, header, body, crc
+        yield offset, kind, flags, at, header, body, crc
         offset, number, time = offset + len(header) + length, number + 1, at
 
 
@@ -176,6 +180,8 @@ class Walk:
         self.frames = self.bytes = self.commits = self.index = self.last = 0
         self.signed_to = len(MAGIC)
         self.recoveries, self.end = [], None
+        # The wrapped key, and how many frames with content are in the clear and encrypted.
+        self.wrapped, self.clear, self.encrypted = None, 0, 0
         # Frames whose checksum no signature has made needless yet.
         self.unsigned = []
 
@@ -189,13 +195,19 @@ class Walk:
             last = bad[0] == self.unsigned[-1][0]
             raise (Torn if last else Bad)(f"the frame at byte {bad[0]} is bad")
 
-    def take(self, offset, kind, at, header, body, crc):
+    def take(self, offset, kind, flags, at, header, body, crc):
         if self.end is not None:
             raise Bad(f"something follows the end, at byte {offset}")
         if kind in (COMMIT, RECOVERY, END):
             self.check(offset, kind, header, body)
         elif kind == INDEX:
             self.index = offset
+        elif kind == KEYS and self.frames == 0:
+            self.wrapped = body
+        elif kind in (EVENTS, KEYFRAME) and flags & AEAD:
+            self.encrypted += 1
+        elif kind in (EVENTS, KEYFRAME):
+            self.clear += 1
         self.chain = sha256(self.chain + header + body)
         self.frames, self.last = self.frames + 1, at
         self.bytes = offset + len(header) + len(body)
@@ -318,6 +330,7 @@ def verify(directory, keys):
         whole = False
         torn = isinstance(bad, Torn) and not sealed and walk.end is None and not goes_on(path, walk)
         report.add("frames", INCOMPLETE if torn else TAMPERED, f"{bad}; {walk.frames} frames hold up to there")
+    check_keys(report, directory, head, walk)
     unsigned = walk.bytes - walk.signed_to if whole else 0
     signed = f"{walk.commits} commits, each signed by its own epoch's key"
     report.add("commits", INCOMPLETE if unsigned else GOOD, f"{signed}; {unsigned} bytes not signed yet" if unsigned else signed)
@@ -328,6 +341,25 @@ def verify(directory, keys):
     if sealed:
         report.add("seal", *check_seal(sealed, head, data, walk))
     return report.worst
+
+
+def check_keys(report, directory, head, walk):
+    """Verification never decrypts: that what should be encrypted is, and that its wrapped key is the recorded one."""
+    count, file = len(head.get("recipients", [])), read(directory, "keys.age")
+    if count == 0:
+        if file is not None or walk.wrapped is not None or walk.encrypted:
+            report.add("keys", TAMPERED, "there are keys or encrypted frames, but the head names no recipients")
+    elif walk.wrapped is None and walk.clear + walk.encrypted == 0:
+        report.add("keys", GOOD, "nothing was recorded yet")
+    elif walk.wrapped is None:
+        report.add("keys", TAMPERED, "the wrapped key is missing from c0.brec")
+    elif walk.clear:
+        report.add("keys", TAMPERED, f"{walk.clear} frames are in the clear")
+    elif file != walk.wrapped:
+        why = "is missing" if file is None else "was changed"
+        report.add("keys", TAMPERED, f"keys.age {why}; the wrapped key is in c0.brec as well")
+    else:
+        report.add("keys", GOOD, f"encrypted to {count} recipients; every frame with content is encrypted")
 
 
 def check_seal(seal, head, data, walk):
@@ -341,6 +373,65 @@ def check_seal(seal, head, data, walk):
     if seal["channels"] != [counted] or (end.get("commits"), end.get("index")) != (walk.commits, walk.index):
         return TAMPERED, "counts or final hash are not those of the frames"
     return GOOD, "signed; counts and final hash fit"
+
+
+def note_key(text):
+    """Name, identity and 32 bytes of a log's public key (C2SP signed-note: NAME+HASH+KEY)."""
+    name, identity, data = text.split("+", 2)
+    data = base64.b64decode(data, validate=True)
+    if len(data) != 33 or data[0] != 1 or sha256(name.encode() + b"\n" + data)[:4].hex() != identity:
+        raise ValueError("not an Ed25519 key of a log")
+    return name, bytes.fromhex(identity), data[1:]
+
+
+def split_below(count):
+    """The largest power of two below `count`."""
+    return 1 << (count - 1).bit_length() - 1
+
+
+def climb(leaf, index, size, proof):
+    """The root that `proof` leads to (RFC 9162 section 2.1.3)."""
+    if size == 1:
+        if proof:
+            raise Bad("the proof is too long")
+        return leaf
+    if not proof:
+        raise Bad("the proof is too short")
+    left = split_below(size)
+    if index < left:
+        return sha256(b"\1" + climb(leaf, index, left, proof[:-1]) + proof[-1])
+    return sha256(b"\1" + proof[-1] + climb(leaf, index - left, size - left, proof[:-1]))
+
+
+def included(text, leaf, key):
+    """Place in the log and number of leaves, if `leaf` is in it."""
+    name, identity, public = key
+    proof, note = text.split("\n\n", 1)
+    first, index, *hashes = [line for line in proof.split("\n") if not line.startswith("extra ")]
+    said, signatures = note.rsplit("\n\n", 1)
+    origin, size, root = (said + "\n").split("\n")[:3]
+    if first != "c2sp.org/tlog-proof@v1" or not index.startswith("index ") or origin != name:
+        raise Bad("it is no proof of this log")
+    lines = [line.split(" ") for line in signatures.split("\n")]
+    blobs = [base64.b64decode(line[2]) for line in lines if len(line) == 3 and line[1] == name]
+    if not any(blob[:4] == identity and signed_by(public, (said + "\n").encode(), blob[4:]) for blob in blobs):
+        raise Bad("the checkpoint is not signed by the log")
+    index, size = int(index[6:]), int(size)
+    hashes = [base64.b64decode(line, validate=True) for line in hashes]
+    if not 0 <= index < size or climb(sha256(b"\0" + leaf), index, size, hashes) != base64.b64decode(root):
+        raise Bad("the leaf is not what the log has there")
+    return index, size
+
+
+def check_inclusion(key, proof, leaf):
+    try:
+        with open(proof, encoding="utf-8") as text, open(leaf, "rb") as data:
+            index, size = included(text.read(), data.read(), key)
+    except (Bad, ValueError) as bad:
+        print(f"  {'log':9} {NAMES[TAMPERED]:10} {bad}")
+        return TAMPERED
+    print(f"  {'log':9} {NAMES[GOOD]:10} leaf {index} of {size}, checkpoint signed by the log")
+    return GOOD
 
 
 def public_key(text):
@@ -358,10 +449,16 @@ def public_key(text):
 
 def main():
     parser = argparse.ArgumentParser(description="Verifies Bartizan recordings from public keys alone.")
-    parser.add_argument("--key", action="append", required=True, type=public_key, help="a public recording key: 64 hex digits, or a PEM file")
-    parser.add_argument("directory", nargs="+", help="directory of a recording")
+    parser.add_argument("--key", action="append", type=public_key, help="a public recording key: 64 hex digits, or a PEM file")
+    parser.add_argument("--log-key", type=note_key, help="public key of the transparency log, as NAME+HASH+KEY")
+    parser.add_argument("--inclusion", nargs=2, metavar=("PROOF", "LEAF"), help="a proof of inclusion and the leaf it is of")
+    parser.add_argument("directory", nargs="*", help="directory of a recording")
     arguments = parser.parse_args()
-    worst = GOOD
+    if bool(arguments.inclusion) != bool(arguments.log_key) or bool(arguments.directory) != bool(arguments.key):
+        parser.error("give --key with directories, --log-key with --inclusion")
+    if not arguments.directory and not arguments.inclusion:
+        parser.error("there is nothing to verify")
+    worst = check_inclusion(arguments.log_key, *arguments.inclusion) if arguments.inclusion else GOOD
     for directory in arguments.directory:
         print(directory)
         worst = max(worst, verify(directory, arguments.key))

@@ -8,7 +8,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bartizan_recorder::{
-    CastVersion, Event, Grid, Head, Now, Reason, Recording, Recordings, Replay, Terminal, Writer, export_cast, verify,
+    CastVersion, Event, Grid, Head, Identities, Now, Reason, Recipients, Recording, Recordings, Replay, Terminal, Writer, export_cast,
+    verify,
 };
 
 const MIB: usize = 1 << 20;
@@ -34,13 +35,21 @@ fn now(at_us: u64) -> Now {
 impl Bench {
     fn run(mut self) {
         let kinds = [("log lines", log_lines()), ("noise", noise()), ("programs", programs()), ("zeros", vec![0; 64 * MIB])];
+        let (clear, encrypted) = (self.recordings.clone(), self.recordings.clone().encrypting_to(Some(recipients())));
         for (name, data) in &kinds {
             for size in [16 * 1024, 32 * 1024, 256 * 1024] {
-                self.bulk(name, data, size);
+                for recordings in [&clear, &encrypted] {
+                    self.recordings = recordings.clone();
+                    self.bulk(name, data, size);
+                }
             }
         }
-        self.keystrokes();
-        self.dense();
+        for recordings in [clear, encrypted] {
+            println!("{}", if recordings.encrypts() { "encrypted:" } else { "in the clear:" });
+            self.recordings = recordings;
+            self.keystrokes();
+            self.dense();
+        }
     }
 
     fn writer(&mut self, terminal: bool) -> Writer {
@@ -86,7 +95,11 @@ impl Bench {
         writer.finish(now(took.as_micros() as u64), Reason::Closed, None).unwrap();
         let ratio = written as f64 / stored as f64;
         let (rate, alone) = (rate(written, took), rate(written, on_cpu() - cpu));
-        println!("write {name:10} in {:>3} KiB   {rate:>6.0} MB/s   {alone:>6.0} MB per CPU second   {ratio:>6.2} : 1", size / 1024);
+        let how = if self.recordings.encrypts() { "encrypted" } else { "clear" };
+        println!(
+            "write {name:10} {how:9} in {:>3} KiB   {rate:>6.0} MB/s   {alone:>6.0} MB per CPU second   {ratio:>6.2} : 1",
+            size / 1024
+        );
         std::fs::remove_dir_all(writer.dir()).unwrap();
     }
 
@@ -147,6 +160,7 @@ impl Bench {
             report.outcome()
         );
         let recording = Recording::open(dir).unwrap();
+        let recording = if recording.is_encrypted() { recording.unlock(&identities()).unwrap() } else { recording };
         let began = on_cpu();
         let mut events = recording.events().unwrap();
         while let Some(event) = events.next_event().unwrap() {
@@ -174,6 +188,19 @@ impl Bench {
         println!("seek       {} on a core   {exact} of 200 exact", spread(&mut times));
     }
 }
+
+fn identities() -> Identities {
+    Identities::parse(&KEYS.0, None).unwrap()
+}
+
+fn recipients() -> Recipients {
+    Recipients::parse([&KEYS.1]).unwrap()
+}
+
+static KEYS: std::sync::LazyLock<(String, String)> = std::sync::LazyLock::new(|| {
+    let (identity, recipient) = Identities::generate();
+    (identity.to_string(), recipient)
+});
 
 /// Time this thread was on a core: on a machine that others use too, what a figure is worth comparing by.
 fn on_cpu() -> Duration {

@@ -3,10 +3,11 @@
 
 use crate::chain::Epoch;
 use crate::event::{Event, RECORD_OVERHEAD, put_record};
-use crate::frame::{BODY_LIMIT, HEADER_LEN, Kind};
+use crate::frame::{BODY_LIMIT, Flags, HEADER_LEN, Kind};
 use crate::index::ChunkStart;
 use crate::log::{Position, Signed};
 use crate::pace::{CHUNK_BYTES, Pace};
+use crate::ratchet::{NUMBER_LEN, Sealer};
 use crate::squeeze::{History, Scratch};
 
 /// A frame is closed when it holds this much.
@@ -18,6 +19,7 @@ pub(crate) struct Counts {
     pub(crate) events: u64,
     pub(crate) output_bytes: u64,
     pub(crate) commits: u64,
+    pub(crate) chunks: u64,
 }
 
 /// What a successful write leaves behind.
@@ -36,15 +38,18 @@ pub(crate) struct Draft<'a> {
     pub(crate) state: State,
     pub(crate) chunks: Vec<ChunkStart>,
     scratch: &'a mut Scratch,
+    /// For an encrypted recording. It moves on with each chunk, whether or not the draft is written: no key is used twice.
+    sealer: Option<&'a mut Sealer>,
     open: Option<usize>,
 }
 
 impl<'a> Draft<'a> {
     /// Begins a write at `at_us`; time never runs backwards.
-    pub(crate) fn new(mut state: State, scratch: &'a mut Scratch, at_us: u64) -> Self {
+    pub(crate) fn new(mut state: State, scratch: &'a mut Scratch, sealer: Option<&'a mut Sealer>, at_us: u64) -> Self {
         state.position.at_us = state.position.at_us.max(at_us);
         scratch.out.clear();
-        Self { state, chunks: Vec::new(), scratch, open: None }
+        scratch.is_secret = sealer.is_some();
+        Self { state, chunks: Vec::new(), scratch, sealer, open: None }
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -111,7 +116,7 @@ impl<'a> Draft<'a> {
 
     fn put(&mut self, code: u8, data: &[u8]) {
         if self.open.is_none() {
-            self.open = Some(Position::open(&mut self.scratch.out));
+            self.open = Some(self.begin());
         }
         // One call is one moment: the interval is zero.
         put_record(&mut self.scratch.out, 0, code, data);
@@ -120,7 +125,7 @@ impl<'a> Draft<'a> {
 
     /// Decoded bytes in the open frame.
     fn filled(&self) -> usize {
-        self.open.map_or(0, |from| self.scratch.out.len() - from - HEADER_LEN)
+        self.open.map_or(0, |from| self.scratch.out.len() - self.body_at(from))
     }
 
     fn close(&mut self) {
@@ -130,13 +135,61 @@ impl<'a> Draft<'a> {
         let chunk = pace.begins_chunk(position.at_us, len);
         if chunk {
             self.chunks.push(ChunkStart { seq: position.seq, at_us: position.at_us, offset: position.offset });
+            // The first chunk begins with the first key.
+            if let Some(sealer) = self.sealer.as_deref_mut().filter(|_| self.state.counts.chunks > 0) {
+                sealer.advance();
+            }
+            self.state.counts.chunks += 1;
         }
-        let flags = self.scratch.pack_events(from + HEADER_LEN, chunk, pace.is_flood());
+        let body = self.body_at(from);
+        let flags = self.scratch.pack_events(body, chunk, self.state.pace.is_flood());
+        let State { position, pace, .. } = &mut self.state;
         pace.wrote(position.at_us, len, chunk);
-        position.close(&mut self.scratch.out, from, Kind::EVENTS, flags);
+        self.end(from, Kind::EVENTS, flags);
     }
 
-    /// Appends a body that stands alone. Returns where its frame begins in the file.
+    /// Leaves room for a header, and for the key's number where a body is encrypted. Returns where the frame begins.
+    fn begin(&mut self) -> usize {
+        let from = Position::open(&mut self.scratch.out);
+        if self.sealer.is_some() {
+            self.scratch.out.extend_from_slice(&[0; NUMBER_LEN]);
+        }
+        from
+    }
+
+    /// Where the body begins that is packed, of the frame that begins at `from`.
+    fn body_at(&self, from: usize) -> usize {
+        from + HEADER_LEN + if self.sealer.is_some() { NUMBER_LEN } else { 0 }
+    }
+
+    /// Encrypts the body if that is due, and fills in the header.
+    fn end(&mut self, from: usize, kind: Kind, flags: Flags) {
+        let position = &mut self.state.position;
+        let out = &mut self.scratch.out;
+        let Some(sealer) = self.sealer.as_deref() else {
+            return position.close(out, from, kind, flags);
+        };
+        let flags = flags.with(Flags::AEAD);
+        let body = out.get_mut(from + HEADER_LEN..).unwrap_or_default();
+        let header = position.header(kind, flags, body.len() + Sealer::GROWTH - NUMBER_LEN);
+        let tag = sealer.seal(&header, body);
+        out.extend_from_slice(&tag);
+        position.close(out, from, kind, flags);
+    }
+
+    /// Appends a keyframe. Returns where its frame begins in the file.
+    pub(crate) fn keyframe(&mut self, body: &[u8]) -> u64 {
+        let offset = self.state.position.offset;
+        let from = self.begin();
+        self.scratch.out.extend_from_slice(body);
+        let flags = self.scratch.pack_alone(self.body_at(from));
+        self.state.pace.wrote_other(self.state.position.at_us);
+        self.end(from, Kind::KEYFRAME, flags);
+        offset
+    }
+
+    /// Appends a body that stands alone and in the clear: it holds no more than the headers do. Returns where its frame
+    /// begins in the file.
     pub(crate) fn alone(&mut self, kind: Kind, body: &[u8]) -> u64 {
         let State { position, pace, .. } = &mut self.state;
         let offset = position.offset;
@@ -150,15 +203,17 @@ impl<'a> Draft<'a> {
 
     /// Appends a commit by `epoch`, whose secret is to be dropped once this draft is written.
     pub(crate) fn commit(&mut self, wall_us: i64, epoch: &Epoch) {
-        let said = Signed { wall_us, next_key: epoch.next().public(), text: b"" };
         let State { position, pace, counts } = &mut self.state;
+        // A recovery cannot count what it cannot read.
+        let text = self.sealer.as_ref().map(|_| format!("{{\"events\":{},\"output_bytes\":{}}}", counts.events, counts.output_bytes));
+        let said = Signed { wall_us, next_key: epoch.next().public(), text: text.as_deref().unwrap_or_default().as_bytes() };
         position.put_signed(&mut self.scratch.out, Kind::COMMIT, &epoch.key(), &said);
         pace.committed(position.at_us);
         counts.commits += 1;
     }
 
     /// Appends the end, signed by `epoch`, after which there is no next.
-    pub(crate) fn end(&mut self, wall_us: i64, epoch: &Epoch, text: &[u8]) {
+    pub(crate) fn finish(&mut self, wall_us: i64, epoch: &Epoch, text: &[u8]) {
         let said = Signed { wall_us, next_key: [0; 32], text };
         self.state.position.put_signed(&mut self.scratch.out, Kind::END, &epoch.key(), &said);
     }

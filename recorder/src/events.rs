@@ -4,6 +4,7 @@
 use crate::event::{Event, take_record};
 use crate::frame::{Flags, Kind};
 use crate::frames::{Expected, Frame, FrameError, Frames, ReadAt};
+use crate::ratchet::{Opener, Ratchet};
 use crate::squeeze::{BadBody, Unpacker};
 use crate::wire::Bytes;
 
@@ -77,16 +78,17 @@ pub struct Events<R> {
 }
 
 impl<R: ReadAt> Events<R> {
-    /// Begins at the first event.
+    /// Begins at the first event. An encrypted recording's events are had from [`crate::Recording::events`].
     ///
     /// # Errors
     /// [`ReadError::Frame`] when this is no recording, [`ReadError::Memory`].
     pub fn open(source: R) -> Result<Self, ReadError> {
-        Self::over(Frames::open(source)?)
+        Self::over(Frames::open(source)?, None)
     }
 
-    pub(crate) fn over(frames: Frames<R>) -> Result<Self, ReadError> {
-        let unpacker = Unpacker::new().ok_or(ReadError::Memory)?;
+    /// Goes on from where `frames` stands, decrypting with `opener`.
+    pub(crate) fn over(frames: Frames<R>, opener: Option<Opener>) -> Result<Self, ReadError> {
+        let unpacker = Unpacker::new(opener).ok_or(ReadError::Memory)?;
         Ok(Self { frames, unpacker, body: Vec::new(), read: 0, at_us: 0, offset: 0 })
     }
 
@@ -102,10 +104,26 @@ impl<R: ReadAt> Events<R> {
         self.frames.source()
     }
 
+    /// What decrypts here, if anything does.
+    pub(crate) fn opener(&self) -> Option<&Opener> {
+        self.unpacker.opener()
+    }
+
+    /// Where the row of keys stands after the frame at hand.
+    pub(crate) fn ratchet(&self) -> Option<Ratchet> {
+        Some(self.unpacker.opener()?.ratchet().clone())
+    }
+
     /// Bytes of the file behind us: for a progress bar.
     #[must_use]
     pub fn offset(&self) -> u64 {
         self.frames.expected().offset
+    }
+
+    /// Where the frame begins that the last event came from.
+    #[must_use]
+    pub fn frame_offset(&self) -> u64 {
+        self.offset
     }
 
     /// The next event; `None` at the end of the file, where more may be found later if it grows.
@@ -161,7 +179,7 @@ impl<R: ReadAt> Events<R> {
         let passed = Passed::of(&frame);
         if passed.kind == Kind::EVENTS {
             let bad = |bad| ReadError::Body { offset: passed.offset, bad };
-            let body = self.unpacker.events(frame.header.flags, frame.body).map_err(bad)?;
+            let body = self.unpacker.events(&frame.header, frame.body).map_err(bad)?;
             self.body.extend_from_slice(body);
             self.at_us = self.at_us.max(passed.at_us);
             self.offset = passed.offset;

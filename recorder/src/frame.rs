@@ -30,6 +30,8 @@ impl Kind {
     pub(crate) const RECOVERY: Self = Self(6);
     /// The signed last frame.
     pub(crate) const END: Self = Self(7);
+    /// The session's key, wrapped to the recipients: the first frame of an encrypted recording.
+    pub(crate) const KEYS: Self = Self(9);
 
     /// True for the frames that carry a signature.
     #[must_use]
@@ -49,7 +51,7 @@ impl Flags {
     pub(crate) const HISTORY: Self = Self(2);
     /// The first events frame of a chunk: history starts empty here.
     pub(crate) const CHUNK: Self = Self(4);
-    /// The body is encrypted (room kept; not written yet).
+    /// The body is encrypted: the key's number, ciphertext, tag.
     pub(crate) const AEAD: Self = Self(8);
 
     /// True when every bit of `other` is set.

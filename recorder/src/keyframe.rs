@@ -7,6 +7,7 @@ use crate::events::Events;
 use crate::frame::{BODY_LIMIT, Kind};
 use crate::frames::{Expected, Frames, ReadAt, frame_at};
 use crate::index::{ChunkStart, KeyframeAt};
+use crate::ratchet::{Opener, Ratchet};
 use crate::screen::{Screen, Snapshot};
 use crate::squeeze::Unpacker;
 use crate::wire::{Bytes, put_varint};
@@ -56,11 +57,11 @@ impl Keyframe {
         Some(Self { before, exact, snapshot: Snapshot { size, resume, dump } })
     }
 
-    /// The keyframe in the frame at `offset`, if there is one.
-    pub(crate) fn read<R: ReadAt>(source: &R, offset: u64) -> Option<Self> {
+    /// The keyframe in the frame at `offset`, if there is one and `opener` opens it.
+    pub(crate) fn read<R: ReadAt>(source: &R, offset: u64, opener: Option<&Opener>) -> Option<Self> {
         let (header, body) = frame_at(source, offset).ok()??;
-        let mut unpacker = Unpacker::new()?;
-        let body = unpacker.other(header.flags, &body).ok()?;
+        let mut unpacker = Unpacker::new(opener.cloned())?;
+        let body = unpacker.other(&header, &body).ok()?;
         (header.kind == Kind::KEYFRAME).then(|| Self::decode(body))?
     }
 }
@@ -75,11 +76,13 @@ pub(crate) struct Keyframer {
     /// The latest chunks.
     recent: Vec<ChunkStart>,
     given_up: bool,
+    /// For an encrypted recording: opens what lies behind the latest keyframe, and nothing before it.
+    opener: Option<Opener>,
 }
 
 impl Keyframer {
-    pub(crate) fn new(size: (u16, u16)) -> Self {
-        Self { first_size: size, size, done: None, recent: Vec::new(), given_up: false }
+    pub(crate) fn new(size: (u16, u16), opener: Option<Opener>) -> Self {
+        Self { first_size: size, size, done: None, recent: Vec::new(), given_up: false, opener }
     }
 
     /// The terminal has a new size.
@@ -103,9 +106,18 @@ impl Keyframer {
         self.recent.capacity() * size_of::<ChunkStart>()
     }
 
-    /// A keyframe was written.
-    pub(crate) fn wrote(&mut self, before: ChunkStart, at: KeyframeAt) {
+    /// What it can still open.
+    #[cfg(test)]
+    pub(crate) fn opener(&self) -> Option<Opener> {
+        self.opener.clone()
+    }
+
+    /// A keyframe was written. The keys of what lies before it are wiped.
+    pub(crate) fn wrote(&mut self, before: ChunkStart, at: KeyframeAt, ratchet: Option<Ratchet>) {
         self.done = Some((before, at));
+        if let (Some(opener), Some(ratchet)) = (&mut self.opener, ratchet) {
+            opener.begin_at(ratchet);
+        }
     }
 
     /// The work of drawing what is missing in `file`, if anything is.
@@ -126,11 +138,12 @@ impl Keyframer {
     /// No more keyframes are to be drawn.
     pub(crate) fn give_up(&mut self) {
         self.given_up = true;
+        self.opener = None;
     }
 
-    fn make(&self, file: &File, latest: ChunkStart, budget: u64) -> Option<Vec<Keyframe>> {
+    fn make(&self, file: &File, latest: ChunkStart, budget: u64) -> Option<Vec<Drawn>> {
         let (mut screen, start, exact) = self.begin(file, latest)?;
-        let mut events = Events::over(Frames::at(file, start)).ok()?;
+        let mut events = Events::over(Frames::at(file, start), self.opener.clone()).ok()?;
         let (mut made, mut spent, mut chunk_cost) = (Vec::new(), 0, 0);
         while let Some(passed) = events.next_frame().ok()? {
             if passed.begins_chunk && passed.seq > start.seq {
@@ -139,7 +152,7 @@ impl Keyframer {
                 if keyframe.snapshot.dump.len() > BODY_LIMIT / 2 {
                     return None;
                 }
-                made.push(keyframe);
+                made.push(Drawn { keyframe, ratchet: events.ratchet() });
                 if passed.seq >= latest.seq || spent >= budget {
                     break;
                 }
@@ -164,7 +177,7 @@ impl Keyframer {
         match &self.done {
             None => Some((Screen::new(Some(self.first_size))?, Expected::FIRST, true)),
             Some((done, at)) => {
-                let keyframe = Keyframe::read(file, at.offset)?;
+                let keyframe = Keyframe::read(file, at.offset, self.opener.as_ref())?;
                 Some((Screen::restore(&keyframe.snapshot)?, expected(done), keyframe.exact))
             }
         }
@@ -190,7 +203,14 @@ impl KeyframeWork {
 
 /// Keyframes drawn, to be given back to the writer they are for. `None`: they cannot be drawn.
 #[derive(Debug)]
-pub struct Keyframes(pub(crate) Option<Vec<Keyframe>>);
+pub struct Keyframes(pub(crate) Option<Vec<Drawn>>);
+
+/// A keyframe, and for an encrypted recording the row of keys as it stands where it belongs.
+#[derive(Debug)]
+pub(crate) struct Drawn {
+    pub(crate) keyframe: Keyframe,
+    pub(crate) ratchet: Option<Ratchet>,
+}
 
 /// Where to read a chunk from.
 pub(crate) fn expected(chunk: &ChunkStart) -> Expected {

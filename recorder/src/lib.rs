@@ -15,8 +15,13 @@
 //! | read | [`Recording::open`], [`Recording::events`] |
 //! | verify | [`verify`] |
 //! | export | [`export_cast`], [`transcript`] |
-//! | play | [`Replay`], [`places`] |
 //! | look at lines as they are drawn | [`DrawnLines`] |
+//! | play, jump to a marker | [`Replay`], [`places`] |
+//! | encrypt to auditors | [`Recipients`], [`Recordings::encrypting_to`] |
+//! | read what is encrypted | [`Identities`], [`Recording::unlock`]; everything that reads then decrypts |
+//! | read what lies elsewhere | [`Recording::remote`] |
+//! | search | [`SearchIndex`], [`Query`]; [`text_rows`] for one recording |
+//! | prove that nothing was taken out | [`tlog`] |
 //!
 //! ```
 //! use bartizan_recorder::*;
@@ -69,6 +74,7 @@
 //! ```
 mod cast;
 mod chain;
+mod channel;
 mod draft;
 mod drawn;
 mod envelope;
@@ -87,6 +93,8 @@ mod log;
 mod map;
 mod pace;
 mod place;
+mod ratchet;
+mod recipients;
 mod recording;
 mod recordings;
 mod recover;
@@ -95,9 +103,12 @@ mod replay;
 mod sanitise;
 mod screen;
 mod seal;
+mod search;
 mod squeeze;
 #[cfg(test)]
 mod testing;
+mod text;
+pub mod tlog;
 mod transcript;
 mod utf8;
 mod verify;
@@ -106,6 +117,7 @@ mod wire;
 mod writer;
 
 pub use cast::{CastVersion, ExportError, export_cast};
+pub use channel::Channel;
 pub use drawn::DrawnLines;
 pub use ed25519_dalek::{SigningKey, VerifyingKey};
 pub use event::{Event, Exit};
@@ -116,11 +128,14 @@ pub use grid::{Cell, CellStyle, Colour, Grid};
 pub use head::{BadHead, ChannelSeal, Head, Reason, Seal, SessionId, Terminal};
 pub use keyframe::{KeyframeWork, Keyframes};
 pub use list::{Filter, Found, find, list};
+pub use recipients::{BadRecipients, Identities, Recipients, UnlockError, WrapError};
 pub use recording::{OpenError, Recording};
 pub use recordings::Recordings;
 pub use recover::{Recovered, Recovery};
 pub use replay::{Place, Replay, Step, places};
+pub use search::{Added, Hit, Query, Refreshed, SearchError, SearchIndex};
 pub use squeeze::BadBody;
+pub use text::{TextKind, TextLimits, TextRow, text_rows};
 pub use transcript::transcript;
 pub use verify::{Check, Outcome, Report, verify};
 pub use writer::{KEYFRAMES_PER_TICK, Now, WriteError, Writer};

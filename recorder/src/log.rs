@@ -41,7 +41,7 @@ impl Position {
         Self { offset: MAGIC.len() as u64, seq: 0, chain, at_us: 0 }
     }
 
-    fn header(&self, kind: Kind, flags: Flags, len: usize) -> Header {
+    pub(crate) fn header(&self, kind: Kind, flags: Flags, len: usize) -> Header {
         Header { len: u32::try_from(len).unwrap_or(u32::MAX), kind, flags, seq: self.seq, at_us: self.at_us }
     }
 

@@ -1,12 +1,11 @@
 //! Where the chunks and keyframes of a channel file lie: from its index where there is one, by a walk over what the index
 //! does not cover. Believes an index only as far as its frames are frames.
 
-use std::fs::File;
-
 use crate::frame::{Flags, Kind};
-use crate::frames::{Expected, FrameError, Frames, frame_at};
+use crate::frames::{Expected, FrameError, Frames, ReadAt, frame_at};
 use crate::index::{ChunkStart, Index, KeyframeAt};
 use crate::keyframe::Keyframe;
+use crate::ratchet::Opener;
 use crate::squeeze::Unpacker;
 
 /// The map of one channel file.
@@ -19,20 +18,21 @@ pub(crate) struct Map {
 }
 
 impl Map {
-    /// Draws the map of `file`, whose last index frame should begin at `index` (0 for none known).
-    pub(crate) fn load(file: &File, index: u64) -> Result<Self, FrameError> {
+    /// Draws the map of `file`, whose last index frame should begin at `index` (0 for none known). Encrypted keyframes that
+    /// no index names are found only with `opener`.
+    pub(crate) fn load<R: ReadAt>(file: &R, index: u64, opener: Option<&Opener>) -> Result<Self, FrameError> {
         let (mut map, from) = Self::from_index(file, index).unwrap_or((Self::default(), Expected::FIRST));
-        map.walk(file, from)?;
+        map.walk(file, from, opener)?;
         Ok(map)
     }
 
     /// The map of what lies before the index frame at `last`, and where the rest begins.
-    fn from_index(file: &File, last: u64) -> Option<(Self, Expected)> {
+    fn from_index<R: ReadAt>(file: &R, last: u64) -> Option<(Self, Expected)> {
         let (mut map, mut at, mut rest) = (Self::default(), last, None);
         while at != 0 {
             let (header, body) = frame_at(file, at).ok()??;
-            let mut unpacker = Unpacker::new()?;
-            let index = Index::decode(unpacker.other(header.flags, &body).ok()?)?;
+            let mut unpacker = Unpacker::new(None)?;
+            let index = Index::decode(unpacker.other(&header, &body).ok()?)?;
             // Each points to an earlier one, or this would not end.
             if header.kind != Kind::INDEX || index.previous >= at {
                 return None;
@@ -50,7 +50,7 @@ impl Map {
         rest.filter(|_| rising).map(|rest| (map, rest))
     }
 
-    fn walk(&mut self, file: &File, from: Expected) -> Result<(), FrameError> {
+    fn walk<R: ReadAt>(&mut self, file: &R, from: Expected, opener: Option<&Opener>) -> Result<(), FrameError> {
         let mut frames = Frames::at(file, from);
         loop {
             let frame = match frames.next_frame() {
@@ -63,7 +63,7 @@ impl Map {
             match frame.header.kind {
                 Kind::EVENTS if frame.header.flags.has(Flags::CHUNK) => self.chunks.push(ChunkStart { seq, at_us, offset }),
                 Kind::KEYFRAME => {
-                    if let Some(keyframe) = Keyframe::read(file, offset) {
+                    if let Some(keyframe) = Keyframe::read(file, offset, opener) {
                         self.keyframes.push(KeyframeAt { seq: keyframe.before.seq, offset });
                     }
                 }

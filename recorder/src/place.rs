@@ -14,6 +14,8 @@ use crate::head::{ENVELOPE_LIMIT, SessionId};
 
 /// Name of the signed head.
 pub(crate) const HEAD: &str = "head.json";
+/// Name of the wrapped session key.
+pub(crate) const KEYS: &str = "keys.age";
 /// Name of the signed seal.
 pub(crate) const SEAL: &str = "seal.json";
 

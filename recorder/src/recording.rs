@@ -3,12 +3,19 @@
 
 use std::fs::File;
 use std::io;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use crate::chain::{Chain, digest};
+use crate::channel::Channel;
 use crate::envelope::{self, Document};
 use crate::events::{Events, ReadError};
+use crate::frame::Kind;
+use crate::frames::{Expected, Frames, ReadAt, frame_at};
 use crate::head::{BadHead, Head, Seal};
 use crate::place;
+use crate::ratchet::{Opener, Ratchet};
+use crate::recipients::{Identities, KEYS_LIMIT, UnlockError};
 
 /// Why a recording cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +46,12 @@ pub enum OpenError {
 pub struct Recording {
     dir: PathBuf,
     head: Head,
+    /// SHA-256 of head.json.
+    hash: [u8; 32],
     seal: Option<Seal>,
+    /// The channel file, where it does not lie in `dir`.
+    channel: Option<(Channel, u64)>,
+    opener: Option<Opener>,
 }
 
 impl Recording {
@@ -49,9 +61,63 @@ impl Recording {
     /// [`OpenError`] when there is no readable head.
     pub fn open(dir: impl Into<PathBuf>) -> Result<Self, OpenError> {
         let dir = dir.into();
-        let head = read(&dir.join(place::HEAD))?;
-        let seal = read(&dir.join(place::SEAL)).ok();
-        Ok(Self { dir, head, seal })
+        let path = dir.join(place::HEAD);
+        let (head, hash) = read(&path)?;
+        let seal = read(&dir.join(place::SEAL)).ok().map(|(seal, _)| seal);
+        Ok(Self { dir, head, hash, seal, channel: None, opener: None })
+    }
+
+    /// A recording whose files lie elsewhere: the content of its head.json and seal.json, and its channel file of `bytes`
+    /// bytes, of which only what is needed is read. [`Self::dir`] is empty then.
+    ///
+    /// # Errors
+    /// [`BadHead`] when the head is none. A seal that is none counts as missing.
+    pub fn remote(head: &[u8], seal: Option<&[u8]>, channel: Channel, bytes: u64) -> Result<Self, BadHead> {
+        let (dir, hash, head) = (PathBuf::new(), digest(head), envelope::read(head)?);
+        let seal = seal.and_then(|seal| envelope::read(seal).ok());
+        Ok(Self { dir, head, hash, seal, channel: Some((channel, bytes)), opener: None })
+    }
+
+    /// True when it can be read only by its recipients.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        !self.head.recipients.is_empty()
+    }
+
+    /// True when it is encrypted and was not unlocked.
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        self.is_encrypted() && self.opener.is_none()
+    }
+
+    /// The same recording, readable: everything that reads it decrypts from then on. Works where `keys.age` is missing,
+    /// from the copy in the channel file.
+    ///
+    /// # Errors
+    /// [`UnlockError`].
+    pub fn unlock(self, identities: &Identities) -> Result<Self, UnlockError> {
+        if !self.is_encrypted() {
+            return Err(UnlockError::Clear);
+        }
+        let keys = self.keys().ok_or(UnlockError::NoKeys)?;
+        let secret = identities.unwrap(&self.head.session, &keys)?;
+        let opener = Opener::new(Ratchet::first(secret), Chain::start(&self.hash, 0).0);
+        Ok(Self { opener: Some(opener), ..self })
+    }
+
+    /// The wrapped key: from the channel file, where the chain vouches for it, or else from `keys.age`.
+    fn keys(&self) -> Option<Vec<u8>> {
+        let first = self.channel().ok().and_then(|channel| keys_frame(&channel));
+        first.or_else(|| {
+            let mut keys = Vec::new();
+            let file = File::open(self.dir.join(place::KEYS)).ok()?;
+            file.take(KEYS_LIMIT as u64).read_to_end(&mut keys).ok()?;
+            Some(keys)
+        })
+    }
+
+    pub(crate) fn opener(&self) -> Option<Opener> {
+        self.opener.clone()
     }
 
     /// Its directory.
@@ -83,6 +149,9 @@ impl Recording {
     /// # Errors
     /// [`OpenError::Io`].
     pub fn bytes(&self) -> Result<u64, OpenError> {
+        if let Some((_, bytes)) = &self.channel {
+            return Ok(*bytes);
+        }
         let path = self.channel_path();
         let meta = std::fs::metadata(&path).map_err(|source| OpenError::Io { path, source })?;
         Ok(meta.len())
@@ -91,14 +160,18 @@ impl Recording {
     /// Its events from the beginning.
     ///
     /// # Errors
-    /// [`OpenError::Io`], [`OpenError::Read`].
-    pub fn events(&self) -> Result<Events<File>, OpenError> {
-        Ok(Events::open(self.channel()?)?)
+    /// [`OpenError::Io`], [`OpenError::Read`]; reading on fails with [`crate::BadBody::Encrypted`] while it is locked.
+    pub fn events(&self) -> Result<Events<Channel>, OpenError> {
+        let frames = Frames::open(self.channel()?).map_err(ReadError::from)?;
+        Ok(Events::over(frames, self.opener())?)
     }
 
-    pub(crate) fn channel(&self) -> Result<File, OpenError> {
+    pub(crate) fn channel(&self) -> Result<Channel, OpenError> {
+        if let Some((channel, _)) = &self.channel {
+            return Ok(channel.clone());
+        }
         let path = self.channel_path();
-        File::open(&path).map_err(|source| OpenError::Io { path, source })
+        File::open(&path).map(Channel::new).map_err(|source| OpenError::Io { path, source })
     }
 
     fn channel_path(&self) -> PathBuf {
@@ -106,7 +179,14 @@ impl Recording {
     }
 }
 
-fn read<D: Document>(path: &Path) -> Result<D, OpenError> {
+/// The wrapped key that the channel file begins with.
+pub(crate) fn keys_frame<R: ReadAt>(channel: &R) -> Option<Vec<u8>> {
+    let (header, body) = frame_at(channel, Expected::FIRST.offset).ok()??;
+    (header.kind == Kind::KEYS && header.seq == 0).then_some(body)
+}
+
+fn read<D: Document>(path: &Path) -> Result<(D, [u8; 32]), OpenError> {
     let bytes = place::read_small(path).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
-    envelope::read(&bytes).map_err(|bad| OpenError::Bad { path: path.to_owned(), bad })
+    let document = envelope::read(&bytes).map_err(|bad| OpenError::Bad { path: path.to_owned(), bad })?;
+    Ok((document, digest(&bytes)))
 }

@@ -1,6 +1,7 @@
 //! The recordings of one deployment: a root directory, the key that signs heads and seals, and the pool of compressors
 //! that all writers share. Creates recordings; reads no clock and makes no randomness.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,10 +10,12 @@ use rand::CryptoRng;
 
 use crate::chain::{Chain, Epoch, digest};
 use crate::envelope;
-use crate::frame::MAGIC;
+use crate::frame::{Flags, Kind, MAGIC};
 use crate::head::{BadHead, Head, VERSION};
 use crate::log::{Log, Position, Tape};
 use crate::place;
+use crate::ratchet::{Opener, Ratchet, Sealer, new_secret};
+use crate::recipients::Recipients;
 use crate::seal::Identity;
 use crate::squeeze::Pool;
 use crate::writer::{Shared, WriteError, Writer};
@@ -26,15 +29,32 @@ pub struct Recordings {
 impl Recordings {
     /// Uses `root`, which is made when the first recording is, and `key`, the deployment's recording key.
     pub fn new(root: impl Into<PathBuf>, key: SigningKey) -> Self {
-        let (root, older, pool) = (root.into(), Vec::new(), Pool::default());
-        Self { shared: Arc::new(Shared { root, key, older, pool }) }
+        Self::with(Shared { root: root.into(), key, older: Vec::new(), recipients: None, pool: Pool::default() })
     }
 
     /// Also trusts recordings begun under `older` keys when it recovers: for a start after the key was rotated.
     #[must_use]
     pub fn trusting(self, older: Vec<VerifyingKey>) -> Self {
-        let (root, key) = (self.shared.root.clone(), self.shared.key.clone());
-        Self { shared: Arc::new(Shared { root, key, older, pool: Pool::default() }) }
+        let (root, key, recipients) = (self.shared.root.clone(), self.shared.key.clone(), self.shared.recipients.clone());
+        Self::with(Shared { root, key, older, recipients, pool: Pool::default() })
+    }
+
+    /// Encrypts what is recorded from now on to `recipients`, or no longer. What this process wrote it cannot read again,
+    /// but for the running chunk, and with a terminal what its next keyframe is drawn from.
+    #[must_use]
+    pub fn encrypting_to(self, recipients: Option<Recipients>) -> Self {
+        let (root, key, older) = (self.shared.root.clone(), self.shared.key.clone(), self.shared.older.clone());
+        Self::with(Shared { root, key, older, recipients, pool: Pool::default() })
+    }
+
+    /// True when what is recorded is encrypted.
+    #[must_use]
+    pub fn encrypts(&self) -> bool {
+        self.shared.recipients.is_some()
+    }
+
+    fn with(shared: Shared) -> Self {
+        Self { shared: Arc::new(shared) }
     }
 
     pub(crate) fn trusted(&self) -> Vec<VerifyingKey> {
@@ -54,27 +74,31 @@ impl Recordings {
     }
 
     /// Begins a recording: directory, signed head and first channel file, all in the kernel when this returns.
-    /// `first_key` and `version` of `head` are filled in here.
+    /// `first_key`, `recipients` and `version` of `head` are filled in here.
     ///
     /// # Errors
     /// [`WriteError::Head`] for a head that does not do, [`WriteError::Io`] when the place is taken or cannot be written.
     pub fn create(&self, head: &Head, rng: &mut impl CryptoRng) -> Result<Writer, WriteError> {
         head.check()?;
         let epoch = Epoch::first(rng);
-        let head = Head { first_key: hex::encode(epoch.public()), version: VERSION, ..head.clone() };
+        let recipients = self.shared.recipients.as_ref();
+        let names = recipients.map(Recipients::names).unwrap_or_default();
+        let head = Head { first_key: hex::encode(epoch.public()), recipients: names, version: VERSION, ..head.clone() };
         let bytes = envelope::sign(&head, &self.shared.key)?;
-        let dir = place::directory(&self.shared.root, head.started_us, &head.session).ok_or(BadHead::Time)?;
-        place::make(&dir).map_err(WriteError::io("make", &dir))?;
-        let path = dir.join(place::channel_file(0));
-        // The channel file first: its lock keeps a recovery away from here.
-        let mut file = place::new_file(&path).map_err(WriteError::io("make", &path))?;
-        place::write_whole(&dir, place::HEAD, &bytes).map_err(WriteError::io("write the head of", &dir))?;
-        file.append(&MAGIC).map_err(WriteError::io("write", &path))?;
         let identity = Identity { session: head.session, number: head.number, head: digest(&bytes) };
-        let log = Log::resume(file, Position::first(Chain::start(&identity.head, 0)));
-        let writer = Writer::new(Arc::clone(&self.shared), dir, identity, log, epoch);
+        let secret = new_secret(rng);
+        let keys = recipients.map(|recipients| recipients.wrap(&identity.session, &secret)).transpose()?;
+        let dir = place::directory(&self.shared.root, head.started_us, &identity.session).ok_or(BadHead::Time)?;
+        let start = Chain::start(&identity.head, 0);
+        let log = begin(&dir, &bytes, start, keys.as_deref())?;
+        let ratchet = keys.map(|_| Ratchet::first(secret));
+        let opener = ratchet.clone().map(|ratchet| Opener::new(ratchet, start.0));
+        let mut writer = Writer::new(Arc::clone(&self.shared), dir, identity, log, epoch);
+        if let Some(ratchet) = ratchet {
+            writer = writer.encrypting(Sealer::new(ratchet, start.0));
+        }
         Ok(match head.terminal {
-            Some(terminal) => writer.with_terminal((terminal.cols, terminal.rows)),
+            Some(terminal) => writer.with_terminal((terminal.cols, terminal.rows), opener),
             None => writer,
         })
     }
@@ -86,4 +110,21 @@ impl Recordings {
     pub fn sync(&self) -> std::io::Result<()> {
         place::sync(&self.shared.root)
     }
+}
+
+/// Makes directory, channel file, wrapped key and head, and begins the channel file.
+fn begin(dir: &Path, head: &[u8], start: Chain, keys: Option<&[u8]>) -> Result<Log<File>, WriteError> {
+    place::make(dir).map_err(WriteError::io("make", dir))?;
+    let path = dir.join(place::channel_file(0));
+    // The channel file first: its lock keeps a recovery away from here.
+    let mut file = place::new_file(&path).map_err(WriteError::io("make", &path))?;
+    let (mut out, mut position) = (MAGIC.to_vec(), Position::first(start));
+    if let Some(keys) = keys {
+        place::write_whole(dir, place::KEYS, keys).map_err(WriteError::io("write the key of", dir))?;
+        // Once more in the chain: so that whoever changes or removes `keys.age` is seen, and no recording is lost by it.
+        position.put(&mut out, Kind::KEYS, Flags::default(), keys);
+    }
+    place::write_whole(dir, place::HEAD, head).map_err(WriteError::io("write the head of", dir))?;
+    file.append(&out).map_err(WriteError::io("write", &path))?;
+    Ok(Log::resume(file, position))
 }

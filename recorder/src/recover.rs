@@ -21,8 +21,9 @@ use crate::head::{BadHead, Head, Reason, Seal, SessionId, VERSION};
 use crate::list::{Filter, directories};
 use crate::log::{Log, Position, Signed, Tape};
 use crate::place;
+use crate::recording::keys_frame;
 use crate::recordings::Recordings;
-use crate::seal::{EndText, Identity, RecoveryText, make_seal, save_seal};
+use crate::seal::{CommitText, EndText, Identity, RecoveryText, make_seal, save_seal};
 use crate::verify::under_any;
 use crate::walk::{Roots, Trouble, Walk, goes_on_behind, walk};
 use crate::writer::WriteError;
@@ -142,6 +143,7 @@ impl Recordings {
         if let Some(why) = changed(&file, &walk).map_err(io("read"))? {
             return Ok(Recovery::Tampered(why));
         }
+        restore_keys(dir, &file, &walk).map_err(io("write the key of"))?;
         if let Some(end) = walk.end {
             let text = end.text.ok_or(BadHead::Form)?;
             save_seal(&self.shared.key, dir, &make_seal(identity, &walk.position, text, end.wall_us))?;
@@ -158,7 +160,7 @@ impl Recordings {
         }
         let kept_bytes = position.offset;
         let text = json(&RecoveryText { cut_bytes, cut_sha256 })?;
-        let end = count(&file, &walk)?;
+        let end = count(&file, &walk);
         let epoch = Epoch::first(rng);
         let mut out = Vec::new();
         let said = Signed { wall_us, next_key: epoch.public(), text: &text };
@@ -185,6 +187,15 @@ impl Recordings {
         };
         save_seal(&self.shared.key, dir, &seal)?;
         Ok(Recovery::HeadUnreadable)
+    }
+}
+
+/// The wrapped key, should it not have reached the disk though the channel file did.
+fn restore_keys(dir: &Path, file: &File, walk: &Walk) -> io::Result<()> {
+    let missing = !dir.join(place::KEYS).try_exists()?;
+    match keys_frame(file).filter(|_| missing && walk.keys.is_some()) {
+        Some(keys) => place::write_whole(dir, place::KEYS, &keys),
+        None => Ok(()),
     }
 }
 
@@ -240,12 +251,17 @@ fn keep_tail(file: &File, from: u64, dir: &Path) -> io::Result<(u64, String)> {
     }
 }
 
-/// The end that the kept frames deserve.
-fn count(file: &File, walk: &Walk) -> Result<EndText, WriteError> {
+/// The end that the kept frames deserve. What is encrypted is counted as of its last commit.
+fn count(file: &File, walk: &Walk) -> EndText {
     let (commits, index) = (walk.commits, walk.index);
     let mut text = EndText { commits, events: 0, exit: None, index, output_bytes: 0, reason: Reason::Recovered };
+    if walk.keys.is_some() {
+        let counted = walk.counted.unwrap_or(CommitText { events: 0, output_bytes: 0 });
+        (text.events, text.output_bytes) = (counted.events, counted.output_bytes);
+        return text;
+    }
     let Ok(mut events) = Events::open(file) else {
-        return Ok(text);
+        return text;
     };
     // A body that cannot be decoded ends the count, not the recovery.
     while let Ok(Some(Timed { event, .. })) = events.next_event() {
@@ -256,7 +272,7 @@ fn count(file: &File, walk: &Walk) -> Result<EndText, WriteError> {
             _ => {}
         }
     }
-    Ok(text)
+    text
 }
 
 fn json<T: Serialize>(value: &T) -> Result<Vec<u8>, BadHead> {

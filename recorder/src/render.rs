@@ -54,6 +54,11 @@ impl Renderer {
         Self { output, stderr, sanitiser, bare_lines, reads_operations: !has_terminal, last_was_return: false, joined: String::new() }
     }
 
+    /// Operations show nothing: whoever reads them reads them apart.
+    pub(crate) fn without_operations(self) -> Self {
+        Self { reads_operations: false, ..self }
+    }
+
     /// Appends to `out` what `event` shows. Returns true when bytes of it were no UTF-8.
     pub(crate) fn push(&mut self, event: &Event<'_>, out: &mut String) -> bool {
         self.joined.clear();

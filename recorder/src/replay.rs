@@ -1,8 +1,7 @@
 //! Plays a recording on a screen of cells: forward event by event, and to any moment by way of keyframes. Keeps no time
 //! of its own: the caller says how far to play, and skips what idleness it likes.
 
-use std::fs::File;
-
+use crate::channel::Channel;
 use crate::event::{Event, Exit};
 use crate::events::{Events, ReadError, Timed};
 use crate::frames::{Expected, FrameError};
@@ -35,7 +34,7 @@ pub enum Step {
 
 /// A recording being played.
 pub struct Replay {
-    events: Events<File>,
+    events: Events<Channel>,
     size: Option<(u16, u16)>,
     screen: Screen,
     map: Map,
@@ -52,7 +51,8 @@ impl Replay {
     /// [`OpenError`] when it cannot be read.
     pub fn open(recording: &Recording) -> Result<Self, OpenError> {
         let index = recording.seal().and_then(|seal| seal.channels.first()).map_or(0, |channel| channel.index);
-        let map = Map::load(&recording.channel()?, index).map_err(ReadError::from)?;
+        let opener = recording.opener();
+        let map = Map::load(&recording.channel()?, index, opener.as_ref()).map_err(ReadError::from)?;
         let size = recording.head().terminal.as_ref().map(|terminal| (terminal.cols, terminal.rows));
         let screen = Screen::new(size).ok_or(ReadError::Memory)?;
         let events = recording.events()?;
@@ -145,7 +145,7 @@ impl Replay {
         let mut seq = self.map.chunks.get(chunk).map_or(0, |chunk| chunk.seq);
         // A keyframe that cannot be read leaves the one before it.
         while let Some(at) = self.map.keyframe_before(seq) {
-            let keyframe = Keyframe::read(self.events.source(), at.offset);
+            let keyframe = Keyframe::read(self.events.source(), at.offset, self.events.opener());
             if let Some(keyframe) = keyframe.filter(|keyframe| keyframe.before.seq == at.seq) {
                 return (expected(&keyframe.before), Some(keyframe));
             }

@@ -212,6 +212,27 @@ impl Lines {
         self.terminal.resize_with(usize::from(cols), usize::from(rows), &mut self.transcript)
     }
 
+    /// The lines on the screen now, wrapped ones joined; without the one the cursor stands in, which may still change, unless
+    /// `with_last` is set.
+    pub(crate) fn visible(&self, with_last: bool) -> Vec<String> {
+        let cursor = self.terminal.cursor().position().map(|(_, row)| row).filter(|_| !with_last);
+        let (mut lines, mut line, mut has_cursor) = (Vec::new(), String::new(), false);
+        for (row, part) in self.terminal.screen().visible_lines().enumerate() {
+            line.extend(part.chars());
+            has_cursor |= cursor == Some(row);
+            if !part.is_wrapped() {
+                let whole = std::mem::take(&mut line);
+                if !std::mem::take(&mut has_cursor) {
+                    lines.push(whole);
+                }
+            }
+        }
+        if !has_cursor {
+            lines.push(line);
+        }
+        lines
+    }
+
     pub(crate) fn finish(self) -> Vec<String> {
         self.transcript.finish(&self.terminal)
     }

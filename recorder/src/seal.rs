@@ -24,6 +24,13 @@ pub(crate) struct EndText {
     pub(crate) reason: Reason,
 }
 
+/// What a commit of an encrypted recording counts, for a recovery that cannot read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CommitText {
+    pub(crate) events: u64,
+    pub(crate) output_bytes: u64,
+}
+
 /// What a recovery frame states of the bytes that were cut off before it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RecoveryText {

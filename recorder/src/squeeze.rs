@@ -3,9 +3,11 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use zeroize::Zeroize;
 use zstd::zstd_safe::{CCtx, DCtx, get_frame_content_size};
 
-use crate::frame::{BODY_LIMIT, Flags};
+use crate::frame::{BODY_LIMIT, Flags, Header};
+use crate::ratchet::Opener;
 
 /// Bytes of the chunk's latest decoded bodies that help to compress the next one.
 pub(crate) const HISTORY_LEN: usize = 8 * 1024;
@@ -36,14 +38,15 @@ impl History {
         self.0.extend_from_slice(fresh);
     }
 
-    /// Forgets everything and gives the memory back.
+    /// Forgets everything, wipes it and gives the memory back.
     pub(crate) fn forget(&mut self) {
+        self.0.zeroize();
         self.0 = Vec::new();
     }
 
-    /// Empties it for the next chunk.
+    /// Empties and wipes it for the next chunk.
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        self.0.zeroize();
     }
 
     pub(crate) fn copy_from(&mut self, other: &Self) {
@@ -70,11 +73,13 @@ pub(crate) struct Scratch {
     pub(crate) out: Vec<u8>,
     /// The history as it will be once that write has succeeded.
     pub(crate) history: History,
+    /// What was recorded is wiped from here as soon as it is not needed.
+    pub(crate) is_secret: bool,
 }
 
 impl Scratch {
     fn new() -> Option<Self> {
-        Some(Self { context: CCtx::try_create()?, packed: Vec::new(), out: Vec::new(), history: History::default() })
+        Some(Self { context: CCtx::try_create()?, packed: Vec::new(), out: Vec::new(), history: History::default(), is_secret: false })
     }
 
     /// Packs the events body that starts at `from` in `out`, in place if that makes it smaller, and adds it to the
@@ -122,9 +127,21 @@ impl Scratch {
         let Some(flags) = packed else {
             return Flags::default();
         };
+        if self.is_secret
+            && let Some(body) = self.out.get_mut(from..)
+        {
+            body.zeroize();
+        }
         self.out.truncate(from);
         self.out.extend_from_slice(&self.packed);
         flags
+    }
+
+    /// What is left in it is ciphertext afterwards.
+    fn wipe(&mut self) {
+        self.packed.as_mut_slice().zeroize();
+        self.history.clear();
+        self.is_secret = false;
     }
 }
 
@@ -162,6 +179,9 @@ impl Pool {
             None => Scratch::new()?,
         };
         let done = work(&mut scratch);
+        if scratch.is_secret {
+            scratch.wipe();
+        }
         if scratch.out.capacity() <= SCRATCH_KEPT_LEN {
             scratch.out.clear();
             let mut pool = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -182,9 +202,12 @@ impl std::fmt::Debug for Pool {
 /// Why a body could not be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadBody {
-    /// The body is encrypted.
-    #[error("the body is encrypted")]
+    /// The body is encrypted, and no key is at hand.
+    #[error("it is encrypted: an auditor's identity is needed")]
     Encrypted,
+    /// The body does not decrypt: it, its header or its place was changed, or the key is not this recording's.
+    #[error("it does not decrypt: it was changed, or it is not of this recording")]
+    Undecryptable,
     /// Flags of a later version.
     #[error("the body is stored in a way this version does not know")]
     Flags,
@@ -200,35 +223,57 @@ pub enum BadBody {
 pub(crate) struct Unpacker {
     context: DCtx<'static>,
     history: History,
+    opener: Option<Opener>,
+    opened: Vec<u8>,
     body: Vec<u8>,
 }
 
 impl Unpacker {
-    pub(crate) fn new() -> Option<Self> {
-        Some(Self { context: DCtx::try_create()?, history: History::default(), body: Vec::new() })
+    /// `opener` decrypts what is encrypted.
+    pub(crate) fn new(opener: Option<Opener>) -> Option<Self> {
+        let (history, opened, body) = (History::default(), Vec::new(), Vec::new());
+        Some(Self { context: DCtx::try_create()?, history, opener, opened, body })
+    }
+
+    /// Where the row of keys stands after the last body.
+    pub(crate) fn opener(&self) -> Option<&Opener> {
+        self.opener.as_ref()
     }
 
     /// The events body behind `stored`. Must be given every events frame of a chunk in order.
-    pub(crate) fn events(&mut self, flags: Flags, stored: &[u8]) -> Result<&[u8], BadBody> {
-        if flags.has(Flags::CHUNK) {
+    pub(crate) fn events(&mut self, header: &Header, stored: &[u8]) -> Result<&[u8], BadBody> {
+        if header.flags.has(Flags::CHUNK) {
             self.history.clear();
         }
-        self.decode(flags, stored)?;
+        self.decode(header, stored)?;
         self.history.push(&self.body);
         Ok(&self.body)
     }
 
     /// Any other body: no history in, none out.
-    pub(crate) fn other(&mut self, flags: Flags, stored: &[u8]) -> Result<&[u8], BadBody> {
-        if flags.has(Flags::HISTORY) {
+    pub(crate) fn other(&mut self, header: &Header, stored: &[u8]) -> Result<&[u8], BadBody> {
+        if header.flags.has(Flags::HISTORY) {
             return Err(BadBody::Flags);
         }
-        self.decode(flags, stored)?;
+        self.decode(header, stored)?;
         Ok(&self.body)
     }
 
-    fn decode(&mut self, flags: Flags, stored: &[u8]) -> Result<(), BadBody> {
-        check_flags(flags)?;
+    fn decode(&mut self, header: &Header, stored: &[u8]) -> Result<(), BadBody> {
+        check_flags(header.flags)?;
+        if !header.flags.has(Flags::AEAD) {
+            return self.unpack(header.flags, stored);
+        }
+        let mut opened = std::mem::take(&mut self.opened);
+        let done = match &mut self.opener {
+            Some(opener) => opener.open(header, stored, &mut opened).and_then(|()| self.unpack(header.flags, &opened)),
+            None => Err(BadBody::Encrypted),
+        };
+        self.opened = opened;
+        done
+    }
+
+    fn unpack(&mut self, flags: Flags, stored: &[u8]) -> Result<(), BadBody> {
         self.body.clear();
         if !flags.has(Flags::ZSTD) {
             if stored.len() > BODY_LIMIT {
@@ -249,14 +294,8 @@ impl Unpacker {
 }
 
 fn check_flags(flags: Flags) -> Result<(), BadBody> {
-    let known = Flags::ZSTD.with(Flags::HISTORY).with(Flags::CHUNK);
-    if flags.has(Flags::AEAD) {
-        Err(BadBody::Encrypted)
-    } else if known.has(flags) && (flags.has(Flags::ZSTD) || !flags.has(Flags::HISTORY)) {
-        Ok(())
-    } else {
-        Err(BadBody::Flags)
-    }
+    let known = Flags::ZSTD.with(Flags::HISTORY).with(Flags::CHUNK).with(Flags::AEAD);
+    if known.has(flags) && (flags.has(Flags::ZSTD) || !flags.has(Flags::HISTORY)) { Ok(()) } else { Err(BadBody::Flags) }
 }
 
 /// The content size a zstd frame claims. One that claims none, or too much, is refused unread.

@@ -99,6 +99,7 @@ pub fn verify(dir: &Path, keys: &[VerifyingKey], progress: &mut dyn FnMut(u64)) 
     };
     let walk = walk(&file, &roots, progress);
     check_frames(&mut report, &file, &walk, seal.is_some());
+    check_keys(&mut report, dir, &head, &walk);
     check_commits(&mut report, &walk);
     check_recoveries(&mut report, &walk);
     check_end(&mut report, &walk);
@@ -199,6 +200,25 @@ fn check_frames(report: &mut Report, file: &File, walk: &Walk, sealed: bool) {
     let torn = damage && !sealed && walk.end.is_none() && !goes_on_behind(&file, walk).unwrap_or(true);
     let outcome = if torn { Outcome::Incomplete } else { Outcome::Tampered };
     report.add("frames", outcome, format!("{detail}; {good} up to there"));
+}
+
+/// An encrypted recording begins with its wrapped key, has it once more in a file, and holds nothing in the clear; one
+/// that names no recipients holds nothing else.
+fn check_keys(report: &mut Report, dir: &Path, head: &Head, walk: &Walk) {
+    let file = place::read_small(&dir.join(place::KEYS)).ok().map(|keys| digest(&keys));
+    let (outcome, detail) = match (head.recipients.len(), walk.keys, file) {
+        (0, None, None) if walk.encrypted == 0 => return,
+        (0, ..) => (Outcome::Tampered, "there are keys or encrypted frames, but the head names no recipients".to_owned()),
+        (_, None, _) if walk.clear + walk.encrypted == 0 => (Outcome::Good, "nothing was recorded yet".to_owned()),
+        (_, None, _) => (Outcome::Tampered, "the wrapped key is missing from c0.brec".to_owned()),
+        _ if walk.clear > 0 => (Outcome::Tampered, format!("{} frames are in the clear", walk.clear)),
+        (_, Some(_), None) => (Outcome::Tampered, "keys.age is missing; the wrapped key is in c0.brec as well".to_owned()),
+        (_, Some(first), Some(file)) if first != file => {
+            (Outcome::Tampered, "keys.age was changed; the wrapped key is in c0.brec as well".to_owned())
+        }
+        (count, ..) => (Outcome::Good, format!("encrypted to {count} recipients; every frame with content is encrypted")),
+    };
+    report.add("keys", outcome, detail);
 }
 
 fn check_commits(report: &mut Report, walk: &Walk) {

@@ -6,10 +6,10 @@ use std::io;
 use ed25519_dalek::VerifyingKey;
 
 use crate::chain::{self, Chain, Hash, Statement};
-use crate::frame::{BadFrame, HEADER_LEN, Header, Kind};
+use crate::frame::{BadFrame, Flags, HEADER_LEN, Header, Kind};
 use crate::frames::{Expected, Frame, FrameError, Frames, ReadAt};
 use crate::log::Position;
-use crate::seal::{EndText, RecoveryText};
+use crate::seal::{CommitText, EndText, RecoveryText};
 
 /// Why a walk stopped before the end of the file, or does not hold.
 #[derive(Debug)]
@@ -58,6 +58,13 @@ pub(crate) struct Walk {
     /// Behind the last good frame.
     pub(crate) position: Position,
     pub(crate) commits: u64,
+    /// What the last commit counted, in an encrypted recording.
+    pub(crate) counted: Option<CommitText>,
+    /// SHA-256 of the wrapped key that the file begins with.
+    pub(crate) keys: Option<Hash>,
+    /// Frames with recorded content, in the clear and encrypted.
+    pub(crate) clear: u64,
+    pub(crate) encrypted: u64,
     /// Where the last index frame begins; 0 for none.
     pub(crate) index: u64,
     /// Behind the last good signed frame.
@@ -82,6 +89,10 @@ pub(crate) fn walk<R: ReadAt>(source: R, roots: &Roots<'_>, progress: &mut dyn F
     let mut walk = Walk {
         position: Position::first(Chain::start(&roots.head, 0)),
         commits: 0,
+        counted: None,
+        keys: None,
+        clear: 0,
+        encrypted: 0,
         index: 0,
         signed_to: Expected::FIRST.offset,
         recoveries: Vec::new(),
@@ -133,8 +144,12 @@ impl Walk {
                 }
             }
         }
-        if frame.header.kind == Kind::INDEX {
-            self.index = frame.offset;
+        match frame.header.kind {
+            Kind::INDEX => self.index = frame.offset,
+            Kind::KEYS if frame.header.seq == 0 => self.keys = Some(chain::digest(frame.body)),
+            Kind::EVENTS | Kind::KEYFRAME if frame.header.flags.has(Flags::AEAD) => self.encrypted += 1,
+            Kind::EVENTS | Kind::KEYFRAME => self.clear += 1,
+            _ => {}
         }
         let chain = self.position.chain.after(frame.whole);
         let (offset, seq) = (frame.end(), frame.header.seq + 1);
@@ -163,7 +178,10 @@ impl Walk {
             return Err("its signature does not fit its epoch's key");
         }
         match kind {
-            Kind::COMMIT => self.commits += 1,
+            Kind::COMMIT => {
+                self.commits += 1;
+                self.counted = serde_json::from_slice(said.text).ok().or(self.counted);
+            }
             Kind::RECOVERY => {
                 let text: RecoveryText = serde_json::from_slice(said.text).map_err(|_| "its text is not what this version writes")?;
                 let unsigned_bytes = frame.offset.saturating_sub(self.signed_to);

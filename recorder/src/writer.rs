@@ -15,8 +15,10 @@ use crate::event::{Event, Exit};
 use crate::frame::Kind;
 use crate::head::{BadHead, Reason, Seal};
 use crate::index::{Index, KeyframeAt};
-use crate::keyframe::{KeyframeWork, Keyframer, Keyframes};
+use crate::keyframe::{Drawn, KeyframeWork, Keyframer, Keyframes};
 use crate::log::Log;
+use crate::ratchet::{Opener, Sealer};
+use crate::recipients::{Recipients, WrapError};
 use crate::seal::{EndText, Identity, make_seal, save_seal};
 use crate::squeeze::{History, Pool};
 
@@ -59,6 +61,12 @@ pub enum WriteError {
     /// No memory for a compressor.
     #[error("there is no memory left to compress with")]
     Memory,
+    /// The session's key cannot be wrapped for the recipients.
+    #[error(transparent)]
+    Wrap(#[from] WrapError),
+    /// So many writes of an encrypted recording failed that its keys are used up.
+    #[error("too many writes have failed: the recording's keys are used up")]
+    KeysSpent,
 }
 
 impl WriteError {
@@ -74,6 +82,7 @@ pub(crate) struct Shared {
     pub(crate) root: PathBuf,
     pub(crate) key: SigningKey,
     pub(crate) older: Vec<VerifyingKey>,
+    pub(crate) recipients: Option<Recipients>,
     pub(crate) pool: Pool,
 }
 
@@ -88,6 +97,8 @@ pub struct Writer {
     state: State,
     history: History,
     index: Index,
+    /// `None` for a recording in the clear.
+    sealer: Option<Sealer>,
     /// `None` without a terminal.
     keyframer: Option<Keyframer>,
     /// `None` once the end is written.
@@ -99,12 +110,17 @@ impl Writer {
     pub(crate) fn new(shared: Arc<Shared>, dir: PathBuf, identity: Identity, log: Log<File>, epoch: Epoch) -> Self {
         let state = State { position: log.position(), pace: Default::default(), counts: Default::default() };
         let (history, index, epoch) = (History::default(), Index::default(), Some(epoch));
-        Self { shared, dir, identity, log, state, history, index, keyframer: None, epoch, seal: None }
+        Self { shared, dir, identity, log, state, history, index, sealer: None, keyframer: None, epoch, seal: None }
     }
 
-    /// The session has a terminal, of this size.
-    pub(crate) fn with_terminal(self, size: (u16, u16)) -> Self {
-        Self { keyframer: Some(Keyframer::new(size)), ..self }
+    /// Bodies are encrypted.
+    pub(crate) fn encrypting(self, sealer: Sealer) -> Self {
+        Self { sealer: Some(sealer), ..self }
+    }
+
+    /// The session has a terminal, of this size; `opener` reads back what was recorded of it.
+    pub(crate) fn with_terminal(self, size: (u16, u16), opener: Option<Opener>) -> Self {
+        Self { keyframer: Some(Keyframer::new(size, opener)), ..self }
     }
 
     /// The recording's directory.
@@ -181,18 +197,20 @@ impl Writer {
             keyframer.give_up();
             return Ok(());
         };
-        drawn.retain(|keyframe| keyframer.lacks(keyframe.before));
-        let Some(latest) = drawn.last().map(|keyframe| keyframe.before) else { return Ok(()) };
+        drawn.retain(|one| keyframer.lacks(one.keyframe.before));
+        if drawn.is_empty() {
+            return Ok(());
+        }
         let mut written = Vec::new();
         self.write(now, true, |draft| {
-            for keyframe in &drawn {
-                let offset = draft.alone(Kind::KEYFRAME, &keyframe.encode());
+            for Drawn { keyframe, .. } in &drawn {
+                let offset = draft.keyframe(&keyframe.encode());
                 written.push(KeyframeAt { seq: keyframe.before.seq, offset });
             }
             Ok(())
         })?;
-        if let (Some(keyframer), Some(at)) = (&mut self.keyframer, written.last()) {
-            keyframer.wrote(latest, *at);
+        if let (Some(keyframer), Some(at), Some(latest)) = (&mut self.keyframer, written.last(), drawn.pop()) {
+            keyframer.wrote(latest.keyframe.before, *at, latest.ratchet);
         }
         self.index.keyframes.extend(written);
         Ok(())
@@ -209,9 +227,12 @@ impl Writer {
     /// bytes, or long due.
     fn write(&mut self, now: Now, has_time: bool, fill: impl FnOnce(&mut Draft<'_>) -> Result<(), WriteError>) -> Result<(), WriteError> {
         let epoch = self.epoch.as_ref().ok_or(WriteError::Ended)?;
+        if self.sealer.as_ref().is_some_and(|sealer| sealer.is_spent(self.state.position.seq)) {
+            return Err(WriteError::KeysSpent);
+        }
         let shared = Arc::clone(&self.shared);
         let written = shared.pool.lend(|scratch| {
-            let mut draft = Draft::new(self.state, scratch, now.at_us);
+            let mut draft = Draft::new(self.state, scratch, self.sealer.as_mut(), now.at_us);
             draft.recall(&self.history);
             fill(&mut draft)?;
             let index = self.index.is_due().then(|| draft.alone(Kind::INDEX, &self.index.encode()));
@@ -224,6 +245,10 @@ impl Writer {
             self.history.copy_from(draft.history());
             Ok::<_, WriteError>((draft.state, draft.chunks, index, commits))
         });
+        if let (Some(Err(_)), Some(sealer)) = (&written, &mut self.sealer) {
+            // What was tried may lie on the disk: no frame is ever encrypted twice under one key.
+            sealer.advance();
+        }
         let (state, chunks, index, commits) = written.ok_or(WriteError::Memory)??;
         self.state = state;
         if let Some(offset) = index {
@@ -262,7 +287,7 @@ impl Writer {
         let epoch = self.epoch.as_ref().ok_or(WriteError::Ended)?;
         let shared = Arc::clone(&self.shared);
         let ended = shared.pool.lend(|scratch| {
-            let mut draft = Draft::new(self.state, scratch, now.at_us);
+            let mut draft = Draft::new(self.state, scratch, None, now.at_us);
             let index = match self.index.is_empty() {
                 true => self.index.previous,
                 false => draft.alone(Kind::INDEX, &self.index.encode()),
@@ -271,13 +296,15 @@ impl Writer {
             let (commits, events, output_bytes) = (counts.commits, counts.events, counts.output_bytes);
             let text = EndText { commits, events, exit, index, output_bytes, reason };
             let json = serde_json::to_vec(&text).map_err(|_| BadHead::Form)?;
-            draft.end(now.wall_us, epoch, &json);
+            draft.finish(now.wall_us, epoch, &json);
             self.log.write(draft.bytes(), draft.state.position).map_err(WriteError::io("end", &self.dir))?;
             Ok::<_, WriteError>((draft.state, text))
         });
         let (state, text) = ended.ok_or(WriteError::Memory)??;
         self.state = state;
         self.epoch = None;
+        self.sealer = None;
+        self.keyframer = None;
         self.history.forget();
         Ok(make_seal(&self.identity, &state.position, text, now.wall_us))
     }

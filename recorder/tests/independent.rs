@@ -9,7 +9,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use bartizan_recorder::{Event, Exit, Reason, Report, verify};
+use bartizan_recorder::tlog::{TransparencyLog, verify_proof};
+use bartizan_recorder::{Event, Exit, Identities, Reason, Recipients, Report, SigningKey, verify};
 use common::{head, now, recordings};
 use tempfile::TempDir;
 
@@ -22,8 +23,17 @@ struct Fixture {
 impl Fixture {
     /// A recording over several chunks, with keyframes, index and commits; ended or recovered or left as it was.
     fn new(end: End) -> Self {
+        Self::recorded(end, None)
+    }
+
+    fn encrypted(end: End) -> Self {
+        let recipients = [Identities::generate().1, Identities::generate().1];
+        Self::recorded(end, Some(Recipients::parse(recipients).unwrap()))
+    }
+
+    fn recorded(end: End, recipients: Option<Recipients>) -> Self {
         let root = tempfile::tempdir().unwrap();
-        let recordings = recordings(root.path());
+        let recordings = recordings(root.path()).encrypting_to(recipients);
         let mut writer = recordings.create(&head(), &mut rand::rng()).unwrap();
         for second in 0..45u64 {
             let line = format!("second {second} of the session, in green \x1b[32m{}\x1b[0m\r\n", "x".repeat(second as usize * 40));
@@ -158,4 +168,69 @@ fn both_agree_on_splices_and_strangers() {
     let away = renamed.dir.with_file_name("01JD0000000000000000000002");
     fs::rename(&renamed.dir, &away).unwrap();
     assert_eq!(Fixture { dir: away, ..renamed }.codes(), (1, 1));
+}
+
+#[test]
+fn both_verify_what_neither_can_read() {
+    assert_eq!(Fixture::encrypted(End::Finished).codes(), (0, 0));
+    assert_eq!(Fixture::encrypted(End::Running).codes(), (3, 3));
+    assert_eq!(Fixture::encrypted(End::Recovered { torn: 9 }).codes(), (0, 0));
+    let (code, words, report) = Fixture::encrypted(End::Finished).verified();
+    let detail = &report.checks.iter().find(|check| check.name == "keys").unwrap().detail;
+    assert!(code == 0 && words.contains(detail), "{words}");
+}
+
+#[test]
+fn both_see_an_encrypted_recording_changed_and_its_wrapped_key_too() {
+    let fixture = Fixture::encrypted(End::Finished);
+    for name in ["c0.brec", "keys.age"] {
+        let path = fixture.dir.join(name);
+        let good = fs::read(&path).unwrap();
+        for at in (0..good.len()).step_by(good.len() / 9) {
+            let mut bad = good.clone();
+            bad[at] ^= 16;
+            fs::write(&path, bad).unwrap();
+            assert_eq!(fixture.codes(), (1, 1), "{name} byte {at}");
+        }
+        fs::write(&path, &good).unwrap();
+    }
+    assert_eq!(fixture.codes(), (0, 0));
+    let keys = fs::read(fixture.dir.join("keys.age")).unwrap();
+    fs::remove_file(fixture.dir.join("keys.age")).unwrap();
+    assert_eq!(fixture.codes(), (1, 1));
+    let clear = Fixture::new(End::Finished);
+    fs::write(clear.dir.join("keys.age"), keys).unwrap();
+    assert_eq!(clear.codes(), (1, 1));
+}
+
+#[test]
+fn both_agree_on_what_is_in_a_log() {
+    let root = tempfile::tempdir().unwrap();
+    let mut log = TransparencyLog::open(&root.path().join("log"), "example.com/log", SigningKey::from_bytes(&[9; 32])).unwrap();
+    let leaves: Vec<String> = (0..300).map(|number| format!("leaf {number}")).collect();
+    log.append(&leaves).unwrap();
+    let key = log.public_key().unwrap();
+    let both = |proof: &str, leaf: &str| {
+        let (one, other) = (root.path().join("proof"), root.path().join("leaf"));
+        fs::write(&one, proof).unwrap();
+        fs::write(&other, leaf).unwrap();
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib/verify-recording.py");
+        let out = Command::new("python3")
+            .arg(script)
+            .arg("--log-key")
+            .arg(key.to_string())
+            .arg("--inclusion")
+            .args([one, other])
+            .output()
+            .unwrap();
+        assert!(out.stderr.is_empty(), "{}", String::from_utf8_lossy(&out.stderr));
+        (out.status.code().unwrap() == 0, verify_proof(proof, leaf.as_bytes(), &key).is_ok())
+    };
+    for index in [0, 255, 256, 299] {
+        let proof = log.proof(index).unwrap();
+        assert_eq!(both(&proof, &leaves[index as usize]), (true, true), "{index}");
+        assert_eq!(both(&proof, "another leaf"), (false, false), "{index}");
+        assert_eq!(both(&proof.replace(&format!("index {index}\n"), "index 17\n"), &leaves[index as usize]), (false, false), "{index}");
+        assert_eq!(both(&proof.replace("\n300\n", "\n301\n"), &leaves[index as usize]), (false, false), "{index}");
+    }
 }

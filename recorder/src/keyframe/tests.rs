@@ -8,7 +8,7 @@ use proptest::prelude::*;
 fn map(tape: &Tape) -> Map {
     let recording = tape.recording();
     let index = recording.seal().map_or(0, |seal| seal.channels[0].index);
-    Map::load(&recording.channel().unwrap(), index).unwrap()
+    Map::load(&recording.channel().unwrap(), index, None).unwrap()
 }
 
 /// Writes `chunks` chunks of lines, a tick after each append when `ticking`.
@@ -110,7 +110,7 @@ fn the_index_and_a_walk_draw_the_same_map() {
     assert_eq!(indexed.chunks, walked.chunks);
     assert!(indexed.keyframes.starts_with(&walked.keyframes));
     let file = tape.recording().channel().unwrap();
-    assert_eq!(Map::load(&file, 0).unwrap().keyframes, indexed.keyframes);
+    assert_eq!(Map::load(&file, 0, None).unwrap().keyframes, indexed.keyframes);
 }
 
 #[test]
@@ -119,9 +119,9 @@ fn an_index_that_is_none_or_points_in_circles_is_walked_around() {
     lines(&mut tape, 3, true);
     tape.finish(9_000_000);
     let file = tape.recording().channel().unwrap();
-    let good = Map::load(&file, 0).unwrap();
+    let good = Map::load(&file, 0, None).unwrap();
     for wrong in [1, 8, 1000, u64::MAX] {
-        assert_eq!(Map::load(&file, wrong).unwrap().chunks, good.chunks);
+        assert_eq!(Map::load(&file, wrong, None).unwrap().chunks, good.chunks);
     }
 }
 

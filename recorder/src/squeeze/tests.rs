@@ -24,6 +24,10 @@ fn noise(len: usize) -> Vec<u8> {
     (0..len).map(|_| step(&mut state)).collect()
 }
 
+fn header(flags: Flags) -> Header {
+    Header { len: 0, kind: crate::frame::Kind::EVENTS, flags, seq: 0, at_us: 0 }
+}
+
 proptest! {
     #[test]
     fn bodies_come_back_through_history_and_limits(
@@ -31,20 +35,20 @@ proptest! {
     ) {
         let pool = Pool::default();
         let mut history = History::default();
-        let mut unpacker = Unpacker::new().unwrap();
+        let mut unpacker = Unpacker::new(None).unwrap();
         for (number, body) in bodies.iter().enumerate() {
             let (flags, stored) = pack(&pool, &history, body);
             let flags = if number == 0 { flags.with(Flags::CHUNK) } else { flags };
-            prop_assert_eq!(unpacker.events(flags, &stored).unwrap(), body.as_slice());
+            prop_assert_eq!(unpacker.events(&header(flags), &stored).unwrap(), body.as_slice());
             history.push(body);
         }
     }
 
     #[test]
     fn any_bytes_are_decoded_without_panic(flags: u8, bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let mut unpacker = Unpacker::new().unwrap();
-        let _ = unpacker.events(Flags(flags), &bytes);
-        let _ = unpacker.other(Flags(flags), &bytes);
+        let mut unpacker = Unpacker::new(None).unwrap();
+        let _ = unpacker.events(&header(Flags(flags)), &bytes);
+        let _ = unpacker.other(&header(Flags(flags)), &bytes);
     }
 }
 
@@ -70,20 +74,20 @@ fn noise_is_stored_as_it_is_and_text_is_not() {
 #[test]
 fn a_bomb_is_refused_before_it_is_unpacked() {
     let bomb = zstd::bulk::compress(&vec![0; BODY_LIMIT + 1], 1).unwrap();
-    let mut unpacker = Unpacker::new().unwrap();
-    assert_eq!(unpacker.events(Flags::ZSTD, &bomb), Err(BadBody::TooLong));
+    let mut unpacker = Unpacker::new(None).unwrap();
+    assert_eq!(unpacker.events(&header(Flags::ZSTD), &bomb), Err(BadBody::TooLong));
     let mut sizeless = zstd::stream::Encoder::new(Vec::new(), 1).unwrap();
     sizeless.include_contentsize(false).unwrap();
     std::io::Write::write_all(&mut sizeless, b"no size in the header").unwrap();
     let streamed = sizeless.finish().unwrap();
-    assert_eq!(unpacker.events(Flags::ZSTD, &streamed), Err(BadBody::Broken));
+    assert_eq!(unpacker.events(&header(Flags::ZSTD), &streamed), Err(BadBody::Broken));
 }
 
 #[test]
 fn an_encrypted_body_is_named_as_such() {
-    let mut unpacker = Unpacker::new().unwrap();
-    assert_eq!(unpacker.events(Flags::AEAD, b"xx"), Err(BadBody::Encrypted));
-    assert_eq!(unpacker.events(Flags(0x40), b"xx"), Err(BadBody::Flags));
+    let mut unpacker = Unpacker::new(None).unwrap();
+    assert_eq!(unpacker.events(&header(Flags::AEAD), b"xx"), Err(BadBody::Encrypted));
+    assert_eq!(unpacker.events(&header(Flags(0x40)), b"xx"), Err(BadBody::Flags));
 }
 
 #[test]

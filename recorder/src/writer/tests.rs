@@ -81,3 +81,49 @@ fn a_tick_commits_within_five_seconds_and_an_append_if_no_tick_comes() {
     line(&mut tape, 16_000_000);
     assert_eq!(tape.writer.state.counts.commits, 2);
 }
+
+fn encrypted() -> (Tape, crate::Identities) {
+    let (identity, recipient) = crate::Identities::generate();
+    let mut tape = shell();
+    let recipients = crate::Recipients::parse([recipient]).unwrap();
+    tape.recordings = tape.recordings.encrypting_to(Some(recipients));
+    tape.writer = tape.recordings.create(&head("01JD0000000000000000000003"), &mut rand::rng()).unwrap();
+    (tape, crate::Identities::parse(&identity, None).unwrap())
+}
+
+/// What the writer still holds opens nothing of earlier chunks.
+#[test]
+fn a_writer_cannot_read_the_chunks_behind_it() {
+    let (mut tape, identities) = encrypted();
+    for second in 0..200 {
+        line(&mut tape, second * 1_000_000);
+        tape.writer.tick(now(second * 1_000_000 + 500_000)).unwrap();
+    }
+    let file = || File::open(tape.dir().join("c0.brec")).unwrap();
+    let held = tape.writer.keyframer.as_ref().unwrap().opener().unwrap();
+    let mut all = crate::Events::over(crate::frames::Frames::open(file()).unwrap(), Some(held)).unwrap();
+    let refused = all.next_event().unwrap_err();
+    assert!(matches!(refused, crate::ReadError::Body { bad: crate::BadBody::Undecryptable, .. }), "{refused}");
+    // Yet the keyframes drawn with it are there, and an auditor reads all of it.
+    let recording = tape.recording().unlock(&identities).unwrap();
+    assert_eq!(recording.events().unwrap().owned().filter(Result::is_ok).count(), 200);
+    let map = crate::map::Map::load(&file(), 0, recording.opener().as_ref()).unwrap();
+    assert!(map.keyframes.len() >= 5, "{}", map.keyframes.len());
+}
+
+#[test]
+fn a_write_that_failed_is_not_encrypted_again_under_the_same_key() {
+    let (mut tape, identities) = encrypted();
+    line(&mut tape, 1);
+    let path = tape.dir().join("c0.brec");
+    let before = tape.writer.log.position();
+    let real = std::mem::replace(&mut tape.writer.log, Log::resume(File::open(&path).unwrap(), before));
+    let number = format!("{:?}", tape.writer.sealer);
+    assert!(matches!(tape.writer.append(now(2), &[Event::output(&b"one"[..])]), Err(WriteError::Io { .. })));
+    assert_ne!(format!("{:?}", tape.writer.sealer), number);
+    tape.writer.log = real;
+    tape.writer.append(now(3), &[Event::output(&b"two"[..])]).unwrap();
+    let recording = tape.recording().unlock(&identities).unwrap();
+    let last = recording.events().unwrap().owned().last().unwrap().unwrap();
+    assert_eq!(last.event, Event::output(&b"two"[..]));
+}
