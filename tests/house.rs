@@ -260,6 +260,7 @@ fn the_manual_shows_the_defaults_of_the_table_in_the_source() {
         ("STORE_URL", "store", "url", text(defaults::STORE_URL)),
         ("RECORDINGS_URL", "recordings", "url", text(defaults::RECORDINGS_URL)),
         ("LOW_WATER_MIB", "recordings", "low_water_mib", defaults::LOW_WATER_MIB.to_string()),
+        ("ENCRYPT_TO_ONE", "recordings", "encrypt_to_one", defaults::ENCRYPT_TO_ONE.to_string()),
         ("POLICIES_DIR", "policies", "dir", text(defaults::POLICIES_DIR)),
         ("AUDIENCE", "issuer", "audience", text(defaults::AUDIENCE)),
         ("USER_CLAIM", "issuer", "user_claim", text(defaults::USER_CLAIM)),

@@ -105,6 +105,9 @@ the configuration, see \fBbartizan.toml\fR(5); another with \fB\-\-config\fR or 
 BARTIZAN_CONFIG
 the configuration file
 .TP
+BARTIZAN_IDENTITY
+the file of the private key with which \fBrecordings play\fR, \fBcat\fR and \fBexport\fR read what is encrypted
+.TP
 BARTIZAN_LOG
 what \fBserve\fR logs, as in \fBdebug\fR or \fBinfo,bartizan=debug\fR
 .TP

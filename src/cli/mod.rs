@@ -16,6 +16,7 @@ mod manual;
 mod policy;
 mod print;
 mod progress;
+mod prompt;
 mod recordings;
 mod serve;
 mod sessions;

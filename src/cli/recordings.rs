@@ -2,6 +2,7 @@
 
 mod play;
 mod show;
+mod unlock;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,7 +15,7 @@ use crate::config::Config;
 use crate::model;
 
 use super::local::{Local, block_on, operator};
-use super::{Common, Exit};
+use super::{Common, Exit, print};
 
 /// Options of `bartizan recordings`.
 #[derive(Debug, clap::Args)]
@@ -67,13 +68,26 @@ fn find(config: &Config, id: &str) -> Result<PathBuf, Exit> {
     }
 }
 
-fn open(config: &Config, id: &str) -> Result<Recording, Exit> {
-    Recording::open(find(config, id)?).map_err(|e| Exit::incomplete(model::Printable(&e.to_string()).to_string()))
+/// `id` as a folder that holds a recording: a copy on an auditor's own machine, say.
+fn folder(id: &str) -> Option<PathBuf> {
+    Some(PathBuf::from(id)).filter(|dir| dir.join("head.json").exists())
+}
+
+/// A recording that can be read: with `keys`, if it is encrypted.
+fn open(common: &Common, id: &str, keys: &unlock::Keys) -> Result<Recording, Exit> {
+    let dir = folder(id).map_or_else(|| find(&common.load()?, id), Ok)?;
+    let recording = Recording::open(dir).map_err(|e| Exit::incomplete(model::Printable(&e.to_string()).to_string()))?;
+    unlock::unlock(recording, keys)
 }
 
 /// Writes to the audit log who used a recording, before it is shown.
 fn note(common: &Common, session: &SessionId, entry: impl FnOnce(model::SessionId, String) -> Entry) -> Result<(), Exit> {
     let Ok(id) = session.as_str().parse() else { return Ok(()) };
+    // Away from the bastion there is no audit log, and whoever has a copy of a recording there could read it with anything.
+    if matches!(common.config.try_exists(), Ok(false)) {
+        print::note("there is no configuration of a bastion here, so this goes into no audit log");
+        return Ok(());
+    }
     let local = Local::open(common)?;
     block_on(local.note(entry(id, operator())))
 }

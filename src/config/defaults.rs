@@ -12,6 +12,8 @@ pub const STORE_URL: &str = "sqlite:state.db";
 pub const RECORDINGS_URL: &str = "file:recordings";
 /// `[recordings] low_water`, in MiB of free space: below it no new session starts.
 pub const LOW_WATER_MIB: u32 = 64;
+/// `[recordings] encrypt_to_one`: whether a single recipient will do.
+pub const ENCRYPT_TO_ONE: bool = false;
 /// `[policies] dir`
 pub const POLICIES_DIR: &str = "policies";
 /// `[[issuer]] audience`

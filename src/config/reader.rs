@@ -288,6 +288,11 @@ impl<'d> Section<'d> {
         Some(Section { document: self.document, path, span: value.span(), table, asked: RefCell::default() })
     }
 
+    /// The place of `key`, for a problem that is of its whole value.
+    pub(super) fn place(&self, key: &'static str) -> Option<Placed<()>> {
+        self.get(key).map(|value| self.placed(key, value, ()))
+    }
+
     /// Whether `key` is there.
     pub(super) fn has(&self, key: &'static str) -> bool {
         self.get(key).is_some()

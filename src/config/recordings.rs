@@ -2,8 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use bartizan_recorder::{BadRecipients, Recipients};
+
 use super::defaults;
-use super::reader::Section;
+use super::reader::{Placed, Reported, Section};
+use crate::model::Printable;
 
 /// What happens to a session that cannot be recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,12 +26,15 @@ pub struct Recordings {
     pub mode: RecordingMode,
     /// Free space in MiB below which no new session starts.
     pub low_water_mib: u32,
+    /// Who alone can read what is recorded; `None`: whoever can read the files.
+    pub encrypt_to: Option<Recipients>,
 }
 
 pub(super) fn read(root: &Section<'_>, state_dir: &Path) -> Option<Recordings> {
     let default_dir = state_dir.join(defaults::RECORDINGS_URL.trim_start_matches("file:"));
     let Some(section) = root.section("recordings") else {
-        return Some(Recordings { dir: default_dir, mode: RecordingMode::Strict, low_water_mib: defaults::LOW_WATER_MIB });
+        let (mode, low_water_mib) = (RecordingMode::Strict, defaults::LOW_WATER_MIB);
+        return Some(Recordings { dir: default_dir, mode, low_water_mib, encrypt_to: None });
     };
     let dir = match section.string("url") {
         None => Some(default_dir),
@@ -44,15 +50,54 @@ pub(super) fn read(root: &Section<'_>, state_dir: &Path) -> Option<Recordings> {
     };
     let words = [("strict", RecordingMode::Strict), ("best-effort", RecordingMode::BestEffort)];
     let mode = section.choice("mode", &words, RecordingMode::Strict);
-    refuse_encryption(&section);
+    let encrypt_to = encrypt_to(&section);
     let low_water_mib = section.count("low_water_mib", 1..=1_000_000, defaults::LOW_WATER_MIB);
     section.finish();
-    Some(Recordings { dir: dir?, mode: mode?, low_water_mib: low_water_mib? })
+    Some(Recordings { dir: dir?, mode: mode?, low_water_mib: low_water_mib?, encrypt_to: encrypt_to.ok()? })
 }
 
-/// Silence would be worse than an error: who sets `encrypt_to` counts on it.
-fn refuse_encryption(section: &Section<'_>) {
-    for placed in section.strings("encrypt_to").unwrap_or_default() {
-        section.problem(&placed, "encryption to auditors is not in this version", "remove encrypt_to");
+/// Silence would be worse than an error: who sets one of these keys counts on it.
+fn encrypt_to(section: &Section<'_>) -> Result<Option<Recipients>, Reported> {
+    let keys = section.strings("encrypt_to");
+    let one_is_enough = section.flag("encrypt_to_one", defaults::ENCRYPT_TO_ONE).ok_or(Reported)?;
+    let keys = keys.ok_or(Reported)?;
+    let Some(whole) = section.place("encrypt_to") else {
+        return if one_is_enough { Err(nothing_to_encrypt_to(section)) } else { Ok(None) };
+    };
+    each_is_good(section, &keys)?;
+    let mend = match &keys[..] {
+        [] => "name the public keys of two auditors, or remove encrypt_to to record in the clear",
+        _ => "add a second public key; or write encrypt_to_one = true, if you would rather lose recordings than that",
+    };
+    let read = Recipients::parse(keys.iter().map(|key| &key.value)).and_then(|all| all.check(one_is_enough).map(|()| all));
+    read.map(Some).map_err(|bad| {
+        section.problem(&whole, Printable(&bad.to_string()).to_string(), mend);
+        Reported
+    })
+}
+
+fn nothing_to_encrypt_to(section: &Section<'_>) -> Reported {
+    if let Some(placed) = section.place("encrypt_to_one") {
+        section.problem(&placed, "is set, but there is no encrypt_to", "write encrypt_to = [\"age1…\"], or remove encrypt_to_one");
     }
+    Reported
+}
+
+/// Tells of every bad key at its own place.
+fn each_is_good(section: &Section<'_>, keys: &[Placed<String>]) -> Result<(), Reported> {
+    let mut good: Vec<&str> = Vec::new();
+    let mut all_good = Ok(());
+    for key in keys {
+        good.push(&key.value);
+        if let Err(bad) = Recipients::parse(&good) {
+            good.pop();
+            let mend = match bad {
+                BadRecipients::Twice(_) | BadRecipients::TooMany => "remove it",
+                _ => "write a public key: age1… as age-keygen(1) prints it, or ssh-ed25519 …",
+            };
+            section.problem(key, Printable(&bad.to_string()).to_string(), mend);
+            all_good = Err(Reported);
+        }
+    }
+    all_good
 }

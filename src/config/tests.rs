@@ -82,13 +82,52 @@ fn an_issuer_over_plain_http_is_taken_from_loopback_only() {
 
 #[test]
 fn what_this_version_cannot_do_is_refused_by_name() {
-    let found =
-        problems(&format!("{}\n[recordings]\nencrypt_to = [\"age1x\"]\nurl = \"s3://b\"\n[store]\nurl = \"postgres://x\"\n", sample()));
-    assert_eq!(found.len(), 3, "{found:#?}");
+    let found = problems(&format!("{}\n[recordings]\nurl = \"s3://b\"\n[store]\nurl = \"postgres://x\"\n", sample()));
+    assert_eq!(found.len(), 2, "{found:#?}");
 }
 
 #[test]
 fn broken_toml_names_its_line() {
     let found = problems("[server]\nname = \n");
     assert_eq!(found[0].line, 2, "{found:#?}");
+}
+
+const AUDITOR: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+
+fn encrypting(lines: &str) -> String {
+    format!("{}\n[recordings]\n{lines}\n", sample())
+}
+
+#[test]
+fn recordings_are_encrypted_to_two_keys_of_either_kind_and_to_one_only_when_told_so() {
+    let both = encrypting(&format!("encrypt_to = [\"{AUDITOR}\", \"{KEY} eve@example.com\"]"));
+    let names = |text: &str| Config::parse(Path::new("b.toml"), text).unwrap().recordings.encrypt_to.map(|all| all.names());
+    assert_eq!(names(&both), Some(vec![AUDITOR.to_owned(), KEY.to_owned()]));
+    let one = encrypting(&format!("encrypt_to = [\"{AUDITOR}\"]"));
+    let found = problems(&one);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert!(found[0].key == "recordings.encrypt_to" && found[0].mend.contains("encrypt_to_one = true"), "{found:#?}");
+    assert_eq!(names(&format!("{one}encrypt_to_one = true\n")), Some(vec![AUDITOR.to_owned()]));
+    assert_eq!(names(&sample()), None);
+}
+
+#[test]
+fn a_key_that_cannot_be_encrypted_to_is_told_at_its_place() {
+    let secret = "AGE-SECRET-KEY-1QQPQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQ";
+    let text = encrypting(&format!("encrypt_to = [\n\"{AUDITOR}\",\n\"age1x\",\n\"{KEY}\",\n\"{AUDITOR}\",\n\"{secret}\"]"));
+    let found = problems(&text);
+    let first = 1 + text[..text.find(AUDITOR).unwrap()].matches('\n').count();
+    assert_eq!(found.iter().map(|p| p.line).collect::<Vec<_>>(), [first + 1, first + 3, first + 4], "{found:#?}");
+    assert!(found.iter().all(|p| p.key == "recordings.encrypt_to" && !p.what.contains(&secret[20..])), "{found:#?}");
+}
+
+#[test]
+fn encryption_to_nobody_is_no_recording_in_the_clear() {
+    for lines in
+        ["encrypt_to = []", "encrypt_to = []\nencrypt_to_one = true", "encrypt_to_one = true", "encrypt_to = \"age1x\"", "encrypt_to = [1]"]
+    {
+        let found = problems(&encrypting(lines));
+        assert_eq!(found.len(), 1, "{lines}: {found:#?}");
+        assert!(found[0].key.starts_with("recordings.encrypt_to"), "{lines}: {found:#?}");
+    }
 }

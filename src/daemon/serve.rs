@@ -218,7 +218,7 @@ fn open_recordings(config: &Config) -> Result<Recordings, ServeError> {
     let dir = &config.recordings.dir;
     make_state_dir(dir).map_err(|e| cannot(&dir.display().to_string())(&e))?;
     let key = signing_key(&config.server.state_dir, "recordings", rand::random()).map_err(|e| cannot("the recording key")(&e))?;
-    Ok(Recordings::new(dir, key))
+    Ok(Recordings::new(dir, key).encrypting_to(config.recordings.encrypt_to.clone()))
 }
 
 fn start_lanes(recordings: &Recordings, clock: &Arc<dyn Clock>) -> std::io::Result<Lanes> {

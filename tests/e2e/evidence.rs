@@ -7,10 +7,10 @@ use std::process::Command;
 use base64::Engine;
 use serde_json::Value;
 
-use crate::harness::{Run, Terminal, WAYS, Way, World, repository, wait_until};
+use crate::harness::{Guarded, Run, Terminal, WAYS, Way, World, repository, wait_until};
 
 /// Ids of all recordings, oldest first.
-fn ids(world: &World) -> Vec<String> {
+pub(crate) fn ids(world: &World) -> Vec<String> {
     let list = world.bastion.run(["recordings", "list", "--json"]).ok().json();
     let mut ids: Vec<String> = list.as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect();
     ids.sort();
@@ -34,7 +34,7 @@ fn recording_key(world: &World) -> String {
 }
 
 /// Every file below `dir` whose name ends with `ending`.
-fn files(dir: &Path, ending: &str) -> Vec<PathBuf> {
+pub(crate) fn files(dir: &Path, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
@@ -230,7 +230,7 @@ fn what_the_target_prints_is_recorded_before_the_user_sees_it() {
     let alice = world.visitor("alice");
     let log = alice.dir.join("live.log");
     let command = alice.on_command(Way::At, "web-1", &["-n"], "echo already-$((1+1)); sleep 600");
-    let _session = crate::harness::Guarded::logged(command, &log);
+    let _session = Guarded::logged(command, &log);
     wait_until("the output", || fs::read_to_string(&log).unwrap_or_default().contains("already-2"));
     let id = ids(&world).pop().unwrap();
     let shown = world.bastion.run(["recordings", "cat", &id]).finish().text();

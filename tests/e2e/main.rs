@@ -17,6 +17,7 @@ mod clients;
 mod commands;
 mod control;
 mod copies;
+mod encrypted;
 mod evidence;
 mod faults;
 mod files;

@@ -12,14 +12,17 @@ use crate::audit::Entry;
 use crate::cli::{Common, Exit};
 use crate::model::Printable;
 
+use super::unlock::Keys;
 use super::{note, open};
 
 /// Options of `recordings play`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The session's id, or its beginning
+    /// The session's id, or its beginning; a folder does as well
     #[arg(value_name = "SESSION")]
     id: String,
+    #[command(flatten)]
+    keys: Keys,
     /// Times real time
     #[arg(long, short, default_value_t = 1.0, value_parser = speed)]
     speed: f64,
@@ -40,7 +43,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
     if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
         return Err(Exit::usage("`recordings play` needs a terminal; `recordings cat` prints the text"));
     }
-    let recording = open(&common.load()?, &args.id)?;
+    let recording = open(common, &args.id, &args.keys)?;
     note(common, &recording.head().session, |session, by| Entry::RecordingReplayed { session, by })?;
     let mut replay = Replay::open(&recording).map_err(failed)?;
     let mut state = State::new(title(&recording), replay.duration_us(), places(&recording, &mut |_| {}).map_err(failed)?);

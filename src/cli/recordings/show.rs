@@ -16,7 +16,8 @@ use crate::cli::print::Page;
 use crate::cli::{Common, Exit};
 use crate::model::Printable;
 
-use super::{find, note, open};
+use super::unlock::Keys;
+use super::{find, folder, note, open};
 use crate::cli::progress::bar;
 
 /// Options of `recordings list`.
@@ -56,6 +57,8 @@ struct Shown<'a> {
     sealed: bool,
     bytes: u64,
     source_address: &'a str,
+    encrypted: bool,
+    recipients: &'a [String],
 }
 
 pub(super) fn list(common: &Common, args: &ListArgs) -> Result<ExitCode, Exit> {
@@ -74,7 +77,7 @@ pub(super) fn list(common: &Common, args: &ListArgs) -> Result<ExitCode, Exit> {
         page.json(&found.iter().filter_map(|f| f.recording.as_ref().ok()).map(shown).collect::<Vec<_>>())?;
     } else {
         let rows: Vec<_> = found.iter().map(row).collect();
-        page.table(["SESSION", "STARTED", "LENGTH", "PRINCIPAL", "TARGET", "KIND", "WHAT"], &rows)?;
+        page.table(["SESSION", "STARTED", "LENGTH", "PRINCIPAL", "TARGET", "KIND", "ENCRYPTED", "WHAT"], &rows)?;
     }
     page.flush()?;
     Ok(ExitCode::SUCCESS)
@@ -95,20 +98,27 @@ fn shown(recording: &Recording) -> Shown<'_> {
         sealed: recording.seal().is_some(),
         bytes: recording.bytes().unwrap_or(0),
         source_address: &head.source_address,
+        encrypted: recording.is_encrypted(),
+        recipients: &head.recipients,
     }
 }
 
-fn row(found: &Found) -> [String; 7] {
+fn row(found: &Found) -> [String; 8] {
     let session = found.session.as_str().to_owned();
     let recording = match &found.recording {
         Ok(recording) => recording,
-        Err(error) => return [session, String::new(), String::new(), String::new(), String::new(), "unreadable".into(), error.to_string()],
+        Err(error) => {
+            let nothing = String::new;
+            return [session, nothing(), nothing(), nothing(), nothing(), "unreadable".into(), nothing(), error.to_string()];
+        }
     };
     let head = recording.head();
     let length = recording.duration_us().map_or_else(|| "live".to_owned(), |us| format!("{}s", us / 1_000_000));
     let login = head.login.as_ref().map(|l| format!("{l}@")).unwrap_or_default();
+    let encrypted = if recording.is_encrypted() { "yes" } else { "no" }.to_owned();
     let what = crate::cli::print::cut(head.command.as_deref().unwrap_or_default(), 60);
-    [session, moment(head.started_us), length, head.principal.clone(), format!("{login}{}", head.target), head.kind.clone(), what]
+    let target = format!("{login}{}", head.target);
+    [session, moment(head.started_us), length, head.principal.clone(), target, head.kind.clone(), encrypted, what]
 }
 
 fn moment(us: i64) -> String {
@@ -118,14 +128,15 @@ fn moment(us: i64) -> String {
 /// Options of `recordings cat`.
 #[derive(Debug, clap::Args)]
 pub(super) struct CatArgs {
-    /// The session's id, or its beginning
+    /// The session's id, or its beginning; a folder does as well
     #[arg(value_name = "SESSION")]
     id: String,
+    #[command(flatten)]
+    keys: Keys,
 }
 
 pub(super) fn cat(common: &Common, args: &CatArgs) -> Result<ExitCode, Exit> {
-    let config = common.load()?;
-    let recording = open(&config, &args.id)?;
+    let recording = open(common, &args.id, &args.keys)?;
     note(common, &recording.head().session, |session, by| Entry::RecordingReplayed { session, by })?;
     let bar = bar(recording.bytes().unwrap_or(0), "reading");
     let mut out = BufWriter::new(std::io::stdout().lock());
@@ -137,9 +148,11 @@ pub(super) fn cat(common: &Common, args: &CatArgs) -> Result<ExitCode, Exit> {
 /// Options of `recordings export`.
 #[derive(Debug, clap::Args)]
 pub(super) struct ExportArgs {
-    /// The session's id, or its beginning
+    /// The session's id, or its beginning; a folder does as well
     #[arg(value_name = "SESSION")]
     id: String,
+    #[command(flatten)]
+    keys: Keys,
     /// Write to this file, which must not be there yet; else to standard output
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -152,8 +165,7 @@ pub(super) struct ExportArgs {
 }
 
 pub(super) fn export(common: &Common, args: &ExportArgs) -> Result<ExitCode, Exit> {
-    let config = common.load()?;
-    let recording = open(&config, &args.id)?;
+    let recording = open(common, &args.id, &args.keys)?;
     let version = if args.v3 { CastVersion::V3 } else { CastVersion::V2 };
     let format = if args.v3 { "asciicast v3" } else { "asciicast v2" };
     note(common, &recording.head().session, |session, by| Entry::RecordingExported { session, format: format.to_owned(), by })?;
@@ -232,7 +244,7 @@ pub(super) fn verify(common: &Common, args: &VerifyArgs) -> Result<ExitCode, Exi
 }
 
 fn chosen(common: &Common, args: &VerifyArgs) -> Result<Vec<PathBuf>, Exit> {
-    if let Some(dir) = args.id.as_ref().map(PathBuf::from).filter(|p| p.join("head.json").exists()) {
+    if let Some(dir) = args.id.as_deref().and_then(folder) {
         return Ok(vec![dir]);
     }
     let config = common.load()?;

@@ -1,0 +1,63 @@
+//! The private key that an encrypted recording is read with: given as a file, its passphrase asked for at the terminal.
+//! Never written anywhere.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use bartizan_recorder::{Identities, Recording, UnlockError};
+use zeroize::Zeroizing;
+
+use crate::cli::{Exit, prompt};
+use crate::model::Printable;
+
+/// More than any identity file holds, in bytes.
+const LONGEST_IDENTITY: u64 = 1 << 20;
+
+/// How to read what is encrypted.
+#[derive(Debug, clap::Args)]
+pub(super) struct Keys {
+    /// Read an encrypted recording with this age identity or ssh-ed25519 private key; may be given again
+    #[arg(long, value_name = "FILE", env = "BARTIZAN_IDENTITY", hide_env_values = true)]
+    identity: Vec<PathBuf>,
+}
+
+/// The same recording, readable.
+pub(super) fn unlock(recording: Recording, keys: &Keys) -> Result<Recording, Exit> {
+    if !recording.is_locked() {
+        return Ok(recording);
+    }
+    if keys.identity.is_empty() {
+        return Err(locked(&recording, "give the private key of one of them with --identity FILE"));
+    }
+    for file in &keys.identity {
+        match recording.clone().unlock(&read(file)?) {
+            Ok(readable) => return Ok(readable),
+            Err(UnlockError::NotForYou) => {}
+            Err(error) => return Err(Exit::incomplete(format!("recording {}: {error}", recording.head().session.as_str()))),
+        }
+    }
+    Err(locked(&recording, "no identity that was given is of one of them"))
+}
+
+fn locked(recording: &Recording, why: &str) -> Exit {
+    let head = recording.head();
+    let names: Vec<String> = head.recipients.iter().map(|name| format!("  {}", Printable(name))).collect();
+    Exit::incomplete(format!("recording {} is encrypted to these keys; {why}:\n{}", head.session.as_str(), names.join("\n")))
+}
+
+fn read(file: &Path) -> Result<Identities, Exit> {
+    let shown = Printable(&file.display().to_string()).to_string();
+    let bad = |error: &dyn std::fmt::Display| Exit::incomplete(format!("{shown}: {error}"));
+    let mut text = Zeroizing::new(String::new());
+    let opened = File::open(file).and_then(|opened| opened.take(LONGEST_IDENTITY).read_to_string(&mut text));
+    opened.map_err(|error| bad(&error))?;
+    match Identities::parse(&text, None) {
+        Err(UnlockError::Passphrase) => {}
+        other => return other.map_err(|error| bad(&error)),
+    }
+    let asked = prompt::terminal().and_then(|mut terminal| prompt::ask(&mut terminal, &format!("Passphrase of {shown}: "), false));
+    let passphrase = asked.map_err(|error| bad(&format!("its passphrase cannot be asked for: {error}")))?.map(Zeroizing::new);
+    let passphrase = passphrase.ok_or_else(|| bad(&"no passphrase was given"))?;
+    Identities::parse(&text, Some(&passphrase)).map_err(|error| bad(&error))
+}
