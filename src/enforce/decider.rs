@@ -8,7 +8,7 @@ use bartizan_policies::{Slice, Verdict};
 use jiff::Timestamp;
 
 use crate::approvals::{Broker, Grant};
-use crate::audit::AuditLog;
+use crate::audit::{AuditLog, Entry};
 use crate::frontdoor::{Refusal, Voice};
 use crate::model::Clock;
 
@@ -97,6 +97,21 @@ impl Decider {
     #[must_use]
     pub fn programs(&self) -> BTreeSet<String> {
         self.slice().programs()
+    }
+
+    /// Notes something that is refused without being asked of policy, because it cannot be.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn refused(&self, what: &str, detail: &str) -> Result<(), Refusal> {
+        let caller = self.permit.routed().identified().caller();
+        let entry = Entry::Refused {
+            what: what.to_owned(),
+            principal: Some(caller.principal().id.clone()),
+            source: caller.source(),
+            detail: format!("session {}: {detail}", self.permit.session()),
+        };
+        write_all(&self.audit, vec![entry], self.clock.now()).await
     }
 
     /// Decides all of `questions`; the worst verdict is the answer. What is held waits until people have answered: the visitor is

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
-use crate::harness::{Done, Guarded, POLICIES, Run, Visitor, WAYS, Way, World, wait_until};
+use crate::harness::{Done, Guarded, POLICIES, Run, Setup, Visitor, WAYS, Way, World, wait_until};
 
 /// Admins may do everything, and nobody anything under a folder `secret`, on keys, or on names that end in `.held` unasked.
 const CLOSED: &str = r#"
@@ -32,7 +32,7 @@ struct Scene {
 }
 
 fn scene() -> Scene {
-    let world = World::start();
+    let world = World::with(Setup { more: "\n[approvals]\nwait = \"2s\"\n".to_owned(), ..Setup::default() });
     let alice = world.visitor("alice");
     world.write_policies(&format!("{POLICIES}{CLOSED}{FOLDERS}"));
     world.bastion.reload();
@@ -170,7 +170,7 @@ fn a_link_opens_nothing_that_is_closed_whoever_made_it() {
 }
 
 #[test]
-fn scp_is_decided_file_by_file_and_a_held_file_waits_for_nobody() {
+fn scp_is_decided_file_by_file_and_a_held_file_lapses_when_nobody_answers() {
     let scene = scene();
     fs::write(scene.home.join("open/pay.held"), "x").unwrap();
     for way in WAYS {
@@ -183,7 +183,7 @@ fn scp_is_decided_file_by_file_and_a_held_file_waits_for_nobody() {
         assert_eq!(fs::read_to_string(scene.alice.dir.join("got")).unwrap(), "open things\n");
         assert!(scp("secret/file").refused().err.contains("nothing-secret"));
         let held = scp("open/pay.held").refused();
-        assert!(held.err.contains("four-eyes") || held.err.contains("corp/leads"), "{held}");
+        assert!(held.err.contains("four-eyes") && held.err.contains("corp/leads") && held.err.contains("Nobody answered"), "{held}");
     }
 }
 

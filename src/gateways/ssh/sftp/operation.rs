@@ -15,11 +15,14 @@ use super::session::{Expected, Job, Pending, Session, SftpError};
 use super::walk::{Found, Looks, PathError, Resolved, resolve, text};
 use crate::enforce::Allowed;
 use crate::frontdoor::{Cause, Refusal};
+use crate::record::Tape;
 
 /// Why a request does not reach the target.
 enum Stop {
     /// This code and sentence are its answer.
     Answer(u32, String),
+    /// It cannot be put to policy, which is noted.
+    Unaskable(String),
     /// Policy said no, which is also shown.
     Refused(Refusal),
     /// The session cannot go on.
@@ -28,7 +31,7 @@ enum Stop {
 
 impl From<PathError> for Stop {
     fn from(error: PathError) -> Self {
-        Self::Answer(code::PERMISSION_DENIED, error.to_string())
+        Self::Unaskable(error.to_string())
     }
 }
 
@@ -78,6 +81,12 @@ async fn operation(session: &Session<'_>, number: u64, packet: &Bytes) -> Result
     session.state().clients.remove(&client);
     match stop {
         Stop::Answer(code, sentence) => session.answer(client, code, &sentence),
+        Stop::Unaskable(sentence) => {
+            session.tape.write(vec![Tape::note(format!("refused: {sentence}"))]).await?;
+            // An audit log that cannot be written refuses too; the client hears no either way.
+            let noted = session.decider.refused("a file over SFTP", &sentence).await;
+            session.answer(client, code::PERMISSION_DENIED, &noted.err().map_or(sentence, |refusal| refusal.sentence));
+        }
         Stop::Refused(refusal) => {
             let code = if refusal.cause == Cause::Unavailable { code::FAILURE } else { code::PERMISSION_DENIED };
             session.show(&refusal.sentence.replace('\n', " "));
