@@ -24,6 +24,22 @@ fn ordinary_names_pass_and_keep_their_issuer() {
 }
 
 #[test]
+fn a_look_alike_is_another_name_and_never_that_of_a_target() {
+    // Cyrillic letters, a full-width one, and an accent that is a character of its own.
+    for alike in ["w\u{435}b-1", "\u{ff57}eb-1", "w\u{e9}b-1", "we\u{301}b-1"] {
+        assert!(alike.parse::<TargetName>().is_err(), "{alike:?} was taken as a target");
+    }
+    let alice: PrincipalId = "corp/alice".parse().unwrap();
+    for alike in ["corp/\u{430}lice", "corp/alic\u{435}", "corp/\u{ff41}lice", "corp/ALICE"] {
+        assert_ne!(alike.parse::<PrincipalId>().ok(), Some(alice.clone()), "{alike:?}");
+    }
+    assert!("c\u{43e}rp/alice".parse::<PrincipalId>().is_err(), "an issuer's name is the operator's");
+    assert!("corp/alice\u{301}".parse::<PrincipalId>().is_err(), "an accent of its own would be one name spelled in two ways");
+    let root: Login = "root".parse().unwrap();
+    assert_ne!("r\u{43e}\u{43e}t".parse::<Login>().ok(), Some(root));
+}
+
+#[test]
 fn nothing_foreign_is_shown_raw() {
     let shown = Printable("a\u{1b}]52;c;x\u{7}b\u{202e}c\u{200b}\n\u{9b}").to_string();
     assert!(shown.chars().all(|c| !c.is_control()), "{shown:?}");

@@ -1,5 +1,7 @@
 //! What policy holds waits for people, in flight, and their answer decides exactly that.
 
+mod copies;
+
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;

@@ -38,12 +38,13 @@ fn dropbears_client_gets_a_certificate_prompt_and_runs_a_command() {
 }
 
 /// A PuTTY key file of the visitor's key.
-fn putty_key(visitor: &Visitor) {
+pub(crate) fn putty_key(visitor: &Visitor) {
     let command = visitor.command("puttygen", ["id", "-O", "private", "-o", "id.ppk"]);
     Run::new(command).ok();
 }
 
-fn putty(visitor: &Visitor, program: &str, arguments: &[&str]) -> Run {
+/// A program of PuTTY's with the visitor's certificate.
+pub(crate) fn putty(visitor: &Visitor, program: &str, arguments: &[&str]) -> Run {
     let port = visitor.port.to_string();
     let mut command = visitor.command(program, ["-batch", "-P", &port, "-i", "id.ppk", "-cert", "id-cert.pub"]);
     let key = fingerprint(visitor);

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use crate::clients::{putty, putty_key};
 use crate::harness::{Done, Run, Setup, Visitor, WAYS, Way, World};
 
 const POLICIES: &str = r#"
@@ -187,4 +188,34 @@ fn who_may_run_commands_but_touch_no_file_copies_nothing() {
         assert!(rsync(&bob, way, &["-a", "f", ":"]).refused().err.contains("permits"));
         assert_eq!(world.target.logins(), before, "{way:?}");
     }
+}
+
+#[test]
+fn putty_is_refused_file_by_file_like_everybody() {
+    let (world, alice) = world();
+    make(&world, "mkdir secrets; echo s > secrets/x; echo o > open; ln -s secrets/x link");
+    putty_key(&alice);
+    fs::write(alice.dir.join("up"), "up").unwrap();
+    let web = "deploy%web-1@127.0.0.1";
+    let at = |path: &str| format!("{web}:{path}");
+    for protocol in ["-scp", "-sftp"] {
+        putty(&alice, "pscp", &[protocol, "-q", &at("open"), "down"]).ok();
+        putty(&alice, "pscp", &[protocol, "-q", "up", &at("there")]).ok();
+        assert_eq!(fs::read_to_string(alice.dir.join("down")).unwrap(), "o\n", "{protocol}");
+        assert_eq!(fs::read_to_string(world.target.home("deploy").join("there")).unwrap(), "up", "{protocol}");
+        fs::remove_file(alice.dir.join("down")).unwrap();
+        fs::remove_file(world.target.home("deploy").join("there")).unwrap();
+        for (from, to) in [(at("secrets/x"), "got".to_owned()), (at("link"), "got".to_owned()), ("up".to_owned(), at("secrets/x"))] {
+            let done = putty(&alice, "pscp", &[protocol, "-q", &from, &to]).finish().refused();
+            assert!(done.err.contains("not-the-secrets"), "{protocol}: {done}");
+        }
+    }
+    fs::write(alice.dir.join("batch"), "get secrets/x got\nput up secrets/new\nrm secrets/x\nmv open secrets/open\nget open down\n")
+        .unwrap();
+    let done = putty(&alice, "psftp", &["-be", "-b", "batch", web]).finish();
+    assert!(done.err.matches("not-the-secrets").count() >= 4, "{done}");
+    assert_eq!(fs::read_to_string(alice.dir.join("down")).unwrap(), "o\n", "{done}");
+    let secrets = world.target.home("deploy").join("secrets");
+    assert_eq!((fs::read_to_string(secrets.join("x")).unwrap().as_str(), fs::read_dir(&secrets).unwrap().count()), ("s\n", 1));
+    assert!(!alice.dir.join("got").exists());
 }
