@@ -111,7 +111,7 @@ fn row(found: &Found) -> [String; 7] {
     [session, moment(head.started_us), length, head.principal.clone(), format!("{login}{}", head.target), head.kind.clone(), what]
 }
 
-fn moment(us: i64) -> String {
+pub(super) fn moment(us: i64) -> String {
     Timestamp::from_microsecond(us).map(|t| t.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()).unwrap_or_default()
 }
 
