@@ -25,6 +25,9 @@ url = "https://idp.example.com"
 client_id = "bartizan"
 "#;
 
+#[path = "operator_commands/search.rs"]
+mod search;
+
 struct Operator(tempfile::TempDir);
 
 impl Operator {

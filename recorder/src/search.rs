@@ -63,6 +63,20 @@ pub enum SearchError {
     Index(#[from] rusqlite::Error),
 }
 
+impl SearchError {
+    /// True where the index itself is at fault, and [`SearchIndex::renew`] mends it.
+    #[must_use]
+    pub fn is_spoilt(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase, Unknown};
+        match self {
+            Self::Version => true,
+            // "Unknown" is SQLITE_ERROR: a table is missing or not as it was made here.
+            Self::Index(error) => matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase | Unknown)),
+            _ => false,
+        }
+    }
+}
+
 /// What became of a recording that was to be indexed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Added {

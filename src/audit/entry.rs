@@ -218,6 +218,9 @@ pub enum Entry {
     /// Somebody checked a recording.
     #[serde(rename = "recording.verified")]
     RecordingVerified { session: SessionId, result: String, by: String },
+    /// Somebody searched what was recorded; written before they see what was found.
+    #[serde(rename = "recordings.searched")]
+    RecordingsSearched { text: String, hits: u64, by: String },
     /// A recording that a crash left open was closed.
     #[serde(rename = "recording.recovered")]
     RecordingRecovered { session: SessionId, bytes_cut: u64, detail: String },

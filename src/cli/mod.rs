@@ -108,7 +108,7 @@ enum Command {
     Ca(ca::Args),
     /// Show, verify or export the audit log
     Audit(audit::Args),
-    /// List, play, export and verify recordings
+    /// List, search, play, export and verify recordings
     Recordings(recordings::Args),
     /// Write a completion script for a shell
     Completions(manual::CompletionsArgs),

@@ -58,6 +58,12 @@ impl Page {
 
     /// Rows below `heads`, each column as wide as its widest cell. Cells are escaped.
     pub(super) fn table<const N: usize>(&mut self, heads: [&str; N], rows: &[[String; N]]) -> Result<(), Exit> {
+        self.table_of_hits(heads, rows, "")
+    }
+
+    /// The same, and in the last column `wanted`, in whatever case, is bright where there is colour.
+    pub(super) fn table_of_hits<const N: usize>(&mut self, heads: [&str; N], rows: &[[String; N]], wanted: &str) -> Result<(), Exit> {
+        let wanted = Printable(wanted).to_string();
         let shown: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| Printable(cell).to_string())).collect();
         let mut widths = heads.map(|head| head.chars().count());
         for row in &shown {
@@ -67,7 +73,25 @@ impl Page {
         }
         let head = self.strong(&aligned(&heads.map(str::to_owned), &widths));
         self.line(&head)?;
-        shown.iter().try_for_each(|row| self.line(&aligned(row, &widths)))
+        shown.iter().try_for_each(|row| {
+            let line = aligned(row, &widths);
+            let last = row.last().map(|cell| cell.trim_end()).unwrap_or_default();
+            match line.strip_suffix(last) {
+                Some(before) if self.colour => self.line(&format!("{before}{}", self.hit(last, &wanted))),
+                _ => self.line(&line),
+            }
+        })
+    }
+
+    /// `text` with the first `wanted` in it bright.
+    fn hit(&self, text: &str, wanted: &str) -> String {
+        let lower = |text: &str| text.chars().map(|c| c.to_lowercase().next().unwrap_or(c)).collect::<Vec<char>>();
+        let (all, wanted) = (text.chars().collect::<Vec<char>>(), lower(wanted));
+        let found = if wanted.is_empty() { None } else { lower(text).windows(wanted.len()).position(|part| part == wanted) };
+        let Some(at) = found else { return text.to_owned() };
+        let part = |from, to| all.get(from..to).unwrap_or_default().iter().collect::<String>();
+        let end = at + wanted.len();
+        format!("{}{}{}", part(0, at), self.strong(&part(at, end)), part(end, all.len()))
     }
 
     /// Hands over what was gathered.

@@ -1,6 +1,7 @@
-//! `bartizan recordings`: list, play, cat, export and verify what was recorded. Recorded bytes never reach the terminal raw.
+//! `bartizan recordings`: list, search, play, cat, export and verify what was recorded. Recorded bytes never reach the terminal raw.
 
 mod play;
+mod search;
 mod show;
 mod unlock;
 
@@ -28,6 +29,9 @@ pub(super) struct Args {
 enum Command {
     /// List recordings, newest first
     List(show::ListArgs),
+    /// Search what was recorded: commands, file names, statements, what stood on the screen
+    #[command(after_help = search::AFTER)]
+    Search(search::Args),
     /// Play a recording in this terminal
     Play(play::Args),
     /// Print the text of a recording
@@ -41,6 +45,7 @@ enum Command {
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
     match &args.command {
         Command::List(args) => show::list(common, args),
+        Command::Search(args) => search::run(common, args),
         Command::Play(args) => play::run(common, args),
         Command::Cat(args) => show::cat(common, args),
         Command::Export(args) => show::export(common, args),

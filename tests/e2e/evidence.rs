@@ -236,3 +236,27 @@ fn what_the_target_prints_is_recorded_before_the_user_sees_it() {
     let shown = world.bastion.run(["recordings", "cat", &id]).finish().text();
     assert!(shown.contains("already-2"), "{shown}");
 }
+
+#[test]
+fn commands_file_names_and_screens_are_found_by_searching() {
+    let world = World::start();
+    let alice = world.visitor("alice");
+    alice.on_target(Way::At, &[], "echo pelican-$((40+2))").ok();
+    alice.on_target(Way::Jump, &[], "cat /etc/shadow").finish().refused();
+    let (options, destination) = Way::At.name("deploy", "web-1");
+    let arguments = [&options[..], &["-q".into(), "-b".into(), "-".into(), destination]].concat();
+    fs::write(alice.dir.join("heron.txt"), "a bird\n").unwrap();
+    let upload = format!("put {}\n", alice.dir.join("heron.txt").display());
+    Run::new(alice.openssh("sftp", arguments)).input(upload).ok();
+    let kinds = |text: &str| {
+        let hits = world.bastion.run(["recordings", "search", text, "--json"]).ok().json();
+        hits.as_array().unwrap().iter().map(|hit| hit["kind"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    wait_until("the end of the sessions", || kinds("heron.txt").contains(&"file".to_owned()));
+    assert_eq!(kinds("pelican-42"), ["screen"]);
+    assert!(kinds("echo pelican-$((").iter().all(|kind| kind == "command") && !kinds("echo pelican-$((").is_empty());
+    // What never began was not recorded; the audit log has it.
+    assert!(kinds("/etc/shadow").is_empty());
+    let tail = world.bastion.run(["audit", "tail", "-n", "1000"]).ok().text();
+    assert!(tail.contains("/etc/shadow") && tail.contains("recordings.searched"), "{tail}");
+}

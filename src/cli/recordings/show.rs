@@ -121,7 +121,7 @@ fn row(found: &Found) -> [String; 8] {
     [session, moment(head.started_us), length, head.principal.clone(), target, head.kind.clone(), encrypted, what]
 }
 
-fn moment(us: i64) -> String {
+pub(super) fn moment(us: i64) -> String {
     Timestamp::from_microsecond(us).map(|t| t.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()).unwrap_or_default()
 }
 
