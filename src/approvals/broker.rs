@@ -15,7 +15,7 @@ use crate::frontdoor::Refusal;
 use crate::model::{ApprovalId, Clock, Login, Principal, SessionId, TargetName};
 use crate::store::{Approval, ApprovalEnd, ApprovalFilter, ApprovalState, Needed, NewApproval, Review, Store, StoreError};
 
-use super::grant::{Ended, InUse};
+use super::grant::{Ended, Grant, InUse};
 use super::notify::Notifier;
 use super::waiting::Waiting;
 
@@ -156,6 +156,9 @@ impl Broker {
         if standing.state != ApprovalState::Waiting {
             return Err(refusal(&StoreError::Settled(id, standing.state)));
         }
+        if now >= standing.asked.deadline {
+            return Err(refusal(&StoreError::Settled(id, ApprovalState::Expired)));
+        }
         if standing.reviewed_by(&by.id) {
             return Err(refusal(&StoreError::Reviewed(id)));
         }
@@ -178,6 +181,12 @@ impl Broker {
     /// When it stands so that this cannot be, or it cannot be written.
     pub async fn end(&self, id: ApprovalId, state: ApprovalState, reason: String, by: Option<String>) -> Result<Approval, Refusal> {
         let now = self.clock.now();
+        let standing = self.find(id).await?;
+        // What is settled is not ended once more, neither in the store nor in the audit log.
+        let revokes = state == ApprovalState::Revoked && standing.state == ApprovalState::Approved;
+        if standing.state != ApprovalState::Waiting && !revokes {
+            return Err(refusal(&StoreError::Settled(id, standing.state)));
+        }
         let entry = Entry::ApprovalEnded { approval: id, state: state.to_string(), reason: reason.clone(), by };
         self.audit.append(entry, now).await.map_err(|error| Refusal::unavailable(NO_AUDIT, error.to_string()))?;
         let approval = self.store.end_approval(id, ApprovalEnd { state, reason, at: now }).await.map_err(|error| refusal(&error))?;
@@ -242,10 +251,29 @@ impl Broker {
         for (id, state, reason) in lapsed.chain(left) {
             match self.end(id, state, reason.to_owned(), None).await {
                 Ok(_) => {}
-                // It was settled a moment before; who waits is woken by that.
+                // It was settled a moment before, here or elsewhere: who waits is woken by that.
+                Err(refusal) if refusal.cause == crate::frontdoor::Cause::Denied => self.wake_settled(id).await,
                 Err(refusal) => tracing::warn!(approval = %id, detail = %refusal.detail, "an approval could not be ended"),
             }
         }
+    }
+
+    async fn wake_settled(&self, id: ApprovalId) {
+        if let Ok(approval) = self.find(id).await {
+            self.desk.wake(&approval);
+        }
+    }
+
+    /// Whether what was approved still stands.
+    ///
+    /// # Errors
+    /// When it was taken back, or the store does not answer.
+    pub async fn stands(&self, grant: &Grant) -> Result<(), Refusal> {
+        let approval = self.find(grant.approval()).await?;
+        if approval.state == ApprovalState::Approved {
+            return Ok(());
+        }
+        Err(refusal(&StoreError::Settled(approval.asked.id, approval.state)))
     }
 
     /// Looks at what other nodes changed: wakes who waits, and names the sessions whose approval was revoked. Call it when the

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bartizan_recorder::Reason;
@@ -35,6 +35,8 @@ struct Running {
     lapses: Option<Timestamp>,
     orders: mpsc::Sender<Orders>,
     warned: AtomicBool,
+    /// Why it must end, once it must: said again at each beat, since a full inbox takes no order.
+    ending: OnceLock<String>,
 }
 
 /// The sessions that run now.
@@ -79,6 +81,7 @@ impl Live {
             lapses: permit.lapses(),
             orders,
             warned: AtomicBool::new(false),
+            ending: OnceLock::new(),
         };
         let mut sessions = self.lock();
         if sessions.len() >= usize::try_from(most).unwrap_or(usize::MAX) {
@@ -109,7 +112,7 @@ impl Live {
 }
 
 impl Running {
-    /// A full inbox already holds an order; one order to end suffices, and the next beat sends it again.
+    /// A full inbox already holds an order.
     fn send(&self, order: Orders) {
         drop(self.orders.try_send(order));
     }
@@ -124,7 +127,8 @@ impl Running {
     }
 
     fn end(&self, sentence: &str) {
-        self.send(Orders::End(sentence.to_owned(), Reason::Ended));
+        let sentence = self.ending.get_or_init(|| sentence.to_owned());
+        self.send(Orders::End(sentence.clone(), Reason::Ended));
     }
 }
 
@@ -169,6 +173,10 @@ impl Watch {
 
     fn expire(&self, now: Timestamp) {
         for (_, running) in self.live.all() {
+            if let Some(sentence) = running.ending.get() {
+                running.end(sentence);
+                continue;
+            }
             let (until, what) = running.ends();
             let left = until.duration_since(now);
             if left <= SignedDuration::ZERO {

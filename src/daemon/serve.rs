@@ -137,13 +137,14 @@ async fn build(
     for sender in senders {
         tokio::spawn(sender.run());
     }
+    let catalogue = Arc::new(Catalogue::new(&config.targets));
     let broker = Broker::new(Arc::clone(&store), Arc::clone(&audit), Arc::clone(clock), node, config.approvals, rand::random, notifier);
     let broker = Arc::new(broker);
     broker.recover().await.map_err(|refusal| ServeError::Start(refusal.detail))?;
     Ok(Arc::new(Rooms {
         config: Arc::clone(config),
-        catalogue: arc_swap::ArcSwap::from_pointee(Catalogue::new(&config.targets)),
-        enforcer: Enforcer::new(in_force, Arc::clone(&audit), Arc::clone(&broker), Arc::clone(clock)),
+        catalogue: arc_swap::ArcSwap::new(Arc::clone(&catalogue)),
+        enforcer: Enforcer::new(in_force, Arc::clone(&audit), Arc::clone(&broker), Arc::clone(&catalogue), Arc::clone(clock)),
         broker,
         recorder: Recorder::new(settings, lanes, Arc::clone(&store), Arc::clone(&audit), Arc::clone(clock)),
         dialer: Dialer::new(authorities, Arc::clone(&store), Arc::clone(clock)),

@@ -127,6 +127,9 @@ impl Rooms {
     async fn still_stands(&self, taped: &Taped) -> Result<(), Refusal> {
         let identified = taped.permit().routed().identified();
         self.identity.stands(identified.caller(), Some(&identified.ask().target)).await?;
+        if let Some(grant) = taped.permit().grant() {
+            self.broker.stands(grant).await?;
+        }
         let set = self.enforcer.policies().current();
         if set.digest_hex() == taped.permit().digest() { Ok(()) } else { taped.permit().recheck(&set, self.clock.now()) }
     }
@@ -149,7 +152,15 @@ impl Rooms {
         let transfer = taped.permit().mode().transfer();
         let plan = match transfer {
             Some(transfer) => match Box::pin(ssh::scp::prepare(transfer, hold.open_channel().await, (taped.tape(), &decider))).await {
-                Ok(plan) => Some(plan),
+                // It may have taken as long as people need to answer.
+                Ok(plan) => match self.still_stands(&taped).await {
+                    Ok(()) => Some(plan),
+                    Err(refusal) => {
+                        self.abandon(&taped, &refusal).await;
+                        hold.end().await;
+                        return self.turn_away(&refusal, &ask.login, &ask.target, visit).await;
+                    }
+                },
                 Err(refusal) => {
                     self.abandon(&taped, &refusal).await;
                     hold.end().await;

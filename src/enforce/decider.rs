@@ -120,6 +120,15 @@ impl Decider {
     /// # Errors
     /// When any is denied, a hold is not approved, or a verdict cannot be written.
     pub async fn decide(&self, questions: Vec<Question>) -> Result<Allowed, Refusal> {
+        let operation = questions.iter().map(|question| question.operation.as_str()).collect::<Vec<_>>().join("; ");
+        self.decide_shown(questions, operation).await
+    }
+
+    /// As [`Decider::decide`]; people who are asked about it see `operation`, which has to be all of what will be done.
+    ///
+    /// # Errors
+    /// As [`Decider::decide`].
+    pub async fn decide_shown(&self, questions: Vec<Question>, operation: String) -> Result<Allowed, Refusal> {
         let asker = Asker::of(self.permit.routed(), self.permit.session());
         let (slice, now) = (self.slice(), self.clock.now());
         let standing = |policy: &str| self.permit.session_grant(policy, now).is_some();
@@ -136,7 +145,6 @@ impl Decider {
             return Ok(allowed);
         }
         write_all(&self.audit, judgement.entries.clone(), now).await?;
-        let operation = questions.iter().map(|question| question.operation.as_str()).collect::<Vec<_>>().join("; ");
         let asking = asker.asking(&judgement, operation);
         let grant = Arc::new(wait_for_people(&self.broker, &self.voice, asking, now).await?);
         self.permit.keep(&grant);
@@ -153,7 +161,13 @@ impl Decider {
         write_all(&self.audit, judgement.entries, now).await?;
         match judgement.refused {
             Some(refusal) => Err(refusal),
-            None if judgement.needs.is_empty() => Ok(allowed),
+            None if judgement.needs.is_empty() => {
+                // Kept in use by now: what was taken back before is seen here, what is taken back later ends the session.
+                match &allowed.grant {
+                    Some(grant) => self.broker.stands(grant).await.map(|()| allowed),
+                    None => Ok(allowed),
+                }
+            }
             None => Err(changed()),
         }
     }

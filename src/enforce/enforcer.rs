@@ -13,7 +13,7 @@ use crate::frontdoor::{Ask, Cause, Refusal, Voice};
 use crate::identity::Caller;
 use crate::model::{Clock, Login, SessionId, TargetName, Wish};
 use crate::store::{Approval, NewApproval, Session};
-use crate::targets::Routed;
+use crate::targets::{Catalogue, Routed};
 
 use super::decider::{Decider, changed};
 use super::judge::Asker;
@@ -28,6 +28,7 @@ pub struct Enforcer {
     policies: Arc<PoliciesInForce>,
     audit: Arc<AuditLog>,
     broker: Arc<Broker>,
+    targets: Arc<Catalogue>,
     clock: Arc<dyn Clock>,
 }
 
@@ -43,8 +44,14 @@ pub struct IssueGrant {
 impl Enforcer {
     /// An enforcer of `policies`.
     #[must_use]
-    pub fn new(policies: Arc<PoliciesInForce>, audit: Arc<AuditLog>, broker: Arc<Broker>, clock: Arc<dyn Clock>) -> Self {
-        Self { policies, audit, broker, clock }
+    pub fn new(
+        policies: Arc<PoliciesInForce>,
+        audit: Arc<AuditLog>,
+        broker: Arc<Broker>,
+        targets: Arc<Catalogue>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { policies, audit, broker, targets, clock }
     }
 
     /// The policies in force.
@@ -153,7 +160,7 @@ impl Enforcer {
         let asked = &approval.asked;
         let own = caller.principal().id == asked.principal.id;
         let in_group = asked.needs.iter().any(|need| caller.principal().groups.iter().any(|g| need.groups.iter().any(|n| n == g.as_str())));
-        let decision = self.may_review(caller, approval, now);
+        let decision = self.may_review(caller, approval, now).ok_or_else(gone)?;
         let at = Place::of_approval(asked).telling(told(caller, None, About::Unkept));
         let mut entry = verdict(caller, at, Action::Approve, format!("approval {}", asked.id), &decision, false);
         let refusal = match (&decision.verdict, own, in_group) {
@@ -178,14 +185,15 @@ impl Enforcer {
     pub fn could_review(&self, caller: &Caller, approval: &Approval) -> bool {
         let asked = &approval.asked;
         let in_group = asked.needs.iter().any(|need| caller.principal().groups.iter().any(|g| need.groups.iter().any(|n| n == g.as_str())));
-        let allowed = matches!(self.may_review(caller, approval, self.clock.now()).verdict, Verdict::Allow);
+        let decision = self.may_review(caller, approval, self.clock.now());
+        let allowed = decision.is_some_and(|decision| matches!(decision.verdict, Verdict::Allow));
         caller.principal().id != asked.principal.id && in_group && allowed
     }
 
     /// Whether `caller` may know of `session`: it is theirs, or policy lets them watch or end it. Nothing is written.
     #[must_use]
     pub fn may_see(&self, caller: &Caller, session: &Session) -> bool {
-        let allowed = |action| matches!(self.about(caller, action, session).verdict, Verdict::Allow);
+        let allowed = |action| self.about(caller, action, session).is_some_and(|decision| matches!(decision.verdict, Verdict::Allow));
         session.opening.principal.id == caller.principal().id || allowed(Action::Watch) || allowed(Action::End)
     }
 
@@ -195,7 +203,7 @@ impl Enforcer {
     /// When they may not, or the verdict cannot be written.
     pub async fn permit_end(&self, caller: &Caller, session: &Session) -> Result<(), Refusal> {
         let now = self.clock.now();
-        let decision = self.about(caller, Action::End, session);
+        let decision = self.about(caller, Action::End, session).ok_or_else(gone)?;
         let opening = &session.opening;
         let at = Place::of_session(session).telling(told(caller, None, About::Unkept));
         let operation = format!("end session {}", opening.id);
@@ -206,34 +214,46 @@ impl Enforcer {
         }
     }
 
-    fn about(&self, caller: &Caller, action: Action, session: &Session) -> Decision {
+    /// What policy says of `action` on `session`; none where its target is not configured any more, so that its tags are not known.
+    fn about(&self, caller: &Caller, action: Action, session: &Session) -> Option<Decision> {
         let opening = &session.opening;
         let visit = Visit {
             id: opening.id.to_string(),
             owner: as_principal(&opening.principal),
-            target: bartizan_policies::Target::new(opening.target.as_str(), opening.target_kind.to_string()),
+            target: as_target(self.targets.find(&opening.target)?),
             login: opening.login.as_ref().map(ToString::to_string).unwrap_or_default(),
         };
         let context = context(caller, self.clock.now(), None, Facts::None);
         let request = Request { action, resource: Resource::Session(&visit), context: &context };
-        self.policies.current().decide(&as_principal(caller.principal()), &request)
+        Some(self.policies.current().decide(&as_principal(caller.principal()), &request))
     }
 
-    fn may_review(&self, caller: &Caller, approval: &Approval, now: Timestamp) -> Decision {
+    /// What policy says of answering `approval`: the worst of what it says of each action that is held. None where that cannot be
+    /// asked.
+    fn may_review(&self, caller: &Caller, approval: &Approval, now: Timestamp) -> Option<Decision> {
         let asked = &approval.asked;
         let mut asks: Vec<String> = asked.needs.iter().flat_map(|need| need.groups.clone()).collect();
         asks.sort();
         asks.dedup();
-        let resource = bartizan_policies::Approval {
-            id: asked.id.to_string(),
-            requester: as_principal(&asked.principal),
-            target: bartizan_policies::Target::new(asked.target.as_str(), "ssh"),
-            action: asked.action.parse().unwrap_or(Action::Connect),
-            asks,
-        };
+        let target = as_target(self.targets.find(&asked.target)?);
         let context = context(caller, now, None, Facts::None);
-        let request = Request { action: Action::Approve, resource: Resource::Approval(&resource), context: &context };
-        self.policies.current().decide(&as_principal(caller.principal()), &request)
+        let (set, principal) = (self.policies.current(), as_principal(caller.principal()));
+        let mut worst: Option<Decision> = None;
+        for action in asked.action.split(", ") {
+            let resource = bartizan_policies::Approval {
+                id: asked.id.to_string(),
+                requester: as_principal(&asked.principal),
+                target: target.clone(),
+                action: action.parse().ok()?,
+                asks: asks.clone(),
+            };
+            let request = Request { action: Action::Approve, resource: Resource::Approval(&resource), context: &context };
+            let decision = set.decide(&principal, &request);
+            if worst.as_ref().is_none_or(|worst| matches!(worst.verdict, Verdict::Allow)) {
+                worst = Some(decision);
+            }
+        }
+        worst
     }
 
     /// What decides the operations of a permitted session while it runs.
@@ -292,6 +312,12 @@ impl Enforcer {
     async fn write(&self, entry: Entry, now: Timestamp) -> Result<(), Refusal> {
         self.audit.append(entry, now).await.map(drop).map_err(|e| Refusal::unavailable(NO_AUDIT, e.to_string()))
     }
+}
+
+/// A target that was taken out of the configuration.
+fn gone() -> Refusal {
+    let sentence = "Its target is not configured any more, so policy cannot be asked about it.";
+    Refusal::denied(sentence, sentence)
 }
 
 /// What has to be allowed before a session begins.

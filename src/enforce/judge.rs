@@ -34,8 +34,8 @@ pub(super) struct Judgement {
     pub(super) refused: Option<Refusal>,
     /// What has to be answered by people before it is allowed.
     pub(super) needs: Vec<Needed>,
-    /// What is held first, in words.
-    pub(super) held: Option<String>,
+    /// The actions that are held.
+    pub(super) held: Vec<String>,
 }
 
 impl<'a> Asker<'a> {
@@ -83,7 +83,7 @@ impl<'a> Asker<'a> {
             source: self.caller.source(),
             target: self.ask.target.clone(),
             login: Some(self.ask.login.clone()),
-            action: judgement.held.clone().unwrap_or_default(),
+            action: judgement.held.join(", "),
             operation,
             needs: judgement.needs.clone(),
             reason: self.ask.reason.clone(),
@@ -105,7 +105,10 @@ impl Judgement {
     }
 
     fn hold(&mut self, question: &Question, hold: &Hold, answered: &dyn Fn(&str) -> bool) {
-        self.held.get_or_insert_with(|| question.action.to_string());
+        let action = question.action.to_string();
+        if !self.held.contains(&action) {
+            self.held.push(action);
+        }
         for requirement in hold.requirements.iter().filter(|requirement| !answered(&requirement.policy)) {
             if self.needs.iter().any(|need| *need.policy == *requirement.policy) {
                 continue;

@@ -358,6 +358,9 @@ impl<H: Hall> russh::server::Handler for Door<H> {
         session: &mut Session,
     ) -> Result<(), DoorError> {
         let good = self.counts(channel);
+        if let Some(progress) = self.channels.get_mut(&channel).filter(|_| good) {
+            progress.presence.has_terminal = true;
+        }
         answer(session, channel, good)
     }
 

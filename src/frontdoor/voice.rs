@@ -20,19 +20,21 @@ pub(super) struct Presence {
     gone: CancellationToken,
     _left: DropGuard,
     interrupts: Arc<watch::Sender<u64>>,
+    /// Without a terminal a byte is a byte, and no key.
+    pub(super) has_terminal: bool,
 }
 
 impl Default for Presence {
     fn default() -> Self {
         let gone = CancellationToken::new();
-        Self { _left: gone.clone().drop_guard(), gone, interrupts: Arc::new(watch::Sender::new(0)) }
+        Self { _left: gone.clone().drop_guard(), gone, interrupts: Arc::new(watch::Sender::new(0)), has_terminal: false }
     }
 }
 
 impl Presence {
     /// Looks at what was typed.
     pub(super) fn typed(&self, data: &[u8]) {
-        if data.len() <= KEYS && data.contains(&INTERRUPT) {
+        if self.has_terminal && data.len() <= KEYS && data.contains(&INTERRUPT) {
             self.interrupt();
         }
     }

@@ -254,3 +254,48 @@ fn those_who_must_answer_are_told_by_webhook_and_by_command() {
     assert!(hooks[1].contains("\"approval.denied\"") && hooks[1].to_lowercase().contains("webhook-signature: v1,"), "{hooks:?}");
     wait_until("the command ran twice", || std::fs::read_to_string(&told).unwrap_or_default().matches("\"type\"").count() == 2);
 }
+
+#[test]
+fn who_may_answer_is_decided_with_the_tags_of_the_target() {
+    let policies = r#"
+@id("all-get-certificates") permit (principal, action == Action::"issue", resource);
+@id("run-commands") permit (principal, action in [Action::"connect", Action::"ssh.exec"], resource);
+@id("admins-answer-and-end") permit (principal in Group::"corp/admins", action in [Action::"approve", Action::"end"], resource);
+@id("not-on-test") forbid (principal, action in [Action::"approve", Action::"end"], resource in Tag::"env=test");
+@id("four-eyes") @approve("corp/admins")
+forbid (principal, action == Action::"ssh.exec", resource) when { context.command like "*refund*" };
+"#;
+    let world = world_of(policies, "20s");
+    let (alice, bob) = (world.visitor("alice"), world.visitor("bob"));
+    let held = hold(&bob, Way::At, &["-n"], "echo refund");
+    let refused = says(&alice, &format!("approve {}", held.id())).refused();
+    assert!(refused.err.contains("not-on-test"), "{refused}");
+    assert!(says(&alice, "approvals").ok().text().contains("Nothing waits"));
+}
+
+#[test]
+fn a_file_that_was_changed_while_it_waited_is_not_the_one_that_was_approved() {
+    let policies = r#"
+@id("all-get-certificates") permit (principal, action == Action::"issue", resource);
+@id("connect") permit (principal, action in [Action::"connect", Action::"sftp.list"], resource);
+@id("read-on-request") @approve("corp/admins")
+permit (principal, action == Action::"sftp.read", resource);
+@id("admins-answer") permit (principal in Group::"corp/admins", action == Action::"approve", resource);
+"#;
+    let world = world_of(policies, "1m");
+    let (alice, bob) = (world.visitor("alice"), world.visitor("bob"));
+    let home = world.target.home("deploy");
+    std::fs::write(home.join("harmless"), "harmless").unwrap();
+    std::fs::write(home.join("secret"), "secret").unwrap();
+    let log = bob.dir.join("changed.log");
+    let batch = bob.dir.join("batch");
+    std::fs::write(&batch, "get harmless got\n").unwrap();
+    let command = bob.openssh("sftp", ["-q", "-b", batch.to_str().unwrap(), "deploy@web-1@bastion"]);
+    let mut held = Held::begin(command, log);
+    std::fs::remove_file(home.join("harmless")).unwrap();
+    std::os::unix::fs::symlink("secret", home.join("harmless")).unwrap();
+    says(&alice, &format!("approve {}", held.id())).ok();
+    assert_ne!(held.ends(), 0, "{}", held.said());
+    assert!(held.said().contains("changed while it waited"), "{}", held.said());
+    assert!(!std::fs::read_to_string(bob.dir.join("got")).unwrap_or_default().contains("secret"));
+}

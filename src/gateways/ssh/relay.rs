@@ -130,6 +130,8 @@ pub(super) async fn finish(
     tape: &Tape,
 ) {
     let by_bastion = !matches!(ended.reason, Reason::Closed | Reason::Disconnected);
+    // First of all, whoever reads slowly; either side may be gone already, and closing is then all that is wanted.
+    let _ = target.close().await;
     if by_bastion {
         say(visitor, &sentences::ended(&ended.sentence), has_terminal).await;
         if ended.reason != Reason::Failed
@@ -139,8 +141,6 @@ pub(super) async fn finish(
         }
         let _ = handle.exit_status_request(visitor.id(), 1).await;
     }
-    // Either side may be gone already; closing is then all that is wanted.
-    let _ = target.close().await;
     if by_bastion || ended.exit.is_none() {
         let _ = visitor.eof().await;
     }

@@ -3,7 +3,8 @@
 //! One `/bin/sh` lives as long as the session, and runs each line itself, so that `cd`, unknown variables and `umask` last. It never
 //! reads commands from the terminal: they come through a FIFO whose other end is a second channel, and so do its answers. Each
 //! command is one line, proved by a key that was sent behind the command before it; its end is told with a nonce that the shell
-//! reads only when the command is over. So nothing that is typed, printed or read by a program starts a command or ends one.
+//! reads only when the command is over. So nothing that is typed or printed starts a command or ends one, nor
+//! anything that a program reads but by naming the shell's own descriptors in `/proc` (contrib/threat-model.md).
 //!
 //! Needs `sh`, `mktemp`, `mkfifo`, `cat`, `rm` and, for a terminal, `stty` on the target. No sockets here.
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use russh::{Channel, ChannelReadHalf, server};
 use tokio::sync::{Notify, mpsc};
 
-use crate::enforce::Decider;
+use crate::enforce::{Allowed, Decider};
 use crate::frontdoor::Ask;
 use crate::record::{Piece, Tape};
 
@@ -60,6 +60,7 @@ pub async fn guard(between: Between<'_>, mut orders: mpsc::Receiver<Orders>) -> 
         variables: Variables::default(),
         status: 0,
         folder: String::new(),
+        lasting: Vec::new(),
         home: String::new(),
         redraw: &redraw,
         has_run: false,
@@ -140,6 +141,8 @@ pub(super) struct Guard<'a> {
     pub(super) status: u8,
     /// Where the shell stands, and where it began.
     pub(super) folder: String,
+    /// What was allowed and may still run in the background.
+    pub(super) lasting: Vec<Allowed>,
     pub(super) home: String,
     /// Something was written over the prompt.
     pub(super) redraw: &'a Notify,

@@ -10,6 +10,7 @@ use russh::ChannelMsg;
 
 use crate::enforce::Question;
 use crate::frontdoor::{Cause, Refusal};
+use crate::model::Printable;
 use crate::record::Piece;
 
 use super::desk;
@@ -30,6 +31,9 @@ const UNDECIDED: u8 = 3;
 
 /// What a shell says of a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
+
+/// Lines of one session that may have left something running.
+const MOST_LASTING: usize = 64;
 
 /// How one line went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,13 +131,17 @@ impl Guard<'_> {
     async fn decide(&mut self, text: &str, rest: Bytes) -> Result<Went, Over> {
         self.variables.set_status(self.status);
         let line = Line::read_in(text.as_bytes(), &self.variables);
-        let decided = if text.contains('\0') {
+        let decided = if self.lasting.len() >= MOST_LASTING && may_leave_something(text) {
+            let sentence = "Too many lines of this session have left something running; begin another.";
+            Err(Refusal::denied(sentence, "too many lines with &"))
+        } else if text.contains('\0') {
             Err(Refusal::denied("A line that holds a NUL byte is not run.", "a line with a NUL byte"))
         } else {
             let questions = Question::of_line(self.desk.decider.login(), &line);
+            let whole = whole(text, &line, &self.folder);
             // This may take as long as people need to answer.
             tokio::select! {
-                decided = self.desk.decider.decide(questions) => decided,
+                decided = self.desk.decider.decide_shown(questions, whole) => decided,
                 over = running::meanwhile(Keys::Dropped, self.visitor, &self.far.to_terminal, &mut self.window, &self.show) => return Err(over),
             }
         };
@@ -146,8 +154,10 @@ impl Guard<'_> {
         let script = line.script().map_or_else(|| far::apart(&self.variables.assignments(), text), str::to_owned);
         self.variables = line.after();
         let went = self.run(&script, rest).await;
-        // Until here a change of policy that forbids the line ends the session.
-        drop(allowed);
+        // While it is kept a change of policy that forbids the line, or an approval that is taken back, ends the session.
+        if may_leave_something(text) {
+            self.lasting.push(allowed);
+        }
         went
     }
 
@@ -187,4 +197,22 @@ impl Guard<'_> {
         let operation = serde_json::json!({ "action": "ssh.exec", "text": text, "verdict": verdict, "policies": policies });
         Ok(self.show.tape.write(vec![Piece::Event(Event::operation(operation.to_string()).into_owned())]).await?)
     }
+}
+
+/// All of what a line will do, for people who are asked about it: what was typed, what it runs as if that differs, and where.
+fn whole(text: &str, line: &Line, folder: &str) -> String {
+    let mut whole = format!("in {}: {}", Printable(folder), Printable(text.trim()));
+    if let Some(script) = line.script().filter(|script| *script != text.trim()) {
+        whole.push_str(&format!(" (runs as: {})", Printable(script)));
+    }
+    whole
+}
+
+/// Whether a line may leave something running when it is over; rather once too often.
+fn may_leave_something(text: &str) -> bool {
+    let mut rest = text.to_owned();
+    for harmless in ["&&", ">&", "<&", "&>"] {
+        rest = rest.replace(harmless, "");
+    }
+    rest.contains('&')
 }

@@ -23,16 +23,17 @@ impl Judge for Asking<'_> {
     type Allowed = Allowed;
 
     async fn decide(&mut self, action: Action, path: Option<String>) -> Result<Verdict<Allowed>, FlowError> {
-        let path = match (path, &mut self.resolver) {
-            (Some(path), Some(resolver)) => match resolver.realpath(&path).await {
-                Ok(path) => Some(path),
-                Err(ResolveError::Path(error)) => return Ok(Err(error.to_string())),
-                Err(error) => return Err(FlowError::Target(error.to_string())),
-            },
-            _ => None,
+        let typed = path;
+        let path = match self.real(typed.as_deref()).await? {
+            Ok(path) => path,
+            Err(sentence) => return Ok(Err(sentence)),
         };
         let question = Question::of_file(self.decider.login(), action, path.as_deref(), None, false);
         match self.decider.decide(vec![question]).await {
+            // People took their time: what they approved is what was shown to them.
+            Ok(allowed) if allowed.grant().is_some() && self.real(typed.as_deref()).await?.ok() != Some(path.clone()) => {
+                Ok(Err("what lies there changed while it waited for approval; ask again".to_owned()))
+            }
             Ok(allowed) => {
                 self.tape.write(vec![allowed_piece(action, path.as_deref(), allowed.policies(), false)]).await?;
                 Ok(Ok((path, allowed)))
@@ -56,6 +57,18 @@ impl Judge for Asking<'_> {
             "result": format!("{} bytes {word}, SHA-256 {}", file.bytes, file.sha256),
         });
         Ok(self.tape.write(vec![piece(&event)]).await?)
+    }
+}
+
+impl Asking<'_> {
+    /// Where `path` leads on the target; none where that cannot be asked. A sentence when it leads nowhere that can be checked.
+    async fn real(&mut self, path: Option<&str>) -> Result<Result<Option<String>, String>, FlowError> {
+        let (Some(path), Some(resolver)) = (path, &mut self.resolver) else { return Ok(Ok(None)) };
+        match resolver.realpath(path).await {
+            Ok(path) => Ok(Ok(Some(path))),
+            Err(ResolveError::Path(error)) => Ok(Err(error.to_string())),
+            Err(error) => Err(FlowError::Target(error.to_string())),
+        }
     }
 }
 

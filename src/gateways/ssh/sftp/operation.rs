@@ -146,6 +146,20 @@ async fn on_paths(session: &Session<'_>, number: u64, client: u32, request: Requ
     let mut questions = Questions::new(&session.decider);
     questions.of(&request, &first, second.as_ref());
     let allowed = decide(session, questions).await?;
+    if allowed.as_ref().is_some_and(|allowed| allowed.grant().is_some()) {
+        // People took their time, and the target may have changed meanwhile: what they approved is what was shown to them.
+        let again = resolve(asker, &home, expanded.as_deref().unwrap_or(path), last).await?;
+        let moved = match (&second, typed.second) {
+            (Some(then), Some((path, last))) => {
+                let from = if matches!(request, Request::Symlink { .. }) { parent(&again.path) } else { &home };
+                resolve(asker, from, path, last).await?.path != then.path
+            }
+            _ => false,
+        };
+        if moved || again.path != first.path {
+            return Err(Stop::Unaskable("what lies there changed while it waited for approval; ask again".to_owned()));
+        }
+    }
     let opens = opening(&request, &first);
     if opens.is_some() && session.state().files.count() >= MOST_OPEN {
         return Err(Stop::Answer(code::FAILURE, format!("more than {MOST_OPEN} files are open")));
