@@ -85,7 +85,9 @@ async fn operation(session: &Session<'_>, number: u64, packet: &Bytes) -> Result
             session.tape.write(vec![Tape::note(format!("refused: {sentence}"))]).await?;
             // An audit log that cannot be written refuses too; the client hears no either way.
             let noted = session.decider.refused("a file over SFTP", &sentence).await;
-            session.answer(client, code::PERMISSION_DENIED, &noted.err().map_or(sentence, |refusal| refusal.sentence));
+            let sentence = noted.err().map_or(sentence, |refusal| refusal.sentence);
+            session.show(&sentence);
+            session.answer(client, code::PERMISSION_DENIED, &sentence);
         }
         Stop::Refused(refusal) => {
             let code = if refusal.cause == Cause::Unavailable { code::FAILURE } else { code::PERMISSION_DENIED };
