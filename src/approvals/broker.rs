@@ -338,9 +338,6 @@ fn digest(asking: &Asking) -> String {
 }
 
 fn entry(asked: &NewApproval) -> Entry {
-    let mut groups: Vec<String> = asked.needs.iter().flat_map(|need| need.groups.clone()).collect();
-    groups.sort();
-    groups.dedup();
     Entry::ApprovalAsked {
         approval: asked.id,
         session: asked.session,
@@ -350,7 +347,7 @@ fn entry(asked: &NewApproval) -> Entry {
         operation: asked.operation.clone(),
         digest: asked.digest.clone(),
         policies: asked.needs.iter().map(|need| need.policy.clone()).collect(),
-        groups,
+        groups: asked.groups(),
         reason: asked.reason.clone().unwrap_or_default(),
         source: asked.source,
         deadline: asked.deadline,

@@ -130,16 +130,13 @@ fn row(approval: &Approval) -> [String; 7] {
     let login = asked.login.as_ref().map(|login| format!("{login}@")).unwrap_or_default();
     let by: Vec<String> = approval.reviews.iter().map(|review| review.by.id.to_string()).collect();
     let state = if by.is_empty() { approval.state.to_string() } else { format!("{} by {}", approval.state, by.join(", ")) };
-    let mut groups: Vec<&str> = asked.needs.iter().flat_map(|need| need.groups.iter().map(String::as_str)).collect();
-    groups.sort_unstable();
-    groups.dedup();
     [
         asked.id.to_string(),
         asked.principal.id.to_string(),
         format!("{login}{}", asked.target),
         state,
         format!("{:.0}", asked.asked_at),
-        groups.join(" "),
+        asked.groups().join(" "),
         cut(&asked.operation, 60),
     ]
 }

@@ -120,9 +120,7 @@ impl Rooms {
             What::Approvals { all, limit } => {
                 let filter = ApprovalFilter { waiting: !all, limit: limit.min(LIMIT), ..ApprovalFilter::default() };
                 let all = self.broker.list(filter).await?;
-                let me = &caller.principal().id;
-                let seen = |a: &crate::store::Approval| a.asked.principal.id == *me || self.enforcer.could_review(caller, a);
-                let shown: Vec<_> = all.into_iter().filter(seen).collect();
+                let shown: Vec<_> = all.into_iter().filter(|approval| self.enforcer.may_see_approval(caller, approval)).collect();
                 serde_json::to_value(shown).map_err(unwritable)
             }
             What::AnswerApproval { approval, answer, reason, for_seconds } => {
@@ -141,9 +139,7 @@ impl Rooms {
                 _ => String::new(),
             },
             Event::Approval(id) => match self.broker.find(*id).await {
-                Ok(approval) if approval.asked.principal.id == caller.principal().id || self.enforcer.could_review(caller, &approval) => {
-                    protocol::event("approval", &approval)
-                }
+                Ok(approval) if self.enforcer.may_see_approval(caller, &approval) => protocol::event("approval", &approval),
                 _ => String::new(),
             },
         }

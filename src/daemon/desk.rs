@@ -83,12 +83,8 @@ impl Rooms {
 
     async fn approvals(&self, caller: &Caller, json: bool) -> Result<String, Refusal> {
         let waiting = self.broker.list(ApprovalFilter { waiting: true, ..ApprovalFilter::default() }).await?;
-        let me = &caller.principal().id;
-        let shown: Vec<_> = waiting
-            .into_iter()
-            .filter(|approval| approval.asked.principal.id == *me || self.enforcer.could_review(caller, approval))
-            .collect();
-        Ok(control::approvals(&self.config.server.name, &shown, me, self.clock.now(), json))
+        let shown: Vec<_> = waiting.into_iter().filter(|approval| self.enforcer.may_see_approval(caller, approval)).collect();
+        Ok(control::approvals(&self.config.server.name, &shown, &caller.principal().id, self.clock.now(), json))
     }
 
     pub(super) async fn review(&self, caller: &Caller, id: ApprovalId, answer: Answer, reason: String) -> Result<Approval, Refusal> {

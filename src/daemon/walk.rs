@@ -150,24 +150,19 @@ impl Rooms {
         }
         let decider = self.enforcer.decider(taped.permit(), &visit.voice);
         let transfer = taped.permit().mode().transfer();
-        let plan = match transfer {
-            Some(transfer) => match Box::pin(ssh::scp::prepare(transfer, hold.open_channel().await, (taped.tape(), &decider))).await {
-                // It may have taken as long as people need to answer.
-                Ok(plan) => match self.still_stands(&taped).await {
-                    Ok(()) => Some(plan),
-                    Err(refusal) => {
-                        self.abandon(&taped, &refusal).await;
-                        hold.end().await;
-                        return self.turn_away(&refusal, &ask.login, &ask.target, visit).await;
-                    }
-                },
-                Err(refusal) => {
-                    self.abandon(&taped, &refusal).await;
-                    hold.end().await;
-                    return self.turn_away(&refusal, &ask.login, &ask.target, visit).await;
-                }
-            },
-            None => None,
+        let planning = async {
+            let Some(transfer) = transfer else { return Ok(None) };
+            let plan = Box::pin(ssh::scp::prepare(transfer, hold.open_channel().await, (taped.tape(), &decider))).await?;
+            // It may have taken as long as people need to answer.
+            self.still_stands(&taped).await.map(|()| Some(plan))
+        };
+        let plan = match planning.await {
+            Ok(plan) => plan,
+            Err(refusal) => {
+                self.abandon(&taped, &refusal).await;
+                hold.end().await;
+                return self.turn_away(&refusal, &ask.login, &ask.target, visit).await;
+            }
         };
         let planned = plan.as_ref().map(ssh::scp::Plan::line);
         let ended = match ssh::begin(&mut target, &ask, taped.permit().mode(), planned).await {

@@ -159,7 +159,7 @@ impl Enforcer {
         let now = self.clock.now();
         let asked = &approval.asked;
         let own = caller.principal().id == asked.principal.id;
-        let in_group = asked.needs.iter().any(|need| caller.principal().groups.iter().any(|g| need.groups.iter().any(|n| n == g.as_str())));
+        let in_group = asked.asks(caller.principal());
         let decision = self.may_review(caller, approval, now).ok_or_else(gone)?;
         let at = Place::of_approval(asked).telling(told(caller, None, About::Unkept));
         let mut entry = verdict(caller, at, Action::Approve, format!("approval {}", asked.id), &decision, false);
@@ -180,14 +180,17 @@ impl Enforcer {
         refusal.map_or(Ok(()), Err)
     }
 
-    /// Whether `caller` could answer `approval`, for lists. Nothing is written.
-    #[must_use]
-    pub fn could_review(&self, caller: &Caller, approval: &Approval) -> bool {
+    fn could_review(&self, caller: &Caller, approval: &Approval) -> bool {
         let asked = &approval.asked;
-        let in_group = asked.needs.iter().any(|need| caller.principal().groups.iter().any(|g| need.groups.iter().any(|n| n == g.as_str())));
         let decision = self.may_review(caller, approval, self.clock.now());
         let allowed = decision.is_some_and(|decision| matches!(decision.verdict, Verdict::Allow));
-        caller.principal().id != asked.principal.id && in_group && allowed
+        caller.principal().id != asked.principal.id && asked.asks(caller.principal()) && allowed
+    }
+
+    /// Whether `caller` may know of `approval`: it is theirs, or they could answer it. Nothing is written.
+    #[must_use]
+    pub fn may_see_approval(&self, caller: &Caller, approval: &Approval) -> bool {
+        caller.principal().id == approval.asked.principal.id || self.could_review(caller, approval)
     }
 
     /// Whether `caller` may know of `session`: it is theirs, or policy lets them watch or end it. Nothing is written.
@@ -232,9 +235,7 @@ impl Enforcer {
     /// asked.
     fn may_review(&self, caller: &Caller, approval: &Approval, now: Timestamp) -> Option<Decision> {
         let asked = &approval.asked;
-        let mut asks: Vec<String> = asked.needs.iter().flat_map(|need| need.groups.clone()).collect();
-        asks.sort();
-        asks.dedup();
+        let asks = asked.groups();
         let target = as_target(self.targets.find(&asked.target)?);
         let context = context(caller, now, None, Facts::None);
         let (set, principal) = (self.policies.current(), as_principal(caller.principal()));

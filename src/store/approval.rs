@@ -61,6 +61,27 @@ pub struct NewApproval {
     pub deadline: Timestamp,
 }
 
+impl NewApproval {
+    /// Every group that is asked, each once, in order.
+    #[must_use]
+    pub fn groups(&self) -> Vec<String> {
+        let all: BTreeSet<&String> = self.needs.iter().flat_map(|need| &need.groups).collect();
+        all.into_iter().cloned().collect()
+    }
+
+    /// Whether `principal` is in a group that is asked.
+    #[must_use]
+    pub fn asks(&self, principal: &Principal) -> bool {
+        self.needs.iter().any(|need| need.asks(principal))
+    }
+}
+
+impl Needed {
+    fn asks(&self, principal: &Principal) -> bool {
+        principal.groups.iter().any(|group| self.groups.iter().any(|asked| asked == group.as_str()))
+    }
+}
+
 /// What somebody says to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Review {
@@ -158,8 +179,7 @@ impl Approval {
     /// Different people who have agreed and are in one of `need`'s groups.
     #[must_use]
     pub fn agreed(&self, need: &Needed) -> usize {
-        let agree =
-            |review: &&Review| review.approve && review.by.groups.iter().any(|group| need.groups.iter().any(|g| g == group.as_str()));
+        let agree = |review: &&Review| review.approve && need.asks(&review.by);
         self.reviews.iter().filter(agree).map(|review| &review.by.id).collect::<BTreeSet<_>>().len()
     }
 
