@@ -1,0 +1,23 @@
+//! What every host of the terminal UI stands on. A terminal known by its bytes alone: keys out of what it sends, frames into what it
+//! is sent, with the size and the colours that its user's client says; and the core's errands on the control connection: recordings
+//! fetched and played. Never touches the terminal of the process, never reads its environment, spawns nothing.
+
+mod asking;
+mod colour;
+mod keyboard;
+mod library;
+mod lines;
+mod painter;
+mod splitter;
+mod typing;
+
+pub use asking::{Asked, Asking};
+pub use colour::Depth;
+pub use keyboard::Keyboard;
+pub use library::Library;
+pub use lines::Lines;
+pub use painter::{ENTER, LEAVE, Painter, Size};
+pub use typing::{Typed, Typing, for_terminal, tame};
+
+#[cfg(test)]
+mod tests;
