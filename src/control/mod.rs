@@ -5,7 +5,7 @@ mod command;
 pub mod protocol;
 mod texts;
 
-pub use command::{Answer, DeskCommand};
+pub use command::{Answer, DeskCommand, Scene};
 pub use texts::{Reach, answered, approvals, help, identity, own_sessions, targets, targets_json, whoami};
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::broadcast;
 
 use crate::control::protocol::{self, Event, LINE_MAX, Request, What};
@@ -12,7 +12,6 @@ use crate::identity::Caller;
 use crate::store::{ApprovalFilter, NewOrder, OrderKind, Session, SessionFilter};
 
 use super::rooms::Rooms;
-use super::walk::Visit;
 
 /// How long a client may take to read what it is sent.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -25,8 +24,7 @@ const LIMIT: u32 = 10_000;
 
 impl Rooms {
     /// Serves the control protocol until the client leaves.
-    pub(super) async fn control(&self, caller: &Caller, visit: Visit) {
-        let stream = visit.channel.into_stream();
+    pub(super) async fn control(&self, caller: &Caller, stream: impl AsyncRead + AsyncWrite) {
         let (reader, mut writer) = tokio::io::split(stream);
         let mut reader = BufReader::new(reader.take(LINE_MAX as u64 + 1));
         let mut events = None;

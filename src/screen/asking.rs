@@ -15,16 +15,16 @@ const MOST: usize = 64;
 
 /// What a worker wants to know; it has the answer, or why there is none.
 #[derive(Debug)]
-pub struct Asked {
+pub(super) struct Asked {
     /// The request without its `id`.
-    pub request: Map<String, Value>,
+    pub(super) request: Map<String, Value>,
     /// Takes the answer.
-    pub answer: oneshot::Sender<Result<Value, String>>,
+    pub(super) answer: oneshot::Sender<Result<Value, String>>,
 }
 
 /// The requests that are not answered yet.
 #[derive(Debug, Default)]
-pub struct Asking {
+pub(super) struct Asking {
     next: u64,
     waiting: HashMap<u64, oneshot::Sender<Result<Value, String>>>,
 }
@@ -48,7 +48,7 @@ struct Failure {
 
 impl Asking {
     /// The line to send for a request; none if too many wait.
-    pub fn line(&mut self, asked: Asked) -> Option<String> {
+    pub(super) fn line(&mut self, asked: Asked) -> Option<String> {
         let Asked { mut request, answer } = asked;
         self.waiting.retain(|_, answer| !answer.is_closed());
         if self.waiting.len() >= MOST {
@@ -63,7 +63,7 @@ impl Asking {
     }
 
     /// Whether `line` is an answer to one of these, which has it then.
-    pub fn takes(&mut self, line: &str) -> bool {
+    pub(super) fn takes(&mut self, line: &str) -> bool {
         let Some(id) = serde_json::from_str(line).ok().map(|Numbered { id }| id).filter(|id| *id >= FIRST) else { return false };
         if let Some(answer) = self.waiting.remove(&id) {
             let said = match serde_json::from_str(line) {
@@ -75,10 +75,5 @@ impl Asking {
             drop(answer.send(said));
         }
         true
-    }
-
-    /// The connection is lost: nothing will be answered.
-    pub fn forget(&mut self) {
-        self.waiting.clear();
     }
 }

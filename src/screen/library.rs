@@ -25,7 +25,7 @@ const ENVELOPE: u64 = 1 << 20;
 
 /// Asks over the control connection.
 #[derive(Debug, Clone)]
-pub struct Library(pub mpsc::Sender<Asked>);
+pub(super) struct Library(pub(super) mpsc::Sender<Asked>);
 
 #[derive(Deserialize)]
 struct Opened {
@@ -43,7 +43,7 @@ impl Library {
     ///
     /// # Errors
     /// A sentence: what the bastion said, or what is wrong with what it gave.
-    pub fn open(&self, session: &str) -> Result<Recording, String> {
+    pub(super) fn open(&self, session: &str) -> Result<Recording, String> {
         let opened = self.ask(json!({ "do": "recording.open", "session": session, "purpose": "replay" }))?;
         let opened: Opened = serde_json::from_value(opened).map_err(|error| error.to_string())?;
         let size = |name: &str| opened.files.iter().find(|file| file.name == name).map(|file| file.bytes);

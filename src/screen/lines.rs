@@ -8,14 +8,14 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader, Take};
 const LONGEST: u64 = 64 << 20;
 
 /// Reads lines.
-pub struct Lines<R> {
+pub(super) struct Lines<R> {
     reader: BufReader<Take<R>>,
     line: Vec<u8>,
 }
 
 impl<R: AsyncRead + Unpin> Lines<R> {
     /// The lines of `reader`.
-    pub fn new(reader: R) -> Self {
+    pub(super) fn new(reader: R) -> Self {
         Self { reader: BufReader::new(reader.take(LONGEST)), line: Vec::new() }
     }
 
@@ -23,7 +23,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
     ///
     /// # Errors
     /// What the stream says; one that is not text or too long is an error too.
-    pub async fn next(&mut self) -> io::Result<Option<String>> {
+    pub(super) async fn next(&mut self) -> io::Result<Option<String>> {
         self.reader.read_until(b'\n', &mut self.line).await?;
         if self.line.is_empty() {
             return Ok(None);

@@ -6,17 +6,20 @@ mod asking;
 mod colour;
 mod keyboard;
 mod library;
+mod line;
 mod lines;
 mod painter;
+mod replayer;
 mod splitter;
+mod stage;
 mod typing;
 
-pub use asking::{Asked, Asking};
 pub use colour::Depth;
 pub use keyboard::Keyboard;
-pub use library::Library;
-pub use lines::Lines;
+pub use line::Line;
 pub use painter::{ENTER, LEAVE, Painter, Size};
+pub use replayer::{Keys, Replayer};
+pub use stage::{Stage, clipboard};
 pub use typing::{Typed, Typing, for_terminal, tame};
 
 #[cfg(test)]
