@@ -5,6 +5,8 @@ mod search;
 mod show;
 mod unlock;
 
+pub(super) use unlock::{Unlocking, read_identity};
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 

@@ -140,7 +140,8 @@ impl DeskCommand {
 }
 
 fn scene(word: &str, id: &str, scene: fn(SessionId) -> Scene) -> Result<DeskCommand, String> {
-    let id = id.parse().map_err(|error: crate::model::NameError| format!("{error}. Write: {word} ID; `ssh -t bastion tui` shows the ids."))?;
+    let id =
+        id.parse().map_err(|error: crate::model::NameError| format!("{error}. Write: {word} ID; `ssh -t bastion tui` shows the ids."))?;
     Ok(DeskCommand::Show { scene: scene(id), plain: false })
 }
 

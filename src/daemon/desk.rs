@@ -34,7 +34,9 @@ impl Rooms {
         visit.accept().await;
         let answered = match self.identity.stands(caller, None).await {
             Ok(()) if command == DeskCommand::Control => return self.control(caller, visit.channel.into_stream()).await,
-            Ok(()) if command == DeskCommand::Welcome && guest.terminal.is_some() => return self.stage(guest, Scene::Picker, false, visit).await,
+            Ok(()) if command == DeskCommand::Welcome && guest.terminal.is_some() => {
+                return self.stage(guest, Scene::Picker, false, visit).await;
+            }
             Ok(()) if let DeskCommand::Show { scene, plain } = command => return self.stage(guest, scene, plain, visit).await,
             Ok(()) => self.text(caller, command, &mut visit).await,
             Err(refusal) => Err(refusal),

@@ -31,5 +31,6 @@ mod policy;
 mod policy_tools;
 mod pressure;
 mod sftp;
+mod tui;
 mod upstream;
 mod way_in;

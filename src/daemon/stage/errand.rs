@@ -103,12 +103,7 @@ async fn begin(channel: &Channel<client::Msg>, guest: &Guest) -> Result<(), russ
 }
 
 /// Both directions, until either side ends.
-async fn carry(
-    channel: Channel<client::Msg>,
-    guest: &mut Guest,
-    from: &mut ChannelReadHalf,
-    to: &ChannelWriteHalf<server::Msg>,
-) -> Back {
+async fn carry(channel: Channel<client::Msg>, guest: &mut Guest, from: &mut ChannelReadHalf, to: &ChannelWriteHalf<server::Msg>) -> Back {
     let (mut inside, into) = channel.split();
     tokio::select! {
         ended = down(&mut inside, to) => ended,

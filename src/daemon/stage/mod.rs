@@ -8,7 +8,7 @@ mod plain;
 
 use std::sync::Arc;
 
-use bartizan_tui::{Screen, Settings};
+use bartizan_tui::{Opening, Screen, Settings};
 use russh::{ChannelReadHalf, ChannelWriteHalf, server};
 
 use crate::control::Scene;
@@ -109,7 +109,11 @@ impl Rooms {
         let rooms = Arc::clone(self);
         // A task of its own, so that a fault of ours does not leave the terminal in our hands.
         let playing = self.stages.spawn(async move {
-            if plain { plain::host(&rooms, guest, settings, scene, ends).await } else { host::host(&rooms, guest, settings, scene, ends).await }
+            if plain {
+                plain::host(&rooms, guest, settings, scene, ends).await
+            } else {
+                host::host(&rooms, guest, settings, scene, ends).await
+            }
         });
         let curtain = playing.await.unwrap_or_else(|fault| {
             tracing::error!(%fault, alert = true, "the terminal UI failed");
@@ -137,6 +141,11 @@ fn settings(guest: &Guest, scene: &Scene, plain: bool) -> Settings {
             Scene::Picker => Screen::Targets,
             Scene::Play(_) => Screen::Recordings,
             Scene::Watch(_) => Screen::Live,
+        },
+        open: match scene {
+            Scene::Desk | Scene::Picker => None,
+            Scene::Play(session) => Some(Opening::Replay(session.to_string())),
+            Scene::Watch(session) => Some(Opening::Watch(session.to_string())),
         },
         can_suspend: false,
         can_sign: false,

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bartizan_tui::{Connection, Effect, Event, Settings};
 use russh::{ChannelMsg, Sig};
@@ -17,6 +18,9 @@ use super::errand::{self, Back};
 use super::host::{PATIENCE, TICK, at};
 use super::{Curtain, Ends, Guest, LOST};
 
+/// How long a script that has said all it had to say can hear the answers.
+const HEARING: Duration = Duration::from_secs(2);
+
 /// The longest line that comes without a terminal.
 const LONGEST: usize = 8 << 10;
 
@@ -29,6 +33,7 @@ pub(super) async fn host(rooms: &Arc<Rooms>, guest: Guest, settings: Settings, s
         keyboard: Keyboard::default(),
         typing: Typing::default(),
         raw: Vec::new(),
+        closing: None,
         scene,
         guest,
         ends,
@@ -47,6 +52,7 @@ struct Host {
     typing: Typing,
     /// A line that is not whole yet, without a terminal.
     raw: Vec<u8>,
+    closing: Option<Instant>,
 }
 
 impl Host {
@@ -71,6 +77,7 @@ impl Host {
                         None => Err(Curtain::quiet()),
                     }
                 }
+                () = at(self.closing) => return Curtain::quiet(),
                 () = at(silence) => {
                     typed = None;
                     let event = self.keyboard.silence();
@@ -103,8 +110,10 @@ impl Host {
                 self.guest.resize((col_width, row_height), (pix_width, pix_height));
                 Ok(self.stage.resize(self.rooms.clock.now(), self.guest.size()))
             }
-            // A script that has said all of it has to hear the answers first; it ends with `q`, or by leaving.
-            ChannelMsg::Eof if self.guest.terminal.is_none() => Ok(Vec::new()),
+            ChannelMsg::Eof if self.guest.terminal.is_none() => {
+                self.closing = Some(Instant::now() + HEARING);
+                Ok(Vec::new())
+            }
             ChannelMsg::Signal { signal: Sig::HUP | Sig::INT | Sig::TERM } | ChannelMsg::Eof | ChannelMsg::Close => Err(Curtain::quiet()),
             _ => Ok(Vec::new()),
         }
