@@ -25,6 +25,11 @@ impl Exit {
         Self { code: 3, message: message.into() }
     }
 
+    /// The sentence.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The same, told after what was done before it went wrong.
     pub(crate) fn after(self, done: &str) -> Self {
         Self { message: format!("{done}: {}", self.message), ..self }

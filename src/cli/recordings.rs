@@ -85,6 +85,13 @@ fn open(common: &Common, id: &str, keys: &unlock::Keys) -> Result<Recording, Exi
     unlock::unlock(recording, keys)
 }
 
+/// Writes to the audit log who takes a recording and its proofs away, and sees that this is in the transparency log.
+fn note_in_log(common: &Common, session: &SessionId, entry: impl FnOnce(model::SessionId, String) -> Entry) -> Result<(), Exit> {
+    let id = session.as_str().parse().map_err(|_| Exit::incomplete(format!("{session} is not the id of a session")))?;
+    let local = Local::open(common)?;
+    block_on(local.note_in_log(entry(id, operator())))
+}
+
 /// Writes to the audit log who used a recording, before it is shown.
 fn note(common: &Common, session: &SessionId, entry: impl FnOnce(model::SessionId, String) -> Entry) -> Result<(), Exit> {
     let Ok(id) = session.as_str().parse() else { return Ok(()) };

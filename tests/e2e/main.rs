@@ -25,6 +25,7 @@ mod guard_rails;
 mod guarded;
 mod hostile;
 mod hostile_target;
+mod ledger;
 mod limits;
 mod login;
 mod policy;

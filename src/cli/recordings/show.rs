@@ -1,23 +1,27 @@
 //! The subcommands that print: list, cat, export, verify.
 
+use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use bartizan_recorder::{CastVersion, Filter, Found, Outcome, Recording, export_cast, transcript};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::audit::{Entry, read_public_key};
+use crate::audit::{Entry, Line, read_public_key};
+use crate::cli::bundle;
+use crate::cli::checks::{self, LogArgs};
 use crate::cli::local::past;
 use crate::cli::print::Page;
 use crate::cli::{Common, Exit};
+use crate::ledger::{Examined, GivenKeys};
 use crate::model::Printable;
 
 use super::unlock::Keys;
-use super::{find, folder, note, open};
+use super::{find, folder, note, note_in_log, open};
 use crate::cli::progress::bar;
 
 /// Options of `recordings list`.
@@ -156,6 +160,10 @@ pub(super) struct ExportArgs {
     /// Write to this file, which must not be there yet; else to standard output
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Write everything by which a third party verifies the recording with public keys alone: to a new folder, or to a new file
+    /// whose name ends in .tar
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["output", "v3", "exact"])]
+    bundle: Option<PathBuf>,
     /// Write asciicast v3; v2 is what every player reads
     #[arg(long)]
     v3: bool,
@@ -165,6 +173,9 @@ pub(super) struct ExportArgs {
 }
 
 pub(super) fn export(common: &Common, args: &ExportArgs) -> Result<ExitCode, Exit> {
+    if let Some(into) = &args.bundle {
+        return export_bundle(common, &args.id, into);
+    }
     let recording = open(common, &args.id, &args.keys)?;
     let version = if args.v3 { CastVersion::V3 } else { CastVersion::V2 };
     let format = if args.v3 { "asciicast v3" } else { "asciicast v2" };
@@ -183,6 +194,24 @@ pub(super) fn export(common: &Common, args: &ExportArgs) -> Result<ExitCode, Exi
     };
     bar.finish_and_clear();
     finish(written, flushed)
+}
+
+/// Needs no key: what is encrypted stays encrypted.
+fn export_bundle(common: &Common, id: &str, into: &Path) -> Result<ExitCode, Exit> {
+    let dir = find(&common.load()?, id)?;
+    let recording = Recording::open(&dir).map_err(|e| Exit::incomplete(Printable(&e.to_string()).to_string()))?;
+    let (session, number) = (recording.head().session.clone(), recording.head().number);
+    note_in_log(common, &session, |session, by| Entry::RecordingExported { session, format: "bundle".to_owned(), by })?;
+    let about = |line: &Line| {
+        let entry = line.fields.get("entry");
+        // Who looked at it afterwards is none of the third party's business.
+        let kind = entry.and_then(|entry| entry.get("kind")?.as_str()).unwrap_or_default();
+        let looked = matches!(kind, "recording.replayed" | "recording.exported" | "recording.verified");
+        !looked && entry.and_then(|entry| entry.get("session")?.as_str()) == Some(session.as_str())
+    };
+    let made = bundle::make(common, into, &[(dir, session.clone(), number)], &mut { about })?;
+    bundle::tell(into, &made);
+    Ok(ExitCode::SUCCESS)
 }
 
 fn create(path: &PathBuf) -> Result<File, Exit> {
@@ -207,40 +236,86 @@ fn finish(written: Result<(), bartizan_recorder::ExportError>, flushed: std::io:
 /// Options of `recordings verify`.
 #[derive(Debug, clap::Args)]
 pub(super) struct VerifyArgs {
-    /// The session's id, or its beginning; a folder does as well. Without one, all recordings are checked
+    /// The session's id, or its beginning; a folder or a bundle does as well. Without one, all recordings are checked, and that
+    /// none was removed
     #[arg(value_name = "SESSION")]
     id: Option<String>,
     /// The deployment's public recording key (PEM); else the one in `state_dir/keys/recordings.pub`
     #[arg(long, value_name = "FILE")]
     key: Vec<PathBuf>,
+    #[command(flatten)]
+    log: LogArgs,
     /// Print as JSON
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn verify(common: &Common, args: &VerifyArgs) -> Result<ExitCode, Exit> {
+    if let Some(path) = args.id.as_deref().and_then(bundle::found) {
+        return verify_bundle(args, &path);
+    }
+    // The log first: what is recorded while it is read is no contradiction.
+    let config = if args.key.is_empty() { Some(common.load()?) } else { checks::config_if_any(common)?.filter(|_| args.is_here()) };
+    let log = args.log.log(config.as_ref())?.map(|log| log.examine(None));
     let dirs = chosen(common, args)?;
     let keys = keys(common, args)?;
     let mut page = Page::stdout();
     let mut worst = Outcome::Good;
     let mut reports = Vec::new();
+    let mut seen = HashSet::new();
     for dir in &dirs {
-        let total = std::fs::metadata(dir.join("c0.brec")).map_or(0, |m| m.len());
-        let bar = bar(total, "verifying");
-        let report = bartizan_recorder::verify(dir, &keys, &mut |at| bar.set_position(at));
-        bar.finish_and_clear();
+        let report = checks::recording(dir, &keys, log.as_ref());
         worst = worst.max(report.outcome());
-        if args.json { reports.push(as_json(dir, &report)) } else { print_report(&mut page, dir, &report)? }
+        seen.extend(report.number);
+        let id = session_of(dir);
+        if args.json { reports.push(checks::json(&id, &report)) } else { checks::print(&mut page, &id, &report)? }
+    }
+    if let Some(mut log) = log {
+        if args.id.is_none() {
+            removed(&mut log, &seen);
+        }
+        worst = worst.max(log.report.outcome());
+        let title = "transparency log";
+        if args.json { reports.push(checks::json(title, &log.report)) } else { checks::print(&mut page, title, &log.report)? }
     }
     if args.json {
         page.json(&reports)?;
     }
     page.flush()?;
-    Ok(match worst {
-        Outcome::Good => ExitCode::SUCCESS,
-        Outcome::Tampered => ExitCode::from(1),
-        Outcome::Incomplete => ExitCode::from(3),
-    })
+    Ok(checks::code(worst))
+}
+
+/// Needs no configuration.
+fn verify_bundle(args: &VerifyArgs, path: &Path) -> Result<ExitCode, Exit> {
+    let (log, witnesses) = args.log.keys()?;
+    let recordings = args.key.iter().map(|file| read_public_key(file)).collect::<Result<_, _>>()?;
+    Ok(checks::code(bundle::verify(path, &GivenKeys { recordings, log, witnesses }, args.json)?))
+}
+
+/// Names each session of the log whose recording is not there and was not deleted by the bastion.
+fn removed(log: &mut Examined, seen: &HashSet<u64>) {
+    let mut there = 0;
+    for (number, logged) in log.sessions.iter() {
+        let recorded = logged.opened.or(logged.closed).filter(|_| logged.deleted.is_none());
+        match recorded {
+            Some((index, _)) if !seen.contains(&number) => {
+                let detail = format!("session {number}, which leaf {index} has, has no recording: it was removed");
+                log.report.add("recordings", Outcome::Tampered, detail);
+            }
+            Some(_) => there += 1,
+            None => {}
+        }
+    }
+    if there > 0 || log.sessions.is_empty() {
+        log.report.add("recordings", Outcome::Good, format!("{there} sessions of the log have their recordings"));
+    }
+}
+
+impl VerifyArgs {
+    /// Whether recordings of this bastion are meant, not a copy in some folder.
+    fn is_here(&self) -> bool {
+        self.id.as_deref().and_then(folder).is_none()
+    }
 }
 
 fn chosen(common: &Common, args: &VerifyArgs) -> Result<Vec<PathBuf>, Exit> {
@@ -259,20 +334,6 @@ fn chosen(common: &Common, args: &VerifyArgs) -> Result<Vec<PathBuf>, Exit> {
 fn keys(common: &Common, args: &VerifyArgs) -> Result<Vec<ed25519_dalek::VerifyingKey>, Exit> {
     let files = if args.key.is_empty() { vec![common.load()?.server.state_dir.join("keys/recordings.pub")] } else { args.key.clone() };
     files.iter().map(|file| read_public_key(file).map_err(Exit::from)).collect()
-}
-
-fn as_json(dir: &std::path::Path, report: &bartizan_recorder::Report) -> serde_json::Value {
-    let check = |c: &bartizan_recorder::Check| serde_json::json!({"check": c.name, "outcome": c.outcome.to_string(), "detail": c.detail});
-    let checks: Vec<_> = report.checks.iter().map(check).collect();
-    serde_json::json!({ "id": session_of(dir), "outcome": report.outcome().to_string(), "checks": checks })
-}
-
-fn print_report(page: &mut Page, dir: &std::path::Path, report: &bartizan_recorder::Report) -> Result<(), Exit> {
-    let head = format!("{} {}", Printable(&session_of(dir)), report.outcome());
-    let head = if report.outcome() == Outcome::Tampered { page.alarming(&head) } else { page.strong(&head) };
-    page.line(&head)?;
-    let line = |c: &bartizan_recorder::Check| format!("  {:<10} {:<10} {}", c.outcome.to_string(), c.name, Printable(&c.detail));
-    report.checks.iter().try_for_each(|check| page.line(&line(check)))
 }
 
 fn session_of(dir: &std::path::Path) -> String {
