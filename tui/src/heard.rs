@@ -6,10 +6,10 @@ use crate::event::Connection;
 use crate::link::{Asked, LinkState};
 use crate::model::Hello;
 use crate::screens::{audit, inbox, live, recordings, targets};
-use crate::settings::Screen;
+use crate::settings::{Opening, Screen};
 use crate::state::State;
 use crate::wire::{self, Told};
-use crate::{Effect, decide};
+use crate::{Effect, decide, replaying};
 
 /// The only version of the protocol that is spoken here.
 const VERSION: u32 = 1;
@@ -88,6 +88,11 @@ fn hello(state: &mut State, hello: Hello) -> Vec<Effect> {
         Screen::Recordings => effects.extend(recordings::fetch(state)),
         Screen::Audit => effects.extend(audit::fetch(state)),
         _ => {}
+    }
+    match state.settings.open.take() {
+        Some(Opening::Replay(session)) => effects.extend(replaying::open(state, session.into(), 0)),
+        Some(Opening::Watch(session)) => effects.extend(live::watch(state, &session.into())),
+        None => {}
     }
     effects
 }

@@ -45,7 +45,7 @@ pub use event::{Connection, Event, Replayed};
 pub use keys::manual::manual as manual_of_keys;
 pub use keys::{BINDINGS, Binding, Chord, On};
 pub use safe::{Text, shown};
-pub use settings::{Screen, Settings, ThemeName};
+pub use settings::{Opening, Screen, Settings, ThemeName};
 pub use state::State;
 pub use update::update;
 pub use view::view;

@@ -23,6 +23,9 @@ pub struct Settings {
     /// Host: the screen to begin with.
     #[serde(skip)]
     pub start: Screen,
+    /// Host: what is opened as soon as the bastion has said hello.
+    #[serde(skip)]
+    pub open: Option<Opening>,
     /// Host: the bastion as it is reached by ssh, for command lines that are shown. None: as the bastion calls itself.
     #[serde(skip)]
     pub bastion: Option<String>,
@@ -50,6 +53,7 @@ impl Default for Settings {
             idle_lock_seconds: None,
             keys: BTreeMap::new(),
             start: Screen::default(),
+            open: None,
             bastion: None,
             can_suspend: false,
             can_connect: true,
@@ -57,6 +61,15 @@ impl Default for Settings {
             can_replay: true,
         }
     }
+}
+
+/// Something to begin with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Opening {
+    /// The recording of this session.
+    Replay(String),
+    /// This session, as it goes on.
+    Watch(String),
 }
 
 /// A set of colours.
