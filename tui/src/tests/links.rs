@@ -110,6 +110,7 @@ fn a_clock_that_is_put_back_keeps_nothing_waiting() {
     let mut world = World::new();
     world.press("j");
     world.now = at("09:00:00");
+    world.wait(0);
     world.wait(500);
     world.press("a");
     assert!(world.state.overlay.is_some());
