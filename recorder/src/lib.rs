@@ -17,6 +17,7 @@
 //! | export | [`export_cast`], [`transcript`] |
 //! | look at lines as they are drawn | [`DrawnLines`] |
 //! | play, jump to a marker | [`Replay`], [`places`] |
+//! | watch a screen | [`Canvas`] |
 //! | encrypt to auditors | [`Recipients`], [`Recordings::encrypting_to`] |
 //! | read what is encrypted | [`Identities`], [`Recording::unlock`]; everything that reads then decrypts |
 //! | read what lies elsewhere | [`Recording::remote`] |
@@ -72,6 +73,7 @@
 //! assert_eq!(grid.text()[0], "$");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+mod canvas;
 mod cast;
 mod chain;
 mod channel;
@@ -117,6 +119,7 @@ mod walk;
 mod wire;
 mod writer;
 
+pub use canvas::Canvas;
 pub use cast::{CastVersion, ExportError, export_cast};
 pub use channel::Channel;
 pub use drawn::DrawnLines;

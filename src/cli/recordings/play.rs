@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use bartizan_recorder::{Grid, Recording, Replay, places};
+use bartizan_recorder::{Grid, Place, Recording, Replay, TextKind, TextLimits, TextRow, places, text_rows};
 use bartizan_tui::player::{self, Effect, Event, State};
 use crossterm::event;
 
@@ -53,7 +53,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
     let begin = u64::from(args.at).saturating_mul(1_000_000).min(state.duration_us);
     replay.seek(begin).map_err(failed)?;
     state.at_us = begin;
-    let played = ratatui::run(|terminal| play(terminal, &mut replay, &mut state));
+    let played = ratatui::run(|terminal| play(terminal, &recording, &mut replay, &mut state));
     played.map_err(|e| Exit::incomplete(format!("the terminal cannot be used: {e}")))??;
     Ok(ExitCode::SUCCESS)
 }
@@ -71,17 +71,24 @@ fn title(recording: &Recording) -> String {
 }
 
 /// Plays until quit. The outer result is the terminal's, the inner one the recording's.
-fn play(terminal: &mut ratatui::DefaultTerminal, replay: &mut Replay, state: &mut State) -> std::io::Result<Result<(), Exit>> {
+fn play(
+    terminal: &mut ratatui::DefaultTerminal,
+    recording: &Recording,
+    replay: &mut Replay,
+    state: &mut State,
+) -> std::io::Result<Result<(), Exit>> {
     let mut grid = Grid::default();
     let mut last = Instant::now();
     loop {
         replay.draw(&mut grid);
         terminal.draw(|frame| player::view(state, &grid, frame))?;
         let mut effects = Vec::new();
-        if event::poll(Duration::from_millis(33))?
-            && let event::Event::Key(key) = event::read()?
-        {
-            effects.extend(player::update(state, Event::Key(key)));
+        if event::poll(Duration::from_millis(33))? {
+            match event::read()? {
+                event::Event::Key(key) => effects.extend(player::update(state, Event::Key(key))),
+                event::Event::Paste(text) => effects.extend(player::update(state, Event::Paste(text))),
+                _ => {}
+            }
         }
         let next_us = match replay.next_us() {
             Ok(next) => next,
@@ -91,7 +98,7 @@ fn play(terminal: &mut ratatui::DefaultTerminal, replay: &mut Replay, state: &mu
         last = Instant::now();
         effects.extend(player::update(state, Event::Tick { elapsed_us, next_us }));
         for effect in effects {
-            match carry_out(effect, replay, state) {
+            match carry_out(effect, recording, replay, state) {
                 Ok(true) => {}
                 Ok(false) => return Ok(Ok(())),
                 Err(exit) => return Ok(Err(exit)),
@@ -101,7 +108,7 @@ fn play(terminal: &mut ratatui::DefaultTerminal, replay: &mut Replay, state: &mu
 }
 
 /// False to end.
-fn carry_out(effect: Effect, replay: &mut Replay, state: &mut State) -> Result<bool, Exit> {
+fn carry_out(effect: Effect, recording: &Recording, replay: &mut Replay, state: &mut State) -> Result<bool, Exit> {
     match effect {
         Effect::Quit => return Ok(false),
         Effect::Seek(to) => replay.seek(to).map_err(failed)?,
@@ -110,7 +117,28 @@ fn carry_out(effect: Effect, replay: &mut Replay, state: &mut State) -> Result<b
             drop(replay.step().map_err(failed)?);
             player::update(state, Event::Stepped { at_us: replay.at_us() });
         }
+        Effect::StepBack => {
+            replay.step_back().map_err(failed)?;
+            player::update(state, Event::Stepped { at_us: replay.at_us() });
+        }
+        Effect::Find(text) => {
+            player::update(state, Event::Found(find(recording, &text)?));
+            replay.seek(state.at_us).map_err(failed)?;
+        }
     }
     player::update(state, Event::Exact(replay.is_exact()));
     Ok(true)
+}
+
+/// Where `text` stands in the recording, in whatever case.
+fn find(recording: &Recording, text: &str) -> Result<Vec<Place>, Exit> {
+    let wanted = text.to_lowercase();
+    let mut found = Vec::new();
+    let mut sink = |row: TextRow| {
+        if row.kind != TextKind::Input && row.text.to_lowercase().contains(&wanted) {
+            found.push(Place { at_us: row.at_us, label: String::new() });
+        }
+    };
+    text_rows(recording, TextLimits::default(), &mut sink, &mut |_| ()).map_err(failed)?;
+    Ok(found)
 }
