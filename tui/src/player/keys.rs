@@ -4,6 +4,9 @@ use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::{Effect, State};
 
+/// The longest text that can be searched for, in characters.
+const LONGEST: usize = 200;
+
 /// A key and what it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Binding {
@@ -22,11 +25,15 @@ enum Act {
     FarBack,
     FarForth,
     Step,
+    StepBack,
     PlaceBack,
     PlaceForth,
     Slower,
     Faster,
     Idle,
+    Find,
+    FindForth,
+    FindBack,
     Tenth,
     Help,
     Quit,
@@ -39,12 +46,16 @@ pub const BINDINGS: &[Binding] = &[
     Binding { key: "→", does: "5 s on", act: Act::Forth },
     Binding { key: "⇧←", does: "1 min back", act: Act::FarBack },
     Binding { key: "⇧→", does: "1 min on", act: Act::FarForth },
-    Binding { key: ".", does: "one event", act: Act::Step },
+    Binding { key: ".", does: "one event on", act: Act::Step },
+    Binding { key: ",", does: "one event back", act: Act::StepBack },
     Binding { key: "[", does: "last marker", act: Act::PlaceBack },
     Binding { key: "]", does: "next marker", act: Act::PlaceForth },
     Binding { key: "<", does: "slower", act: Act::Slower },
     Binding { key: ">", does: "faster", act: Act::Faster },
     Binding { key: "i", does: "skip idle time", act: Act::Idle },
+    Binding { key: "/", does: "find", act: Act::Find },
+    Binding { key: "n", does: "next found", act: Act::FindForth },
+    Binding { key: "N", does: "last found", act: Act::FindBack },
     Binding { key: "0-9", does: "to 0-90 %", act: Act::Tenth },
     Binding { key: "?", does: "help", act: Act::Help },
     Binding { key: "q", does: "quit", act: Act::Quit },
@@ -54,6 +65,9 @@ pub const BINDINGS: &[Binding] = &[
 pub(super) fn press(state: &mut State, key: KeyEvent) -> Vec<Effect> {
     if key.kind == KeyEventKind::Release {
         return Vec::new();
+    }
+    if state.typing.is_some() {
+        return type_in(state, key);
     }
     let far = key.modifiers.contains(KeyModifiers::SHIFT);
     let act = match key.code {
@@ -73,6 +87,26 @@ pub(super) fn press(state: &mut State, key: KeyEvent) -> Vec<Effect> {
         _ => return Vec::new(),
     };
     perform(state, act)
+}
+
+/// What is typed behind `/`.
+fn type_in(state: &mut State, key: KeyEvent) -> Vec<Effect> {
+    let control = key.modifiers.contains(KeyModifiers::CONTROL);
+    let Some(typed) = &mut state.typing else { return Vec::new() };
+    match key.code {
+        KeyCode::Char('c' | 'g') if control => state.typing = None,
+        KeyCode::Char('u') if control => typed.clear(),
+        KeyCode::Esc => state.typing = None,
+        KeyCode::Backspace if typed.is_empty() => state.typing = None,
+        KeyCode::Backspace => drop(typed.pop()),
+        KeyCode::Enter => {
+            let typed = state.typing.take().unwrap_or_default();
+            return if typed.is_empty() { Vec::new() } else { state.find(typed) };
+        }
+        KeyCode::Char(c) if !control && !c.is_control() && typed.chars().count() < LONGEST => typed.push(c),
+        _ => {}
+    }
+    Vec::new()
 }
 
 fn tenth(state: &mut State, digit: char) -> Vec<Effect> {
@@ -97,6 +131,13 @@ fn perform(state: &mut State, act: Act) -> Vec<Effect> {
             state.playing = false;
             return vec![Effect::Step];
         }
+        Act::StepBack => {
+            state.playing = false;
+            return vec![Effect::StepBack];
+        }
+        Act::Find => state.typing = Some(String::new()),
+        Act::FindForth => return state.found(true),
+        Act::FindBack => return state.found(false),
         Act::PlaceBack => return state.place(false),
         Act::PlaceForth => return state.place(true),
         Act::Slower => state.faster(false),

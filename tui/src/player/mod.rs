@@ -32,6 +32,10 @@ pub struct State {
     pub skip_idle: bool,
     /// Where one can jump to, in order.
     pub places: Vec<Place>,
+    /// What is searched for, with what was found of it, in order.
+    pub finds: Option<Finds>,
+    /// What is being typed to search for.
+    pub typing: Option<String>,
     /// Whether the help is shown.
     pub help: bool,
     /// Whether colours are shown.
@@ -44,7 +48,20 @@ impl State {
     /// A player at the beginning, running.
     #[must_use]
     pub fn new(title: String, duration_us: u64, places: Vec<Place>) -> Self {
-        Self { title, duration_us, at_us: 0, playing: true, speed: 1.0, skip_idle: false, places, help: false, colour: true, exact: true }
+        Self {
+            title,
+            duration_us,
+            at_us: 0,
+            playing: true,
+            speed: 1.0,
+            skip_idle: false,
+            places,
+            finds: None,
+            typing: None,
+            help: false,
+            colour: true,
+            exact: true,
+        }
     }
 
     fn faster(&mut self, up: bool) {
@@ -55,6 +72,33 @@ impl State {
     fn jump(&mut self, to_us: u64) -> Vec<Effect> {
         self.at_us = to_us.min(self.duration_us);
         vec![Effect::Seek(self.at_us)]
+    }
+
+    /// Has the host search.
+    pub fn find(&mut self, text: String) -> Vec<Effect> {
+        self.finds = Some(Finds { text: text.clone(), places: None });
+        vec![Effect::Find(text)]
+    }
+
+    /// Goes to the next or last of what was found; round the end.
+    fn found(&mut self, forward: bool) -> Vec<Effect> {
+        let here = self.at_us;
+        let places = self.finds.as_ref().and_then(|finds| finds.places.as_deref()).unwrap_or_default();
+        let found = if forward {
+            places.iter().find(|p| p.at_us > here).or(places.first())
+        } else {
+            places.iter().rev().find(|p| p.at_us < here).or(places.last())
+        };
+        match found.map(|p| p.at_us) {
+            Some(at) => self.stop_at(at),
+            None => Vec::new(),
+        }
+    }
+
+    /// Goes there and stands still, to be looked at.
+    fn stop_at(&mut self, at_us: u64) -> Vec<Effect> {
+        self.playing = false;
+        self.jump(at_us)
     }
 
     fn place(&mut self, forward: bool) -> Vec<Effect> {
@@ -97,6 +141,23 @@ impl State {
     }
 }
 
+/// A search and its hits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finds {
+    /// What is searched for.
+    pub text: String,
+    /// Where it is, in order; none while the host searches.
+    pub places: Option<Vec<Place>>,
+}
+
+impl Finds {
+    /// Which hit `at_us` stands at or behind, counted from 1; 0 before the first.
+    #[must_use]
+    pub fn number_at(&self, at_us: u64) -> usize {
+        self.places.as_deref().unwrap_or_default().iter().take_while(|place| place.at_us <= at_us).count()
+    }
+}
+
 /// What happens to the player.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
@@ -114,6 +175,8 @@ pub enum Event {
         /// The moment it came to.
         at_us: u64,
     },
+    /// What was searched for is at these places, in order.
+    Found(Vec<Place>),
     /// The screen shown is exact, or is not.
     Exact(bool),
 }
@@ -127,6 +190,10 @@ pub enum Effect {
     Advance(u64),
     /// Play one event.
     Step,
+    /// Go to before the event that was played last.
+    StepBack,
+    /// Look for this text, from the beginning to the end.
+    Find(String),
     /// End.
     Quit,
 }
@@ -139,6 +206,14 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
         Event::Stepped { at_us } => {
             state.at_us = at_us;
             Vec::new()
+        }
+        Event::Found(places) => {
+            let here = state.at_us;
+            let first = places.iter().find(|place| place.at_us >= here).or(places.first()).map(|place| place.at_us);
+            if let Some(finds) = &mut state.finds {
+                finds.places = Some(places);
+            }
+            first.map_or_else(Vec::new, |at| state.stop_at(at))
         }
         Event::Exact(exact) => {
             state.exact = exact;

@@ -48,6 +48,26 @@ fn markers_and_tenths_are_jumped_to() {
 }
 
 #[test]
+fn what_is_found_is_jumped_to_and_round_the_end() {
+    let mut player = state();
+    for c in ['/', 'd', 'r', 'q', '?', '7'] {
+        assert!(update(&mut player, key(KeyCode::Char(c))).is_empty(), "keys are text while one types");
+    }
+    assert_eq!(update(&mut player, key(KeyCode::Enter)), [Effect::Find("drq?7".into())]);
+    let at = |at_us| Place { at_us, label: String::new() };
+    player.at_us = 15_000_000;
+    assert_eq!(update(&mut player, Event::Found(vec![at(10_000_000), at(20_000_000)])), [Effect::Seek(20_000_000)]);
+    assert!(!player.playing, "it stands still to be looked at");
+    assert!(screen(&player, 80, 24).contains("find \"drq?7\": 2/2"));
+    assert_eq!(update(&mut player, key(KeyCode::Char('n'))), [Effect::Seek(10_000_000)]);
+    assert_eq!(update(&mut player, key(KeyCode::Char('N'))), [Effect::Seek(20_000_000)]);
+    update(&mut player, key(KeyCode::Char('/')));
+    update(&mut player, key(KeyCode::Esc));
+    assert!(player.typing.is_none());
+    assert_eq!(update(&mut player, key(KeyCode::Char(','))), [Effect::StepBack]);
+}
+
+#[test]
 fn the_screen_fits_every_size() {
     let mut player = state();
     player.at_us = 20_000_000;
@@ -76,6 +96,7 @@ proptest! {
             for code in [KeyCode::Char(c), KeyCode::Left, KeyCode::Right] {
                 update(&mut player, Event::Key(KeyEvent::new(code, modifiers)));
             }
+            update(&mut player, Event::Key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE)));
             let next_us = Some(player.at_us + 10);
             update(&mut player, Event::Tick { elapsed_us: 40_000, next_us });
             prop_assert!(player.at_us <= player.duration_us);

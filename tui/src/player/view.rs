@@ -17,7 +17,11 @@ pub fn view(state: &State, grid: &Grid, frame: &mut Frame<'_>) {
     frame.render_widget(Line::from(format!(" {}", state.title)).style(Style::new().add_modifier(Modifier::REVERSED)), head);
     draw_grid(grid, state.colour, screen, frame.buffer_mut());
     frame.render_widget(Line::from(timeline(state, bar.width)), bar);
-    frame.render_widget(Line::from(footer(keys.width)).style(Style::new().add_modifier(Modifier::DIM)), keys);
+    let below = match &state.typing {
+        Some(typed) => Line::from(tail(&format!(" find: {typed}▏"), keys.width)),
+        None => Line::from(footer(keys.width)).style(Style::new().add_modifier(Modifier::DIM)),
+    };
+    frame.render_widget(below, keys);
     if state.help {
         draw_help(frame);
     }
@@ -73,7 +77,8 @@ fn timeline(state: &State, width: u16) -> String {
     let sign = if state.playing { '▶' } else { '⏸' };
     let idle = if state.skip_idle { "  skip idle" } else { "" };
     let rough = if state.exact { "" } else { "  (screen from here on)" };
-    let left = format!(" {sign} {} / {}  {}×{idle}{rough}  ", clock(state.at_us), clock(state.duration_us), state.speed);
+    let found = found(state);
+    let left = format!(" {sign} {} / {}  {}×{idle}{rough}{found}  ", clock(state.at_us), clock(state.duration_us), state.speed);
     let room = usize::from(width).saturating_sub(left.chars().count() + 1);
     let column =
         |at: u64| usize::try_from(at.saturating_mul(room as u64) / state.duration_us.max(1)).unwrap_or(0).min(room.saturating_sub(1));
@@ -86,10 +91,31 @@ fn timeline(state: &State, width: u16) -> String {
             *cell = '◆';
         }
     }
+    for place in state.finds.iter().flat_map(|finds| finds.places.iter().flatten()) {
+        if let Some(cell) = bar.get_mut(column(place.at_us)) {
+            *cell = '▲';
+        }
+    }
     if let Some(cell) = bar.get_mut(column(state.at_us)) {
         *cell = '●';
     }
     left + &bar.iter().collect::<String>()
+}
+
+/// What is searched for, and which hit this is.
+fn found(state: &State) -> String {
+    let Some(finds) = &state.finds else { return String::new() };
+    let text: String = finds.text.chars().filter(|c| !c.is_control()).take(20).collect();
+    match &finds.places {
+        None => format!("  find \"{text}\"…"),
+        Some(places) => format!("  find \"{text}\": {}/{}", finds.number_at(state.at_us), places.len()),
+    }
+}
+
+/// The end of `text` that fits.
+fn tail(text: &str, width: u16) -> String {
+    let skip = text.chars().count().saturating_sub(usize::from(width));
+    text.chars().skip(skip).collect()
 }
 
 fn clock(us: u64) -> String {
