@@ -131,7 +131,7 @@ fn recordings_are_listed_searched_and_read_by_those_only_whom_policy_lets() {
     crate::harness::wait_until("the new policies", || code(&owner.ask("recording.read", range(&of_bob, "head.json", 0, 10))) == Some(1));
 
     let audit = world.bastion.run(["audit", "tail", "--json", "-n", "1000"]).ok().text();
-    let entries: Vec<Value> = audit.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let entries: Vec<Value> = audit.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["entry"].take()).collect();
     let has = |kind: &str, by: &str| entries.iter().any(|entry| entry["kind"] == kind && entry["by"].as_str() == Some(by));
     assert!(has("recording.replayed", "corp/bob@example.test") && has("recordings.searched", "corp/alice@example.test"), "{audit}");
     let denied = |entry: &Value| entry["kind"] == "decision" && entry["action"] == "export" && entry["verdict"] == "deny";
@@ -201,7 +201,7 @@ fn a_replay_far_away_fetches_only_what_it_shows() {
     let world = world();
     let alice = world.visitor("alice");
     // Two pictures of it: what was printed does not shrink, and a mark stands near the end.
-    let noise = "head -c 9000000 /dev/urandom | base64 -w 76; sleep 1; echo near-the-end; sleep 1";
+    let noise = "head -c 9000000 /dev/urandom | base64 -w 76; sleep 1; echo near-the-end; sleep 2";
     alice.on_target(Way::At, &["-n"], noise).ok();
     let id = ids(&world).pop().unwrap();
     let bytes = files(&world.dir().join("state/recordings"), "c0.brec").iter().map(|file| file.metadata().unwrap().len()).max().unwrap();
@@ -210,7 +210,7 @@ fn a_replay_far_away_fetches_only_what_it_shows() {
     let program = env!("CARGO_BIN_EXE_bartizan");
     let fetched = alice.dir.join("fetched");
     let play = format!(
-        "cd {}; PATH='{}' HOME=$PWD BARTIZAN_CONFIG=none.toml {program} recordings play --bastion bastion --at 0:02 --speed 0.01 {id} 2>{}",
+        "cd {}; PATH='{}' HOME=$PWD BARTIZAN_CONFIG=none.toml {program} recordings play --bastion bastion --at 99% --speed 0.01 {id} 2>{}",
         alice.dir.display(),
         ssh_of(&alice),
         fetched.display()

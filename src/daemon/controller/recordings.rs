@@ -237,6 +237,9 @@ impl Rooms {
         let file = book.files.iter().find(|(name, _)| *name == range.file).map(|(_, file)| Arc::clone(file));
         let file = file.ok_or_else(|| bad(format!("the recording has no file `{}` to read", Printable(&range.file))))?;
         let data = blocking(move || {
+            if range.offset >= bytes_of(&file) {
+                return Ok(Vec::new());
+            }
             let mut data = vec![0; range.length as usize];
             let read = read_full(&file, &mut data, range.offset)?;
             data.truncate(read);
