@@ -74,12 +74,12 @@ fn recordings_are_listed_searched_and_read_by_those_only_whom_policy_lets() {
     let of_alice = ids(&world).pop().unwrap();
 
     let (mut auditor, mut owner) = (Control::open(&alice), Control::open(&bob));
-    assert_eq!(listed(&mut auditor, json!({})), [of_alice.clone(), of_bob.clone()], "newest first");
-    assert_eq!(listed(&mut auditor, json!({ "limit": 1 })), [of_alice.clone()]);
-    assert_eq!(listed(&mut auditor, json!({ "principal": "bob", "target": "web-*", "kind": "ssh" })), [of_bob.clone()]);
-    assert_eq!(listed(&mut auditor, json!({ "text": "pelican-42" })), [of_bob.clone()]);
+    assert_eq!(listed(&mut auditor, json!({})), [of_alice.as_str(), of_bob.as_str()], "newest first");
+    assert_eq!(listed(&mut auditor, json!({ "limit": 1 })), [of_alice.as_str()]);
+    assert_eq!(listed(&mut auditor, json!({ "principal": "bob", "target": "web-*", "kind": "ssh" })), [of_bob.as_str()]);
+    assert_eq!(listed(&mut auditor, json!({ "text": "pelican-42" })), [of_bob.as_str()]);
     assert_eq!(listed(&mut auditor, json!({ "verdict": "deny" })), Vec::<String>::new());
-    assert_eq!(listed(&mut owner, json!({})), [of_bob.clone()], "another's is not even named");
+    assert_eq!(listed(&mut owner, json!({})), [of_bob.as_str()], "another's is not even named");
 
     let found = auditor.ask("search", json!({ "query": "PELICAN-42", "kind": "screen" }));
     assert_eq!(found["ok"][0]["session"], of_bob.as_str(), "{found}");
@@ -201,11 +201,13 @@ fn a_replay_far_away_fetches_only_what_it_shows() {
     let world = world();
     let alice = world.visitor("alice");
     // Two pictures of it: what was printed does not shrink, and a mark stands near the end.
-    let noise = "head -c 9000000 /dev/urandom | base64 -w 76; sleep 1; echo near-the-end; sleep 2";
+    let noise = "head -c 6000000 /dev/urandom | base64 -w 76; sleep 1; echo near-the-end; sleep 2";
     alice.on_target(Way::At, &["-n"], noise).ok();
     let id = ids(&world).pop().unwrap();
     let bytes = files(&world.dir().join("state/recordings"), "c0.brec").iter().map(|file| file.metadata().unwrap().len()).max().unwrap();
-    assert!(bytes > 6_000_000, "{bytes}");
+    assert!(bytes > 5_000_000, "{bytes}");
+    // The index, from which the markers come, is made at the first search.
+    bartizan(&alice, &["recordings", "search", "near-the-end"]).ok();
 
     let program = env!("CARGO_BIN_EXE_bartizan");
     let fetched = alice.dir.join("fetched");
