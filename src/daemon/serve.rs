@@ -156,6 +156,7 @@ async fn build(
         names: Names::new(host, Arc::clone(&identity), Arc::clone(config), Arc::clone(clock)),
         live: Arc::default(),
         bulletin: tokio::sync::broadcast::Sender::new(BULLETIN),
+        index: Arc::default(),
         rails: Arc::new(RailsInForce::new(config.guard_rails.clone())),
         identity,
         store,

@@ -31,6 +31,7 @@ mod login;
 mod policy;
 mod policy_tools;
 mod pressure;
+mod recordings_far_away;
 mod sftp;
 mod upstream;
 mod way_in;
