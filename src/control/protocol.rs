@@ -11,6 +11,7 @@ use crate::frontdoor::Refusal;
 use crate::model::{ApprovalId, PrincipalId, SessionId};
 
 use super::command::Answer;
+use super::recordings::{Listing, Opening, Range, Search};
 
 /// The version of the protocol.
 pub const VERSION: u32 = 1;
@@ -78,6 +79,16 @@ pub enum What {
         /// For `approve`: for no longer than this.
         for_seconds: Option<u64>,
     },
+    /// Recordings that they may replay, newest first.
+    Recordings(Listing),
+    /// Open a recording for reading.
+    #[serde(rename = "recording.open")]
+    OpenRecording(Opening),
+    /// A range of a file of a recording that is open.
+    #[serde(rename = "recording.read")]
+    ReadRecording(Range),
+    /// Search recordings that they may replay.
+    Search(Search),
     /// Send events from now on.
     Subscribe,
 }

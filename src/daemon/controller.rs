@@ -13,6 +13,10 @@ use crate::store::{ApprovalFilter, NewOrder, OrderKind, Session, SessionFilter};
 
 use super::rooms::Rooms;
 
+mod recordings;
+
+use recordings::Shelf;
+
 /// How long a client may take to read what it is sent.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -27,7 +31,7 @@ impl Rooms {
     pub(super) async fn control(&self, caller: &Caller, stream: impl AsyncRead + AsyncWrite) {
         let (reader, mut writer) = tokio::io::split(stream);
         let mut reader = BufReader::new(reader.take(LINE_MAX as u64 + 1));
-        let mut events = None;
+        let (mut events, mut shelf) = (None, Shelf::default());
         let mut beat = tokio::time::interval(BEAT);
         let mut line = Vec::new();
         if !write(&mut writer, &protocol::hello(&self.config.server.name, &caller.principal().id)).await {
@@ -39,7 +43,7 @@ impl Rooms {
                     let whole = line.ends_with(b"\n");
                     match read {
                         Ok(_) if whole => {
-                            let answer = self.control_answer(caller, &line, &mut events).await;
+                            let answer = self.control_answer(caller, &line, &mut events, &mut shelf).await;
                             line.clear();
                             reader.get_mut().set_limit(LINE_MAX as u64 + 1);
                             answer
@@ -78,7 +82,13 @@ impl Rooms {
         self.identity.stands(caller, None).await
     }
 
-    async fn control_answer(&self, caller: &Caller, line: &[u8], events: &mut Option<broadcast::Receiver<Event>>) -> String {
+    async fn control_answer(
+        &self,
+        caller: &Caller,
+        line: &[u8],
+        events: &mut Option<broadcast::Receiver<Event>>,
+        shelf: &mut Shelf,
+    ) -> String {
         if line.iter().all(u8::is_ascii_whitespace) {
             return String::new();
         }
@@ -91,7 +101,7 @@ impl Rooms {
                 *events = Some(self.bulletin.subscribe());
                 Ok(serde_json::Value::Null)
             }
-            what => self.control_do(caller, what).await,
+            what => Box::pin(self.control_do(caller, what, shelf)).await,
         };
         match answered {
             Ok(value) => protocol::done(id, &value),
@@ -99,7 +109,7 @@ impl Rooms {
         }
     }
 
-    async fn control_do(&self, caller: &Caller, what: What) -> Result<serde_json::Value, Refusal> {
+    async fn control_do(&self, caller: &Caller, what: What, shelf: &mut Shelf) -> Result<serde_json::Value, Refusal> {
         let unwritable = |error: serde_json::Error| Refusal::unavailable("The answer cannot be written.", error.to_string());
         match what {
             What::Whoami => Ok(crate::control::identity(caller)),
@@ -125,6 +135,10 @@ impl Rooms {
                 let approval = self.review(caller, approval, answer.answer(for_seconds), reason).await?;
                 serde_json::to_value(approval).map_err(unwritable)
             }
+            What::Recordings(listing) => serde_json::to_value(self.listed_recordings(caller, listing).await?).map_err(unwritable),
+            What::OpenRecording(opening) => serde_json::to_value(self.open_for(caller, opening, shelf).await?).map_err(unwritable),
+            What::ReadRecording(range) => self.read_range(caller, range, shelf).await,
+            What::Search(search) => serde_json::to_value(self.search_recordings(caller, search, shelf).await?).map_err(unwritable),
             What::Subscribe => Ok(serde_json::Value::Null),
         }
     }

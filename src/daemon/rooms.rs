@@ -45,6 +45,8 @@ pub(super) struct Rooms {
     /// What happens, for whoever subscribed.
     pub(super) bulletin: tokio::sync::broadcast::Sender<Event>,
     pub(super) rails: Arc<RailsInForce>,
+    /// Whose turn it is to bring the search index up to the recordings.
+    pub(super) index: Arc<tokio::sync::Mutex<()>>,
     pub(super) tasks: TaskTracker,
     /// Terminals in our hands, which are given back before the process ends.
     pub(super) stages: TaskTracker,

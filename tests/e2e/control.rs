@@ -23,7 +23,7 @@ permit (principal in Group::"corp/admins", action in [Action::"approve", Action:
 forbid (principal, action == Action::"ssh.exec", resource) when { context.command like "*refund*" };
 "#;
 
-struct Control {
+pub(crate) struct Control {
     child: Child,
     stdin: ChildStdin,
     lines: Receiver<String>,
@@ -38,7 +38,7 @@ impl Drop for Control {
 }
 
 impl Control {
-    fn open(visitor: &Visitor) -> Self {
+    pub(crate) fn open(visitor: &Visitor) -> Self {
         let mut command = visitor.openssh("ssh", ["-T", "-s", "bastion", "control"]);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
@@ -63,7 +63,7 @@ impl Control {
         self.stdin.write_all(format!("{line}\n").as_bytes()).unwrap();
     }
 
-    fn ask(&mut self, what: &str, mut more: Value) -> Value {
+    pub(crate) fn ask(&mut self, what: &str, mut more: Value) -> Value {
         self.next += 1;
         more["id"] = self.next.into();
         more["do"] = what.into();

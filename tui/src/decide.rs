@@ -215,7 +215,7 @@ pub(crate) fn yes(state: &mut State) -> Vec<Effect> {
     let signs = matches!(confirm.decision, Decision::Approve | Decision::Deny);
     match challenge.filter(|_| signs && state.settings.can_sign) {
         Some(challenge) => {
-            let order = Effect::Sign { approval: confirm.id.raw().to_owned(), challenge: to_sign(confirm, &challenge) };
+            let order = Effect::Sign { approval: confirm.id.raw().to_owned(), challenge: challenge.raw().to_owned() };
             if let Some(Overlay::Confirm(confirm)) = &mut state.overlay {
                 confirm.signing = true;
             }
@@ -223,12 +223,6 @@ pub(crate) fn yes(state: &mut State) -> Vec<Effect> {
         }
         None => send(state, None),
     }
-}
-
-/// What a signature of this answer is over.
-fn to_sign(confirm: &Confirm, challenge: &Text) -> String {
-    let _ = confirm;
-    challenge.raw().to_owned()
 }
 
 /// The host has signed, or could not.

@@ -155,12 +155,17 @@ fn of_list(state: &mut State, act: Act) -> Vec<Effect> {
     Vec::new()
 }
 
+/// To the other pane; through all that are watched.
 fn next_pane(state: &mut State) {
-    if state.screen == Screen::Live && !state.live.watches.is_empty() {
-        state.live.focus = (state.live.focus + 1) % state.live.watches.len();
+    let watched = if state.screen == Screen::Live { state.live.watches.len() } else { 0 };
+    if state.pane.detail && state.live.focus + 1 < watched {
+        state.live.focus += 1;
     } else if places::detail(state).is_some() {
-        state.pane.detail = !state.pane.detail;
+        state.live.focus = 0;
+        state.pane.detail = !state.pane.detail || (state.pane.large && watched > 0);
         state.pane.large = state.pane.large && state.pane.detail;
+    } else if watched > 0 {
+        (state.pane.detail, state.pane.large) = (true, true);
     }
 }
 

@@ -12,6 +12,9 @@ use crate::player;
 use crate::safe::{Text, shown};
 use crate::state::{Replaying, State};
 
+/// The most time that one tick plays, in microseconds.
+const LONGEST_US: u64 = 250_000;
+
 /// Opens the recording of `session` at `at_us`.
 pub(crate) fn open(state: &mut State, session: Text, at_us: u64) -> Vec<Effect> {
     let mut player = player::State::new(format!("{session} is being opened"), 0, Vec::new());
@@ -68,9 +71,13 @@ pub(crate) fn back(state: &mut State) -> Vec<Effect> {
 pub(crate) fn tick(state: &mut State) -> Vec<Effect> {
     let now = state.now;
     let Some(replay) = state.replay.as_mut() else { return Vec::new() };
-    let elapsed_us = micros(replay.last_tick, now);
-    replay.last_tick = now;
     if !replay.open || replay.busy {
+        return Vec::new();
+    }
+    // What a slow host takes is made up for; what a jump took is not.
+    let elapsed_us = micros(replay.last_tick, now).min(LONGEST_US);
+    replay.last_tick = now;
+    if elapsed_us == 0 {
         return Vec::new();
     }
     let effects = player::update(&mut replay.player, player::Event::Tick { elapsed_us, next_us: replay.next_us });

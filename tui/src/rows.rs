@@ -1,7 +1,7 @@
 //! A list whose rows stay where they are: what is new waits below a divider until it is asked for, what changes changes in place,
 //! and the selected row is selected by its id. Knows nothing of what the rows show.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::safe::Text;
 
@@ -10,6 +10,8 @@ use crate::safe::Text;
 pub(crate) struct Rows {
     order: Vec<Text>,
     fresh: Vec<Text>,
+    /// The ids of both.
+    known: HashSet<Text>,
     at: usize,
     top: usize,
     marks: BTreeSet<Text>,
@@ -29,20 +31,18 @@ impl Rows {
     /// A new order, with nothing below the divider. The selection stays on its row, or where it was.
     pub(crate) fn set(&mut self, order: Vec<Text>) {
         let selected = self.selected().cloned();
+        self.known = order.iter().cloned().collect();
         self.order = order;
         self.fresh.clear();
         self.range_from = None;
         let found = selected.and_then(|id| self.order.iter().position(|own| *own == id));
         self.at = found.unwrap_or(self.at).min(self.len().saturating_sub(1));
-        if !self.marks.is_empty() {
-            let known: BTreeSet<&Text> = self.order.iter().collect();
-            self.marks.retain(|id| known.contains(id));
-        }
+        self.marks.retain(|id| self.known.contains(id));
     }
 
     /// A row that may be new: then it waits below the divider.
     pub(crate) fn offer(&mut self, id: &Text) {
-        if !self.order.contains(id) && !self.fresh.contains(id) {
+        if self.known.insert(id.clone()) {
             self.fresh.push(id.clone());
         }
     }
@@ -53,6 +53,10 @@ impl Rows {
 
     pub(crate) fn ids(&self) -> impl Iterator<Item = &Text> {
         self.order.iter().chain(&self.fresh)
+    }
+
+    pub(crate) fn has(&self, id: &Text) -> bool {
+        self.known.contains(id)
     }
 
     pub(crate) fn get(&self, at: usize) -> Option<&Text> {

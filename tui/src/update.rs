@@ -73,8 +73,11 @@ fn tick(state: &mut State, now: Timestamp) -> Vec<Effect> {
     state.now = now;
     let shown = |at: Timestamp| if state.settings.reduce_motion { at.as_second() / 60 } else { at.as_second() };
     let turned = shown(now) != shown(before);
-    let notice = state.notice.is_some() && state.notice().is_none();
-    state.dirty |= turned || notice || state.is_moving();
+    let faded = state.notice.is_some() && state.notice().is_none();
+    if faded {
+        state.notice = None;
+    }
+    state.dirty |= turned || faded || state.is_moving();
     idle(state);
     let mut effects = replaying::tick(state);
     effects.extend(audit::tick(state));
@@ -106,7 +109,7 @@ fn settle(state: &mut State) {
     }
     let selected = screens::selected_imprint(state);
     if selected != state.guard.selected {
-        state.guard.changed_at = state.guard.selected.as_ref().map_or(state.guard.changed_at, |_| Some(state.now));
+        state.guard.changed_at = Some(state.now);
         state.guard.selected = selected;
     }
 }

@@ -84,8 +84,8 @@ impl Drop for Tty {
 
 fn give_back(before: &Termios) {
     // There is nobody to tell that it failed.
-    drop(write(LEAVE));
-    drop(tcsetattr(io::stdin(), OptionalActions::Now, before));
+    let _ = write(LEAVE);
+    let _ = tcsetattr(io::stdin(), OptionalActions::Now, before);
 }
 
 /// Its size now.

@@ -171,6 +171,7 @@ pub const BINDINGS: &[Binding] = &[
     bind(On::Watch, "pan-up", &["k", "up"], Act::PanUp, "", "look further up"),
     bind(On::Watch, "pan-down", &["j", "down"], Act::PanDown, "", "look further down"),
     bind(On::Watch, "follow-cursor", &["z"], Act::FollowCursor, "follow", "keep the cursor in view, or not"),
+    bind(On::Watch, "watch-expand", &["e"], Act::Expand, "list", "the list beside it, or the whole screen again"),
     bind(On::Watch, "watch-next", &["tab"], Act::NextPane, "next tile", "the next of the watched sessions"),
     bind(On::Watch, "watch-kill", &["K"], Act::Kill, "kill", "end the session, with a reason that its user reads: asks first"),
     bind(On::Watch, "watch-copy", &["y"], Act::Copy, "", "copy the session's id"),

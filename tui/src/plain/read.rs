@@ -79,8 +79,14 @@ fn answer(state: &mut State, word: &str, signing: bool) -> Vec<Effect> {
         "yes" if signing => Vec::new(),
         "yes" => {
             let effects = decide::yes(state);
-            if effects.is_empty() && matches!(state.overlay, Some(Overlay::Confirm(_))) {
-                state.plain.next.push("That was too quick to have been read: type yes again, or no.".to_owned());
+            match &state.overlay {
+                Some(Overlay::Confirm(confirm)) if confirm.signing => {
+                    state.plain.next.push("Touch your key to sign, or type no.".to_owned())
+                }
+                Some(Overlay::Confirm(_)) => {
+                    state.plain.next.push("That was too quick to have been read: type yes again, or no.".to_owned());
+                }
+                _ => {}
             }
             effects
         }

@@ -110,7 +110,21 @@ fn a_clock_that_is_put_back_keeps_nothing_waiting() {
     let mut world = World::new();
     world.press("j");
     world.now = at("09:00:00");
+    world.wait(0);
     world.wait(500);
     world.press("a");
     assert!(world.state.overlay.is_some());
+}
+
+#[test]
+fn a_host_can_begin_with_a_recording_or_a_watched_session() {
+    let settings = |open| Settings { open: Some(open), ..Settings::default() };
+    let world = World::with(settings(crate::Opening::Replay("R9".into())), Bastion::busy());
+    assert_eq!(world.effects, [Effect::Replay(crate::ReplayOrder::Open { session: "R9".into(), at_us: 0 })]);
+    let mut world = World::with(settings(crate::Opening::Watch("S1".into())), Bastion::busy());
+    assert_eq!(world.requests("session.watch")[0]["session"], "S1");
+    world.send(Event::Connection(Connection::Lost { why: "x".into(), retry_in: None }));
+    world.press("esc");
+    world.connect();
+    assert_eq!(world.requests("session.watch").len(), 1, "only at the beginning");
 }

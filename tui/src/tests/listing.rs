@@ -42,7 +42,7 @@ fn a_filter_of_recordings_and_audit_is_asked_of_the_bastion() {
     world.press("3 /");
     world.type_in("target:db-* kind:pg");
     world.press("enter");
-    let asked = world.requests("recordings").last().unwrap();
+    let asked = (*world.requests("recordings").last().unwrap()).clone();
     assert_eq!((&asked["target"], &asked["kind"]), (&json!("db-*"), &json!("postgres")));
 }
 

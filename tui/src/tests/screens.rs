@@ -172,7 +172,7 @@ fn a_target_is_found_by_typing_and_connected_to_by_enter() {
     world.send(Event::Returned(Ok("the session on db-prod-3 has ended".into())));
     world.sees("the session on db-prod-3 has ended");
     world.press("esc esc y");
-    assert_eq!(world.effects.last(), Some(&Effect::Copy("ssh deploy@db-preprod@bastion.example.com".into())));
+    assert_eq!(world.effects.last(), Some(&Effect::Copy("ssh root@db-prod-3@bastion.example.com".into())));
 }
 
 #[test]

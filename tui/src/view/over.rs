@@ -46,12 +46,13 @@ fn draw_help(state: &State, help: &Help, area: Rect, buffer: &mut Buffer) {
     let lines = help_lines(state, &typed);
     let columns = if area.width >= 118 { 2 } else { 1 };
     let wide = area.width.min(if columns == 2 { 118 } else { 64 });
-    let title = if typed.is_empty() { "Keys · type to filter · esc".to_owned() } else { format!("Keys · {typed}▏") };
     let rows = lines.len().div_ceil(columns);
-    let height = u16::try_from(rows + 2).unwrap_or(u16::MAX);
+    let shown = usize::from(area.height.saturating_sub(2)).min(rows);
+    let top = help.top.min(rows - shown);
+    let part = if rows > shown { format!("{}–{} of {rows}, ↑↓ · ", top + 1, top + shown) } else { String::new() };
+    let title = if typed.is_empty() { format!("Keys · {part}type to filter · esc") } else { format!("Keys · {part}{typed}▏") };
+    let height = u16::try_from(shown + 2).unwrap_or(u16::MAX);
     let inner = window(state, &title, (wide, height), area, buffer);
-    let shown = usize::from(inner.height);
-    let top = help.top.min(rows.saturating_sub(shown));
     let room = usize::from(inner.width) / columns;
     for column in 0..columns {
         let part = lines.iter().skip(column * rows).take(rows).skip(top);
@@ -59,11 +60,6 @@ fn draw_help(state: &State, help: &Help, area: Rect, buffer: &mut Buffer) {
             let x = u16::try_from(column * room).unwrap_or(0);
             put(buffer, inner, x, y, &fit(text, room.saturating_sub(1)), state.style(*role));
         }
-    }
-    if rows > shown {
-        let text = format!(" {}–{} of {rows} · ↑↓ ", top + 1, (top + shown).min(rows));
-        let y = inner.y.saturating_add(inner.height);
-        buffer.set_stringn(inner.x + 1, y, text, room, state.style(Role::Dim));
     }
 }
 

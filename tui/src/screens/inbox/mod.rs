@@ -51,7 +51,7 @@ pub(crate) fn told(state: &mut State, approvals: Vec<Approval>) {
     state.inbox.all = approvals.into_iter().map(|approval| (approval.id.clone(), approval)).collect();
     // A request that the bastion does not know any more is not waiting, whatever the row says.
     for (id, mut approval) in was {
-        if !state.inbox.all.contains_key(&id) && state.inbox.list.rows.ids().any(|own| *own == id) {
+        if !state.inbox.all.contains_key(&id) && state.inbox.list.rows.has(&id) {
             if approval.waits() {
                 approval.state = ApprovalState::Unknown;
             }

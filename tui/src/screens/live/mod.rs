@@ -94,8 +94,7 @@ pub(crate) fn told(state: &mut State, sessions: Vec<Session>) {
         show(state);
     } else {
         let known: Vec<Text> = state.live.all.keys().cloned().collect();
-        let listed: std::collections::BTreeSet<Text> = state.live.list.rows.ids().cloned().collect();
-        for id in known.iter().filter(|id| !listed.contains(id)) {
+        for id in &known {
             offer(state, id);
         }
     }
