@@ -32,4 +32,5 @@ mod policy_tools;
 mod pressure;
 mod sftp;
 mod upstream;
+mod watching;
 mod way_in;

@@ -1,18 +1,27 @@
-//! Serves the control protocol on one channel: requests in their order, events between them. Every answer is policy's. Who does not
-//! read is cut off; nobody else waits for them.
+//! Serves the control protocol on one connection: requests in their order, events between them; one file per subject. Every answer
+//! is policy's. Who does not read is cut off; nobody else waits for them.
 
+mod approvals;
+mod locks;
+mod sessions;
+mod watch;
+
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use serde::Serialize;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::broadcast;
+use tokio::time::MissedTickBehavior;
 
 use crate::control::protocol::{self, Event, LINE_MAX, Request, What};
 use crate::frontdoor::Refusal;
 use crate::identity::Caller;
-use crate::store::{ApprovalFilter, NewOrder, OrderKind, Session, SessionFilter};
+use crate::record::FRAME;
 
+use self::watch::Watches;
 use super::rooms::Rooms;
-use super::walk::Visit;
 
 /// How long a client may take to read what it is sent.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -20,67 +29,98 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How often it is looked at whether the client may still be here.
 const BEAT: Duration = Duration::from_millis(500);
 
-/// Most entries of one list.
+/// Most entries that are looked at for one list, and most that it has.
 const LIMIT: u32 = 10_000;
 
+/// One connection and what was asked on it so far.
+struct Client<'a> {
+    rooms: &'a Rooms,
+    caller: &'a Caller,
+    /// None before `subscribe`.
+    events: Option<broadcast::Receiver<Event>>,
+    watches: Watches,
+}
+
 impl Rooms {
-    /// Serves the control protocol until the client leaves.
-    pub(super) async fn control(&self, caller: &Caller, visit: Visit) {
-        let stream = visit.channel.into_stream();
+    /// Serves the control protocol on `stream` until the client leaves.
+    pub(super) async fn control(&self, caller: &Caller, stream: impl AsyncRead + AsyncWrite) {
         let (reader, mut writer) = tokio::io::split(stream);
-        let mut reader = BufReader::new(reader.take(LINE_MAX as u64 + 1));
-        let mut events = None;
-        let mut beat = tokio::time::interval(BEAT);
-        let mut line = Vec::new();
-        if !write(&mut writer, &protocol::hello(&self.config.server.name, &caller.principal().id)).await {
+        let mut client = Client { rooms: self, caller, events: None, watches: Watches::default() };
+        let hello = protocol::hello(&self.config.server.name, &caller.principal().id);
+        if !write(&mut writer, &hello).await {
             return;
         }
+        let last = client.serve(reader, &mut writer).await;
+        client.leave_all();
+        if let Some(last) = last {
+            // The client may be gone already.
+            write(&mut writer, &last).await;
+        }
+        drop(tokio::time::timeout(PATIENCE, writer.shutdown()).await);
+    }
+}
+
+impl Client<'_> {
+    /// Answers until the client leaves or must; gives what is said last.
+    async fn serve(&mut self, reader: impl AsyncRead + Unpin, writer: &mut (impl AsyncWrite + Unpin)) -> Option<String> {
+        let mut reader = BufReader::new(reader.take(LINE_MAX as u64 + 1));
+        let (mut beat, mut frame) = (tokio::time::interval(BEAT), tokio::time::interval(FRAME));
+        frame.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let news = Arc::clone(&self.watches.news);
+        let mut line = Vec::new();
         loop {
-            let answer = tokio::select! {
+            let said = tokio::select! {
                 read = reader.read_until(b'\n', &mut line) => {
                     let whole = line.ends_with(b"\n");
                     match read {
                         Ok(_) if whole => {
-                            let answer = self.control_answer(caller, &line, &mut events).await;
+                            let answer = self.answer(&line).await;
                             line.clear();
                             reader.get_mut().set_limit(LINE_MAX as u64 + 1);
                             answer
                         }
-                        Ok(0) if line.is_empty() => return close(writer).await,
-                        Ok(_) => {
-                            write(&mut writer, &protocol::failed(None, 2, "A request is one line of at most 64 KiB.")).await;
-                            return close(writer).await;
-                        }
-                        Err(_) => return,
+                        Ok(0) if line.is_empty() => return None,
+                        Ok(_) => return Some(protocol::failed(None, 2, "A request is one line of at most 64 KiB.")),
+                        Err(_) => return None,
                     }
                 }
-                event = next(&mut events) => match event {
-                    Some(event) => self.control_event(caller, &event).await,
-                    None => {
-                        write(&mut writer, &protocol::failed(None, 3, "You read too slowly and missed events; connect again.")).await;
-                        return close(writer).await;
-                    }
+                event = next(&mut self.events) => match event {
+                    Some(event) => self.event(&event).await,
+                    None => return Some(protocol::failed(None, 3, "You read too slowly and missed events; connect again.")),
                 },
-                _ = beat.tick() => match self.control_may_stay(caller).await {
-                    Ok(()) => continue,
-                    Err(refusal) => {
-                        write(&mut writer, &protocol::failed(None, refusal.exit_status(), &refusal.sentence)).await;
-                        return close(writer).await;
+                () = news.notified() => {
+                    if !self.show(writer).await {
+                        return None;
                     }
+                    continue;
+                }
+                _ = frame.tick(), if !self.watches.is_empty() => {
+                    news.notify_one();
+                    continue;
+                }
+                // A lock, a revocation or the end of the certificate ends a control connection as it does any other.
+                _ = beat.tick() => match self.rooms.identity.stands(self.caller, None).await {
+                    Ok(()) => self.recheck(),
+                    Err(refusal) => return Some(protocol::failed(None, refusal.exit_status(), &refusal.sentence)),
                 },
             };
-            if !answer.is_empty() && !write(&mut writer, &answer).await {
-                return;
+            if !said.is_empty() && !write(writer, &said).await {
+                return None;
             }
         }
     }
 
-    /// A lock, a revocation or the end of the certificate ends a control connection as it does any other.
-    async fn control_may_stay(&self, caller: &Caller) -> Result<(), Refusal> {
-        self.identity.stands(caller, None).await
+    /// Shows what there is of the sessions that are watched; false when the client does not read.
+    async fn show(&mut self, writer: &mut (impl AsyncWrite + Unpin)) -> bool {
+        for text in self.look() {
+            if !write(writer, &text).await {
+                return false;
+            }
+        }
+        true
     }
 
-    async fn control_answer(&self, caller: &Caller, line: &[u8], events: &mut Option<broadcast::Receiver<Event>>) -> String {
+    async fn answer(&mut self, line: &[u8]) -> String {
         if line.iter().all(u8::is_ascii_whitespace) {
             return String::new();
         }
@@ -88,75 +128,56 @@ impl Rooms {
             Ok(request) => request,
             Err(answer) => return answer,
         };
-        let answered = match what {
-            What::Subscribe => {
-                *events = Some(self.bulletin.subscribe());
-                Ok(serde_json::Value::Null)
-            }
-            what => self.control_do(caller, what).await,
-        };
-        match answered {
+        match self.act(what).await {
             Ok(value) => protocol::done(id, &value),
             Err(refusal) => protocol::refused(id, &refusal),
         }
     }
 
-    async fn control_do(&self, caller: &Caller, what: What) -> Result<serde_json::Value, Refusal> {
-        let unwritable = |error: serde_json::Error| Refusal::unavailable("The answer cannot be written.", error.to_string());
+    async fn act(&mut self, what: What) -> Result<Value, Refusal> {
         match what {
-            What::Whoami => Ok(crate::control::identity(caller)),
-            What::Targets => serde_json::to_value(self.reach(caller)).map_err(unwritable),
-            What::Sessions { all, principal, limit } => {
-                let filter = SessionFilter { live: !all, principal, limit: limit.min(LIMIT), ..SessionFilter::default() };
-                let sessions = self.store.sessions(filter).await;
-                let sessions = sessions.map_err(|e| Refusal::unavailable("The bastion cannot list sessions now.", e.to_string()))?;
-                let shown: Vec<_> = sessions.into_iter().filter(|session| self.enforcer.may_see(caller, session)).collect();
-                serde_json::to_value(shown).map_err(unwritable)
+            What::Whoami => Ok(crate::control::identity(self.caller)),
+            What::Targets => written(&self.rooms.reach(self.caller)),
+            What::Subscribe => {
+                self.events = Some(self.rooms.bulletin.subscribe());
+                Ok(Value::Null)
             }
-            What::EndSession { session, reason } => {
-                self.end_session(caller, session, reason).await?;
-                Ok(serde_json::Value::Null)
-            }
-            What::Approvals { all, limit } => {
-                let filter = ApprovalFilter { waiting: !all, limit: limit.min(LIMIT), ..ApprovalFilter::default() };
-                let all = self.broker.list(filter).await?;
-                let shown: Vec<_> = all.into_iter().filter(|approval| self.enforcer.may_see_approval(caller, approval)).collect();
-                serde_json::to_value(shown).map_err(unwritable)
-            }
-            What::AnswerApproval { approval, answer, reason, for_seconds } => {
-                let approval = self.review(caller, approval, answer.answer(for_seconds), reason).await?;
-                serde_json::to_value(approval).map_err(unwritable)
-            }
-            What::Subscribe => Ok(serde_json::Value::Null),
+            What::Sessions(list) => self.sessions(list).await,
+            What::EndSession(end) => self.end_session(end).await,
+            What::Watch(watch) => self.watch(watch).await,
+            What::Unwatch(watch) => self.unwatch(watch),
+            What::Approvals(list) => self.approvals(list).await,
+            What::AnswerApproval(answer) => self.answer_approval(answer).await,
+            What::Locks => self.locks().await,
+            What::Lock(lock) => self.lock(lock).await,
+            What::Unlock(lock) => self.unlock(lock).await,
         }
     }
 
     /// The event as this caller may see it; nothing if they may not.
-    async fn control_event(&self, caller: &Caller, event: &Event) -> String {
+    async fn event(&self, event: &Event) -> String {
+        let (rooms, caller) = (self.rooms, self.caller);
         match event {
-            Event::Session(id) => match self.store.session(*id).await {
-                Ok(Some(session)) if self.enforcer.may_see(caller, &session) => protocol::event("session", &session),
+            Event::Session(id) => match rooms.store.session(*id).await {
+                Ok(Some(session)) if rooms.enforcer.may_see(caller, &session) => protocol::event("session", &session),
                 _ => String::new(),
             },
-            Event::Approval(id) => match self.broker.find(*id).await {
-                Ok(approval) if self.enforcer.may_see_approval(caller, &approval) => protocol::event("approval", &approval),
+            Event::Approval(id) => match rooms.broker.find(*id).await {
+                Ok(approval) if rooms.enforcer.may_see_approval(caller, &approval) => protocol::event("approval", &approval),
                 _ => String::new(),
             },
         }
     }
+}
 
-    async fn end_session(&self, caller: &Caller, id: crate::model::SessionId, reason: String) -> Result<(), Refusal> {
-        let no_store = |e: crate::store::StoreError| Refusal::unavailable("The bastion cannot reach its store now.", e.to_string());
-        let found: Option<Session> = self.store.session(id).await.map_err(no_store)?;
-        let no_such = || Refusal::denied(format!("There is no session {id} that runs."), "no such session");
-        let session = found.filter(Session::is_live).ok_or_else(no_such)?;
-        self.enforcer.permit_end(caller, &session).await?;
-        let (now, by) = (self.clock.now(), caller.principal().id.to_string());
-        let entry = crate::audit::Entry::SessionEndOrdered { session: id, reason: reason.clone(), by: by.clone() };
-        let written = self.audit.append(entry, now).await;
-        written.map_err(|e| Refusal::unavailable("The bastion cannot write its audit log, so nothing is ordered now.", e.to_string()))?;
-        self.store.give_order(NewOrder { session: id, kind: OrderKind::End, by, reason, at: now }).await.map(drop).map_err(no_store)
-    }
+/// An answer as JSON.
+fn written(value: &impl Serialize) -> Result<Value, Refusal> {
+    serde_json::to_value(value).map_err(|error| Refusal::unavailable("The answer cannot be written.", error.to_string()))
+}
+
+/// How many entries a list has, if `wanted` are asked for.
+fn at_most(wanted: u32) -> usize {
+    usize::try_from(wanted.min(LIMIT)).unwrap_or(0)
 }
 
 /// The next event; `None` when some were missed. Without a subscription it never comes.
@@ -170,9 +191,4 @@ async fn next(events: &mut Option<broadcast::Receiver<Event>>) -> Option<Event> 
 /// False when the client does not read.
 async fn write(writer: &mut (impl AsyncWrite + Unpin), text: &str) -> bool {
     matches!(tokio::time::timeout(PATIENCE, writer.write_all(text.as_bytes())).await, Ok(Ok(())))
-}
-
-async fn close(mut writer: impl AsyncWrite + Unpin) {
-    // The client may be gone already.
-    drop(tokio::time::timeout(PATIENCE, writer.shutdown()).await);
 }
