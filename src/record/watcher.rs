@@ -175,7 +175,7 @@ pub struct Draw {
 }
 
 enum Work {
-    Terminal(PresentWork),
+    Terminal(Box<PresentWork>),
     Lines(Vec<Event<'static>>),
     Blank(Option<(u16, u16)>),
 }
@@ -187,7 +187,7 @@ impl Draw {
             reel.still(|writer| {
                 let (next, size, tail) = place.feed.here();
                 let work = match (writer.present_work(), size) {
-                    (Some(work), _) => Work::Terminal(work),
+                    (Some(work), _) => Work::Terminal(Box::new(work)),
                     (None, None) => Work::Lines(tail),
                     (None, size) => Work::Blank(size),
                 };

@@ -26,7 +26,9 @@ impl Client<'_> {
     }
 
     pub(super) async fn lock(&self, request: AddLock) -> Result<Value, Refusal> {
+        // To the microsecond, as the store keeps it.
         let now = self.rooms.clock.now();
+        let now = Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now);
         let subject = request.subject(|id| self.kind_of(id)).map_err(|sentence| Refusal::denied(sentence.clone(), sentence))?;
         let expires_at = request.for_seconds.map(|seconds| end(now, seconds)).transpose()?;
         let holder = self.holder(&subject).await?;
