@@ -30,7 +30,7 @@ impl Rooms {
         };
         visit.accept().await;
         let answered = match self.identity.stands(caller, None).await {
-            Ok(()) if command == DeskCommand::Control => return self.control(caller, visit).await,
+            Ok(()) if command == DeskCommand::Control => return self.control(caller, visit.channel.into_stream()).await,
             Ok(()) => self.text(caller, command, &mut visit).await,
             Err(refusal) => Err(refusal),
         };

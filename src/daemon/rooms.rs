@@ -47,6 +47,8 @@ pub(super) struct Rooms {
     pub(super) index: Arc<tokio::sync::Mutex<()>>,
     pub(super) tasks: TaskTracker,
     pub(super) notes: Arc<Semaphore>,
+    /// How many screens may be drawn at a time for watchers.
+    pub(super) draws: Arc<Semaphore>,
     pub(super) clock: Arc<dyn Clock>,
 }
 

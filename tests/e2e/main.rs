@@ -34,4 +34,5 @@ mod pressure;
 mod recordings_far_away;
 mod sftp;
 mod upstream;
+mod watching;
 mod way_in;

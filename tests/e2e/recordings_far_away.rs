@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::control::Control;
+use crate::harness::Control;
 use crate::encrypted::{age_identity, encrypt_to};
 use crate::evidence::{files, ids};
 use crate::harness::{Done, Run, Setup, Terminal, Visitor, Way, World};
