@@ -10,9 +10,9 @@ pub mod audit;
 
 pub mod wire;
 
-pub mod screen;
-
 pub mod ledger;
+
+pub mod screen;
 
 pub mod frontdoor;
 

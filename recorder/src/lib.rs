@@ -16,8 +16,8 @@
 //! | verify | [`verify`], [`verify_logged`] |
 //! | export | [`export_cast`], [`transcript`] |
 //! | look at lines as they are drawn | [`DrawnLines`] |
+//! | watch a session while it is recorded | [`Writer::present_work`], [`Present`], [`Drawing`], [`Canvas`] |
 //! | play, jump to a marker | [`Replay`], [`places`] |
-//! | watch a screen | [`Canvas`] |
 //! | encrypt to auditors | [`Recipients`], [`Recordings::encrypting_to`] |
 //! | read what is encrypted | [`Identities`], [`Recording::unlock`]; everything that reads then decrypts |
 //! | read what lies elsewhere | [`Recording::remote`] |
@@ -73,7 +73,6 @@
 //! assert_eq!(grid.text()[0], "$");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-mod canvas;
 mod cast;
 mod chain;
 mod channel;
@@ -97,6 +96,7 @@ mod map;
 mod overview;
 mod pace;
 mod place;
+mod present;
 mod ratchet;
 mod recipients;
 mod recording;
@@ -120,7 +120,6 @@ mod walk;
 mod wire;
 mod writer;
 
-pub use canvas::Canvas;
 pub use cast::{CastVersion, ExportError, export_cast};
 pub use channel::Channel;
 pub use drawn::DrawnLines;
@@ -135,6 +134,7 @@ pub use keyframe::{KeyframeWork, Keyframes};
 pub use list::{Filter, Found, find, list, newest};
 pub use logged::{InLog, ON_ITS_WAY_US, document_hashes};
 pub use overview::{Overview, overview};
+pub use present::{Canvas, Drawing, Present, PresentWork};
 pub use recipients::{BadRecipients, Identities, Recipients, UnlockError, WrapError};
 pub use recording::{OpenError, Recording};
 pub use recordings::Recordings;

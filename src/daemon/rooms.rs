@@ -53,6 +53,8 @@ pub(super) struct Rooms {
     /// The bastion is shutting down.
     pub(super) stop: CancellationToken,
     pub(super) notes: Arc<Semaphore>,
+    /// How many screens may be drawn at a time for watchers.
+    pub(super) draws: Arc<Semaphore>,
     pub(super) clock: Arc<dyn Clock>,
 }
 

@@ -4,6 +4,7 @@
 mod decider;
 mod enforcer;
 mod judge;
+mod operators;
 mod permit;
 mod policies;
 mod questions;

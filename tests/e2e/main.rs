@@ -35,4 +35,5 @@ mod recordings_far_away;
 mod sftp;
 mod tui;
 mod upstream;
+mod watching;
 mod way_in;

@@ -84,7 +84,7 @@ impl Drop for Tty {
 
 fn give_back(before: &Termios) {
     // There is nobody to tell that it failed.
-    let _ = write(LEAVE);
+    drop(write(LEAVE));
     let _ = tcsetattr(io::stdin(), OptionalActions::Now, before);
 }
 
