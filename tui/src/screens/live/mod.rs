@@ -138,7 +138,7 @@ pub(crate) fn show(state: &mut State) {
     let live = &mut state.live;
     let mut items: Vec<(&Text, &Session)> = live.all.iter().filter(|(_, session)| session.is_live() || live.ended).collect();
     match live.sort {
-        Sort::Newest => items.sort_by(|one, other| other.1.started_at.cmp(&one.1.started_at)),
+        Sort::Newest => items.sort_by_key(|item| std::cmp::Reverse(item.1.started_at)),
         Sort::Oldest => items.sort_by_key(|item| item.1.started_at),
         Sort::User => items.sort_by(|one, other| one.1.principal.id.cmp(&other.1.principal.id)),
         Sort::Target => items.sort_by(|one, other| one.1.target.cmp(&other.1.target)),
