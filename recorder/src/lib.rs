@@ -13,11 +13,11 @@
 //! | close what a crash left open | [`Recordings::recover`], at a start |
 //! | find | [`list`], [`find`] |
 //! | read | [`Recording::open`], [`Recording::events`] |
-//! | verify | [`verify`] |
+//! | verify | [`verify`], [`verify_logged`] |
 //! | export | [`export_cast`], [`transcript`] |
 //! | look at lines as they are drawn | [`DrawnLines`] |
+//! | watch a session while it is recorded | [`Writer::present_work`], [`Present`], [`Drawing`], [`Canvas`] |
 //! | play, jump to a marker | [`Replay`], [`places`] |
-//! | watch a screen | [`Canvas`] |
 //! | encrypt to auditors | [`Recipients`], [`Recordings::encrypting_to`] |
 //! | read what is encrypted | [`Identities`], [`Recording::unlock`]; everything that reads then decrypts |
 //! | read what lies elsewhere | [`Recording::remote`] |
@@ -73,7 +73,6 @@
 //! assert_eq!(grid.text()[0], "$");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-mod canvas;
 mod cast;
 mod chain;
 mod channel;
@@ -92,9 +91,11 @@ mod index;
 mod keyframe;
 mod list;
 mod log;
+mod logged;
 mod map;
 mod pace;
 mod place;
+mod present;
 mod ratchet;
 mod recipients;
 mod recording;
@@ -118,7 +119,6 @@ mod walk;
 mod wire;
 mod writer;
 
-pub use canvas::Canvas;
 pub use cast::{CastVersion, ExportError, export_cast};
 pub use channel::Channel;
 pub use drawn::DrawnLines;
@@ -130,7 +130,9 @@ pub use frames::{FrameError, ReadAt};
 pub use grid::{Cell, CellStyle, Colour, Grid};
 pub use head::{BadHead, ChannelSeal, Head, Reason, Seal, SessionId, Terminal};
 pub use keyframe::{KeyframeWork, Keyframes};
-pub use list::{Filter, Found, find, list};
+pub use list::{Filter, Found, find, list, newest};
+pub use logged::{InLog, ON_ITS_WAY_US, document_hashes};
+pub use present::{Canvas, Drawing, Present, PresentWork};
 pub use recipients::{BadRecipients, Identities, Recipients, UnlockError, WrapError};
 pub use recording::{OpenError, Recording};
 pub use recordings::Recordings;
@@ -140,5 +142,5 @@ pub use search::{Added, Hit, Query, Refreshed, SearchError, SearchIndex};
 pub use squeeze::BadBody;
 pub use text::{TextKind, TextLimits, TextRow, text_rows};
 pub use transcript::transcript;
-pub use verify::{Check, Outcome, Report, verify};
+pub use verify::{Check, Outcome, Report, verify, verify_logged};
 pub use writer::{KEYFRAMES_PER_TICK, Now, WriteError, Writer};
