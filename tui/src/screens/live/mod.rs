@@ -167,7 +167,7 @@ pub(crate) fn row(state: &State, id: &Text, width: usize) -> Cells {
     let age = if session.is_live() { counter(state.now.duration_since(session.started_at).as_secs()) } else { "ended".to_owned() };
     let mut parts =
         vec![(role, seen.to_owned(), 1), (role, session.principal.short().to_string(), 0), (role, session.place(), 0), (role, age, 8)];
-    if width >= 46 {
+    if width >= 60 {
         parts.insert(3, (Role::Dim, shown(session.wish.raw()).into_owned(), 0));
     }
     columns(width, parts)
