@@ -16,6 +16,7 @@
 //! | verify | [`verify`], [`verify_logged`] |
 //! | export | [`export_cast`], [`transcript`] |
 //! | look at lines as they are drawn | [`DrawnLines`] |
+//! | watch a session while it is recorded | [`Writer::present_work`], [`Present`], [`Drawing`], [`Canvas`] |
 //! | play, jump to a marker | [`Replay`], [`places`] |
 //! | encrypt to auditors | [`Recipients`], [`Recordings::encrypting_to`] |
 //! | read what is encrypted | [`Identities`], [`Recording::unlock`]; everything that reads then decrypts |
@@ -94,6 +95,7 @@ mod logged;
 mod map;
 mod pace;
 mod place;
+mod present;
 mod ratchet;
 mod recipients;
 mod recording;
@@ -128,8 +130,9 @@ pub use frames::{FrameError, ReadAt};
 pub use grid::{Cell, CellStyle, Colour, Grid};
 pub use head::{BadHead, ChannelSeal, Head, Reason, Seal, SessionId, Terminal};
 pub use keyframe::{KeyframeWork, Keyframes};
-pub use list::{Filter, Found, find, list};
+pub use list::{Filter, Found, find, list, newest};
 pub use logged::{InLog, ON_ITS_WAY_US, document_hashes};
+pub use present::{Canvas, Drawing, Present, PresentWork};
 pub use recipients::{BadRecipients, Identities, Recipients, UnlockError, WrapError};
 pub use recording::{OpenError, Recording};
 pub use recordings::Recordings;

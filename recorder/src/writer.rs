@@ -18,6 +18,7 @@ use crate::head::{BadHead, Reason, Seal};
 use crate::index::{Index, KeyframeAt};
 use crate::keyframe::{Drawn, KeyframeWork, Keyframer, Keyframes};
 use crate::log::Log;
+use crate::present::PresentWork;
 use crate::ratchet::{Opener, Sealer};
 use crate::recipients::{Recipients, WrapError};
 use crate::seal::{EndText, Identity, make_seal, save_seal};
@@ -206,6 +207,12 @@ impl Writer {
     #[must_use]
     pub fn keyframe_work(&self) -> Option<KeyframeWork> {
         self.keyframer.as_ref()?.work(self.log.tape())
+    }
+
+    /// The work of drawing the screen as it is now, for another thread; `None` without a terminal.
+    #[must_use]
+    pub fn present_work(&self) -> Option<PresentWork> {
+        self.keyframer.as_ref()?.present(self.log.tape(), self.log.position().offset)
     }
 
     /// Records keyframes drawn elsewhere.

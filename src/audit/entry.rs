@@ -176,6 +176,10 @@ pub enum Entry {
     #[serde(rename = "session.end_ordered")]
     SessionEndOrdered { session: SessionId, reason: String, by: String },
 
+    /// Somebody watches a session no longer; that they began to is a decision.
+    #[serde(rename = "watch.ended")]
+    WatchEnded { session: SessionId, by: String },
+
     /// An operation waits for people to answer. `digest` is what the answer is bound to.
     #[serde(rename = "approval.asked")]
     ApprovalAsked {

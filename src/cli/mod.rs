@@ -20,6 +20,7 @@ mod print;
 mod progress;
 mod prompt;
 mod recordings;
+mod remote;
 mod serve;
 mod sessions;
 mod ssh_config;

@@ -41,6 +41,9 @@ const LANES: usize = 2;
 /// How many audit entries that nobody waits for may be under way.
 const NOTES: usize = 1_024;
 
+/// How many screens are drawn at a time for watchers.
+const DRAWS: usize = 2;
+
 /// Events that a client of the control protocol may be behind before it is cut off.
 const BULLETIN: usize = 4_096;
 
@@ -156,12 +159,14 @@ async fn build(
         names: Names::new(host, Arc::clone(&identity), Arc::clone(config), Arc::clone(clock)),
         live: Arc::default(),
         bulletin: tokio::sync::broadcast::Sender::new(BULLETIN),
+        index: Arc::default(),
         rails: Arc::new(RailsInForce::new(config.guard_rails.clone())),
         identity,
         store,
         audit,
         tasks,
         notes: Arc::new(tokio::sync::Semaphore::new(NOTES)),
+        draws: Arc::new(tokio::sync::Semaphore::new(DRAWS)),
         clock: Arc::clone(clock),
     }))
 }

@@ -13,6 +13,8 @@ use tokio::sync::{mpsc, oneshot};
 use crate::ledger::Ledger;
 use crate::model::Clock;
 
+use super::feed::Feed;
+
 /// How many jobs may wait for one lane; each holds at most one batch of one session.
 const QUEUE: usize = 256;
 
@@ -37,7 +39,7 @@ pub enum Piece {
 }
 
 impl Piece {
-    fn event(&self) -> Event<'_> {
+    pub(super) fn event(&self) -> Event<'_> {
         match self {
             Self::Output(bytes) => Event::output(&bytes[..]),
             Self::Stderr(bytes) => Event::stderr(&bytes[..]),
@@ -53,12 +55,40 @@ pub(super) struct Reel {
     number: u64,
     /// SHA-256 of its head.json.
     pub(super) head: [u8; 32],
+    /// For whoever watches.
+    pub(super) feed: Arc<Feed>,
+}
+
+impl Drop for Reel {
+    fn drop(&mut self) {
+        self.feed.end("the session has ended");
+    }
 }
 
 impl Reel {
+    /// Microseconds since the recording began.
+    pub(super) fn at_us(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
     fn now(&self, clock: &dyn Clock) -> Now {
-        let at_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        Now { at_us, wall_us: clock.now().as_microsecond() }
+        Now { at_us: self.at_us(), wall_us: clock.now().as_microsecond() }
+    }
+
+    /// Records `pieces` and hands them to whoever watches, in one go.
+    fn append(&self, clock: &dyn Clock, pieces: &[Piece]) -> Result<(), WriteError> {
+        let events: Vec<_> = pieces.iter().map(Piece::event).collect();
+        let now = self.now(clock);
+        self.with(|writer| {
+            writer.append(now, &events)?;
+            self.feed.publish(now.at_us, pieces);
+            Ok(())
+        })
+    }
+
+    /// Looks at the writer while nothing is written.
+    pub(super) fn still<T>(&self, look: impl FnOnce(&Writer) -> T) -> T {
+        look(&self.writer.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Writer) -> Result<T, WriteError>) -> Result<T, WriteError> {
@@ -215,9 +245,7 @@ impl Lane {
         match job {
             Job::Create(head, room, reply) => drop(reply.send(self.create(&head, room.as_ref()))),
             Job::Append(reel, pieces, reply) => {
-                let events: Vec<_> = pieces.iter().map(Piece::event).collect();
-                let now = reel.now(&*self.clock);
-                drop(reply.send(reel.with(|writer| writer.append(now, &events))));
+                drop(reply.send(reel.append(&*self.clock, &pieces)));
             }
             Job::Finish(reel, reason, exit, reply) => {
                 let now = reel.now(&*self.clock);
@@ -230,7 +258,9 @@ impl Lane {
         room.map_or(Ok(()), Room::check)?;
         let writer = self.recordings.create(head, &mut rand::rng())?;
         let hash = writer.head_hash();
-        let reel = Arc::new(Reel { writer: Mutex::new(writer), started: Instant::now(), number: head.number, head: hash });
+        let size = head.terminal.as_ref().map(|terminal| (terminal.cols, terminal.rows));
+        let (writer, feed) = (Mutex::new(writer), Arc::new(Feed::new(size)));
+        let reel = Arc::new(Reel { writer, started: Instant::now(), number: head.number, head: hash, feed });
         self.own.push(Own { reel: Arc::downgrade(&reel), before: None, told: 0 });
         self.reels.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&reel));
         Ok(reel)

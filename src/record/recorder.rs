@@ -154,6 +154,7 @@ impl Recorder {
         if let Err(error) = &sealed {
             tracing::error!(%error, %session, alert = true, "a recording could not be sealed; the next start will");
         }
+        taped.tape.watchable().feed.end(&closing.sentence);
         let now = self.clock.now();
         let exit_status = closing.exit.as_ref().and_then(|exit| exit.status);
         let end = SessionEnd { at: now, reason: closing.sentence.clone(), exit_status };

@@ -11,6 +11,7 @@ use crate::enforce::Permit;
 use crate::store::Lease;
 
 use super::lanes::{Job, Lanes, Piece, Reel};
+use super::watcher::Watchable;
 
 /// How long a write is tried again before the session ends.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -92,6 +93,12 @@ impl Tape {
                 Err(_) => tokio::time::sleep(RETRY).await,
             }
         }
+    }
+
+    /// Where the session can be watched.
+    #[must_use]
+    pub fn watchable(&self) -> Watchable {
+        Watchable { feed: Arc::clone(&self.reel.feed), reel: Arc::downgrade(&self.reel) }
     }
 
     /// A remark by the bastion.

@@ -31,6 +31,8 @@ mod login;
 mod policy;
 mod policy_tools;
 mod pressure;
+mod recordings_far_away;
 mod sftp;
 mod upstream;
+mod watching;
 mod way_in;
