@@ -9,6 +9,7 @@ mod issuer;
 mod limits;
 mod notify;
 mod policies;
+mod postgres;
 mod problem;
 mod reader;
 mod recordings;
@@ -29,7 +30,8 @@ pub use problem::{Problem, Problems};
 pub use recordings::{RecordingMode, Recordings};
 pub use secret::{SecretError, SecretSource};
 pub use server::Server;
-pub use target::{HostTrust, HttpTarget, KubernetesTarget, PostgresTarget, SshCredential, SshTarget, Target, TargetAccess};
+pub use postgres::{PostgresTarget, PostgresUser, Tls};
+pub use target::{HostTrust, HttpTarget, KubernetesTarget, SshCredential, SshTarget, Target, TargetAccess};
 
 use reader::Document;
 

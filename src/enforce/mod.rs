@@ -7,9 +7,11 @@ mod judge;
 mod permit;
 mod policies;
 mod questions;
+mod sql;
 
 pub use decider::{Allowed, Decider};
 pub use enforcer::{Enforcer, IssueGrant};
 pub use permit::{Mode, Permit};
 pub use policies::{PoliciesInForce, known, load_dir};
 pub use questions::{Question, as_principal, as_target};
+pub use sql::{Ruling, SqlCase, Unruled};
