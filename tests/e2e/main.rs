@@ -28,6 +28,7 @@ mod hostile_target;
 mod limits;
 mod login;
 mod policy;
+mod postgres;
 mod policy_tools;
 mod pressure;
 mod sftp;
