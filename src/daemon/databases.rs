@@ -69,7 +69,7 @@ impl Rooms {
     }
 
     /// The target that a subsystem such as `postgres:orders` leads to.
-    pub(super) fn stream_of(&self, _caller: &Caller, wish: &Wish) -> Option<TargetName> {
+    pub(super) fn stream_of(&self, wish: &Wish) -> Option<TargetName> {
         let Wish::Subsystem(subsystem) = wish else { return None };
         let (kind, name) = subsystem.split_once(':')?;
         self.database_target(name, Some(kind.parse().ok()?))
