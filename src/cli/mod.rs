@@ -4,9 +4,11 @@
 mod approvals;
 mod audit;
 mod bastion;
+mod bundle;
 mod ca;
 mod cert;
 mod check;
+mod checks;
 mod exit;
 mod init;
 mod local;
@@ -18,10 +20,13 @@ mod print;
 mod progress;
 mod prompt;
 mod recordings;
+mod remote;
 mod serve;
 mod sessions;
 mod ssh_config;
 mod targets;
+mod tui;
+mod witness;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -100,6 +105,8 @@ enum Command {
     Sessions(sessions::Args),
     /// Show what waits for approval, or answer it
     Approvals(approvals::Args),
+    /// Approvals, live sessions, recordings, targets and the audit log, in this terminal
+    Tui(tui::Args),
     /// Keep a principal, group, target, certificate or address out, or show what is kept out
     Lock(lock::Args),
     /// Take a lock away
@@ -110,6 +117,8 @@ enum Command {
     Audit(audit::Args),
     /// List, search, play, export and verify recordings
     Recordings(recordings::Args),
+    /// Watch over the transparency logs of bastions, on another machine than theirs
+    Witness(witness::Args),
     /// Write a completion script for a shell
     Completions(manual::CompletionsArgs),
     /// Write bartizan(1)
@@ -136,11 +145,13 @@ pub fn run() -> ExitCode {
         Command::SshConfig(args) => ssh_config::run(&line.common, &args),
         Command::Sessions(args) => sessions::run(&line.common, &args),
         Command::Approvals(args) => approvals::run(&line.common, &args),
+        Command::Tui(args) => tui::run(&line.common, &args),
         Command::Lock(args) => lock::run(&line.common, &args),
         Command::Unlock(args) => lock::unlock(&line.common, &args),
         Command::Ca(args) => ca::run(&line.common, &args),
         Command::Audit(args) => audit::run(&line.common, &args),
         Command::Recordings(args) => recordings::run(&line.common, &args),
+        Command::Witness(args) => witness::run(&args),
     };
     match done {
         Ok(code) => code,

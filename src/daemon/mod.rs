@@ -13,8 +13,11 @@ mod recover;
 mod reload;
 mod rooms;
 mod serve;
+mod stage;
 mod walk;
+mod witness;
 
 pub use clock::SystemClock;
 pub use logs::set_up_logs;
 pub use serve::{ServeError, serve};
+pub use witness::serve_witness;

@@ -22,6 +22,13 @@ pub(super) struct Keys {
     identity: Vec<PathBuf>,
 }
 
+impl Keys {
+    /// Reads them all, and asks for the passphrases of those that have one.
+    pub(super) fn read(&self) -> Result<Vec<Identities>, Exit> {
+        self.identity.iter().map(|file| read(file)).collect()
+    }
+}
+
 /// The same recording, readable.
 pub(super) fn unlock(recording: Recording, keys: &Keys) -> Result<Recording, Exit> {
     if !recording.is_locked() {
@@ -40,24 +47,53 @@ pub(super) fn unlock(recording: Recording, keys: &Keys) -> Result<Recording, Exi
     Err(locked(&recording, "no identity that was given is of one of them"))
 }
 
+/// The same recording, readable with one of `identities`; none where it is for none of them.
+pub(super) fn open_with(recording: Recording, identities: &[Identities]) -> Option<Recording> {
+    identities.iter().find_map(|identity| recording.clone().unlock(identity).ok())
+}
+
 fn locked(recording: &Recording, why: &str) -> Exit {
     let head = recording.head();
     let names: Vec<String> = head.recipients.iter().map(|name| format!("  {}", Printable(name))).collect();
     Exit::incomplete(format!("recording {} is encrypted to these keys; {why}:\n{}", head.session.as_str(), names.join("\n")))
 }
 
+/// An identity as it was read, with its passphrase if it has one.
+pub(in crate::cli) struct Unlocking {
+    text: Zeroizing<String>,
+    passphrase: Option<Zeroizing<String>>,
+}
+
+impl Unlocking {
+    /// What decrypts.
+    pub(in crate::cli) fn identities(&self) -> Result<Identities, UnlockError> {
+        Identities::parse(&self.text, self.passphrase.as_ref().map(|passphrase| passphrase.as_str()))
+    }
+}
+
 fn read(file: &Path) -> Result<Identities, Exit> {
-    let shown = Printable(&file.display().to_string()).to_string();
-    let bad = |error: &dyn std::fmt::Display| Exit::incomplete(format!("{shown}: {error}"));
+    read_identity(file)?.identities().map_err(|error| bad(file, &error))
+}
+
+/// Reads an identity; its passphrase is asked for at the terminal.
+pub(in crate::cli) fn read_identity(file: &Path) -> Result<Unlocking, Exit> {
+    let bad = |error: &dyn std::fmt::Display| bad(file, error);
     let mut text = Zeroizing::new(String::new());
     let opened = File::open(file).and_then(|opened| opened.take(LONGEST_IDENTITY).read_to_string(&mut text));
     opened.map_err(|error| bad(&error))?;
-    match Identities::parse(&text, None) {
+    let mut unlocking = Unlocking { text, passphrase: None };
+    match unlocking.identities() {
         Err(UnlockError::Passphrase) => {}
-        other => return other.map_err(|error| bad(&error)),
+        other => return other.map(|_| unlocking).map_err(|error| bad(&error)),
     }
-    let asked = prompt::terminal().and_then(|mut terminal| prompt::ask(&mut terminal, &format!("Passphrase of {shown}: "), false));
+    let prompt = format!("Passphrase of {}: ", Printable(&file.display().to_string()));
+    let asked = prompt::terminal().and_then(|mut terminal| prompt::ask(&mut terminal, &prompt, false));
     let passphrase = asked.map_err(|error| bad(&format!("its passphrase cannot be asked for: {error}")))?.map(Zeroizing::new);
-    let passphrase = passphrase.ok_or_else(|| bad(&"no passphrase was given"))?;
-    Identities::parse(&text, Some(&passphrase)).map_err(|error| bad(&error))
+    unlocking.passphrase = Some(passphrase.ok_or_else(|| bad(&"no passphrase was given"))?);
+    unlocking.identities().map_err(|error| bad(&error))?;
+    Ok(unlocking)
+}
+
+fn bad(file: &Path, error: &dyn std::fmt::Display) -> Exit {
+    Exit::incomplete(format!("{}: {error}", Printable(&file.display().to_string())))
 }

@@ -1,6 +1,7 @@
 //! What the tests stand on. `World` has everything; the other files are its parts.
 
 mod bastion;
+mod control;
 mod fixture;
 mod process;
 mod provider;
@@ -10,6 +11,7 @@ mod visitor;
 mod world;
 
 pub(crate) use bastion::{Bastion, bartizan};
+pub(crate) use control::{Control, Watching};
 pub(crate) use fixture::{fixture, free_port, full, keygen, repository, wait_until, wait_until_within};
 pub(crate) use process::{Done, Guarded, Run, wait_for_line};
 pub(crate) use provider::{Provider, SecondProvider};
