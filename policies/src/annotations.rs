@@ -16,8 +16,20 @@ use crate::problem::{Problem, Source};
 use crate::rule::{Approve, Effect, Mask, Rule, Scope};
 
 /// Every annotation there is.
-pub(crate) const KEYS: &[&str] =
-    &["id", "reason", "approve", "approvals", "valid", "scope", "mask", "mask_use", "alert", "record", "certificate_ttl", "pin_source_address"];
+pub(crate) const KEYS: &[&str] = &[
+    "id",
+    "reason",
+    "approve",
+    "approvals",
+    "valid",
+    "scope",
+    "mask",
+    "mask_use",
+    "alert",
+    "record",
+    "certificate_ttl",
+    "pin_source_address",
+];
 /// Longest `@id`, in characters.
 const MAX_ID: usize = 64;
 /// Longest `@reason` and `@alert`, in characters: they are shown in one line of a terminal.

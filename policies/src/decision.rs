@@ -156,6 +156,13 @@ pub enum Why {
         /// Their `@id`s.
         policies: Vec<Arc<str>>,
     },
+    /// A statement that policy would let through uses something masked otherwise than by handing it on, or cannot be read.
+    Statement {
+        /// What is wrong with it.
+        sentence: String,
+        /// What to do instead.
+        hint: Option<String>,
+    },
     /// The question itself is not one: the action cannot be asked on this resource, or with these facts.
     Unfit,
 }
@@ -180,7 +187,7 @@ impl Refusal {
         match &self.why {
             Why::ForbiddenBy { policy, .. } | Why::Undecidable { policy, .. } | Why::NotCovered(Withheld { policy, .. }) => Some(policy),
             Why::EvaluationError { policies } => policies.first().map(AsRef::as_ref),
-            Why::NothingPermits | Why::Unfit => None,
+            Why::NothingPermits | Why::Statement { .. } | Why::Unfit => None,
         }
     }
 
@@ -189,7 +196,7 @@ impl Refusal {
     pub fn reason(&self) -> Option<&str> {
         match &self.why {
             Why::ForbiddenBy { reason, .. } | Why::Undecidable { reason, .. } => reason.as_deref(),
-            Why::NothingPermits | Why::NotCovered(_) | Why::EvaluationError { .. } | Why::Unfit => None,
+            Why::NothingPermits | Why::NotCovered(_) | Why::EvaluationError { .. } | Why::Statement { .. } | Why::Unfit => None,
         }
     }
 }

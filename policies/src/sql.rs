@@ -14,6 +14,7 @@
 //! ([`Output::admits`]).
 
 mod analyse;
+mod cache;
 mod catalog;
 mod judge;
 mod limits;
@@ -25,9 +26,13 @@ mod script;
 mod state;
 
 pub use analyse::analyse;
+pub use cache::Cache;
 pub use catalog::{Cast, Catalog, Column, ColumnId, Operator, Relation, RelationKind, Routine, Rows, Type};
 pub use judge::{Judge, Judged, Judgement};
 pub use limits::{Limits, STACK};
 pub use refused::Refused;
 pub use script::{Answer, Concern, Effect, Hazard, Name, On, Operation, Origin, Output, Script, Statement, Use};
 pub use state::{State, schemas};
+
+#[cfg(test)]
+mod tests;

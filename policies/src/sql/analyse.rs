@@ -42,27 +42,27 @@ type Ruled<T> = Result<T, Refused>;
 /// # Errors
 /// What is not understood, or not let through for anybody. If it is [`Refused::stale`] a catalog read again may mend it.
 pub fn analyse(text: &[u8], catalog: &Catalog, state: &State, limits: &Limits) -> Result<Script, Refused> {
-    let text = scan::scan(text, limits)?;
+    let text = scan::scan(text, limits, catalog.rows().major)?;
     let tree = parse::parse(text)?;
     if tree.stmts.len() > limits.statements {
         return Err(Refused::new("54000", format!("more than {} statements are sent at once", limits.statements)));
     }
     let mut state = state.clone();
     let mut statements = Vec::with_capacity(tree.stmts.len());
-    let mut steps = 0;
+    let (mut steps, mut by_name) = (0, false);
     for raw in &tree.stmts {
         let RawStmt { stmt, stmt_location, stmt_len } = raw;
         let range = range(text, *stmt_location, *stmt_len);
         let mut analyst = Analyst::new(text, catalog, &state, limits, steps);
         let (kind, answer) = analyst.statement(stmt.as_deref())?;
-        steps = analyst.steps;
+        (steps, by_name) = (analyst.steps, by_name || analyst.by_name);
         let statement = analyst.finish(range, kind, answer);
         for effect in &statement.effects {
             state = state.apply(effect);
         }
         statements.push(Arc::new(statement));
     }
-    Ok(Script { statements })
+    Ok(Script { statements, by_name })
 }
 
 /// The definition of a view, which the server wrote itself.
@@ -146,6 +146,8 @@ struct Analyst<'a> {
     queries: usize,
     /// Columns are named only to define something on their table, which is asked about as a whole.
     defines: bool,
+    /// A prepared statement or a cursor is named.
+    by_name: bool,
 }
 
 impl<'a> Analyst<'a> {
@@ -165,6 +167,7 @@ impl<'a> Analyst<'a> {
             depth: 0,
             queries: 0,
             defines: false,
+            by_name: false,
         }
     }
 
@@ -181,6 +184,15 @@ impl<'a> Analyst<'a> {
             let message = format!("the statement is nested more than {} deep", self.limits.depth);
             return Err(Refused::new("54001", message));
         }
+        if self.steps > self.limits.steps {
+            return Err(Refused::new("54001", "the statement is too complex for the bastion to follow"));
+        }
+        Ok(())
+    }
+
+    /// Counts so many columns as work.
+    fn spend(&mut self, columns: usize) -> Ruled<()> {
+        self.steps = self.steps.saturating_add(columns);
         if self.steps > self.limits.steps {
             return Err(Refused::new("54001", "the statement is too complex for the bastion to follow"));
         }
@@ -211,7 +223,7 @@ impl<'a> Analyst<'a> {
 
     fn ask_source(&mut self, action: Action, source: &Source) {
         if *source.column == *"attmissingval" && *source.table.schema == *super::state::SYSTEM {
-            self.blind("read: attmissingval has values of other tables", -1);
+            self.blind("reading attmissingval, which has values of other tables", -1);
         }
         self.ask(action, On::Column(source.table.clone(), Arc::clone(&source.column), source.id));
     }

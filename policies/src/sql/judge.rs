@@ -10,7 +10,7 @@ use super::refused::Refused;
 use super::script::{Answer, Concern, Hazard, Name, On, Operation, Script, Statement, Use};
 use crate::request::{Context, Database, DbSchema, Function, Request, Resource, Table, Target};
 use crate::rule::Mask;
-use crate::{Action, Decision, Facts, Slice};
+use crate::{Action, Decision, Facts, Refusal, Slice, Verdict, Why};
 
 mod masks;
 
@@ -87,7 +87,20 @@ impl<'a> Judge<'a> {
             statements.push(judged);
         }
         let decision = statements.iter().map(|judged| judged.decision.clone()).reduce(Decision::and);
-        Judgement { decision: decision.unwrap_or_else(Decision::nothing_asked), refused, statements }
+        let mut decision = decision.unwrap_or_else(Decision::nothing_asked);
+        if let Some(refused) = &refused {
+            decision = decision.and(self.denial(refused));
+        }
+        Judgement { decision, refused, statements }
+    }
+
+    /// The decision on a text that was refused before policy could be asked, or beside it.
+    #[must_use]
+    pub fn denial(&self, refused: &Refused) -> Decision {
+        let why = Why::Statement { sentence: refused.message.clone(), hint: refused.hint.clone() };
+        let (principal, on) = (self.slice.principal().id.clone(), self.target.name.clone());
+        let verdict = Verdict::Deny(Refusal { principal, action: Action::PgReadColumn, on, why });
+        Decision { verdict, ..Decision::nothing_asked() }
     }
 
     /// Whether anything on the target may be masked for the principal.
@@ -100,7 +113,8 @@ impl<'a> Judge<'a> {
     fn ask(&self, action: Action, on: &On, facts: Facts, bans: bool) -> Decision {
         let context = Context { facts, ..self.context.clone() };
         let (target, database) = (|| self.target.clone(), || self.catalog.rows().database.clone());
-        let table = |name: &Name| Table { target: target(), database: database(), schema: name.schema.to_string(), name: name.name.to_string() };
+        let table =
+            |name: &Name| Table { target: target(), database: database(), schema: name.schema.to_string(), name: name.name.to_string() };
         let decide = |resource: Resource<'_>| {
             let request = Request { action, resource, context: &context };
             if bans { self.slice.bans(&request) } else { self.slice.decide(&request) }
@@ -270,7 +284,7 @@ impl<'j, 'a> Sitting<'j, 'a> {
     fn applies(&self, hazard: &Hazard) -> Option<(Refused, Option<usize>)> {
         let Hazard { concern, usage, position } = hazard;
         let message = match concern {
-            Concern::Session => format!("something is masked for you on this target, so this cannot be {usage}"),
+            Concern::Session => format!("something is masked for you on this target, which rules out {usage}"),
             Concern::Column(id) => {
                 let shown = self.shown(*id);
                 shown.mask.filter(|_| !(shown.equality && *usage == Use::Equality))?;

@@ -132,10 +132,9 @@ fn hashed(kind: Kind, type_oid: u32, format: Format, hash: &[u8; 32]) -> Option<
         Kind::Uuid => {
             // Version 8 and variant 1: made by a rule of one's own (RFC 9562).
             let mut bytes = *half;
-            if let [_, _, _, _, _, _, version, _, variant, ..] = &mut bytes {
-                *version = (*version & 0x0f) | 0x80;
-                *variant = (*variant & 0x3f) | 0x80;
-            }
+            let [_, _, _, _, _, _, version, _, variant, ..] = &mut bytes;
+            *version = (*version & 0x0f) | 0x80;
+            *variant = (*variant & 0x3f) | 0x80;
             Some(match format {
                 Format::Binary => bytes.to_vec(),
                 Format::Text => {

@@ -5,7 +5,7 @@ use super::limits::Limits;
 use super::refused::Refused;
 
 /// The text, if it may be parsed.
-pub(super) fn scan<'a>(text: &'a [u8], limits: &Limits) -> Result<&'a str, Refused> {
+pub(super) fn scan<'a>(text: &'a [u8], limits: &Limits, major: u16) -> Result<&'a str, Refused> {
     if text.len() > limits.bytes {
         let message = format!("the statement is {} bytes long, the bastion reads at most {}", text.len(), limits.bytes);
         return Err(Refused::new("54000", message).hint("send large data by COPY or as parameters"));
@@ -14,7 +14,7 @@ pub(super) fn scan<'a>(text: &'a [u8], limits: &Limits) -> Result<&'a str, Refus
         let message = format!("the statement is not UTF-8 at byte {}", error.valid_up_to());
         Refused::new("22021", message).hint("SET client_encoding TO 'UTF8'")
     })?;
-    let mut scanner = Scanner { text, bytes: text.as_bytes(), at: 0, limits };
+    let mut scanner = Scanner { text, bytes: text.as_bytes(), at: 0, limits, major };
     scanner.run()?;
     Ok(text)
 }
@@ -24,6 +24,8 @@ struct Scanner<'a> {
     bytes: &'a [u8],
     at: usize,
     limits: &'a Limits,
+    /// The server's version; 0 if it is not known, and then the oldest counts.
+    major: u16,
 }
 
 fn begins_word(byte: u8) -> bool {
@@ -57,7 +59,7 @@ impl Scanner<'_> {
                 b'-' if self.starts(b"--") => self.line_comment()?,
                 b'/' if self.starts(b"/*") => self.comment()?,
                 byte if begins_word(byte) => self.word()?,
-                byte if byte.is_ascii_digit() => self.skip(|byte| continues_word(byte) || byte == b'.'),
+                byte if byte.is_ascii_digit() => self.number()?,
                 byte if is_operator(byte) => self.operator()?,
                 _ => self.at += 1,
             }
@@ -69,6 +71,19 @@ impl Scanner<'_> {
         while self.peek(0).is_some_and(&which) {
             self.at += 1;
         }
+    }
+
+    /// `0x1F` and `1_000` are numbers since PostgreSQL 16; before, they were numbers with a name behind them.
+    fn number(&mut self) -> Result<(), Refused> {
+        let begin = self.at;
+        self.skip(|byte| continues_word(byte) || byte == b'.');
+        let word = self.bytes.get(begin..self.at).unwrap_or_default();
+        let decimal = word.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E'));
+        if decimal || self.major >= 16 {
+            return Ok(());
+        }
+        let message = "this number is written in a way that the server's version reads differently";
+        Err(Refused::new("0A000", message).hint("write it in decimal digits").at(self.text, Some(begin)))
     }
 
     /// A word, and the string that follows it if the word says how to read it.
@@ -192,14 +207,16 @@ mod tests {
     use super::*;
 
     fn taken(text: &str) -> bool {
-        scan(text.as_bytes(), &Limits::default()).is_ok()
+        scan(text.as_bytes(), &Limits::default(), 18).is_ok()
     }
 
     #[test]
     fn comments_and_operators_are_bounded_and_quoted_text_is_neither() {
         let bomb = "/*".repeat(65);
         let run = "+".repeat(64);
-        for text in [format!("SELECT 1 {bomb}"), format!("SELECT 1 {run} 2"), format!("SELECT E'\\'' {run} 2"), format!("$a${run}$a$ {run}")] {
+        for text in
+            [format!("SELECT 1 {bomb}"), format!("SELECT 1 {run} 2"), format!("SELECT E'\\'' {run} 2"), format!("$a${run}$a$ {run}")]
+        {
             assert!(!taken(&text), "{text}");
         }
         let fine = [
@@ -224,8 +241,19 @@ mod tests {
         for text in ["SELECT \0", "SELECT '\0'", "-- \0", "/* \0 */", "$$ \0 $$", "\"\0\""] {
             assert!(!taken(text), "{text:?}");
         }
-        let refused = scan(b"SELECT '\xff'", &Limits::default()).expect_err("it is no UTF-8");
+        let refused = scan(b"SELECT '\xff'", &Limits::default(), 18).expect_err("it is no UTF-8");
         assert_eq!((refused.code, refused.message.as_str()), ("22021", "the statement is not UTF-8 at byte 8"));
-        assert!(scan(&vec![b' '; (16 << 20) + 1], &Limits::default()).is_err());
+        assert!(scan(&vec![b' '; (16 << 20) + 1], &Limits::default(), 18).is_err());
+    }
+
+    #[test]
+    fn numbers_that_older_servers_read_otherwise_are_refused_there() {
+        for text in ["SELECT 0x1F", "SELECT 1_000", "SELECT 0b11 FROM t"] {
+            assert!(scan(text.as_bytes(), &Limits::default(), 15).is_err(), "{text}");
+            assert!(taken(text), "{text}");
+        }
+        for text in ["SELECT 1.5e10", "SELECT $1, a1_000, '0x1F', 12."] {
+            assert!(scan(text.as_bytes(), &Limits::default(), 13).is_ok(), "{text}");
+        }
     }
 }

@@ -35,6 +35,8 @@ impl fmt::Display for Name {
 pub struct Script {
     /// The statements in order; none for an empty text.
     pub statements: Vec<Arc<Statement>>,
+    /// Whether it names a prepared statement or a cursor, so that it means what that name means now.
+    pub by_name: bool,
 }
 
 /// One statement.
@@ -210,7 +212,7 @@ pub enum Concern {
     Session,
 }
 
-/// How a value is used. Reads after "column x is masked for you and cannot be".
+/// How a value is used. Reads after "column x is masked for you and cannot be"; the last two after "this rules out".
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Use {
     /// In an expression, a function, a cast, an aggregate.
@@ -239,7 +241,7 @@ pub enum Use {
     Ddl,
     /// Told by the planner's estimates.
     Explain,
-    /// Something that concerns the session: the sentence says what.
+    /// Something that concerns the session, as a noun.
     Session(&'static str),
     /// As [`Use::Session`], about the object named.
     Object(&'static str, Arc<str>),

@@ -27,7 +27,9 @@ pub(super) fn is_harmless(name: &str) -> bool {
 impl Analyst<'_> {
     /// Whether there is a function of this name, as far as it can be told.
     pub(super) fn is_function(&self, name: &str) -> bool {
-        is_harmless(name) || !self.own(name).is_empty() || (!self.catalog.rows().system_functions.is_empty() && self.catalog.has_system_function(name))
+        is_harmless(name)
+            || !self.own(name).is_empty()
+            || (!self.catalog.rows().system_functions.is_empty() && self.catalog.has_system_function(name))
     }
 
     /// The database's own functions that an unqualified name may mean.
@@ -128,7 +130,11 @@ impl Analyst<'_> {
             return Err(self.refused(refused.hint("use SET"), location));
         };
         // In one text, several schemas are separated by commas.
-        let values = if name.eq_ignore_ascii_case("search_path") { schemas(&value).iter().map(|one| one.to_string()).collect() } else { vec![value] };
+        let values = if name.eq_ignore_ascii_case("search_path") {
+            schemas(&value).iter().map(|one| one.to_string()).collect()
+        } else {
+            vec![value]
+        };
         self.set(&name, Some(values), local, location)
     }
 
@@ -160,7 +166,8 @@ impl Analyst<'_> {
 
     /// OVER, or a definition in WINDOW.
     pub(super) fn window(&mut self, window: &WindowDef, scope: &Scope<'_>) -> Ruled<()> {
-        let WindowDef { name: _, refname: _, partition_clause, order_clause, frame_options: _, start_offset, end_offset, location: _ } = window;
+        let WindowDef { name: _, refname: _, partition_clause, order_clause, frame_options: _, start_offset, end_offset, location: _ } =
+            window;
         self.expressions(partition_clause, scope, For::Window)?;
         for sort in order_clause {
             self.sort_by(sort, scope, For::Window)?;

@@ -28,7 +28,7 @@ impl Analyst<'_> {
         let relation = self.readable(range)?;
         self.ask_table(action, &relation);
         if relation.rules {
-            self.hazard(Concern::Session, Use::Object("done: rules run on", Arc::clone(&relation.name)), range.location);
+            self.hazard(Concern::Session, Use::Object("changing a relation with rules:", Arc::clone(&relation.name)), range.location);
         }
         let (name, names) = alias(range.alias.as_ref());
         Ok((Arc::clone(&relation), Item::of(relation, name, names)))
@@ -74,7 +74,8 @@ impl Analyst<'_> {
     /// A column or an expression of an index.
     pub(super) fn index_element(&mut self, node: &Node, scope: &Scope<'_>, purpose: For) -> Ruled<()> {
         let Some(NodeEnum::IndexElem(element)) = &node.node else { return Err(unreadable()) };
-        let IndexElem { name, expr, indexcolname: _, collation: _, opclass: _, opclassopts: _, ordering: _, nulls_ordering: _ } = &**element;
+        let IndexElem { name, expr, indexcolname: _, collation: _, opclass: _, opclassopts: _, ordering: _, nulls_ordering: _ } =
+            &**element;
         if !name.is_empty() {
             let value = scope.here(name)?.ok_or_else(|| Refused::unknown("42703", format!("column \"{name}\" does not exist")))?;
             self.used(&value, purpose, -1);
@@ -150,7 +151,7 @@ impl Analyst<'_> {
         let range = relation.as_ref().ok_or_else(unreadable)?;
         let table = self.readable(range)?;
         if table.rules {
-            self.hazard(Concern::Session, Use::Object("done: rules run on", Arc::clone(&table.name)), range.location);
+            self.hazard(Concern::Session, Use::Object("changing a relation with rules:", Arc::clone(&table.name)), range.location);
         }
         let (name, names) = alias(range.alias.as_ref());
         let target = Item::of(Arc::clone(&table), name, names);
@@ -195,10 +196,13 @@ impl Analyst<'_> {
     /// RETURNING: the rows changed, as a query gives rows. `old` and `new` are names of their own.
     fn returning(&mut self, clause: Option<&ReturningClause>, table: &Arc<Relation>, items: &[Item], around: &Scope<'_>) -> Ruled<Rows> {
         let Some(ReturningClause { options, exprs }) = clause else { return Ok(Rows::none()) };
-        let mut names = [("old".to_owned(), ReturningOptionKind::ReturningOptionOld), ("new".to_owned(), ReturningOptionKind::ReturningOptionNew)];
+        let mut names =
+            [("old".to_owned(), ReturningOptionKind::ReturningOptionOld), ("new".to_owned(), ReturningOptionKind::ReturningOptionNew)];
         self.newer_than(17, !options.is_empty());
         for option in options {
-            let Some(NodeEnum::ReturningOption(ReturningOption { option, value, location: _ })) = &option.node else { return Err(unreadable()) };
+            let Some(NodeEnum::ReturningOption(ReturningOption { option, value, location: _ })) = &option.node else {
+                return Err(unreadable());
+            };
             names.iter_mut().filter(|(_, kind)| *kind as i32 == *option).for_each(|(name, _)| name.clone_from(value));
         }
         let mut items = items.to_vec();

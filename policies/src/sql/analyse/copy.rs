@@ -28,7 +28,7 @@ impl Analyst<'_> {
                     self.ask_table(Action::PgInsert, &table);
                     self.ask_table(Action::PgCopyIn, &table);
                     if table.rules {
-                        self.hazard(Concern::Session, Use::Object("done: rules run on", table.name.clone()), range.location);
+                        self.hazard(Concern::Session, Use::Object("changing a relation with rules:", table.name.clone()), range.location);
                     }
                     self.condition(where_clause.as_deref(), &Scope::under(None, &[item]), For::Filter)?;
                     self.note_where(where_clause.is_some());
@@ -40,8 +40,12 @@ impl Analyst<'_> {
             }
             (None, Some(query)) if !*is_from => {
                 let rows = self.query(query, None)?;
-                let read: Vec<On> =
-                    self.operations.iter().filter(|operation| operation.action == Action::PgSelect).map(|operation| operation.on.clone()).collect();
+                let read: Vec<On> = self
+                    .operations
+                    .iter()
+                    .filter(|operation| operation.action == Action::PgSelect)
+                    .map(|operation| operation.on.clone())
+                    .collect();
                 read.into_iter().for_each(|table| self.ask(Action::PgCopyOut, table));
                 Ok(self.copied(rows))
             }
@@ -74,7 +78,9 @@ impl Analyst<'_> {
     /// The text that is copied is looked into where columns are masked, so that its form has to be one of those known.
     fn copy_options(&mut self, options: &[Node]) -> Ruled<()> {
         for option in options {
-            let Some(NodeEnum::DefElem(option)) = &option.node else { return Err(Refused::unsupported("the bastion cannot read this COPY")) };
+            let Some(NodeEnum::DefElem(option)) = &option.node else {
+                return Err(Refused::unsupported("the bastion cannot read this COPY"));
+            };
             let DefElem { defnamespace: _, defname, arg, defaction: _, location, arg_location: _ } = &**option;
             if defname == "encoding" {
                 let encoding = arg.as_deref().and_then(string).unwrap_or_default();

@@ -4,9 +4,7 @@
 use std::sync::Arc;
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{
-    CreateSchemaStmt, CreateTrigStmt, DropStmt, GrantStmt, IndexStmt, Node, ObjectType, RangeVar, StatsElem,
-};
+use pg_query::protobuf::{CreateSchemaStmt, CreateTrigStmt, DropStmt, GrantStmt, IndexStmt, Node, ObjectType, RangeVar, StatsElem};
 
 use super::super::refused::Refused;
 use super::super::script::{Answer, Effect, Name, On};
@@ -16,7 +14,7 @@ use super::{Analyst, For, Ruled, string, strings};
 use crate::Action;
 
 /// What brings code or a way around with it.
-const CODE: &str = "done: it brings something into the database that the bastion cannot see";
+const CODE: &str = "what brings something into the database that the bastion cannot see";
 
 fn unreadable() -> Refused {
     Refused::unsupported("the bastion cannot read this statement")
@@ -57,7 +55,12 @@ impl Analyst<'_> {
                 "comment"
             }
             NodeEnum::CreateSchemaStmt(create) => self.create_schema(create)?,
-            NodeEnum::CreateSeqStmt(create) => self.new_relation("create sequence", create.sequence.as_ref())?,
+            NodeEnum::CreateSeqStmt(create) => {
+                let name = self.new_name(create.sequence.as_ref().ok_or_else(unreadable)?)?;
+                self.ask(Action::PgDdl, On::Table(name.clone(), None));
+                self.make_sequence(&name);
+                "create sequence"
+            }
             NodeEnum::AlterSeqStmt(alter) => self.on_table("alter sequence", alter.sequence.as_ref())?,
             NodeEnum::GrantStmt(grant) => self.grant(grant)?,
             NodeEnum::CreateTrigStmt(create) => self.create_trigger(create)?,
@@ -175,7 +178,8 @@ impl Analyst<'_> {
                 // An unqualified name that is there already is meant before a new one.
                 let there = self.catalog.functions(name).find(|own| self.schemas.contains(&own.schema)).map(|own| Arc::clone(&own.schema));
                 let home = there.or_else(|| self.state.home(self.catalog));
-                home.map(|schema| Name::new(schema, *name)).ok_or_else(|| Refused::unknown("3F000", "no schema has been selected to create in"))
+                home.map(|schema| Name::new(schema, *name))
+                    .ok_or_else(|| Refused::unknown("3F000", "no schema has been selected to create in"))
             }
             _ => Err(unreadable()),
         }

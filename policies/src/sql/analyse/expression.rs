@@ -154,8 +154,19 @@ impl Analyst<'_> {
                 self.expression_if(source.as_deref(), scope, purpose)
             }
             NodeEnum::XmlExpr(xml) => {
-                let XmlExpr { xpr: _, op: _, name: _, named_args, arg_names: _, args, xmloption: _, indent: _, r#type: _, typmod: _, location: _ } =
-                    &**xml;
+                let XmlExpr {
+                    xpr: _,
+                    op: _,
+                    name: _,
+                    named_args,
+                    arg_names: _,
+                    args,
+                    xmloption: _,
+                    indent: _,
+                    r#type: _,
+                    typmod: _,
+                    location: _,
+                } = &**xml;
                 self.expressions(named_args, scope, purpose)?;
                 self.expressions(args, scope, purpose)
             }
@@ -196,7 +207,9 @@ impl Analyst<'_> {
             Ok(AExprKind::AexprBetween | AExprKind::AexprNotBetween | AExprKind::AexprBetweenSym | AExprKind::AexprNotBetweenSym) => {
                 [">=", "<="].iter().for_each(|operator| self.operators(None, operator, *location));
             }
-            Ok(AExprKind::Undefined) | Err(_) => return Err(self.refused(Refused::unsupported("the bastion cannot read this operator"), *location)),
+            Ok(AExprKind::Undefined) | Err(_) => {
+                return Err(self.refused(Refused::unsupported("the bastion cannot read this operator"), *location));
+            }
             Ok(_) => self.operator(name, *location)?,
         }
         self.expression_if(lexpr.as_deref(), scope, purpose)?;
@@ -219,7 +232,11 @@ impl Analyst<'_> {
                     let value = self.reference(column, scope)?;
                     self.used_as(&value, purpose.action(), &Use::Equality, column.location);
                     // What it is compared with is no column, but its casts count.
-                    [&expr.lexpr, &expr.rexpr].into_iter().flatten().filter(|side| is_constant(side)).try_for_each(|side| self.expression(side, scope, purpose))
+                    [&expr.lexpr, &expr.rexpr]
+                        .into_iter()
+                        .flatten()
+                        .filter(|side| is_constant(side))
+                        .try_for_each(|side| self.expression(side, scope, purpose))
                 }
                 None => self.expression_if(node, scope, purpose),
             },

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    JoinExpr, JsonTable, JsonTableColumn, JsonTablePathSpec, List, Node, RangeFunction, RangeSubselect, RangeTableFunc,
-    RangeTableFuncCol, RangeTableSample, RangeVar,
+    JoinExpr, JsonTable, JsonTableColumn, JsonTablePathSpec, List, Node, RangeFunction, RangeSubselect, RangeTableFunc, RangeTableFuncCol,
+    RangeTableSample, RangeVar,
 };
 
 use super::super::refused::Refused;
@@ -140,7 +140,8 @@ impl Analyst<'_> {
             self.expressions(namespaces, &beside, For::Value)?;
             for column in columns {
                 let Some(NodeEnum::RangeTableFuncCol(column)) = &column.node else { return Err(unreadable()) };
-                let RangeTableFuncCol { colname, type_name, for_ordinality: _, is_not_null: _, colexpr, coldefexpr, location: _ } = &**column;
+                let RangeTableFuncCol { colname, type_name, for_ordinality: _, is_not_null: _, colexpr, coldefexpr, location: _ } =
+                    &**column;
                 self.cast(type_name.as_ref())?;
                 self.expression_if(colexpr.as_deref(), &beside, For::Value)?;
                 self.expression_if(coldefexpr.as_deref(), &beside, For::Value)?;
@@ -224,6 +225,7 @@ impl Analyst<'_> {
         if common.is_empty() && named.is_none() {
             return Ok(());
         }
+        self.spend(one.len().saturating_add(two.len()))?;
         let merged = self.merged(&common, &one, &two)?;
         let rest = one.iter().chain(&two).filter(|column| !common.contains(&column.name));
         let columns: Vec<Column> = merged.iter().chain(rest).cloned().collect();
@@ -250,7 +252,10 @@ impl Analyst<'_> {
         for name in common {
             let of = |columns: &[Column]| columns.iter().find(|column| column.name == *name).map(|column| column.value.clone());
             let (Some(left), Some(right)) = (of(one), of(two)) else {
-                return Err(Refused::unknown("42703", format!("column \"{name}\" specified in USING clause does not exist in both tables")));
+                return Err(Refused::unknown(
+                    "42703",
+                    format!("column \"{name}\" specified in USING clause does not exist in both tables"),
+                ));
             };
             self.used(&left, For::Join, -1);
             self.used(&right, For::Join, -1);
@@ -290,9 +295,29 @@ const TABLES: &[(&str, &[&str])] = &[
 
 /// Functions of the system that give one column, which is named as the function, or as its alias.
 const SCALARS: &[&str] = &[
-    "generate_series", "generate_subscripts", "regexp_matches", "regexp_split_to_table", "string_to_table", "json_object_keys",
-    "jsonb_object_keys", "jsonb_path_query", "jsonb_path_query_tz", "current_schemas", "now", "version", "current_database",
-    "regexp_match", "abs", "lower", "upper", "length", "coalesce", "current_user", "session_user", "current_date", "current_timestamp",
+    "generate_series",
+    "generate_subscripts",
+    "regexp_matches",
+    "regexp_split_to_table",
+    "string_to_table",
+    "json_object_keys",
+    "jsonb_object_keys",
+    "jsonb_path_query",
+    "jsonb_path_query_tz",
+    "current_schemas",
+    "now",
+    "version",
+    "current_database",
+    "regexp_match",
+    "abs",
+    "lower",
+    "upper",
+    "length",
+    "coalesce",
+    "current_user",
+    "session_user",
+    "current_date",
+    "current_timestamp",
 ];
 
 /// What a function in FROM gives, and whether there may be more to it.

@@ -13,10 +13,7 @@ use super::{Analyst, For, Ruled};
 
 /// What came with PostgreSQL 17; all else of SQL/JSON came with 16.
 fn is_of_17(node: &NodeEnum) -> bool {
-    matches!(
-        node,
-        NodeEnum::JsonFuncExpr(_) | NodeEnum::JsonParseExpr(_) | NodeEnum::JsonScalarExpr(_) | NodeEnum::JsonSerializeExpr(_)
-    )
+    matches!(node, NodeEnum::JsonFuncExpr(_) | NodeEnum::JsonParseExpr(_) | NodeEnum::JsonScalarExpr(_) | NodeEnum::JsonSerializeExpr(_))
 }
 
 impl Analyst<'_> {
@@ -114,8 +111,19 @@ impl Analyst<'_> {
     }
 
     fn json_function(&mut self, function: &JsonFuncExpr, scope: &Scope<'_>, purpose: For) -> Ruled<()> {
-        let JsonFuncExpr { op: _, column_name: _, context_item, pathspec, passing, output, on_empty, on_error, wrapper: _, quotes: _, location: _ } =
-            function;
+        let JsonFuncExpr {
+            op: _,
+            column_name: _,
+            context_item,
+            pathspec,
+            passing,
+            output,
+            on_empty,
+            on_error,
+            wrapper: _,
+            quotes: _,
+            location: _,
+        } = function;
         self.json_value(context_item.as_deref(), scope, purpose)?;
         self.expression_if(pathspec.as_deref(), scope, purpose)?;
         self.expressions(passing, scope, purpose)?;

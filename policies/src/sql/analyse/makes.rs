@@ -29,7 +29,14 @@ fn made(name: &Name, kind: RelationKind, names: Vec<Arc<str>>, parents: Vec<u32>
     Relation { oid: 0, schema, name, kind, columns, parents, definition: None, rules: false }
 }
 
+/// What every sequence has.
+const SEQUENCE: [&str; 3] = ["last_value", "log_cnt", "is_called"];
+
 impl Analyst<'_> {
+    pub(super) fn make_sequence(&mut self, name: &Name) {
+        self.make(made(name, RelationKind::Sequence, SEQUENCE.map(Into::into).to_vec(), Vec::new()));
+    }
+
     fn make(&mut self, relation: Relation) {
         self.effects.push(Effect::Make(Arc::new(relation)));
         self.effects.push(Effect::CatalogChanged);
@@ -64,7 +71,7 @@ impl Analyst<'_> {
         };
         self.stored(&rows);
         if rows.open {
-            self.blind("stored: the columns of this query cannot be told", -1);
+            self.blind("storing a query whose columns cannot be told", -1);
         }
         self.make_as(rel.as_ref(), col_names, rows)?;
         let view = *objtype == ObjectType::ObjectMatview as i32;
@@ -85,10 +92,10 @@ impl Analyst<'_> {
         let place = view.as_ref().ok_or_else(unreadable)?;
         let rows = self.query_if(query.as_deref(), None)?;
         self.stored(&rows);
-        if let Some(old) = self.find(place)? {
+        let name = self.new_name(place)?;
+        if let Some(old) = self.state.relation(self.catalog, &name.schema, &name.name) {
             self.ask_ddl(&old, place.location);
         }
-        let name = self.new_name(place)?;
         self.ask(Action::PgDdl, On::Table(name.clone(), None));
         let names: Vec<Arc<str>> = aliases.iter().filter_map(string).map(Into::into).collect();
         let columns = super::with::renamed(&rows.columns, &names);
@@ -136,7 +143,11 @@ impl Analyst<'_> {
             }
         }
         let mut once: Vec<Arc<str>> = Vec::new();
-        names.into_iter().for_each(|name| if !once.contains(&name) { once.push(name) });
+        names.into_iter().for_each(|name| {
+            if !once.contains(&name) {
+                once.push(name)
+            }
+        });
         let table = made(&name, RelationKind::Table, once, parents);
         self.defined_on(&table, |analyst, scope| {
             for element in table_elts.iter().chain(constraints).chain(nnconstraints) {

@@ -10,6 +10,9 @@ use super::scope::{Column, Item, Scope, Table, Value};
 use super::{Analyst, For, Ruled};
 use crate::Action;
 
+/// PostgreSQL's own limit.
+const MOST_COLUMNS: usize = 1664;
+
 /// What a query gives.
 #[derive(Debug, Clone)]
 pub(super) struct Rows {
@@ -145,6 +148,10 @@ impl Analyst<'_> {
             let title = if name.is_empty() { super::titles::title(node) } else { name.clone() };
             let value = self.value(node, scope)?;
             rows.columns.push(Column { name: title.into(), value });
+        }
+        self.spend(rows.columns.len())?;
+        if rows.columns.len() > MOST_COLUMNS {
+            return Err(Refused::new("54011", format!("target lists can have at most {MOST_COLUMNS} entries")));
         }
         if rows.open {
             // Which result is which is not known, so that none could be masked.

@@ -18,14 +18,56 @@ use crate::Action;
 
 /// Settings that change how results look or how long things may take, and nothing of what is told. Masked sessions set no other.
 const HARMLESS: &[&str] = &[
-    "all", "application_name", "bytea_output", "check_function_bodies", "client_encoding", "constraint_exclusion", "cursor_tuple_fraction",
-    "datestyle", "default_text_search_config", "default_transaction_deferrable", "default_transaction_isolation",
-    "default_transaction_read_only", "enable_bitmapscan", "enable_hashagg", "enable_hashjoin", "enable_indexonlyscan", "enable_indexscan",
-    "enable_material", "enable_mergejoin", "enable_nestloop", "enable_seqscan", "enable_sort", "extra_float_digits", "from_collapse_limit",
-    "idle_in_transaction_session_timeout", "idle_session_timeout", "intervalstyle", "jit", "join_collapse_limit", "lc_messages",
-    "lc_monetary", "lc_numeric", "lc_time", "lock_timeout", "max_parallel_workers_per_gather", "plan_cache_mode", "random_page_cost",
-    "search_path", "seq_page_cost", "standard_conforming_strings", "statement_timeout", "synchronize_seqscans", "timezone",
-    "transaction_deferrable", "transaction_isolation", "transaction_read_only", "transaction_timeout", "work_mem", "xmlbinary", "xmloption",
+    "all",
+    "application_name",
+    "bytea_output",
+    "check_function_bodies",
+    "client_encoding",
+    "constraint_exclusion",
+    "cursor_tuple_fraction",
+    "datestyle",
+    "default_text_search_config",
+    "default_transaction_deferrable",
+    "default_transaction_isolation",
+    "default_transaction_read_only",
+    "enable_bitmapscan",
+    "enable_hashagg",
+    "enable_hashjoin",
+    "enable_indexonlyscan",
+    "enable_indexscan",
+    "enable_material",
+    "enable_mergejoin",
+    "enable_nestloop",
+    "enable_seqscan",
+    "enable_sort",
+    "extra_float_digits",
+    "from_collapse_limit",
+    "idle_in_transaction_session_timeout",
+    "idle_session_timeout",
+    "intervalstyle",
+    "jit",
+    "join_collapse_limit",
+    "lc_messages",
+    "lc_monetary",
+    "lc_numeric",
+    "lc_time",
+    "lock_timeout",
+    "max_parallel_workers_per_gather",
+    "plan_cache_mode",
+    "random_page_cost",
+    "search_path",
+    "seq_page_cost",
+    "standard_conforming_strings",
+    "statement_timeout",
+    "synchronize_seqscans",
+    "timezone",
+    "transaction_deferrable",
+    "transaction_isolation",
+    "transaction_read_only",
+    "transaction_timeout",
+    "work_mem",
+    "xmlbinary",
+    "xmloption",
 ];
 
 impl Analyst<'_> {
@@ -109,12 +151,14 @@ impl Analyst<'_> {
             ("standard_conforming_strings", Some(value)) if !matches!(value, "on" | "true" | "yes" | "1") => {
                 return refuse("standard_conforming_strings is on through the bastion: text would be read in two ways");
             }
-            ("session_authorization", _) => return refuse("the session's user is the bastion's business: SET SESSION AUTHORIZATION is not let through"),
+            ("session_authorization", _) => {
+                return refuse("the session's user is the bastion's business: SET SESSION AUTHORIZATION is not let through");
+            }
             ("client_min_messages", Some(value)) if !matches!(value, "notice" | "warning" | "error") => {
-                self.blind("set: client_min_messages below notice", location);
+                self.blind("client_min_messages below notice", location);
             }
             ("client_min_messages", _) => {}
-            (name, _) if !HARMLESS.contains(&name) => self.blind("set: this setting may tell what is masked", location),
+            (name, _) if !HARMLESS.contains(&name) => self.blind("this setting, which may tell what is masked", location),
             _ => {}
         }
         self.ask_setting(&name);
@@ -205,6 +249,7 @@ impl Analyst<'_> {
 
     fn execute(&mut self, execute: &ExecuteStmt) -> Ruled<Read> {
         let ExecuteStmt { name, params } = execute;
+        self.by_name = true;
         self.expressions(params, &Scope::EMPTY, For::Value)?;
         let Some(statement) = self.state.prepared(name).cloned() else {
             return Err(Refused::new("26000", format!("prepared statement \"{name}\" does not exist")));
@@ -224,6 +269,7 @@ impl Analyst<'_> {
 
     fn fetch(&mut self, fetch: &FetchStmt) -> Ruled<Read> {
         let FetchStmt { direction: _, how_many: _, portalname, ismove } = fetch;
+        self.by_name = true;
         let Some(statement) = self.state.cursor(portalname).cloned() else {
             return Err(Refused::new("34000", format!("cursor \"{portalname}\" does not exist")));
         };

@@ -79,7 +79,7 @@ impl Analyst<'_> {
 
     pub(super) fn answered(&mut self, rows: super::select::Rows) -> Answer {
         if rows.open {
-            self.blind("answered: the columns of this query cannot be told beforehand", -1);
+            self.blind("an answer whose columns cannot be told beforehand", -1);
             return Answer::Unknown;
         }
         Answer::Rows(outputs(rows.columns))
@@ -138,7 +138,11 @@ impl Analyst<'_> {
             [schema, name] => vec![Name::new(*schema, *name)],
             [name] => {
                 self.no_doubt(call.location)?;
-                self.catalog.functions(name).filter(|own| self.schemas.contains(&own.schema)).map(|own| Name::new(own.schema.clone(), own.name.clone())).collect()
+                self.catalog
+                    .functions(name)
+                    .filter(|own| self.schemas.contains(&own.schema))
+                    .map(|own| Name::new(own.schema.clone(), own.name.clone()))
+                    .collect()
             }
             _ => Vec::new(),
         };
@@ -147,14 +151,14 @@ impl Analyst<'_> {
             return Err(self.refused(refused, call.location));
         }
         procedures.into_iter().for_each(|procedure| self.ask(Action::PgDo, On::Function(procedure)));
-        self.blind("done: CALL runs code that the bastion cannot see", call.location);
+        self.blind("CALL, which runs code that the bastion cannot see", call.location);
         self.effects.extend([Effect::InDoubt, Effect::CatalogChanged]);
         Ok(("call", Answer::Unknown))
     }
 
     fn run_block(&mut self) -> Read {
         self.ask(Action::PgDo, On::Database);
-        self.blind("done: DO runs code that the bastion cannot see", -1);
+        self.blind("DO, which runs code that the bastion cannot see", -1);
         self.effects.extend([Effect::InDoubt, Effect::CatalogChanged]);
         ("do", Answer::Nothing)
     }
@@ -192,10 +196,12 @@ impl Analyst<'_> {
     fn reindex(&mut self, reindex: &ReindexStmt) -> Ruled<Read> {
         let ReindexStmt { kind, relation, name, params: _ } = reindex;
         match ReindexObjectType::try_from(*kind) {
-            Ok(ReindexObjectType::ReindexObjectIndex | ReindexObjectType::ReindexObjectTable) => self.maintain("reindex", relation.as_ref()),
-            Ok(ReindexObjectType::ReindexObjectSchema | ReindexObjectType::ReindexObjectSystem | ReindexObjectType::ReindexObjectDatabase) => {
-                self.maintain("reindex", None)
+            Ok(ReindexObjectType::ReindexObjectIndex | ReindexObjectType::ReindexObjectTable) => {
+                self.maintain("reindex", relation.as_ref())
             }
+            Ok(
+                ReindexObjectType::ReindexObjectSchema | ReindexObjectType::ReindexObjectSystem | ReindexObjectType::ReindexObjectDatabase,
+            ) => self.maintain("reindex", None),
             _ => Err(Refused::unsupported(format!("the bastion cannot read this REINDEX of {name}"))),
         }
     }

@@ -91,7 +91,8 @@ impl Sitting<'_, '_> {
 
     /// A masked column of the relation, if it has one.
     pub(super) fn masked_of(&self, oid: u32) -> Option<ColumnId> {
-        let columns = self.judge.catalog.numbered(oid).into_iter().flat_map(|relation| relation.columns.iter().map(|column| relation.id(column)));
+        let columns =
+            self.judge.catalog.numbered(oid).into_iter().flat_map(|relation| relation.columns.iter().map(|column| relation.id(column)));
         let made = self.names.keys().copied().filter(|id| id.relation == oid);
         columns.chain(made).find(|id| self.shown(*id).mask.is_some())
     }

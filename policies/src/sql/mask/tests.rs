@@ -35,11 +35,13 @@ fn a_hash_is_the_same_for_the_same_value_and_key_in_either_format() {
     assert_eq!((one.len(), text(Mask::Hash, TEXT, "x")), (32, Some(one.clone())));
     assert_ne!(text(Mask::Hash, TEXT, "y"), Some(one.clone()));
     assert_ne!(masked(Mask::Hash, TEXT, Format::Text, Some(b"x"), b"other").expect("a hash"), one.as_bytes());
-    let binary = masked(Mask::Hash, 23, Format::Binary, Some(&42_i32.to_be_bytes()), KEY).expect("a number");
+    let forty_two = 42_i32.to_be_bytes();
+    let binary = masked(Mask::Hash, 23, Format::Binary, Some(&forty_two), KEY).expect("a number");
     let number = i32::from_be_bytes(binary.as_ref().try_into().expect("four bytes"));
     assert_eq!(text(Mask::Hash, 23, "42"), Some(number.to_string()));
     let id = "0190163d-8694-739b-aea5-966c26f8ad91";
-    let binary = masked(Mask::Hash, 2950, Format::Binary, Some(&hex::decode(id.replace('-', "")).expect("hex")), KEY).expect("a uuid");
+    let bytes = hex::decode(id.replace('-', "")).expect("hex");
+    let binary = masked(Mask::Hash, 2950, Format::Binary, Some(&bytes), KEY).expect("a uuid");
     let shown = text(Mask::Hash, 2950, id).expect("a uuid");
     assert_eq!((shown.replace('-', ""), shown.len()), (hex::encode(&binary), 36));
     assert_eq!(shown.get(14..15), Some("8"));
