@@ -27,11 +27,11 @@ pub use issuer::Issuer;
 pub use limits::Limits;
 pub use notify::{Format, Notify, Sink};
 pub use policies::Policies;
+pub use postgres::{PostgresTarget, PostgresUser, Tls};
 pub use problem::{Problem, Problems};
 pub use recordings::{RecordingMode, Recordings};
 pub use secret::{SecretError, SecretSource};
 pub use server::Server;
-pub use postgres::{PostgresTarget, PostgresUser, Tls};
 pub use target::{HostTrust, HttpTarget, KubernetesTarget, SshCredential, SshTarget, Target, TargetAccess};
 pub use witness::Witness;
 

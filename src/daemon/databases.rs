@@ -95,7 +95,7 @@ impl Rooms {
         let (to, said) = mpsc::channel(SAID);
         let patience = Patience::default();
         let voice = Voice::through(to, leaving.clone());
-        let beginning = client.hearing(said, self.begin(Arc::clone(&caller), ask, &hello, &voice)).await;
+        let beginning = client.hearing(said, Box::pin(self.begin(Arc::clone(&caller), ask, &hello, &voice))).await;
         let Begun { link, place, orders } = match beginning {
             Ok(begun) => begun,
             Err(refusal) => return self.turn_away_client(client, &refusal).await,

@@ -17,12 +17,12 @@ use crate::config::Config;
 use crate::control::protocol::Event;
 use crate::enforce::Enforcer;
 use crate::frontdoor::{Arrival, CodePrompt, DevicePrompt, Door, Forwarded, Hall, Outcome, Refusal, Visitor};
+use crate::gateways::postgres::{Analysts, Cancels};
 use crate::identity::{Caller, IdentityDesk, Proof};
 use crate::model::{Clock, Secret, TargetKind, TargetName};
 use crate::record::Recorder;
 use crate::store::Store;
 use crate::targets::Catalogue;
-use crate::gateways::postgres::{Analysts, Cancels};
 use crate::upstream::{CatalogDesk, Dialer};
 
 use super::live::Live;

@@ -14,10 +14,10 @@ use crate::model::Clock;
 
 use super::enforcer::{refusal, wait_for_people, write_all};
 use super::judge::{Asker, settled};
-use super::sql::{Lately, SqlCase};
 use super::permit::Permit;
 use super::policies::PoliciesInForce;
 use super::questions::Question;
+use super::sql::{Lately, SqlCase};
 
 /// Operations that were allowed and are not over. They are asked again when policy changes.
 #[derive(Debug, Default)]

@@ -22,7 +22,8 @@ const KEPT: usize = 8 << 20;
 const LONGEST: usize = 64 << 10;
 
 /// Kinds that mean the same wherever names do; what refers to a prepared statement or a cursor does not.
-const STEADY: &[&str] = &["select", "insert", "update", "delete", "merge", "values", "table", "begin", "start transaction", "commit", "rollback"];
+const STEADY: &[&str] =
+    &["select", "insert", "update", "delete", "merge", "values", "table", "begin", "start transaction", "commit", "rollback"];
 
 /// What was understood of a text, with a number that no other has.
 #[derive(Debug)]
@@ -79,7 +80,8 @@ impl Worker {
             // A thread that ended would take the statements of others with it.
             let reading = || sql::analyse(job.key.text.as_bytes(), &job.catalog, &job.state, &Limits::default());
             let read = std::panic::catch_unwind(std::panic::AssertUnwindSafe(reading)).unwrap_or_else(|_| Err(unreadable()));
-            let outcome = read.map(|script| Arc::new(Reading { id: self.numbers.fetch_add(1, Ordering::Relaxed), script: Arc::new(script) }));
+            let outcome =
+                read.map(|script| Arc::new(Reading { id: self.numbers.fetch_add(1, Ordering::Relaxed), script: Arc::new(script) }));
             // Who asked may have gone.
             let _ = job.reply.send(outcome);
         }

@@ -100,7 +100,9 @@ impl Hello {
     pub(super) fn left_out(&self) -> Vec<&str> {
         let known = ["user", "database", "client_encoding", "standard_conforming_strings", "bartizan.reason"];
         let names = self.opening.parameters.iter().map(|(name, _)| name.as_str());
-        names.filter(|name| !known.contains(name) && !name.starts_with("_pq_.") && !SETTINGS.contains(&name.to_ascii_lowercase().as_str())).collect()
+        names
+            .filter(|name| !known.contains(name) && !name.starts_with("_pq_.") && !SETTINGS.contains(&name.to_ascii_lowercase().as_str()))
+            .collect()
     }
 
     /// How long a key a client of this version takes for its requests to cancel.
@@ -147,7 +149,8 @@ impl Client {
             Err(error) => {
                 let words = match error {
                     CodecError::DirectTls => {
-                        "TLS is not spoken inside the SSH tunnel, which is encrypted already; connect with sslmode=disable or prefer".to_owned()
+                        "TLS is not spoken inside the SSH tunnel, which is encrypted already; connect with sslmode=disable or prefer"
+                            .to_owned()
                     }
                     other => other.to_string(),
                 };

@@ -136,7 +136,11 @@ impl<'a, R: AsyncRead + Unpin> Down<'a, R> {
         if !self.pieces.is_empty() {
             self.tape.write(std::mem::take(&mut self.pieces)).await?;
         }
-        if self.splitter.is_between() { self.outlet.say(self.words).await? } else { self.outlet.flush().await? }
+        if self.splitter.is_between() {
+            self.outlet.say(self.words).await?
+        } else {
+            self.outlet.flush().await?
+        }
         Ok(())
     }
 
@@ -213,7 +217,8 @@ impl<'a, R: AsyncRead + Unpin> Down<'a, R> {
                 Some(Awaited::Execute(run)) => {
                     let ran = ran(run);
                     book.awaited.pop_front();
-                    self.pieces.extend((!own).then(|| notes::finished(if kind == b's' { "(more rows wait)" } else { "(no statement)" }, ran)));
+                    self.pieces
+                        .extend((!own).then(|| notes::finished(if kind == b's' { "(more rows wait)" } else { "(no statement)" }, ran)));
                 }
                 _ => return Err(unexpected(kind)),
             },

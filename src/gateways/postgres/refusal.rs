@@ -91,6 +91,7 @@ const PLAIN: &[&str] = &["25", "26", "34", "40", "42", "53", "55", "57"];
 pub(super) fn scrubbed(fault: &Fault, severity: Severity) -> Bytes {
     let code = fault.get(b'C');
     let plain = severity != Severity::Notice && PLAIN.iter().any(|class| code.starts_with(class));
-    let text = if plain { fault.get(b'M') } else { "bartizan: the text is withheld, since something that this session read is masked for you" };
+    let text =
+        if plain { fault.get(b'M') } else { "bartizan: the text is withheld, since something that this session read is masked for you" };
     codec::error(severity, if code.is_empty() { "00000" } else { code }, text, &[(b'P', fault.get(b'P'))])
 }

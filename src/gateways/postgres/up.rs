@@ -104,7 +104,8 @@ type Ruled<T> = Result<Result<T, Denial>, Over>;
 
 impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
     pub(super) fn new(parts: Parts<'a, W>) -> Self {
-        let Parts { client, server, ahead, ledger, words, tape, traffic, decider, analysts, library, database, said, holds, leaving } = parts;
+        let Parts { client, server, ahead, ledger, words, tape, traffic, decider, analysts, library, database, said, holds, leaving } =
+            parts;
         let mut splitter = Splitter::new(Side::Client(LONGEST));
         splitter.feed(ahead);
         Self {
@@ -208,7 +209,8 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
                 return Ok(true);
             }
             Frame::TooLong(kind) => {
-                let denial = Denial::unserved("54000", "bartizan: the statement is longer than 16 MiB, so it cannot be read and is refused");
+                let denial =
+                    Denial::unserved("54000", "bartizan: the statement is longer than 16 MiB, so it cannot be read and is refused");
                 self.refuse_text(kind, "(a statement of more than 16 MiB)", denial).await?;
                 return Ok(true);
             }
@@ -379,7 +381,8 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
         match self.decide(&prepared.reading, &prepared.text, &values).await? {
             Ok(ruling) => {
                 let (shape, statement) = (Shape::default(), prepared.reading.script.statements.first().cloned());
-                let describing = ruling.is_masked.then(|| Awaited::Shape { statement, ruling: Arc::clone(&ruling), shape: Arc::clone(&shape) });
+                let describing =
+                    ruling.is_masked.then(|| Awaited::Shape { statement, ruling: Arc::clone(&ruling), shape: Arc::clone(&shape) });
                 self.ledger.lock().names.portals.insert(portal.to_owned(), Portal { prepared, ruling, shape });
                 self.passing = if whole { Passing::Dropped } else { Passing::Forwarded };
                 self.describing = describing.map(|awaited| (awaited, portal.to_owned()));
@@ -467,10 +470,9 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
                 let key: Arc<str> = self.ledger.lock().state.key().into();
                 Ok((reading, (catalog.number(), key)))
             }
-            Err(refused) if failed && refused.code != "42601" => Err(Denial::unserved(
-                "25P02",
-                "current transaction is aborted, commands ignored until end of transaction block",
-            )),
+            Err(refused) if failed && refused.code != "42601" => {
+                Err(Denial::unserved("25P02", "current transaction is aborted, commands ignored until end of transaction block"))
+            }
             Err(refused) => Err(Denial::of_analysis(&refused)),
         })
     }
@@ -588,9 +590,12 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
             Err(denial) => return Ok(Err(denial)),
         };
         self.is_masked = ruling.is_masked;
-        let copies_masked = reading.script.statements.iter().zip(ruling.statements.iter()).any(|(statement, judged)| {
-            matches!(statement.answer, Answer::CopyOut(_)) && judged.masks.iter().any(Option::is_some)
-        });
+        let copies_masked = reading
+            .script
+            .statements
+            .iter()
+            .zip(ruling.statements.iter())
+            .any(|(statement, judged)| matches!(statement.answer, Answer::CopyOut(_)) && judged.masks.iter().any(Option::is_some));
         if copies_masked {
             let words = "bartizan: a column is masked for you and cannot be copied out by COPY; SELECT it instead";
             return Ok(Err(Denial::unserved("42501", words)));
@@ -682,15 +687,8 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
 
     fn note_denial(&mut self, text: &str, denial: &Denial) {
         super::count(denial.verdict);
-        let about = Decided {
-            database: &self.database,
-            text,
-            values: &[],
-            kinds: Vec::new(),
-            policies: &[],
-            approval: None,
-            denial: Some(denial),
-        };
+        let about =
+            Decided { database: &self.database, text, values: &[], kinds: Vec::new(), policies: &[], approval: None, denial: Some(denial) };
         self.pieces.extend(notes::decided(&about));
     }
 }

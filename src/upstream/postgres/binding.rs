@@ -65,7 +65,9 @@ mod tests {
 
     #[test]
     fn the_hash_is_that_of_the_certificates_own_signature() {
-        for (prefix, last, length) in [(RSA, 5, 32), (RSA, 11, 32), (RSA, 12, 48), (RSA, 13, 64), (ECDSA, 2, 32), (ECDSA, 3, 48), (ECDSA, 4, 64)] {
+        for (prefix, last, length) in
+            [(RSA, 5, 32), (RSA, 11, 32), (RSA, 12, 48), (RSA, 13, 64), (ECDSA, 2, 32), (ECDSA, 3, 48), (ECDSA, 4, 64)]
+        {
             let made = certificate(&[prefix, &[last]].concat());
             assert_eq!(end_point(&made).map(|hash| hash.len()), Some(length), "{prefix:?} {last}");
         }

@@ -117,7 +117,9 @@ impl DatabaseError {
             Self::Server { code, message } if ["3D", "53", "55", "57"].iter().any(|class| code.starts_with(class)) => {
                 format!("{target} says: {message}")
             }
-            Self::Server { .. } | Self::Lost(_) | Self::Protocol(_) => format!("{target} ended the connection while the bastion logged in."),
+            Self::Server { .. } | Self::Lost(_) | Self::Protocol(_) => {
+                format!("{target} ended the connection while the bastion logged in.")
+            }
         };
         Refusal::unavailable(sentence, format!("{target}: {self}"))
     }

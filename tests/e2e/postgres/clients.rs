@@ -107,7 +107,22 @@ fn psql_describes_copies_and_watches() {
     let site = Site::start();
     let alice = site.world.visitor("alice");
     let tunnel = site.tunnel(&alice);
-    for meta in ["\\d", "\\d orders", "\\dt+", "\\df", "\\dn", "\\du", "\\l", "\\dv", "\\di", "\\ds", "\\dT", "\\dp", "\\z orders", "\\sv big_orders"] {
+    for meta in [
+        "\\d",
+        "\\d orders",
+        "\\dt+",
+        "\\df",
+        "\\dn",
+        "\\du",
+        "\\l",
+        "\\dv",
+        "\\di",
+        "\\ds",
+        "\\dT",
+        "\\dp",
+        "\\z orders",
+        "\\sv big_orders",
+    ] {
         let through = tunnel.psql(&alice, &["-c", meta]).ok().text();
         let directly = site.server.psql("orders", &["-c", meta]).ok().text();
         assert_eq!(through, directly, "{meta}");

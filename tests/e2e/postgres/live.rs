@@ -16,7 +16,9 @@ fn ctrl_c_in_psql_cancels_the_query_in_the_server() {
     let tunnel = site.tunnel(&bob);
     let log = bob.dir.join("psql.log");
     let mut psql = Guarded::logged(tunnel.psql_command(&bob, &["-c", "SELECT pg_sleep(120)"]), &log);
-    let sleeping = || site.server.ask("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(120)%' AND state = 'active' AND usename = 'app'");
+    let sleeping = || {
+        site.server.ask("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(120)%' AND state = 'active' AND usename = 'app'")
+    };
     wait_until("the query runs", || sleeping() == "1");
     psql.signal(Signal::INT);
     let status = psql.wait(Duration::from_secs(30)).expect("psql ends");

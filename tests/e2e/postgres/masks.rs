@@ -58,7 +58,8 @@ fn who_has_no_mask_sees_what_the_server_sends() {
     let site = site();
     let alice = site.world.visitor("alice");
     let tunnel = site.tunnel(&alice);
-    let mut psql = alice.command("psql", ["-XAt", "-h", "127.0.0.1", "-U", "app", "-d", "corpus", "-c", "SELECT email FROM customers ORDER BY id", "-p"]);
+    let mut psql = alice
+        .command("psql", ["-XAt", "-h", "127.0.0.1", "-U", "app", "-d", "corpus", "-c", "SELECT email FROM customers ORDER BY id", "-p"]);
     psql.arg(tunnel.port.to_string());
     assert!(Run::new(psql).ok().text().contains("SECRETann@leak.example"));
 }

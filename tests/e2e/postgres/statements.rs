@@ -46,7 +46,8 @@ fn a_text_of_several_statements_is_decided_whole_before_any_of_it_runs() {
     let site = Site::start();
     let bob = site.world.visitor("bob");
     let tunnel = site.tunnel(&bob);
-    let done = tunnel.psql(&bob, &["-At", "-c", "INSERT INTO notes (body) VALUES ('first'); SELECT salary FROM payroll"]).finish().refused();
+    let done =
+        tunnel.psql(&bob, &["-At", "-c", "INSERT INTO notes (body) VALUES ('first'); SELECT salary FROM payroll"]).finish().refused();
     assert!(done.err.contains("42501") || done.err.contains("nobody-reads-payroll"), "{done}");
     assert_eq!(site.server.ask("SELECT count(*) FROM notes"), "0");
 }
@@ -129,7 +130,12 @@ fn a_held_statement_waits_for_people_and_is_told_of_it() {
 
 #[test]
 fn a_principal_who_may_only_read_gets_a_session_that_only_reads() {
-    let policies: &'static str = Box::leak(POLICIES.replace("Action::\"pg.read\", Action::\"pg.write\", Action::\"pg.set\"", "Action::\"pg.read\", Action::\"pg.set\"").replace("@id(\"developers-make-temporary-things\")\npermit", "@id(\"nobody-makes-things\")\nforbid").into_boxed_str());
+    let policies: &'static str = Box::leak(
+        POLICIES
+            .replace("Action::\"pg.read\", Action::\"pg.write\", Action::\"pg.set\"", "Action::\"pg.read\", Action::\"pg.set\"")
+            .replace("@id(\"developers-make-temporary-things\")\npermit", "@id(\"nobody-makes-things\")\nforbid")
+            .into_boxed_str(),
+    );
     let site = Site::with(policies, "", super::site::TABLES);
     let (alice, bob) = (site.world.visitor("alice"), site.world.visitor("bob"));
     let done = site.tunnel(&bob).ask(&bob, "SHOW transaction_read_only;\nINSERT INTO notes (body) VALUES ('x');\n");
@@ -140,7 +146,10 @@ fn a_principal_who_may_only_read_gets_a_session_that_only_reads() {
 
 #[test]
 fn a_change_of_the_search_path_is_followed_before_the_next_name_is_read() {
-    let tables = format!("{}\nCREATE SCHEMA other; CREATE VIEW other.orders AS SELECT * FROM payroll; GRANT ALL ON SCHEMA other TO app; GRANT ALL ON other.orders TO app;", super::site::TABLES);
+    let tables = format!(
+        "{}\nCREATE SCHEMA other; CREATE VIEW other.orders AS SELECT * FROM payroll; GRANT ALL ON SCHEMA other TO app; GRANT ALL ON other.orders TO app;",
+        super::site::TABLES
+    );
     let policies: &'static str = Box::leak(format!("{POLICIES}\n@id(\"other-is-closed\") forbid (principal in Group::\"corp/developers\", action, resource in Table::\"orders/other.orders\");").into_boxed_str());
     let site = Site::with(policies, "", &tables);
     let bob = site.world.visitor("bob");

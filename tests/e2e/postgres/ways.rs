@@ -49,7 +49,8 @@ fn a_forward_leads_to_names_of_targets_and_to_nothing_else() {
         let log = bob.dir.join("x.log");
         let _forward = Guarded::logged(bob.openssh("ssh", ["-N", "-L", &forward, "bastion"]), &log);
         wait_until("the socket is there", || bob.dir.join("x.sock").exists());
-        let mut nc = bob.command("python3", ["-c", "import socket,sys; s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); print(s.recv(1))"]);
+        let mut nc =
+            bob.command("python3", ["-c", "import socket,sys; s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); print(s.recv(1))"]);
         nc.arg(bob.dir.join("x.sock"));
         assert_eq!(Run::new(nc).ok().text(), "b''\n", "{path}");
         std::fs::remove_file(bob.dir.join("x.sock")).unwrap();

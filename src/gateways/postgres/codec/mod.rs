@@ -13,8 +13,8 @@ pub(super) use front::{Front, Kind, front};
 pub(super) use splitter::{Frame, Side, Splitter};
 pub(super) use startup::{First, Opening, first};
 pub(super) use write::{
-    Severity, authentication_ok, backend_key, bind_plain, close, data_row, describe_portal, error, execute, flush, negotiate, parameter_status, parse, query, ready,
-    sync, terminate,
+    Severity, authentication_ok, backend_key, bind_plain, close, data_row, describe_portal, error, execute, flush, negotiate,
+    parameter_status, parse, query, ready, sync, terminate,
 };
 
 /// Why bytes are no message that can be gone on with.

@@ -187,7 +187,16 @@ fn any_frame() -> impl Strategy<Value = Bytes> {
     (kinds, proptest::collection::vec(any::<u8>(), 0..300), 0..40_usize).prop_map(|(kind, body, times)| {
         let bare = b"123Insc".contains(&kind);
         let long = matches!(kind, b'D' | b'd') && times > 37;
-        frame(kind, &if bare { Vec::new() } else if long { body.repeat(600) } else { body })
+        frame(
+            kind,
+            &if bare {
+                Vec::new()
+            } else if long {
+                body.repeat(600)
+            } else {
+                body
+            },
+        )
     })
 }
 
