@@ -13,13 +13,14 @@
 //! | close what a crash left open | [`Recordings::recover`], at a start |
 //! | find | [`list`], [`find`] |
 //! | read | [`Recording::open`], [`Recording::events`] |
-//! | verify | [`verify`] |
+//! | verify | [`verify`]; [`verify_files`] where the files lie elsewhere |
 //! | export | [`export_cast`], [`transcript`] |
 //! | look at lines as they are drawn | [`DrawnLines`] |
 //! | play, jump to a marker | [`Replay`], [`places`] |
 //! | encrypt to auditors | [`Recipients`], [`Recordings::encrypting_to`] |
 //! | read what is encrypted | [`Identities`], [`Recording::unlock`]; everything that reads then decrypts |
-//! | read what lies elsewhere | [`Recording::remote`] |
+//! | read what lies elsewhere | [`Recording::remote`], [`Recording::reading`] |
+//! | copy a recording away while it is written | [`Committed`] |
 //! | search | [`SearchIndex`], [`Query`]; [`text_rows`] for one recording |
 //! | prove that nothing was taken out | [`tlog`] |
 //!
@@ -75,6 +76,7 @@
 mod cast;
 mod chain;
 mod channel;
+mod committed;
 mod draft;
 mod drawn;
 mod envelope;
@@ -118,6 +120,7 @@ mod writer;
 
 pub use cast::{CastVersion, ExportError, export_cast};
 pub use channel::Channel;
+pub use committed::Committed;
 pub use drawn::DrawnLines;
 pub use ed25519_dalek::{SigningKey, VerifyingKey};
 pub use event::{Event, Exit};
@@ -127,7 +130,7 @@ pub use frames::{FrameError, ReadAt};
 pub use grid::{Cell, CellStyle, Colour, Grid};
 pub use head::{BadHead, ChannelSeal, Head, Reason, Seal, SessionId, Terminal};
 pub use keyframe::{KeyframeWork, Keyframes};
-pub use list::{Filter, Found, find, list};
+pub use list::{Filter, Found, directories, find, list};
 pub use recipients::{BadRecipients, Identities, Recipients, UnlockError, WrapError};
 pub use recording::{OpenError, Recording};
 pub use recordings::Recordings;
@@ -137,5 +140,5 @@ pub use search::{Added, Hit, Query, Refreshed, SearchError, SearchIndex};
 pub use squeeze::BadBody;
 pub use text::{TextKind, TextLimits, TextRow, text_rows};
 pub use transcript::transcript;
-pub use verify::{Check, Outcome, Report, verify};
+pub use verify::{Check, Files, Outcome, Report, verify, verify_files};
 pub use writer::{KEYFRAMES_PER_TICK, Now, WriteError, Writer};

@@ -43,7 +43,7 @@ pub fn list(root: &Path, filter: &Filter) -> std::io::Result<Vec<Found>> {
     let mut found: Vec<Found> = directories(root, filter)?
         .into_iter()
         .map(|(dir, session)| Found { recording: Recording::open(&dir), dir, session })
-        .filter(|found| found.recording.as_ref().map_or(true, |recording| passes(filter, recording)))
+        .filter(|found| found.recording.as_ref().map_or(true, |recording| filter.passes(recording)))
         .collect();
     found.sort_by(|one, other| key(other).cmp(&key(one)));
     Ok(found)
@@ -64,14 +64,19 @@ fn key(found: &Found) -> (i64, &SessionId) {
     (began, &found.session)
 }
 
-fn passes(filter: &Filter, recording: &Recording) -> bool {
-    let head = recording.head();
-    let kind = |wanted: &String| head.kind == *wanted || head.kind.strip_prefix(wanted.as_str()).is_some_and(|rest| rest.starts_with('.'));
-    filter.user.as_ref().is_none_or(|user| head.principal.contains(user))
-        && filter.target.as_ref().is_none_or(|target| matches(target, &head.target))
-        && filter.kind.as_ref().is_none_or(kind)
-        && filter.since_us.is_none_or(|since| head.started_us >= since)
-        && filter.until_us.is_none_or(|until| head.started_us < until)
+impl Filter {
+    /// True when `recording` is of those that are wanted.
+    #[must_use]
+    pub fn passes(&self, recording: &Recording) -> bool {
+        let head = recording.head();
+        let kind =
+            |wanted: &String| head.kind == *wanted || head.kind.strip_prefix(wanted.as_str()).is_some_and(|rest| rest.starts_with('.'));
+        self.user.as_ref().is_none_or(|user| head.principal.contains(user))
+            && self.target.as_ref().is_none_or(|target| matches(target, &head.target))
+            && self.kind.as_ref().is_none_or(kind)
+            && self.since_us.is_none_or(|since| head.started_us >= since)
+            && self.until_us.is_none_or(|until| head.started_us < until)
+    }
 }
 
 /// True when `name` is `pattern`, in which `*` stands for any characters.
@@ -96,8 +101,11 @@ fn matches(pattern: &str, name: &str) -> bool {
     true
 }
 
-/// All session directories on the days the filter lets through.
-pub(crate) fn directories(root: &Path, filter: &Filter) -> std::io::Result<Vec<(PathBuf, SessionId)>> {
+/// The directories of all sessions on the days the filter lets through, in no order. Opens none of them.
+///
+/// # Errors
+/// When `root` is there but cannot be read.
+pub fn directories(root: &Path, filter: &Filter) -> std::io::Result<Vec<(PathBuf, SessionId)>> {
     if !root.exists() {
         return Ok(Vec::new());
     }
