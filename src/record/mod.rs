@@ -1,8 +1,11 @@
 //! The tape: a permitted session's recording, opened before its target is dialled and written before its bytes go on. A write
 //! that fails holds the session back, and after ten seconds ends it. Never decides, never dials.
 
+mod alarm;
+mod gap;
 mod lanes;
 mod recorder;
+mod reserve;
 mod tape;
 
 pub use lanes::{Artist, Lane, Lanes, Piece};

@@ -13,8 +13,9 @@ use crate::frontdoor::{Ask, Refusal};
 use crate::model::{Clock, Wish};
 use crate::store::{Opening, SessionEnd, Store};
 
-use super::lanes::{Job, Lanes, Piece, Room};
-use super::tape::{Closing, Tape, Taped};
+use super::alarm::Alarm;
+use super::lanes::{Job, Lanes, Piece, Reel, Room};
+use super::tape::{Closing, PATIENCE, Rules, Tape, Taped};
 
 const NOT_RECORDED: &str = "This session cannot be recorded, so it is not begun; tell the operator.";
 
@@ -31,6 +32,8 @@ pub struct RecorderSettings {
     pub mode: RecordingMode,
     /// Free bytes below which no session begins.
     pub low_water: u64,
+    /// Bytes that the recording of one session may fill.
+    pub session_budget: Option<u64>,
 }
 
 /// Begins and ends recordings.
@@ -40,25 +43,28 @@ pub struct Recorder {
     store: Arc<dyn Store>,
     audit: Arc<AuditLog>,
     clock: Arc<dyn Clock>,
+    alarm: Arc<Alarm>,
 }
 
 impl Recorder {
     /// A recorder that writes through `lanes`.
     #[must_use]
     pub fn new(settings: RecorderSettings, lanes: Lanes, store: Arc<dyn Store>, audit: Arc<AuditLog>, clock: Arc<dyn Clock>) -> Self {
-        Self { settings, lanes, store, audit, clock }
+        let alarm = Arc::new(Alarm::new(Arc::clone(&audit), Arc::clone(&clock)));
+        Self { settings, lanes, store, audit, clock, alarm }
     }
 
     /// Begins the recording of a permitted session.
     ///
     /// # Errors
-    /// When store, disk or audit log refuse: then the session does not run.
+    /// When store, disk or audit log refuse: then the session does not run, unless it is the disk and policy or mode let it.
     pub async fn tape(&self, permit: Permit) -> Result<Taped, Refusal> {
+        let permit = Arc::new(permit);
         let refuse = |e: &dyn std::fmt::Display| Refusal::unavailable(NOT_RECORDED, e.to_string());
         let opening = self.opening(&permit);
         let lease = self.store.open_session(opening.clone()).await.map_err(|e| refuse(&e))?;
-        match self.begin(&permit, lease.number, &opening).await {
-            Ok(tape) => Ok(Taped { permit: Arc::new(permit), tape, lease }),
+        match Box::pin(self.begin(&permit, lease.number, &opening)).await {
+            Ok(tape) => Ok(Taped { permit, tape, lease }),
             Err(refusal) => {
                 let end = SessionEnd { at: self.clock.now(), reason: refusal.detail.clone(), exit_status: None };
                 if let Err(error) = self.store.close_session(opening.id, lease.token, end).await {
@@ -69,14 +75,16 @@ impl Recorder {
         }
     }
 
-    async fn begin(&self, permit: &Permit, number: u64, opening: &Opening) -> Result<Tape, Refusal> {
-        let refuse = |e: &dyn std::fmt::Display| Refusal::unavailable(NOT_RECORDED, e.to_string());
-        let head = self.head(permit, number).map_err(|e| refuse(&e))?;
-        let lane = self.lanes.of(number).ok_or_else(|| refuse(&"no lane"))?;
-        let (reply, answer) = oneshot::channel();
-        lane.send(Job::Create(Box::new(head), self.room(), reply)).await.map_err(|e| refuse(&e))?;
-        let reel = answer.await.map_err(|e| refuse(&e))?.map_err(|e| refuse(&e))?;
-        let tape = Tape { lanes: self.lanes.clone(), number, reel, mode: self.settings.mode };
+    async fn begin(&self, permit: &Arc<Permit>, number: u64, opening: &Opening) -> Result<Tape, Refusal> {
+        let reel = match self.create(permit, number).await {
+            Ok(reel) => Some(reel),
+            Err(refusal) => {
+                self.without(permit, refusal).await?;
+                None
+            }
+        };
+        let rules = Rules { mode: self.settings.mode, budget: self.settings.session_budget };
+        let tape = Tape::new(self.lanes.clone(), number, reel, rules, Arc::clone(permit), Arc::clone(&self.alarm));
         match self.announce(permit, number, opening, &tape).await {
             Ok(()) => Ok(tape),
             Err(refusal) => {
@@ -86,6 +94,33 @@ impl Recorder {
                 Err(refusal)
             }
         }
+    }
+
+    async fn create(&self, permit: &Permit, number: u64) -> Result<Arc<Reel>, Refusal> {
+        let refuse = |e: &dyn std::fmt::Display| Refusal::unavailable(NOT_RECORDED, e.to_string());
+        let head = self.head(permit, number).map_err(|e| refuse(&e))?;
+        let lane = self.lanes.of(number).ok_or_else(|| refuse(&"no lane"))?;
+        let (reply, answer) = oneshot::channel();
+        let asked = async {
+            lane.send(Job::Create(Box::new(head), self.room(), reply)).await.map_err(|e| refuse(&e))?;
+            answer.await.map_err(|e| refuse(&e))?.map_err(|e| refuse(&e))
+        };
+        let slow = |_| refuse(&format!("the disk has not answered for {} seconds", PATIENCE.as_secs()));
+        tokio::time::timeout(PATIENCE, asked).await.map_err(slow)?
+    }
+
+    /// Whether a session begins all the same that cannot be recorded: the alert is written before it does.
+    async fn without(&self, permit: &Permit, refusal: Refusal) -> Result<(), Refusal> {
+        let allowed_by = match self.settings.mode {
+            RecordingMode::BestEffort => Some(vec!["mode = \"best-effort\"".to_owned()]),
+            RecordingMode::Strict => permit.may_go_unrecorded(),
+        };
+        let Some(allowed_by) = allowed_by else {
+            self.alarm.failed(permit, refusal.detail.clone()).await;
+            return Err(refusal);
+        };
+        let written = self.alarm.unrecorded(permit, &refusal.detail, allowed_by).await;
+        written.map_err(|error| Refusal::unavailable(NOT_RECORDED, error.to_string()))
     }
 
     /// Writes what comes before the target is dialled: the first events, and the audit entry.
