@@ -33,7 +33,7 @@ pub use facts::{About, Facts};
 pub use key::{read_public_key, signing_key};
 pub use log::{AuditLog, Receipt};
 pub use read::{Follow, Record, RecordFilter, Records, last};
-pub use verify::{Finding, Report, verify};
+pub use verify::{Finding, Report, Snapshot, snapshot, verify};
 
 /// The folder of the log, below the state folder.
 #[must_use]

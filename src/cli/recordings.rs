@@ -3,6 +3,7 @@
 mod play;
 mod search;
 mod show;
+mod stored;
 mod unlock;
 
 use std::path::PathBuf;
@@ -17,6 +18,8 @@ use crate::model;
 
 use super::local::{Local, block_on, operator};
 use super::{Common, Exit, print};
+
+use stored::Place;
 
 /// Options of `bartizan recordings`.
 #[derive(Debug, clap::Args)]
@@ -80,9 +83,8 @@ fn folder(id: &str) -> Option<PathBuf> {
 
 /// A recording that can be read: with `keys`, if it is encrypted.
 fn open(common: &Common, id: &str, keys: &unlock::Keys) -> Result<Recording, Exit> {
-    let dir = folder(id).map_or_else(|| find(&common.load()?, id), Ok)?;
-    let recording = Recording::open(dir).map_err(|e| Exit::incomplete(model::Printable(&e.to_string()).to_string()))?;
-    unlock::unlock(recording, keys)
+    let place = folder(id).map_or_else(|| Place::find(&common.load()?, id), |dir| Ok(Place::Here(dir)))?;
+    unlock::unlock(place.open()?, keys)
 }
 
 /// Writes to the audit log who used a recording, before it is shown.

@@ -2,6 +2,7 @@
 
 mod clock;
 mod controller;
+mod depot;
 mod desk;
 mod listen;
 mod live;

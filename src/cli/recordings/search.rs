@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use bartizan_recorder::{Hit, Query, Refreshed, SearchError, SearchIndex, TextKind};
+use bartizan_recorder::{Hit, Query, Recording, Refreshed, SearchError, SearchIndex, TextKind};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -17,6 +17,7 @@ use crate::cli::{Common, Exit};
 use crate::model::Printable;
 
 use super::show::moment;
+use super::stored::Shelf;
 
 /// What `--help` says below the options.
 pub(super) const AFTER: &str = "Sessions are found once they have ended; those begun last come first. Encrypted recordings are left out, \
@@ -84,7 +85,9 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
     let config = common.load()?;
     // First of all: whether the state folder is ours to put an index into.
     let local = Local::open(common)?;
-    let (mut hits, refreshed) = look(&config.server.state_dir.join("search.db"), &config.recordings.dir, &query).map_err(failed)?;
+    let shelf = Shelf::open(&config)?;
+    let path = config.server.state_dir.join("search.db");
+    let (mut hits, refreshed) = look(&path, &config.recordings.dir, &query, shelf.as_ref()).map_err(failed)?;
     let more = hits.len() > usize::from(args.limit);
     hits.truncate(args.limit.into());
     let found = u64::try_from(hits.len()).unwrap_or(u64::MAX);
@@ -119,19 +122,21 @@ fn query(args: &Args) -> Result<Query, Exit> {
     })
 }
 
-fn look(path: &Path, root: &Path, query: &Query) -> Result<(Vec<Hit>, Refreshed), SearchError> {
-    match SearchIndex::open(path).and_then(|index| look_in(index, root, query)) {
+fn look(path: &Path, root: &Path, query: &Query, shelf: Option<&Shelf>) -> Result<(Vec<Hit>, Refreshed), SearchError> {
+    match SearchIndex::open(path).and_then(|index| look_in(index, root, query, shelf)) {
         Err(error) if error.is_spoilt() => {
             print::note(&format!("{} is made anew: {}", path.display(), Printable(&error.to_string())));
-            look_in(SearchIndex::renew(path)?, root, query)
+            look_in(SearchIndex::renew(path)?, root, query, shelf)
         }
         other => other,
     }
 }
 
-fn look_in(mut index: SearchIndex, root: &Path, query: &Query) -> Result<(Vec<Hit>, Refreshed), SearchError> {
+fn look_in(mut index: SearchIndex, root: &Path, query: &Query, shelf: Option<&Shelf>) -> Result<(Vec<Hit>, Refreshed), SearchError> {
     let bar = counter("indexing");
-    let refreshed = index.refresh(root, &mut |_| None, &mut |behind, all| {
+    // What is encrypted is left out; what lies in the object store is read from there, once.
+    let mut ready = |recording: Recording| shelf.filter(|_| !recording.is_encrypted())?.ready(recording).ok();
+    let refreshed = index.refresh(root, &mut ready, &mut |behind, all| {
         bar.set_length(all);
         bar.set_position(behind);
     });

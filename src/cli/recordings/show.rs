@@ -16,8 +16,9 @@ use crate::cli::print::Page;
 use crate::cli::{Common, Exit};
 use crate::model::Printable;
 
+use super::stored::{Place, Shelf};
 use super::unlock::Keys;
-use super::{find, folder, note, open};
+use super::{folder, note, open};
 use crate::cli::progress::bar;
 
 /// Options of `recordings list`.
@@ -71,7 +72,11 @@ pub(super) fn list(common: &Common, args: &ListArgs) -> Result<ExitCode, Exit> {
         since_us: args.since.map(Timestamp::as_microsecond),
         until_us: args.until.map(Timestamp::as_microsecond),
     };
-    let found = bartizan_recorder::list(root, &filter).map_err(|e| Exit::incomplete(format!("{}: {e}", root.display())))?;
+    let mut found = bartizan_recorder::list(root, &filter).map_err(|e| Exit::incomplete(format!("{}: {e}", root.display())))?;
+    if let Some(shelf) = Shelf::open(&config)? {
+        let here = found.iter().map(|one| one.session.clone()).collect();
+        found.extend(shelf.others(&filter, &here)?);
+    }
     let mut page = Page::stdout();
     if args.json {
         page.json(&found.iter().filter_map(|f| f.recording.as_ref().ok()).map(shown).collect::<Vec<_>>())?;
@@ -96,7 +101,8 @@ fn shown(recording: &Recording) -> Shown<'_> {
         started_at: moment(head.started_us),
         duration_us: recording.duration_us(),
         sealed: recording.seal().is_some(),
-        bytes: recording.bytes().unwrap_or(0),
+        // Where the channel file is in the object store, its seal tells.
+        bytes: recording.bytes().ok().or_else(|| Some(recording.seal()?.channels.first()?.bytes)).unwrap_or(0),
         source_address: &head.source_address,
         encrypted: recording.is_encrypted(),
         recipients: &head.recipients,
@@ -219,18 +225,18 @@ pub(super) struct VerifyArgs {
 }
 
 pub(super) fn verify(common: &Common, args: &VerifyArgs) -> Result<ExitCode, Exit> {
-    let dirs = chosen(common, args)?;
+    let places = chosen(common, args)?;
     let keys = keys(common, args)?;
     let mut page = Page::stdout();
     let mut worst = Outcome::Good;
     let mut reports = Vec::new();
-    for dir in &dirs {
-        let total = std::fs::metadata(dir.join("c0.brec")).map_or(0, |m| m.len());
-        let bar = bar(total, "verifying");
-        let report = bartizan_recorder::verify(dir, &keys, &mut |at| bar.set_position(at));
+    for place in &places {
+        let bar = bar(place.bytes(), "verifying");
+        let report = place.verify(&keys, &mut |at| bar.set_position(at));
         bar.finish_and_clear();
         worst = worst.max(report.outcome());
-        if args.json { reports.push(as_json(dir, &report)) } else { print_report(&mut page, dir, &report)? }
+        let session = place.session();
+        if args.json { reports.push(as_json(&session, &report)) } else { print_report(&mut page, &session, &report)? }
     }
     if args.json {
         page.json(&reports)?;
@@ -243,17 +249,15 @@ pub(super) fn verify(common: &Common, args: &VerifyArgs) -> Result<ExitCode, Exi
     })
 }
 
-fn chosen(common: &Common, args: &VerifyArgs) -> Result<Vec<PathBuf>, Exit> {
+fn chosen(common: &Common, args: &VerifyArgs) -> Result<Vec<Place>, Exit> {
     if let Some(dir) = args.id.as_deref().and_then(folder) {
-        return Ok(vec![dir]);
+        return Ok(vec![Place::Here(dir)]);
     }
     let config = common.load()?;
-    if let Some(id) = &args.id {
-        return Ok(vec![find(&config, id)?]);
+    match &args.id {
+        Some(id) => Ok(vec![Place::find(&config, id)?]),
+        None => Place::all(&config),
     }
-    let root = &config.recordings.dir;
-    let all = bartizan_recorder::list(root, &Filter::default()).map_err(|e| Exit::incomplete(format!("{}: {e}", root.display())))?;
-    Ok(all.into_iter().map(|found| found.dir).collect())
 }
 
 fn keys(common: &Common, args: &VerifyArgs) -> Result<Vec<ed25519_dalek::VerifyingKey>, Exit> {
@@ -261,20 +265,16 @@ fn keys(common: &Common, args: &VerifyArgs) -> Result<Vec<ed25519_dalek::Verifyi
     files.iter().map(|file| read_public_key(file).map_err(Exit::from)).collect()
 }
 
-fn as_json(dir: &std::path::Path, report: &bartizan_recorder::Report) -> serde_json::Value {
+fn as_json(session: &str, report: &bartizan_recorder::Report) -> serde_json::Value {
     let check = |c: &bartizan_recorder::Check| serde_json::json!({"check": c.name, "outcome": c.outcome.to_string(), "detail": c.detail});
     let checks: Vec<_> = report.checks.iter().map(check).collect();
-    serde_json::json!({ "id": session_of(dir), "outcome": report.outcome().to_string(), "checks": checks })
+    serde_json::json!({ "id": session, "outcome": report.outcome().to_string(), "checks": checks })
 }
 
-fn print_report(page: &mut Page, dir: &std::path::Path, report: &bartizan_recorder::Report) -> Result<(), Exit> {
-    let head = format!("{} {}", Printable(&session_of(dir)), report.outcome());
+fn print_report(page: &mut Page, session: &str, report: &bartizan_recorder::Report) -> Result<(), Exit> {
+    let head = format!("{} {}", Printable(session), report.outcome());
     let head = if report.outcome() == Outcome::Tampered { page.alarming(&head) } else { page.strong(&head) };
     page.line(&head)?;
     let line = |c: &bartizan_recorder::Check| format!("  {:<10} {:<10} {}", c.outcome.to_string(), c.name, Printable(&c.detail));
     report.checks.iter().try_for_each(|check| page.line(&line(check)))
-}
-
-fn session_of(dir: &std::path::Path) -> String {
-    dir.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }

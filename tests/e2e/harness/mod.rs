@@ -1,6 +1,8 @@
 //! What the tests stand on. `World` has everything; the other files are its parts.
 
 mod bastion;
+mod bucket;
+mod faulty;
 mod fixture;
 mod process;
 mod provider;
@@ -10,6 +12,8 @@ mod visitor;
 mod world;
 
 pub(crate) use bastion::{Bastion, bartizan};
+pub(crate) use bucket::{ObjectStore, SECRET};
+pub(crate) use faulty::{Fault, Faulty};
 pub(crate) use fixture::{fixture, free_port, full, keygen, repository, wait_until, wait_until_within};
 pub(crate) use process::{Done, Guarded, Run, wait_for_line};
 pub(crate) use provider::{Provider, SecondProvider};
