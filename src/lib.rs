@@ -12,6 +12,8 @@ pub mod wire;
 
 pub mod depot;
 
+pub mod ledger;
+
 pub mod frontdoor;
 
 pub mod identity;
@@ -29,6 +31,8 @@ pub mod upstream;
 pub mod gateways;
 
 pub mod control;
+
+pub mod witness;
 
 pub mod daemon;
 

@@ -7,6 +7,7 @@ use crate::events::Events;
 use crate::frame::{BODY_LIMIT, Kind};
 use crate::frames::{Expected, Frames, ReadAt, frame_at};
 use crate::index::{ChunkStart, KeyframeAt};
+use crate::present::PresentWork;
 use crate::ratchet::{Opener, Ratchet};
 use crate::screen::{Screen, Snapshot};
 use crate::squeeze::Unpacker;
@@ -107,7 +108,6 @@ impl Keyframer {
     }
 
     /// What it can still open.
-    #[cfg(test)]
     pub(crate) fn opener(&self) -> Option<Opener> {
         self.opener.clone()
     }
@@ -118,6 +118,12 @@ impl Keyframer {
         if let (Some(opener), Some(ratchet)) = (&mut self.opener, ratchet) {
             opener.begin_at(ratchet);
         }
+    }
+
+    /// The work of drawing the screen as it is in `file` now, which ends at `end`.
+    pub(crate) fn present(&self, file: &File, end: u64) -> Option<PresentWork> {
+        let (file, size) = (file.try_clone().ok()?, self.size);
+        Some(PresentWork { keyframer: self.clone(), file, end, size })
     }
 
     /// The work of drawing what is missing in `file`, if anything is.
@@ -168,7 +174,7 @@ impl Keyframer {
     }
 
     /// The screen to go on from, the frame to read first, and whether nothing was left out.
-    fn begin(&self, file: &File, latest: ChunkStart) -> Option<(Screen, Expected, bool)> {
+    pub(crate) fn begin(&self, file: &File, latest: ChunkStart) -> Option<(Screen, Expected, bool)> {
         let from = self.done.as_ref().map_or(Expected::FIRST.offset, |(done, _)| done.offset);
         if latest.offset.saturating_sub(from) > FAR_BEHIND {
             let start = expected(self.recent.first()?);

@@ -13,9 +13,10 @@
 //! | close what a crash left open | [`Recordings::recover`], at a start |
 //! | find | [`list`], [`find`] |
 //! | read | [`Recording::open`], [`Recording::events`] |
-//! | verify | [`verify`]; [`verify_files`] where the files lie elsewhere |
+//! | verify | [`verify`], [`verify_logged`]; [`verify_files`] where the files lie elsewhere |
 //! | export | [`export_cast`], [`transcript`] |
 //! | look at lines as they are drawn | [`DrawnLines`] |
+//! | watch a session while it is recorded | [`Writer::present_work`], [`Present`], [`Drawing`], [`Canvas`] |
 //! | play, jump to a marker | [`Replay`], [`places`] |
 //! | encrypt to auditors | [`Recipients`], [`Recordings::encrypting_to`] |
 //! | read what is encrypted | [`Identities`], [`Recording::unlock`]; everything that reads then decrypts |
@@ -92,9 +93,11 @@ mod index;
 mod keyframe;
 mod list;
 mod log;
+mod logged;
 mod map;
 mod pace;
 mod place;
+mod present;
 mod ratchet;
 mod recipients;
 mod recording;
@@ -130,7 +133,9 @@ pub use frames::{FrameError, ReadAt};
 pub use grid::{Cell, CellStyle, Colour, Grid};
 pub use head::{BadHead, ChannelSeal, Head, Reason, Seal, SessionId, Terminal};
 pub use keyframe::{KeyframeWork, Keyframes};
-pub use list::{Filter, Found, directories, find, list};
+pub use list::{Filter, Found, directories, find, list, newest};
+pub use logged::{InLog, ON_ITS_WAY_US, document_hashes};
+pub use present::{Canvas, Drawing, Present, PresentWork};
 pub use recipients::{BadRecipients, Identities, Recipients, UnlockError, WrapError};
 pub use recording::{OpenError, Recording};
 pub use recordings::Recordings;
@@ -140,5 +145,5 @@ pub use search::{Added, Hit, Query, Refreshed, SearchError, SearchIndex};
 pub use squeeze::BadBody;
 pub use text::{TextKind, TextLimits, TextRow, text_rows};
 pub use transcript::transcript;
-pub use verify::{Check, Files, Outcome, Report, verify, verify_files};
+pub use verify::{Check, Files, Outcome, Report, verify, verify_files, verify_logged};
 pub use writer::{KEYFRAMES_PER_TICK, Now, WriteError, Writer};

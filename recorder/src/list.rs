@@ -49,12 +49,28 @@ pub fn list(root: &Path, filter: &Filter) -> std::io::Result<Vec<Found>> {
     Ok(found)
 }
 
-/// The recording of one session, found by its id alone (a ULID's first ten characters say when it was made, but the
-/// directory goes by the day the session began).
+/// The directories of recordings on the days that `filter` lets through, newest first as far as their ids tell; none is
+/// opened. For who needs the first few of very many.
+///
+/// # Errors
+/// When `root` is there but cannot be read.
+pub fn newest(root: &Path, filter: &Filter) -> std::io::Result<Vec<(PathBuf, SessionId)>> {
+    let mut found = directories(root, filter)?;
+    found.sort_by(|one, other| other.1.cmp(&one.1));
+    Ok(found)
+}
+
+/// The recording of one session, found by its id alone: on the days around the moment that the id was made at, or else
+/// anywhere, as the directory goes by the day the session began.
 ///
 /// # Errors
 /// When `root` is there but cannot be read.
 pub fn find(root: &Path, session: &SessionId) -> std::io::Result<Option<PathBuf>> {
+    const DAY_US: i64 = 86_400_000_000;
+    let near = [0, DAY_US, -DAY_US].into_iter().filter_map(|off| place::directory(root, session.made_us().checked_add(off)?, session));
+    if let Some(dir) = near.into_iter().find(|dir| dir.is_dir()) {
+        return Ok(Some(dir));
+    }
     let all = directories(root, &Filter::default())?;
     Ok(all.into_iter().find(|(_, id)| id == session).map(|(dir, _)| dir))
 }

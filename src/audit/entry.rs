@@ -141,11 +141,29 @@ pub enum Entry {
         login: Option<Login>,
         wish: String,
         source: IpAddr,
+        /// SHA-256 of the recording's head.json, hexadecimal; none in entries of early versions.
+        #[serde(default)]
+        head: Option<String>,
+    },
+    /// A number was given to a session that then never began: its recording or its first entry could not be written.
+    #[serde(rename = "session.void")]
+    SessionVoid {
+        session: SessionId,
+        number: u64,
+        reason: String,
+        /// SHA-256 of the recording's seal.json, hexadecimal, where there is a recording.
+        seal: Option<String>,
     },
     /// A session has ended. Bytes are those of the visitor: sent to the target, received from it.
     #[serde(rename = "session.closed")]
     SessionClosed {
         session: SessionId,
+        /// None in entries of early versions.
+        #[serde(default)]
+        number: Option<u64>,
+        /// SHA-256 of the recording's seal.json, hexadecimal; none when it could not be sealed.
+        #[serde(default)]
+        seal: Option<String>,
         principal: PrincipalId,
         target: TargetName,
         bytes_in: u64,
@@ -157,6 +175,10 @@ pub enum Entry {
     /// Somebody ordered a session to end.
     #[serde(rename = "session.end_ordered")]
     SessionEndOrdered { session: SessionId, reason: String, by: String },
+
+    /// Somebody watches a session no longer; that they began to is a decision.
+    #[serde(rename = "watch.ended")]
+    WatchEnded { session: SessionId, by: String },
 
     /// An operation waits for people to answer. `digest` is what the answer is bound to.
     #[serde(rename = "approval.asked")]
@@ -223,7 +245,20 @@ pub enum Entry {
     RecordingsSearched { text: String, hits: u64, by: String },
     /// A recording that a crash left open was closed.
     #[serde(rename = "recording.recovered")]
-    RecordingRecovered { session: SessionId, bytes_cut: u64, detail: String },
+    RecordingRecovered {
+        session: SessionId,
+        bytes_cut: u64,
+        detail: String,
+        /// None in entries of early versions.
+        #[serde(default)]
+        number: Option<u64>,
+        /// SHA-256 of the seal.json that it has now, hexadecimal.
+        #[serde(default)]
+        seal: Option<String>,
+    },
+    /// A recording is about to be deleted; its leaf is in the transparency log before it is.
+    #[serde(rename = "recording.deleted")]
+    RecordingDeleted { session: SessionId, number: u64, reason: String, by: String },
     /// A recording is in the object store whole, and was read back; its channel file here is removed after this.
     #[serde(rename = "recording.stored")]
     RecordingStored { session: SessionId, bytes: u64, objects: u64, sha256: String, place: String },
@@ -242,6 +277,9 @@ pub enum Entry {
         login: Option<Login>,
         why: String,
         allowed_by: Vec<String>,
+        /// Its number, where it has no recording at all.
+        #[serde(default)]
+        number: Option<u64>,
     },
     /// So much of a session was carried and not recorded, in so much time.
     #[serde(rename = "recording.gap")]
@@ -249,6 +287,13 @@ pub enum Entry {
     /// A recording could not be written.
     #[serde(rename = "recording.failed")]
     RecordingFailed { session: SessionId, error: String },
+
+    /// A witness would not cosign the transparency log: to it, the log was set back or rewritten; or it does not know the log.
+    #[serde(rename = "witness.refused")]
+    WitnessRefused { witness: String, detail: String },
+    /// A witness that had refused cosigns again.
+    #[serde(rename = "witness.accepted")]
+    WitnessAccepted { witness: String },
 
     /// A crash left the log with a torn last line, with whole lines that no checkpoint had signed yet, or with one of the two
     /// checkpoints spoilt.
@@ -271,6 +316,7 @@ impl Entry {
                 | Self::PoliciesRejected { .. }
                 | Self::AuditRecovered { .. }
                 | Self::GuardRailTriggered { .. }
+                | Self::WitnessRefused { .. }
         )
     }
 }

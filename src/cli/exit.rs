@@ -25,9 +25,24 @@ impl Exit {
         Self { code: 3, message: message.into() }
     }
 
+    /// The sentence.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Somebody has to approve first: exit code 4.
+    pub(crate) fn held(message: impl Into<String>) -> Self {
+        Self { code: 4, message: message.into() }
+    }
+
     /// The same, told after what was done before it went wrong.
     pub(crate) fn after(self, done: &str) -> Self {
         Self { message: format!("{done}: {}", self.message), ..self }
+    }
+
+    /// The sentence that says why.
+    pub(crate) fn sentence(&self) -> &str {
+        &self.message
     }
 
     /// Prints the sentence to standard error.

@@ -30,7 +30,7 @@ impl Rooms {
         };
         visit.accept().await;
         let answered = match self.identity.stands(caller, None).await {
-            Ok(()) if command == DeskCommand::Control => return self.control(caller, visit).await,
+            Ok(()) if command == DeskCommand::Control => return self.control(caller, visit.channel.into_stream()).await,
             Ok(()) => self.text(caller, command, &mut visit).await,
             Err(refusal) => Err(refusal),
         };
@@ -52,6 +52,10 @@ impl Rooms {
                 Ok(format!("You are {name}. `ssh {server} help` shows what there is.\n\n{}", control::targets(server, &self.reach(caller))))
             }
             DeskCommand::Sessions { json } => self.sessions(caller, json).await,
+            DeskCommand::Recordings { json } => {
+                let listed = self.listed_recordings(caller, Default::default()).await?;
+                Ok(control::recordings_text(&listed, json))
+            }
             DeskCommand::Approvals { json } => self.approvals(caller, json).await,
             DeskCommand::Answer { id, answer, reason } => self.review(caller, id, answer, reason).await.map(|a| control::answered(&a)),
             DeskCommand::Cert => self.certificate(caller, visit).await,

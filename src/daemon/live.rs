@@ -9,13 +9,15 @@ use std::time::Duration;
 use bartizan_recorder::Reason;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
 
 use crate::approvals::Broker;
-use crate::enforce::{Permit, PoliciesInForce};
+use crate::enforce::PoliciesInForce;
 use crate::frontdoor::{Refusal, sentences};
 use crate::gateways::ssh::Orders;
 use crate::identity::{Caller, IdentityDesk};
 use crate::model::{Clock, SessionId, TargetName};
+use crate::record::{Tape, Taped, Watchable};
 use crate::store::{OrderKind, Store};
 
 /// How often the watch looks.
@@ -27,8 +29,9 @@ const WARNING: SignedDuration = SignedDuration::from_secs(60);
 /// Asks again whether the session may go on under a policy set.
 type Recheck = Box<dyn Fn(&bartizan_policies::PolicySet, Timestamp) -> Result<(), Refusal> + Send + Sync>;
 
-struct Running {
+pub(super) struct Running {
     caller: Arc<Caller>,
+    tape: Tape,
     target: TargetName,
     recheck: Recheck,
     /// When the approval it began with is over.
@@ -70,12 +73,14 @@ impl Live {
     }
 
     /// Puts a permitted session among the live ones, before its target is dialled, unless `most` run already.
-    pub(super) fn enter(self: &Arc<Self>, permit: &Arc<Permit>, most: u32) -> Option<(Place, mpsc::Receiver<Orders>)> {
+    pub(super) fn enter(self: &Arc<Self>, taped: &Taped, most: u32) -> Option<(Place, mpsc::Receiver<Orders>)> {
         let (orders, inbox) = mpsc::channel(4);
+        let permit = taped.permit();
         let identified = permit.routed().identified();
         let again = Arc::clone(permit);
         let running = Running {
             caller: Arc::clone(identified.caller()),
+            tape: taped.tape().clone(),
             target: identified.ask().target.clone(),
             recheck: Box::new(move |set, now| again.recheck(set, now)),
             lapses: permit.lapses(),
@@ -90,6 +95,11 @@ impl Live {
         sessions.insert(permit.session(), Arc::new(running));
         super::metrics::live(sessions.len());
         Some((Place { live: Arc::clone(self), session: permit.session() }, inbox))
+    }
+
+    /// The session, if it runs here.
+    pub(super) fn find(&self, session: SessionId) -> Option<Arc<Running>> {
+        self.lock().get(&session).cloned()
     }
 
     fn all(&self) -> Vec<(SessionId, Arc<Running>)> {
@@ -112,6 +122,20 @@ impl Live {
 }
 
 impl Running {
+    /// Where it can be watched.
+    pub(super) fn watchable(&self) -> Watchable {
+        self.tape.watchable()
+    }
+
+    /// Writes a remark into its recording; nothing waits for it.
+    pub(super) fn remark(&self, tasks: &TaskTracker, text: String) {
+        let tape = self.tape.clone();
+        tasks.spawn(async move {
+            // A recording that has ended takes none.
+            drop(tape.write(vec![Tape::note(text)]).await);
+        });
+    }
+
     /// A full inbox already holds an order.
     fn send(&self, order: Orders) {
         drop(self.orders.try_send(order));

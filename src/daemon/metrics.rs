@@ -18,6 +18,7 @@ pub(super) fn serve(listen: SocketAddr) -> Result<(), BuildError> {
     metrics::describe_counter!("bartizan_logins_total", "Attempts to log in, by outcome");
     metrics::describe_counter!("bartizan_sessions_total", "Sessions asked for, by outcome");
     metrics::describe_gauge!("bartizan_sessions_live", "Sessions running now");
+    metrics::describe_gauge!("bartizan_watchers", "Watchers of sessions now, each session of each counted");
     metrics::describe_counter!("bartizan_guarded_lines_total", "Lines entered in guarded shells, by verdict");
     metrics::describe_counter!("bartizan_bytes_total", "Bytes carried in sessions, by direction");
     metrics::describe_counter!("bartizan_guard_rails_total", "Guard rails triggered, by what they did");
@@ -27,6 +28,10 @@ pub(super) fn serve(listen: SocketAddr) -> Result<(), BuildError> {
     metrics::describe_counter!("bartizan_depot_stored_total", "Recordings that are whole in the object store");
     metrics::describe_counter!("bartizan_depot_failures_total", "Steps to the object store that failed, by kind");
     metrics::describe_counter!("bartizan_sftp_operations_total", "Operations on files over SFTP, by action and verdict");
+    metrics::describe_counter!("bartizan_log_leaves_total", "Leaves appended to the transparency log");
+    metrics::describe_counter!("bartizan_log_failures_total", "Times the transparency log could not be written");
+    metrics::describe_histogram!("bartizan_log_append_seconds", metrics::Unit::Seconds, "What appending to the transparency log took");
+    metrics::describe_counter!("bartizan_witness_total", "Witnesses asked to cosign, by witness and outcome");
     Ok(())
 }
 
@@ -48,6 +53,11 @@ pub(super) fn guard_rail(action: RailAction) {
 
 pub(super) fn live(count: usize) {
     gauge!("bartizan_sessions_live").set(u32::try_from(count).unwrap_or(u32::MAX));
+}
+
+pub(super) fn watcher(came: bool) {
+    let watchers = gauge!("bartizan_watchers");
+    if came { watchers.increment(1) } else { watchers.decrement(1) }
 }
 
 pub(super) fn bytes((up, down): (u64, u64)) {

@@ -15,7 +15,9 @@ mod reload;
 mod rooms;
 mod serve;
 mod walk;
+mod witness;
 
 pub use clock::SystemClock;
 pub use logs::set_up_logs;
 pub use serve::{ServeError, serve};
+pub use witness::serve_witness;

@@ -104,7 +104,7 @@ impl Rooms {
         let routed = self.catalogue().route(identified)?;
         let permit = self.enforcer.permit(routed, rand::random(), &visit.voice).await?;
         let taped = self.recorder.tape(permit).await?;
-        let Some((place, orders)) = self.live.enter(taped.permit(), self.config.limits.sessions) else {
+        let Some((place, orders)) = self.live.enter(&taped, self.config.limits.sessions) else {
             let refusal = Refusal::unavailable("Too many sessions are running; try again in a minute.", "the limit of sessions is reached");
             self.abandon(&taped, &refusal).await;
             return Err(refusal);

@@ -2,8 +2,10 @@
 //! For commands, which may wait: never to be called from a task of the runtime it is given.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
 use std::ops::Range;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use bartizan_recorder::{BadHead, Channel, Files, ReadAt, Recording, SessionId};
@@ -60,6 +62,19 @@ impl Library {
     /// [`DepotError::Store`].
     pub fn at(&self, place: &str) -> Result<Option<Stored>, DepotError> {
         Ok(self.under(&format!("recordings/{place}"))?.pop())
+    }
+
+    /// The same recording, which lies below `root`, with its channel file read from the store if it is not here.
+    ///
+    /// # Errors
+    /// [`DepotError::Store`].
+    pub fn ready(&self, root: &Path, recording: Recording) -> Result<Recording, DepotError> {
+        let place = recording.dir().strip_prefix(root).ok().and_then(Path::to_str);
+        let Some(place) = place.filter(|_| !recording.has_channel()) else { return Ok(recording) };
+        Ok(match self.at(place)? {
+            Some(stored) => recording.reading(stored.pieces(), stored.bytes()),
+            None => recording,
+        })
     }
 
     /// Opens all of `stored`, several at once, in their order.
@@ -131,6 +146,32 @@ impl Stored {
     pub fn pieces(&self) -> Channel {
         let (offsets, end) = names::unbroken(&self.pieces);
         Channel::new(Pieces { library: self.library.clone(), place: self.place.clone(), offsets, end, ahead: Mutex::default() })
+    }
+
+    /// Copies all its files into the folder `dir`.
+    ///
+    /// # Errors
+    /// [`DepotError::Store`], [`DepotError::Local`].
+    pub fn copy(&self, dir: &Path) -> Result<(), DepotError> {
+        let write = |name: &str, bytes: &[u8]| std::fs::write(dir.join(name), bytes).map_err(DepotError::file(&dir.join(name)));
+        for name in &self.small {
+            if let Some(bytes) = self.library.runtime.block_on(self.fetch(name))? {
+                write(name, &bytes)?;
+            }
+        }
+        let path = dir.join(names::CHANNEL);
+        let mut out = File::create_new(&path).map_err(DepotError::file(&path))?;
+        for (from, holds) in self.ranges() {
+            let name = format!("{}/{}", self.place, names::piece(names::CHANNEL, from));
+            let bytes = self.library.runtime.block_on(self.library.bucket.range(&name, 0..holds))?;
+            out.write_all(&bytes).map_err(DepotError::file(&path))?;
+        }
+        Ok(())
+    }
+
+    /// Its pieces, each with its length.
+    fn ranges(&self) -> Vec<(u64, u64)> {
+        names::unbroken(&self.pieces).0.into_iter().filter_map(|from| Some((from, *self.pieces.get(&from)?))).collect()
     }
 
     async fn fetch(&self, file: &str) -> Result<Option<Bytes>, DepotError> {

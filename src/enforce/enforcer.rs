@@ -3,16 +3,16 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bartizan_policies::{Action, Copier, Decision, Facts, Key, Line, Request, Resource, Slice, Transfer, Verdict, Visit};
+use bartizan_policies::{Action, Copier, Decision, Facts, Key, Line, Request, Resource, Slice, Transfer, Verdict};
 use jiff::Timestamp;
 use russh::keys::PublicKey;
 
 use crate::approvals::{Asking, Broker, Grant};
-use crate::audit::{self, About, AuditLog, Entry};
+use crate::audit::{self, AuditLog, Entry};
 use crate::frontdoor::{Ask, Cause, Refusal, Voice};
 use crate::identity::Caller;
 use crate::model::{Clock, Login, SessionId, TargetName, Wish};
-use crate::store::{Approval, NewApproval, Session};
+use crate::store::{NewApproval, Session};
 use crate::targets::{Catalogue, Routed};
 
 use super::decider::{Decider, changed};
@@ -21,15 +21,19 @@ use super::permit::{Mode, Permit};
 use super::policies::PoliciesInForce;
 use super::questions::{Question, as_principal, as_target, context, kept_key, told};
 
+mod recordings;
+
+pub use recordings::Evidence;
+
 const NO_AUDIT: &str = "The bastion cannot write its audit log, so nothing is allowed now; tell the operator.";
 
 /// Asks policy.
 pub struct Enforcer {
-    policies: Arc<PoliciesInForce>,
+    pub(super) policies: Arc<PoliciesInForce>,
     audit: Arc<AuditLog>,
     broker: Arc<Broker>,
-    targets: Arc<Catalogue>,
-    clock: Arc<dyn Clock>,
+    pub(super) targets: Arc<Catalogue>,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 /// A certificate that policy lets a caller have.
@@ -154,112 +158,6 @@ impl Enforcer {
         Ok(true)
     }
 
-    /// Decides whether `caller` may say yes or no to an approval, or take it back. Nobody may for their own.
-    ///
-    /// # Errors
-    /// When they may not, or the verdict cannot be written.
-    pub async fn permit_review(&self, caller: &Caller, approval: &Approval) -> Result<(), Refusal> {
-        let now = self.clock.now();
-        let asked = &approval.asked;
-        let own = caller.principal().id == asked.principal.id;
-        let in_group = asked.asks(caller.principal());
-        let decision = self.may_review(caller, approval, now).ok_or_else(gone)?;
-        let at = Place::of_approval(asked).telling(told(caller, None, About::Unkept));
-        let mut entry = verdict(caller, at, Action::Approve, format!("approval {}", asked.id), &decision, false);
-        let refusal = match (&decision.verdict, own, in_group) {
-            (_, true, _) => Some(Refusal::denied("Nobody may answer their own request.", "self-approval")),
-            (Verdict::Allow, false, true) => None,
-            (Verdict::Allow, false, false) => {
-                let groups: Vec<_> = asked.needs.iter().flat_map(|need| need.groups.clone()).collect();
-                let sentence = format!("Only people of {} can answer approval {}.", groups.join(" or "), asked.id);
-                Some(Refusal::denied(sentence.clone(), sentence))
-            }
-            (Verdict::Deny(_) | Verdict::Hold(_), false, _) => Some(refusal(&decision)),
-        };
-        if let (Some(refusal), Entry::Decision { verdict, reason, .. }) = (&refusal, &mut entry) {
-            (*verdict, *reason) = (audit::Verdict::Deny, refusal.detail.clone());
-        }
-        self.write(entry, now).await?;
-        refusal.map_or(Ok(()), Err)
-    }
-
-    fn could_review(&self, caller: &Caller, approval: &Approval) -> bool {
-        let asked = &approval.asked;
-        let decision = self.may_review(caller, approval, self.clock.now());
-        let allowed = decision.is_some_and(|decision| matches!(decision.verdict, Verdict::Allow));
-        caller.principal().id != asked.principal.id && asked.asks(caller.principal()) && allowed
-    }
-
-    /// Whether `caller` may know of `approval`: it is theirs, or they could answer it. Nothing is written.
-    #[must_use]
-    pub fn may_see_approval(&self, caller: &Caller, approval: &Approval) -> bool {
-        caller.principal().id == approval.asked.principal.id || self.could_review(caller, approval)
-    }
-
-    /// Whether `caller` may know of `session`: it is theirs, or policy lets them watch or end it. Nothing is written.
-    #[must_use]
-    pub fn may_see(&self, caller: &Caller, session: &Session) -> bool {
-        let allowed = |action| self.about(caller, action, session).is_some_and(|decision| matches!(decision.verdict, Verdict::Allow));
-        session.opening.principal.id == caller.principal().id || allowed(Action::Watch) || allowed(Action::End)
-    }
-
-    /// Decides whether `caller` may end `session`.
-    ///
-    /// # Errors
-    /// When they may not, or the verdict cannot be written.
-    pub async fn permit_end(&self, caller: &Caller, session: &Session) -> Result<(), Refusal> {
-        let now = self.clock.now();
-        let decision = self.about(caller, Action::End, session).ok_or_else(gone)?;
-        let opening = &session.opening;
-        let at = Place::of_session(session).telling(told(caller, None, About::Unkept));
-        let operation = format!("end session {}", opening.id);
-        self.write(verdict(caller, at, Action::End, operation, &decision, false), now).await?;
-        match decision.verdict {
-            Verdict::Allow => Ok(()),
-            Verdict::Deny(_) | Verdict::Hold(_) => Err(refusal(&decision)),
-        }
-    }
-
-    /// What policy says of `action` on `session`; none where its target is not configured any more, so that its tags are not known.
-    fn about(&self, caller: &Caller, action: Action, session: &Session) -> Option<Decision> {
-        let opening = &session.opening;
-        let visit = Visit {
-            id: opening.id.to_string(),
-            owner: as_principal(&opening.principal),
-            target: as_target(self.targets.find(&opening.target)?),
-            login: opening.login.as_ref().map(ToString::to_string).unwrap_or_default(),
-        };
-        let context = context(caller, self.clock.now(), None, Facts::None);
-        let request = Request { action, resource: Resource::Session(&visit), context: &context };
-        Some(self.policies.current().decide(&as_principal(caller.principal()), &request))
-    }
-
-    /// What policy says of answering `approval`: the worst of what it says of each action that is held. None where that cannot be
-    /// asked.
-    fn may_review(&self, caller: &Caller, approval: &Approval, now: Timestamp) -> Option<Decision> {
-        let asked = &approval.asked;
-        let asks = asked.groups();
-        let target = as_target(self.targets.find(&asked.target)?);
-        let context = context(caller, now, None, Facts::None);
-        let (set, principal) = (self.policies.current(), as_principal(caller.principal()));
-        let mut worst: Option<Decision> = None;
-        for action in asked.action.split(", ") {
-            let resource = bartizan_policies::Approval {
-                id: asked.id.to_string(),
-                requester: as_principal(&asked.principal),
-                target: target.clone(),
-                action: action.parse().ok()?,
-                asks: asks.clone(),
-            };
-            let request = Request { action: Action::Approve, resource: Resource::Approval(&resource), context: &context };
-            let decision = set.decide(&principal, &request);
-            if worst.as_ref().is_none_or(|worst| matches!(worst.verdict, Verdict::Allow)) {
-                worst = Some(decision);
-            }
-        }
-        worst
-    }
-
     /// What decides the operations of a permitted session while it runs.
     #[must_use]
     pub fn decider(&self, permit: &Arc<Permit>, voice: &Voice) -> Decider {
@@ -313,15 +211,9 @@ impl Enforcer {
         logins.iter().map(ToString::to_string).filter(|login| allowed(login)).collect()
     }
 
-    async fn write(&self, entry: Entry, now: Timestamp) -> Result<(), Refusal> {
+    pub(super) async fn write(&self, entry: Entry, now: Timestamp) -> Result<(), Refusal> {
         self.audit.append(entry, now).await.map(drop).map_err(|e| Refusal::unavailable(NO_AUDIT, e.to_string()))
     }
-}
-
-/// A target that was taken out of the configuration.
-fn gone() -> Refusal {
-    let sentence = "Its target is not configured any more, so policy cannot be asked about it.";
-    Refusal::denied(sentence, sentence)
 }
 
 /// What has to be allowed before a session begins.
@@ -389,7 +281,7 @@ fn refused(caller: &Caller, at: Place, wish: &Wish, refusal: &Refusal) -> Entry 
 }
 
 /// What a decision is about, beside the caller.
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Place {
     target: Option<TargetName>,
     login: Option<Login>,
@@ -402,13 +294,17 @@ impl Place {
         Self { target: Some(ask.target.clone()), login: Some(ask.login.clone()), session: Some(session), facts: None }
     }
 
-    fn of_approval(asked: &NewApproval) -> Self {
+    pub(super) fn of_approval(asked: &NewApproval) -> Self {
         Self { target: Some(asked.target.clone()), login: asked.login.clone(), session: Some(asked.session), facts: None }
     }
 
-    fn of_session(session: &Session) -> Self {
+    pub(super) fn of_session(session: &Session) -> Self {
         let opening = &session.opening;
         Self { target: Some(opening.target.clone()), login: opening.login.clone(), session: Some(opening.id), facts: None }
+    }
+
+    pub(super) fn of_target(target: Option<TargetName>) -> Self {
+        Self { target, ..Self::default() }
     }
 
     /// With what policy is told.

@@ -4,12 +4,13 @@
 mod decider;
 mod enforcer;
 mod judge;
+mod operators;
 mod permit;
 mod policies;
 mod questions;
 
 pub use decider::{Allowed, Decider};
-pub use enforcer::{Enforcer, IssueGrant};
+pub use enforcer::{Enforcer, Evidence, IssueGrant};
 pub use permit::{Mode, Permit};
 pub use policies::{PoliciesInForce, known, load_dir};
 pub use questions::{Question, as_principal, as_target};

@@ -19,11 +19,18 @@ impl Alarm {
         Self { audit, clock }
     }
 
-    /// The session begins or goes on although it cannot be recorded; `allowed_by` says who lets it.
+    /// The session begins or goes on although it cannot be recorded; `allowed_by` says who lets it. One that begins so has the
+    /// given number.
     ///
     /// # Errors
     /// When that cannot be written: then it must not.
-    pub(super) async fn unrecorded(&self, permit: &Permit, why: &str, allowed_by: Vec<String>) -> Result<(), AuditError> {
+    pub(super) async fn unrecorded(
+        &self,
+        permit: &Permit,
+        why: &str,
+        allowed_by: Vec<String>,
+        number: Option<u64>,
+    ) -> Result<(), AuditError> {
         let session = permit.session();
         tracing::error!(%session, why, alert = true, "a session goes on unrecorded");
         let identified = permit.routed().identified();
@@ -34,6 +41,7 @@ impl Alarm {
             login: Some(identified.ask().login.clone()),
             why: why.to_owned(),
             allowed_by,
+            number,
         };
         self.audit.append(entry, self.clock.now()).await.map(drop)
     }

@@ -7,12 +7,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use bartizan_recorder::tlog::Leaf;
 use bartizan_recorder::{Event, Exit, Head, Now, Reason, Recordings, WriteError, Writer};
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::ledger::Ledger;
 use crate::model::Clock;
 
+use super::feed::Feed;
 use super::reserve::{self, Reserve};
 
 /// How many jobs may wait for one lane; each holds at most one batch of one session.
@@ -20,6 +23,9 @@ const QUEUE: usize = 256;
 
 /// How often quiet recordings are looked at, to commit what they hold.
 const TICK: Duration = Duration::from_secs(1);
+
+/// Every so many ticks the transparency log is told how far recordings are.
+const TICKS_PER_LEAF: u32 = 5;
 
 /// What one round of drawing may cost for one recording, as the recorder counts it.
 const KEYFRAME_BUDGET: u64 = bartizan_recorder::KEYFRAMES_PER_TICK;
@@ -36,7 +42,7 @@ pub enum Piece {
 }
 
 impl Piece {
-    fn event(&self) -> Event<'_> {
+    pub(super) fn event(&self) -> Event<'_> {
         match self {
             Self::Output(bytes) => Event::output(&bytes[..]),
             Self::Stderr(bytes) => Event::stderr(&bytes[..]),
@@ -62,13 +68,45 @@ impl Piece {
 pub(super) struct Reel {
     writer: Mutex<Writer>,
     started: Instant,
+    number: u64,
+    /// Bytes of its channel file after the last call.
     bytes: AtomicU64,
+    /// SHA-256 of its head.json.
+    pub(super) head: [u8; 32],
+    /// For whoever watches.
+    pub(super) feed: Arc<Feed>,
+}
+
+impl Drop for Reel {
+    fn drop(&mut self) {
+        self.feed.end("the session has ended");
+    }
 }
 
 impl Reel {
+    /// Microseconds since the recording began.
+    pub(super) fn at_us(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
     fn now(&self, clock: &dyn Clock) -> Now {
-        let at_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        Now { at_us, wall_us: clock.now().as_microsecond() }
+        Now { at_us: self.at_us(), wall_us: clock.now().as_microsecond() }
+    }
+
+    /// Records `pieces` and hands them to whoever watches, in one go.
+    fn append(&self, clock: &dyn Clock, pieces: &[Piece]) -> Result<(), WriteError> {
+        let events: Vec<_> = pieces.iter().map(Piece::event).collect();
+        let now = self.now(clock);
+        self.with(|writer| {
+            writer.append(now, &events)?;
+            self.feed.publish(now.at_us, pieces);
+            Ok(())
+        })
+    }
+
+    /// Looks at the writer while nothing is written.
+    pub(super) fn still<T>(&self, look: impl FnOnce(&Writer) -> T) -> T {
+        look(&self.writer.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Bytes of its channel file after the last call.
@@ -115,7 +153,8 @@ impl Room {
 pub(super) enum Job {
     Create(Box<Head>, Option<Room>, oneshot::Sender<Result<Arc<Reel>, CreateError>>),
     Append(Arc<Reel>, Vec<Piece>, oneshot::Sender<Result<(), WriteError>>),
-    Finish(Arc<Reel>, Reason, Option<Exit>, oneshot::Sender<Result<(), WriteError>>),
+    /// Answers with SHA-256 of its seal.json.
+    Finish(Arc<Reel>, Reason, Option<Exit>, oneshot::Sender<Result<Option<[u8; 32]>, WriteError>>),
 }
 
 /// The lanes of one bastion.
@@ -134,9 +173,19 @@ pub struct Lane {
     jobs: mpsc::Receiver<Job>,
     recordings: Recordings,
     clock: Arc<dyn Clock>,
-    own: Vec<Weak<Reel>>,
+    own: Vec<Own>,
     reels: Reels,
     reserve: Arc<Reserve>,
+    ledger: Ledger,
+    ticks: u32,
+}
+
+/// A recording of this lane.
+struct Own {
+    reel: Weak<Reel>,
+    /// Its latest commit at the tick before, which is on disk by now, and the last one that the log was told.
+    before: Option<(u64, [u8; 32])>,
+    told: u64,
 }
 
 /// Draws the keyframes of all recordings, on a thread of its own: drawing may take ten milliseconds, and no session waits for it.
@@ -173,14 +222,14 @@ impl Artist {
 impl Lanes {
     /// `count` lanes and their workers, with `reserve` bytes of the disk kept free for ends and seals. Blocks.
     #[must_use]
-    pub fn new(recordings: &Recordings, clock: &Arc<dyn Clock>, count: usize, reserve: u64) -> (Self, Vec<Lane>) {
+    pub fn new(recordings: &Recordings, clock: &Arc<dyn Clock>, count: usize, ledger: &Ledger, reserve: u64) -> (Self, Vec<Lane>) {
         let reels = Reels::default();
         let reserve = Arc::new(Reserve::take(recordings.root(), reserve));
         let (senders, workers) = (0..count.max(1))
             .map(|_| {
                 let (sender, jobs) = mpsc::channel(QUEUE);
-                let (recordings, clock, own) = (recordings.clone(), Arc::clone(clock), Vec::new());
-                (sender, Lane { jobs, recordings, clock, own, reels: Arc::clone(&reels), reserve: Arc::clone(&reserve) })
+                let (recordings, clock, reels, ledger) = (recordings.clone(), Arc::clone(clock), Arc::clone(&reels), ledger.clone());
+                (sender, Lane { jobs, recordings, clock, own: Vec::new(), reels, reserve: Arc::clone(&reserve), ledger, ticks: 0 })
             })
             .unzip::<_, _, Vec<_>, Vec<_>>();
         (Self { lanes: senders.into(), reels, reserve }, workers)
@@ -237,15 +286,13 @@ impl Lane {
             let (doing, path) = ("write below", self.recordings.root().to_owned());
             return Err(WriteError::Io { doing, path, source: io::ErrorKind::StorageFull.into() });
         }
-        let events: Vec<_> = pieces.iter().map(Piece::event).collect();
-        let now = reel.now(&*self.clock);
-        reel.with(|writer| writer.append(now, &events))
+        reel.append(&*self.clock, pieces)
     }
 
     /// An end finds room where nothing else does.
-    fn finish(&self, reel: &Reel, reason: Reason, exit: Option<&Exit>) -> Result<(), WriteError> {
+    fn finish(&self, reel: &Reel, reason: Reason, exit: Option<&Exit>) -> Result<Option<[u8; 32]>, WriteError> {
         let now = reel.now(&*self.clock);
-        let end = || reel.with(|writer| writer.finish(now, reason, exit.cloned())).map(drop);
+        let end = || reel.with(|writer| writer.finish(now, reason, exit.cloned()).map(|_| writer.seal_hash()));
         match end() {
             Err(WriteError::Io { source, .. }) if source.kind() == io::ErrorKind::StorageFull && self.reserve.give() => end(),
             done => done,
@@ -255,29 +302,50 @@ impl Lane {
     fn create(&mut self, head: &Head, room: Option<&Room>) -> Result<Arc<Reel>, CreateError> {
         room.map_or(Ok(()), Room::check)?;
         let writer = self.recordings.create(head, &mut rand::rng())?;
-        let reel = Arc::new(Reel { writer: Mutex::new(writer), started: Instant::now(), bytes: AtomicU64::new(0) });
-        self.own.push(Arc::downgrade(&reel));
+        let hash = writer.head_hash();
+        let size = head.terminal.as_ref().map(|terminal| (terminal.cols, terminal.rows));
+        let (writer, feed, bytes) = (Mutex::new(writer), Arc::new(Feed::new(size)), AtomicU64::new(0));
+        let reel = Arc::new(Reel { writer, started: Instant::now(), number: head.number, bytes, head: hash, feed });
+        self.own.push(Own { reel: Arc::downgrade(&reel), before: None, told: 0 });
         self.reels.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&reel));
         Ok(reel)
     }
 
-    /// Commits what quiet recordings hold. A failure shows again at the next write, which reports it.
+    /// Commits what quiet recordings hold, and now and then tells the log. A failure shows again at the next write, which
+    /// reports it.
     fn tick(&mut self) {
         self.reserve.restore();
         if self.reserve.is_given() {
             return;
         }
         let clock = Arc::clone(&self.clock);
-        self.own.retain(|weak| {
-            let Some(reel) = weak.upgrade() else { return false };
+        self.ticks = self.ticks.wrapping_add(1);
+        let tell = self.ticks.is_multiple_of(TICKS_PER_LEAF);
+        let mut leaves = Vec::new();
+        self.own.retain_mut(|own| {
+            let Some(reel) = own.reel.upgrade() else { return false };
             let now = reel.now(&*clock);
+            if tell {
+                leaves.extend(own.leaf(reel.number));
+            }
             if let Err(error) = reel.with(|writer| writer.commit(now)) {
                 if matches!(error, WriteError::Ended) {
                     return false;
                 }
                 tracing::error!(%error, "a recording could not be committed");
             }
+            own.before = reel.with(|writer| Ok(writer.committed())).ok().flatten();
             true
         });
+        self.ledger.commits(leaves);
+    }
+}
+
+impl Own {
+    /// How far the recording is on disk, if that is further than the log knows: a power cut takes nothing that the log has.
+    fn leaf(&mut self, number: u64) -> Option<Leaf> {
+        let (bytes, chain) = self.before.filter(|(bytes, _)| *bytes > self.told)?;
+        self.told = bytes;
+        Some(Leaf::Commit { number, bytes, chain })
     }
 }

@@ -1,4 +1,4 @@
-//! Begins and ends recordings: store, head, audit entry first; the target is dialled only after.
+//! Begins and ends recordings: store, head, audit entry and its leaf in the transparency log first; the target is dialled only after.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,8 +10,9 @@ use crate::audit::{AuditLog, Entry};
 use crate::config::RecordingMode;
 use crate::enforce::{Mode, Permit};
 use crate::frontdoor::{Ask, Refusal};
+use crate::ledger::Ledger;
 use crate::model::{Clock, Wish};
-use crate::store::{Opening, SessionEnd, Store};
+use crate::store::{Lease, Opening, SessionEnd, Store};
 
 use super::alarm::Alarm;
 use super::lanes::{Job, Lanes, Piece, Reel, Room};
@@ -42,16 +43,39 @@ pub struct Recorder {
     lanes: Lanes,
     store: Arc<dyn Store>,
     audit: Arc<AuditLog>,
+    ledger: Ledger,
     clock: Arc<dyn Clock>,
     alarm: Arc<Alarm>,
+}
+
+/// A session that does not begin.
+struct NotBegun {
+    refusal: Refusal,
+    /// SHA-256 of the seal of its recording, if it has one.
+    seal: Option<[u8; 32]>,
+    /// Whether it has a recording that could not be sealed.
+    unsealed: bool,
+}
+
+impl From<Refusal> for NotBegun {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, seal: None, unsealed: false }
+    }
 }
 
 impl Recorder {
     /// A recorder that writes through `lanes`.
     #[must_use]
-    pub fn new(settings: RecorderSettings, lanes: Lanes, store: Arc<dyn Store>, audit: Arc<AuditLog>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(
+        settings: RecorderSettings,
+        lanes: Lanes,
+        store: Arc<dyn Store>,
+        audit: Arc<AuditLog>,
+        ledger: Ledger,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let alarm = Arc::new(Alarm::new(Arc::clone(&audit), Arc::clone(&clock)));
-        Self { settings, lanes, store, audit, clock, alarm }
+        Self { settings, lanes, store, audit, ledger, clock, alarm }
     }
 
     /// Begins the recording of a permitted session.
@@ -65,21 +89,34 @@ impl Recorder {
         let lease = self.store.open_session(opening.clone()).await.map_err(|e| refuse(&e))?;
         match Box::pin(self.begin(&permit, lease.number, &opening)).await {
             Ok(tape) => Ok(Taped { permit, tape, lease }),
-            Err(refusal) => {
-                let end = SessionEnd { at: self.clock.now(), reason: refusal.detail.clone(), exit_status: None };
-                if let Err(error) = self.store.close_session(opening.id, lease.token, end).await {
-                    tracing::error!(%error, session = %opening.id, "a session that did not begin stays open in the store");
-                }
-                Err(refusal)
+            Err(failed) => {
+                self.account_for(&opening, lease, &failed).await;
+                Err(failed.refusal)
             }
         }
     }
 
-    async fn begin(&self, permit: &Arc<Permit>, number: u64, opening: &Opening) -> Result<Tape, Refusal> {
+    /// Says what became of the number that was given to a session that does not begin, or the next start does.
+    async fn account_for(&self, opening: &Opening, lease: Lease, failed: &NotBegun) {
+        let (session, number, reason) = (opening.id, lease.number, failed.refusal.detail.clone());
+        let entry = Entry::SessionVoid { session, number, reason: reason.clone(), seal: failed.seal.map(hex::encode) };
+        if let Err(error) = self.audit.append(entry, self.clock.now()).await {
+            return tracing::error!(%error, %session, "a session that did not begin could not be audited; the next start will");
+        }
+        if failed.unsealed {
+            return;
+        }
+        let end = SessionEnd { at: self.clock.now(), reason, exit_status: None };
+        if let Err(error) = self.store.close_session(session, lease.token, end).await {
+            tracing::error!(%error, %session, "a session that did not begin stays open in the store");
+        }
+    }
+
+    async fn begin(&self, permit: &Arc<Permit>, number: u64, opening: &Opening) -> Result<Tape, NotBegun> {
         let reel = match self.create(permit, number).await {
             Ok(reel) => Some(reel),
-            Err(refusal) => {
-                self.without(permit, refusal).await?;
+            Err(failed) => {
+                self.without(permit, number, failed).await?;
                 None
             }
         };
@@ -87,16 +124,17 @@ impl Recorder {
         let tape = Tape::new(self.lanes.clone(), number, reel, rules, Arc::clone(permit), Arc::clone(&self.alarm));
         match self.announce(permit, number, opening, &tape).await {
             Ok(()) => Ok(tape),
-            Err(refusal) => {
-                if let Err(error) = tape.finish(Reason::Failed, None).await {
+            Err(refusal) => match tape.finish(Reason::Failed, None).await {
+                Ok(seal) => Err(NotBegun { refusal, seal, unsealed: false }),
+                Err(error) => {
                     tracing::error!(%error, session = %opening.id, "the recording of a session that did not begin is left unsealed");
+                    Err(NotBegun { refusal, seal: None, unsealed: true })
                 }
-                Err(refusal)
-            }
+            },
         }
     }
 
-    async fn create(&self, permit: &Permit, number: u64) -> Result<Arc<Reel>, Refusal> {
+    async fn create(&self, permit: &Permit, number: u64) -> Result<Arc<Reel>, NotBegun> {
         let refuse = |e: &dyn std::fmt::Display| Refusal::unavailable(NOT_RECORDED, e.to_string());
         let head = self.head(permit, number).map_err(|e| refuse(&e))?;
         let lane = self.lanes.of(number).ok_or_else(|| refuse(&"no lane"))?;
@@ -105,25 +143,32 @@ impl Recorder {
             lane.send(Job::Create(Box::new(head), self.room(), reply)).await.map_err(|e| refuse(&e))?;
             answer.await.map_err(|e| refuse(&e))?.map_err(|e| refuse(&e))
         };
-        let slow = |_| refuse(&format!("the disk has not answered for {} seconds", PATIENCE.as_secs()));
-        tokio::time::timeout(PATIENCE, asked).await.map_err(slow)?
+        match tokio::time::timeout(PATIENCE, asked).await {
+            Ok(created) => Ok(created?),
+            Err(_) => {
+                let refusal = refuse(&format!("the disk has not answered for {} seconds", PATIENCE.as_secs()));
+                // It may yet be made; the next start closes it then.
+                Err(NotBegun { refusal, seal: None, unsealed: true })
+            }
+        }
     }
 
     /// Whether a session begins all the same that cannot be recorded: the alert is written before it does.
-    async fn without(&self, permit: &Permit, refusal: Refusal) -> Result<(), Refusal> {
+    async fn without(&self, permit: &Permit, number: u64, failed: NotBegun) -> Result<(), NotBegun> {
         let allowed_by = match self.settings.mode {
             RecordingMode::BestEffort => Some(vec!["mode = \"best-effort\"".to_owned()]),
             RecordingMode::Strict => permit.may_go_unrecorded(),
         };
+        let why = &failed.refusal.detail;
         let Some(allowed_by) = allowed_by else {
-            self.alarm.failed(permit, refusal.detail.clone()).await;
-            return Err(refusal);
+            self.alarm.failed(permit, why.clone()).await;
+            return Err(failed);
         };
-        let written = self.alarm.unrecorded(permit, &refusal.detail, allowed_by).await;
-        written.map_err(|error| Refusal::unavailable(NOT_RECORDED, error.to_string()))
+        let written = self.alarm.unrecorded(permit, why, allowed_by, Some(number)).await;
+        written.map_err(|error| Refusal::unavailable(NOT_RECORDED, error.to_string()).into())
     }
 
-    /// Writes what comes before the target is dialled: the first events, and the audit entry.
+    /// Writes what comes before the target is dialled: the first events, the audit entry, and its leaf.
     async fn announce(&self, permit: &Permit, number: u64, opening: &Opening, tape: &Tape) -> Result<(), Refusal> {
         let refuse = |e: &dyn std::fmt::Display| Refusal::unavailable(NOT_RECORDED, e.to_string());
         tape.write(first_pieces(permit)).await.map_err(|e| refuse(&e))?;
@@ -135,8 +180,12 @@ impl Recorder {
             login: opening.login.clone(),
             wish: opening.wish.clone(),
             source: opening.source,
+            head: tape.head_hash().map(hex::encode),
         };
-        self.audit.append(entry, self.clock.now()).await.map_err(|e| refuse(&e))?;
+        let receipt = self.audit.append(entry, self.clock.now()).await.map_err(|e| refuse(&e))?;
+        if self.settings.mode == RecordingMode::Strict {
+            self.ledger.holds(&receipt).await.map_err(|e| refuse(&e))?;
+        }
         Ok(())
     }
 
@@ -147,19 +196,16 @@ impl Recorder {
         if let Err(error) = &sealed {
             tracing::error!(%error, %session, alert = true, "a recording could not be sealed; the next start will");
         }
+        taped.tape.watchable().feed.end(&closing.sentence);
         let now = self.clock.now();
         let exit_status = closing.exit.as_ref().and_then(|exit| exit.status);
         let end = SessionEnd { at: now, reason: closing.sentence.clone(), exit_status };
-        // Only a session that the store still holds open is sealed at the next start.
-        if sealed.is_ok()
-            && let Err(error) = self.store.close_session(session, taped.lease.token, end).await
-        {
-            tracing::error!(%error, %session, "a session could not be closed in the store");
-        }
         let duration = now.duration_since(taped.permit.started_at());
         let identified = taped.permit.routed().identified();
         let entry = Entry::SessionClosed {
             session,
+            number: Some(taped.lease.number),
+            seal: sealed.as_ref().ok().copied().flatten().map(hex::encode),
             principal: identified.caller().principal().id.clone(),
             target: identified.ask().target.clone(),
             bytes_in: traffic.0,
@@ -169,7 +215,13 @@ impl Recorder {
             duration_ms: u64::try_from(duration.as_millis()).unwrap_or(0),
         };
         if let Err(error) = self.audit.append(entry, now).await {
-            tracing::error!(%error, %session, alert = true, "the end of a session could not be audited");
+            return tracing::error!(%error, %session, alert = true, "the end of a session could not be audited; the next start will");
+        }
+        // Only a session that the store still holds open is sealed, and its end told, at the next start.
+        if sealed.is_ok()
+            && let Err(error) = self.store.close_session(session, taped.lease.token, end).await
+        {
+            tracing::error!(%error, %session, "a session could not be closed in the store");
         }
     }
 

@@ -1,7 +1,7 @@
 //! One session's tape. What it took is in the kernel when the call returns; what it could not take holds the session back, both
 //! ways, and after ten seconds ends it. Where it may go on all the same, the gap is counted, marked and told.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,10 @@ use crate::enforce::Permit;
 use crate::store::Lease;
 
 use super::alarm::Alarm;
+use super::feed::Feed;
 use super::gap::{Gap, Missing, Pending};
 use super::lanes::{Job, Lanes, Piece, Reel};
+use super::watcher::Watchable;
 
 /// How long a write is tried before the session ends, or goes on unrecorded where policy lets it.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -218,7 +220,7 @@ impl Tape {
 
     /// Nothing goes on unrecorded that nobody can know of; in best-effort mode the operator took that on himself.
     async fn told(&self, why: &str, allowed_by: Vec<String>, error: TapeError) -> Result<(), TapeError> {
-        match self.alarm.unrecorded(&self.permit, why, allowed_by).await {
+        match self.alarm.unrecorded(&self.permit, why, allowed_by, None).await {
             Err(_) if self.rules.mode == RecordingMode::Strict => Err(error),
             _ => Ok(()),
         }
@@ -280,14 +282,20 @@ impl Tape {
         self.state.left_out.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Seals the recording, and tells what is missing of it.
+    /// SHA-256 of the recording's head.json; none where there is no recording.
+    #[must_use]
+    pub fn head_hash(&self) -> Option<[u8; 32]> {
+        self.reel.as_ref().map(|reel| reel.head)
+    }
+
+    /// Seals the recording, and tells what is missing of it. Gives SHA-256 of its seal.json; none where there is no recording.
     ///
     /// # Errors
     /// As [`Tape::write`]; the next start of the bastion seals it then.
-    pub async fn finish(&self, reason: Reason, exit: Option<Exit>) -> Result<(), TapeError> {
+    pub async fn finish(&self, reason: Reason, exit: Option<Exit>) -> Result<Option<[u8; 32]>, TapeError> {
         let Some(reel) = &self.reel else {
             self.tell_left_out("it was not recorded").await;
-            return Ok(());
+            return Ok(None);
         };
         if self.state.has_gap.load(Ordering::SeqCst) {
             // The last chance to mark it where it is.
@@ -309,7 +317,7 @@ impl Tape {
         }
     }
 
-    async fn seal(&self, reel: &Arc<Reel>, reason: Reason, exit: Option<Exit>) -> Result<(), TapeError> {
+    async fn seal(&self, reel: &Arc<Reel>, reason: Reason, exit: Option<Exit>) -> Result<Option<[u8; 32]>, TapeError> {
         let begun = Instant::now();
         loop {
             let (reply, answer) = oneshot::channel();
@@ -318,10 +326,23 @@ impl Tape {
             match tokio::time::timeout(left, answer).await {
                 Err(_) => return Err(TapeError::Slow(PATIENCE)),
                 Ok(answered) => match answered.map_err(|_| TapeError::Stopped)? {
-                    Ok(()) => return Ok(()),
+                    Ok(seal) => return Ok(seal),
                     Err(error) if begun.elapsed() >= PATIENCE => return Err(error.into()),
                     Err(_) => tokio::time::sleep(RETRY).await,
                 },
+            }
+        }
+    }
+
+    /// Where the session can be watched.
+    #[must_use]
+    pub fn watchable(&self) -> Watchable {
+        match &self.reel {
+            Some(reel) => Watchable { feed: Arc::clone(&reel.feed), reel: Arc::downgrade(reel) },
+            None => {
+                let feed = Arc::new(Feed::new(None));
+                feed.end("it is not recorded, and so it cannot be watched");
+                Watchable { feed, reel: Weak::new() }
             }
         }
     }

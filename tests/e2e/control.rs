@@ -1,13 +1,10 @@
 //! The control protocol: requests and events over `ssh -s bastion control`.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, Stdio};
-use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Setup, Visitor, Way, World, wait_until};
+use crate::harness::{Control, Setup, Way, World, wait_until};
 
 const POLICIES: &str = r#"
 @id("all-get-certificates")
@@ -22,69 +19,6 @@ permit (principal in Group::"corp/admins", action in [Action::"approve", Action:
 @id("four-eyes") @approve("corp/admins")
 forbid (principal, action == Action::"ssh.exec", resource) when { context.command like "*refund*" };
 "#;
-
-struct Control {
-    child: Child,
-    stdin: ChildStdin,
-    lines: Receiver<String>,
-    next: u64,
-}
-
-impl Drop for Control {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Control {
-    fn open(visitor: &Visitor) -> Self {
-        let mut command = visitor.openssh("ssh", ["-T", "-s", "bastion", "control"]);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        let (sender, lines) = channel();
-        std::thread::spawn(move || BufReader::new(stdout).lines().map_while(Result::ok).all(|line| sender.send(line).is_ok()));
-        let control = Self { child, stdin, lines, next: 1 };
-        let hello = control.line();
-        assert_eq!(
-            (hello["hello"]["version"].as_u64(), hello["hello"]["protocol"].as_str()),
-            (Some(1), Some("bartizan-control")),
-            "{hello}"
-        );
-        control
-    }
-
-    fn line(&self) -> Value {
-        let line = self.lines.recv_timeout(Duration::from_secs(20)).expect("a line");
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
-    }
-
-    fn send(&mut self, line: &str) {
-        self.stdin.write_all(format!("{line}\n").as_bytes()).unwrap();
-    }
-
-    fn ask(&mut self, what: &str, mut more: Value) -> Value {
-        self.next += 1;
-        more["id"] = self.next.into();
-        more["do"] = what.into();
-        self.send(&more.to_string());
-        loop {
-            let line = self.line();
-            if line["id"] == self.next {
-                return line;
-            }
-        }
-    }
-
-    fn event(&self, kind: &str) -> Value {
-        loop {
-            let line = self.line();
-            if line["event"] == kind {
-                return line[kind].clone();
-            }
-        }
-    }
-}
 
 fn world() -> World {
     World::with(Setup { policies: Some(POLICIES), more: "\n[approvals]\nwait = \"1m\"\n".to_owned(), ..Setup::default() })

@@ -5,14 +5,17 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use bartizan_recorder::{Filter, Found, Recording, Report, SessionId, VerifyingKey, verify_files};
+use bartizan_recorder::{Filter, Found, Identities, Recording, Report, SessionId, VerifyingKey};
 use jiff::{SignedDuration, Timestamp};
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use crate::cli::Exit;
+use crate::cli::{Exit, checks};
 use crate::config::Config;
 use crate::depot::{Bucket, DepotError, Library, Stored};
+use crate::ledger::Examined;
 use crate::model::Printable;
+
+use super::unlock::open_with;
 
 /// What waits for the store, as long as the command runs.
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
@@ -87,15 +90,18 @@ impl Shelf {
 
     /// The same recording with its channel file read from the store, if it is not here.
     pub(super) fn ready(&self, recording: Recording) -> Result<Recording, Exit> {
-        if recording.has_channel() {
-            return Ok(recording);
-        }
-        let stored = self.at(recording.dir())?;
-        Ok(match stored {
-            Some(stored) => recording.reading(stored.pieces(), stored.bytes()),
-            None => recording,
-        })
+        self.library.ready(&self.root, recording).map_err(failed)
     }
+}
+
+/// The same recording, readable: its channel file fetched as it is read, and decrypted with one of `identities`; none where that
+/// cannot be.
+pub(super) fn ready(recording: Recording, shelf: Option<&Shelf>, identities: &[Identities]) -> Option<Recording> {
+    let recording = match shelf {
+        Some(shelf) => shelf.ready(recording).ok()?,
+        None => recording,
+    };
+    if recording.is_locked() { open_with(recording, identities) } else { Some(recording) }
 }
 
 /// Where a recording lies.
@@ -145,14 +151,6 @@ impl Place {
         }
     }
 
-    /// Bytes of its channel file.
-    pub(super) fn bytes(&self) -> u64 {
-        match self {
-            Self::Here(dir) => std::fs::metadata(dir.join("c0.brec")).map_or(0, |meta| meta.len()),
-            Self::There(stored) => stored.bytes(),
-        }
-    }
-
     /// Its session, as its place is named.
     pub(super) fn session(&self) -> String {
         match self {
@@ -162,11 +160,25 @@ impl Place {
     }
 
     /// Whether it is as it was written.
-    pub(super) fn verify(&self, keys: &[VerifyingKey], progress: &mut dyn FnMut(u64)) -> Report {
+    pub(super) fn verify(&self, keys: &[VerifyingKey], log: Option<&Examined>) -> Report {
         match self {
-            Self::Here(dir) => bartizan_recorder::verify(dir, keys, progress),
-            Self::There(stored) => verify_files(&**stored, keys, progress),
+            Self::Here(dir) => checks::recording(dir, keys, log),
+            Self::There(stored) => checks::files(&**stored, stored.bytes(), keys, log),
         }
+    }
+
+    /// A folder with all its files; one that was fetched goes with what is given back.
+    pub(super) fn folder(self) -> Result<(PathBuf, Option<tempfile::TempDir>), Exit> {
+        let stored = match self {
+            Self::Here(dir) => return Ok((dir, None)),
+            Self::There(stored) => stored,
+        };
+        let unmade = |error: std::io::Error| Exit::incomplete(format!("a copy cannot be made: {error}"));
+        let folder = tempfile::Builder::new().prefix("bartizan-copy-").tempdir().map_err(unmade)?;
+        let dir = folder.path().join(stored.session().as_str());
+        std::fs::create_dir(&dir).map_err(unmade)?;
+        stored.copy(&dir).map_err(failed)?;
+        Ok((dir, Some(folder)))
     }
 }
 

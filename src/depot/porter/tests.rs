@@ -163,7 +163,7 @@ fn what_lies_only_in_the_store_is_read_by_ranges_and_verifies() {
     assert_eq!(all.iter().map(|one| (one.session().as_str(), one.place())).collect::<Vec<_>>(), [(ID, PLACE)]);
     assert_eq!((library.recordings(Some("2026/11/22")).unwrap().len(), library.recordings(Some("2026/11/23")).unwrap().len()), (1, 0));
     let stored = library.at(PLACE).unwrap().unwrap();
-    assert_eq!(verify_files(&stored, &[key], &mut |_| ()).outcome(), Outcome::Good);
+    assert_eq!(verify_files(&stored, &[key], None, &mut |_| ()).outcome(), Outcome::Good);
     let recording = stored.recording().unwrap();
     assert_eq!((recording.bytes().unwrap(), recording.head().principal.as_str()), (whole.len() as u64, "corp/alice"));
     let read: usize = recording.events().unwrap().owned().map(|timed| timed.unwrap().event.data().len()).sum();

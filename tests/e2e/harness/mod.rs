@@ -3,6 +3,7 @@
 mod bastion;
 mod bucket;
 mod faulty;
+mod control;
 mod fixture;
 mod process;
 mod provider;
@@ -14,6 +15,7 @@ mod world;
 pub(crate) use bastion::{Bastion, bartizan};
 pub(crate) use bucket::{ObjectStore, SECRET};
 pub(crate) use faulty::{Fault, Faulty};
+pub(crate) use control::{Control, Watching};
 pub(crate) use fixture::{fixture, free_port, full, keygen, repository, wait_until, wait_until_within};
 pub(crate) use process::{Done, Guarded, Run, wait_for_line};
 pub(crate) use provider::{Provider, SecondProvider};

@@ -59,6 +59,12 @@ impl Terminal {
         self.tmux(&["capture-pane", "-p", "-J"])
     }
 
+    /// The rows of the screen as they are, wrapped lines not joined, without trailing blanks.
+    pub(crate) fn rows(&self) -> Vec<String> {
+        let screen = self.tmux(&["capture-pane", "-p"]);
+        screen.lines().map(|row| row.trim_end().to_owned()).collect()
+    }
+
     /// Waits until `words` are on the screen.
     pub(crate) fn wait_for(&self, words: &str) -> String {
         let mut screen = String::new();

@@ -1,7 +1,11 @@
 //! The control protocol, version 1: one JSON object per line, requests in, answers and events out. bartizan-control(7) describes
-//! it. Each request is decided by policy by whoever serves it; nothing here decides.
+//! it. One file per subject. Each request is decided by policy by whoever serves it; nothing here decides.
 
-use std::time::Duration;
+mod approvals;
+mod audit;
+mod locks;
+mod sessions;
+mod watch;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -10,7 +14,13 @@ use crate::audit::canonical;
 use crate::frontdoor::Refusal;
 use crate::model::{ApprovalId, PrincipalId, SessionId};
 
-use super::command::Answer;
+use super::recordings::{Listing, Opening, Range, Search};
+
+pub use approvals::{AnswerApproval, AnswerWord, ListApprovals};
+pub use audit::{AuditFilter, ReadAudit};
+pub use locks::{AddLock, RemoveLock};
+pub use sessions::{EndSession, ListSessions, WatchSession};
+pub use watch::{End, Screen, Shown, Watched};
 
 /// The version of the protocol.
 pub const VERSION: u32 = 1;
@@ -19,7 +29,7 @@ pub const VERSION: u32 = 1;
 pub const LINE_MAX: usize = 64 << 10;
 
 /// One request. `id` is the client's, and comes back with the answer.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Request {
     /// The client's number for it.
     pub id: u64,
@@ -29,84 +39,57 @@ pub struct Request {
 }
 
 /// What can be asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(tag = "do", rename_all = "lowercase")]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(tag = "do")]
 pub enum What {
     /// Who the bastion thinks the client is.
+    #[serde(rename = "whoami")]
     Whoami,
     /// The targets they can reach.
+    #[serde(rename = "targets")]
     Targets,
+    /// Send events from now on.
+    #[serde(rename = "subscribe")]
+    Subscribe,
     /// Sessions that they own or may watch or end, newest first.
-    Sessions {
-        /// Those that have ended, too.
-        #[serde(default)]
-        all: bool,
-        /// Only of this principal.
-        principal: Option<PrincipalId>,
-        /// At most so many.
-        #[serde(default = "hundred")]
-        limit: u32,
-    },
+    #[serde(rename = "sessions")]
+    Sessions(ListSessions),
     /// End a session.
     #[serde(rename = "session.end")]
-    EndSession {
-        /// Which.
-        session: SessionId,
-        /// Why; its user is told.
-        #[serde(default)]
-        reason: String,
-    },
+    EndSession(EndSession),
+    /// Show what a session shows, from its present screen on.
+    #[serde(rename = "session.watch")]
+    Watch(WatchSession),
+    /// Show it no longer.
+    #[serde(rename = "session.unwatch")]
+    Unwatch(WatchSession),
     /// Approvals that they asked for or can answer, newest first.
-    Approvals {
-        /// Those that were settled, too.
-        #[serde(default)]
-        all: bool,
-        /// At most so many.
-        #[serde(default = "hundred")]
-        limit: u32,
-    },
+    #[serde(rename = "approvals")]
+    Approvals(ListApprovals),
     /// Answer an approval.
     #[serde(rename = "approval.answer")]
-    AnswerApproval {
-        /// Which.
-        approval: ApprovalId,
-        /// What is said.
-        answer: AnswerWord,
-        /// Why; who asked is told.
-        #[serde(default)]
-        reason: String,
-        /// For `approve`: for no longer than this.
-        for_seconds: Option<u64>,
-    },
-    /// Send events from now on.
-    Subscribe,
-}
-
-/// What can be said to an approval.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AnswerWord {
-    /// Let it go on.
-    Approve,
-    /// Refuse it.
-    Deny,
-    /// Take an approval back.
-    Revoke,
-    /// Take one's own request back.
-    Withdraw,
-}
-
-impl AnswerWord {
-    /// The answer, for no longer than `seconds`.
-    #[must_use]
-    pub fn answer(self, seconds: Option<u64>) -> Answer {
-        match self {
-            Self::Approve => Answer::Approve(seconds.map(Duration::from_secs)),
-            Self::Deny => Answer::Deny,
-            Self::Revoke => Answer::Revoke,
-            Self::Withdraw => Answer::Withdraw,
-        }
-    }
+    AnswerApproval(AnswerApproval),
+    /// The locks in force, of those that they could take away.
+    #[serde(rename = "locks")]
+    Locks,
+    /// Keep somebody or something out.
+    #[serde(rename = "lock")]
+    Lock(AddLock),
+    /// Let it in again.
+    #[serde(rename = "unlock")]
+    Unlock(RemoveLock),
+    /// Recordings that they may replay, newest first.
+    #[serde(rename = "recordings")]
+    Recordings(Listing),
+    /// Open a recording for reading.
+    #[serde(rename = "recording.open")]
+    OpenRecording(Opening),
+    /// A range of a file of a recording that is open.
+    #[serde(rename = "recording.read")]
+    ReadRecording(Range),
+    /// Search recordings that they may replay.
+    #[serde(rename = "search")]
+    Search(Search),
 }
 
 fn hundred() -> u32 {
@@ -166,6 +149,12 @@ pub fn failed(id: Option<u64>, code: u32, message: &str) -> String {
 pub fn event(kind: &str, what: &impl Serialize) -> String {
     let value = serde_json::to_value(what).unwrap_or_default();
     line(&json!({ "event": kind, kind: value }))
+}
+
+/// What a watcher is shown.
+#[must_use]
+pub fn watched(what: &Watched) -> String {
+    line(&json!(what))
 }
 
 /// Nothing in it can act on a terminal.

@@ -1,0 +1,39 @@
+//! The request to read the audit log.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::hundred;
+use crate::audit::Verdict;
+
+/// `audit`: entries newest first.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct ReadAudit {
+    /// Only those with a smaller number.
+    pub before: Option<u64>,
+    /// At most so many.
+    #[serde(default = "hundred")]
+    pub limit: u32,
+    /// Only those that fit.
+    #[serde(default)]
+    pub filter: AuditFilter,
+}
+
+/// Which entries.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub struct AuditFilter {
+    /// Who acted, or was acted for.
+    pub principal: Option<String>,
+    /// At which target.
+    pub target: Option<String>,
+    /// This kind, or all that begin with it and a dot.
+    pub kind: Option<String>,
+    /// What policy said.
+    pub verdict: Option<Verdict>,
+    /// Not before this moment.
+    pub since: Option<Timestamp>,
+    /// Before this moment.
+    pub until: Option<Timestamp>,
+    /// Entries whose line has this text, in upper or lower case.
+    pub text: Option<String>,
+}

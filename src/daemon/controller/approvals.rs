@@ -1,0 +1,25 @@
+//! Requests about approvals.
+
+use serde_json::Value;
+
+use crate::control::protocol::{AnswerApproval, ListApprovals};
+use crate::frontdoor::Refusal;
+use crate::store::ApprovalFilter;
+
+use super::{Client, LIMIT, at_most, written};
+
+impl Client<'_> {
+    /// What others may not see counts for nobody's limit: it is left out first.
+    pub(super) async fn approvals(&self, ListApprovals { all, limit }: ListApprovals) -> Result<Value, Refusal> {
+        let filter = ApprovalFilter { waiting: !all, limit: LIMIT, ..ApprovalFilter::default() };
+        let found = self.rooms.broker.list(filter).await?;
+        let shown = found.iter().filter(|approval| self.rooms.enforcer.may_see_approval(self.caller, approval));
+        written(&shown.take(at_most(limit)).collect::<Vec<_>>())
+    }
+
+    pub(super) async fn answer_approval(&self, request: AnswerApproval) -> Result<Value, Refusal> {
+        let AnswerApproval { approval, answer, reason, for_seconds } = request;
+        let approval = self.rooms.review(self.caller, approval, answer.answer(for_seconds), reason).await?;
+        written(&approval)
+    }
+}

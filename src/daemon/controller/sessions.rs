@@ -1,0 +1,44 @@
+//! Requests about sessions.
+
+use serde_json::Value;
+
+use crate::audit::Entry;
+use crate::control::protocol::{EndSession, ListSessions};
+use crate::frontdoor::Refusal;
+use crate::model::SessionId;
+use crate::store::{NewOrder, OrderKind, Session, SessionFilter, StoreError};
+
+use super::{Client, LIMIT, at_most, written};
+
+impl Client<'_> {
+    /// What others may not see counts for nobody's limit: it is left out first.
+    pub(super) async fn sessions(&self, ListSessions { all, principal, limit }: ListSessions) -> Result<Value, Refusal> {
+        let filter = SessionFilter { live: !all, principal, limit: LIMIT, ..SessionFilter::default() };
+        let found = self.rooms.store.sessions(filter).await.map_err(no_store)?;
+        let shown = found.iter().filter(|session| self.rooms.enforcer.may_see(self.caller, session));
+        written(&shown.take(at_most(limit)).collect::<Vec<_>>())
+    }
+
+    pub(super) async fn end_session(&self, EndSession { session: id, reason }: EndSession) -> Result<Value, Refusal> {
+        let session = self.live_session(id).await?;
+        self.rooms.enforcer.permit_end(self.caller, &session).await?;
+        let (now, by) = (self.rooms.clock.now(), self.caller.principal().id.to_string());
+        let entry = Entry::SessionEndOrdered { session: id, reason: reason.clone(), by: by.clone() };
+        let written = self.rooms.audit.append(entry, now).await;
+        written.map_err(|e| Refusal::unavailable("The bastion cannot write its audit log, so nothing is ordered now.", e.to_string()))?;
+        let order = NewOrder { session: id, kind: OrderKind::End, by, reason, at: now };
+        self.rooms.store.give_order(order).await.map(|_| Value::Null).map_err(no_store)
+    }
+
+    /// The session, if it runs.
+    pub(super) async fn live_session(&self, id: SessionId) -> Result<Session, Refusal> {
+        let found = self.rooms.store.session(id).await.map_err(no_store)?;
+        let no_such = || Refusal::denied(format!("There is no session {id} that runs."), "no such session");
+        found.filter(Session::is_live).ok_or_else(no_such)
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
+pub(super) fn no_store(error: StoreError) -> Refusal {
+    Refusal::unavailable("The bastion cannot reach its store now.", error.to_string())
+}
