@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::{self, AuditLog, Entry};
 use crate::config::Config;
-use crate::depot::{AuditMirror, Bucket, DepotError, Desk, Porter, StoredFacts, Tally};
+use crate::depot::{AuditMirror, Bucket, DepotError, Desk, LogMirror, Porter, StoredFacts, Tally};
+use crate::ledger;
 use crate::model::{Clock, Printable, SessionId};
 use crate::store::Store;
 
@@ -48,6 +49,7 @@ impl Depot {
         let keeper = Keeper {
             porter: Porter::new(bucket.clone(), config.recordings.dir.clone(), every, rand::random),
             mirror: AuditMirror::new(audit::folder(&config.server.state_dir), &node),
+            log: LogMirror::new(ledger::folder(&config.server.state_dir), &node),
             desk: Writing { store: Arc::clone(store), audit: Arc::clone(audit), clock: Arc::clone(clock), node },
             bucket,
             every,
@@ -75,6 +77,7 @@ impl Depot {
 struct Keeper {
     porter: Porter,
     mirror: AuditMirror,
+    log: LogMirror,
     desk: Writing,
     bucket: Bucket,
     every: Duration,
@@ -103,6 +106,10 @@ impl Keeper {
         match self.mirror.step(&self.bucket, self.every, last).await {
             Ok(sent) => tally.sent += sent,
             Err(error) => tally.failed.push(("the audit log".into(), error)),
+        }
+        match self.log.step(&self.bucket, self.every, last).await {
+            Ok(sent) => tally.sent += sent,
+            Err(error) => tally.failed.push(("the transparency log".into(), error)),
         }
         metrics::depot(&tally);
         self.tell(&tally, now).await;

@@ -7,6 +7,8 @@
 //! | `recordings/YYYY/MM/DD/SESSION/c0.brec.OFFSET` | a piece of the channel file, from that byte on (20 digits) |
 //! | `audit/NODE/audit.ndjson.OFFSET` | a piece of the audit log |
 //! | `audit/NODE/checkpoint.SIZE` | the audit log's checkpoints when it had that size |
+//! | `tlog/NODE/tile/…` | tiles of the transparency log, as they are |
+//! | `tlog/NODE/checkpoint.SIZE` | its checkpoint when it had so many leaves |
 //!
 //! Pieces hold only what can no longer change: see [`bartizan_recorder::Committed`]. Each is made with if-none-match, so two who
 //! write the same recording meet. There are no multipart uploads, and so none to be given up: a piece is one request. Spawns
@@ -24,5 +26,5 @@ mod porter;
 pub use bucket::{Bucket, Object};
 pub use error::DepotError;
 pub use library::{Library, Stored};
-pub use mirror::AuditMirror;
+pub use mirror::{AuditMirror, LogMirror};
 pub use porter::{Desk, Porter, StoredFacts, Tally};

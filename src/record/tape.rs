@@ -1,8 +1,8 @@
 //! One session's tape. What it took is in the kernel when the call returns; what it could not take holds the session back, both
 //! ways, and after ten seconds ends it. Where it may go on all the same, the gap is counted, marked and told.
 
-use std::sync::{Arc, Weak};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use bartizan_recorder::{Event, Exit, Reason, WriteError};

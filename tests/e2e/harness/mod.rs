@@ -2,8 +2,8 @@
 
 mod bastion;
 mod bucket;
-mod faulty;
 mod control;
+mod faulty;
 mod fixture;
 mod process;
 mod provider;
@@ -14,8 +14,8 @@ mod world;
 
 pub(crate) use bastion::{Bastion, bartizan};
 pub(crate) use bucket::{ObjectStore, SECRET};
-pub(crate) use faulty::{Fault, Faulty};
 pub(crate) use control::{Control, Watching};
+pub(crate) use faulty::{Fault, Faulty};
 pub(crate) use fixture::{fixture, free_port, full, keygen, repository, wait_until, wait_until_within};
 pub(crate) use process::{Done, Guarded, Run, wait_for_line};
 pub(crate) use provider::{Provider, SecondProvider};
