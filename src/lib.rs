@@ -14,6 +14,8 @@ pub mod depot;
 
 pub mod ledger;
 
+pub mod screen;
+
 pub mod frontdoor;
 
 pub mod identity;

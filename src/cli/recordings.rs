@@ -10,6 +10,8 @@ mod stored;
 mod unlock;
 mod verify;
 
+pub(super) use unlock::{Unlocking, read_identity};
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 

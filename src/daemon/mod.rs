@@ -14,6 +14,7 @@ mod recover;
 mod reload;
 mod rooms;
 mod serve;
+mod stage;
 mod walk;
 mod witness;
 

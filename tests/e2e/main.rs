@@ -36,6 +36,7 @@ mod pressure;
 mod recordings_far_away;
 mod replays;
 mod sftp;
+mod tui;
 mod upstream;
 mod watching;
 mod way_in;
