@@ -3,6 +3,7 @@
 
 mod approvals;
 mod authorities;
+mod bucket;
 pub mod defaults;
 mod guard_rail;
 mod issuer;
@@ -22,6 +23,7 @@ use std::path::{Path, PathBuf};
 
 pub use approvals::Approvals;
 pub use authorities::{Authorities, KeyHome};
+pub use bucket::Bucket;
 pub use guard_rail::GuardRail;
 pub use issuer::Issuer;
 pub use limits::Limits;
@@ -112,7 +114,7 @@ impl Config {
 
     fn assemble(root: &reader::Section<'_>, path: &Path, home: &Path, server: Option<Server>, state_dir: &Path) -> Option<Self> {
         let store = server::read_store(root, state_dir);
-        let recordings = recordings::read(root, state_dir);
+        let recordings = recordings::read(root, home, state_dir);
         let policies = policies::read(root, home);
         let metrics = server::read_metrics(root);
         let limits = limits::read(root);

@@ -3,6 +3,7 @@
 mod clock;
 mod controller;
 mod databases;
+mod depot;
 mod desk;
 mod listen;
 mod live;

@@ -30,6 +30,7 @@ use crate::store::{SessionFilter, SqliteStore, Store};
 use crate::targets::Catalogue;
 use crate::upstream::Dialer;
 
+use super::depot::Depot;
 use super::live::{Live, Watch};
 use super::names::Names;
 use super::rails::RailsInForce;
@@ -102,11 +103,15 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
         tokio::spawn(reload::follow(Arc::clone(&rooms))),
         tokio::spawn(pass_on(rooms.broker.changes(), rooms.bulletin.clone())),
     ];
+    let depot = Depot::start(&config, &rooms.store, &rooms.audit, &clock).map_err(|e| cannot("the object store")(&e))?;
     open_doors(&rooms, listeners, &stop).await?;
     wait_for_end().await?;
     drain(&rooms, &stop, config.server.drain_timeout).await;
     for task in background {
         task.abort();
+    }
+    if let Some(depot) = depot {
+        depot.end().await;
     }
     let entry = Entry::ServerStopped { reason: "asked to stop".to_owned() };
     let receipt = rooms.audit.append(entry, clock.now()).await.map_err(|e| cannot("the audit log")(&e))?;
@@ -134,13 +139,15 @@ async fn build(
     let host = open_host_key(state_dir, &mut rand::rng()).map_err(|e| cannot("the host key")(&e))?;
     let identity = Arc::new(IdentityDesk::new(providers, Arc::clone(&authorities), Arc::clone(&store), Arc::clone(clock)));
     let in_force = Arc::new(PoliciesInForce::new(policies));
-    let lanes = start_lanes(recordings, clock, ledger).map_err(|e| cannot("the recorder")(&e))?;
+    let low_water = u64::from(config.recordings.low_water_mib) << 20;
+    let lanes = start_lanes(recordings, clock, ledger, reserve_of(low_water)).map_err(|e| cannot("the recorder")(&e))?;
     let settings = RecorderSettings {
         server: config.server.name.clone(),
         node: node.to_owned(),
         dir: config.recordings.dir.clone(),
         mode: config.recordings.mode,
-        low_water: u64::from(config.recordings.low_water_mib) << 20,
+        low_water,
+        session_budget: config.recordings.session_mib.map(|mib| u64::from(mib) << 20),
     };
     let (notifier, senders) = Notifier::new(&config.notify, &config.server.name).map_err(|e| ServeError::Start(e.to_string()))?;
     for sender in senders {
@@ -266,8 +273,13 @@ fn start_scribe(config: &Config, scribe: Scribe, ledger: &Ledger, audit: &Arc<Au
     std::thread::Builder::new().name("ledger".to_owned()).spawn(move || scribe.run(&runtime)).map(drop).map_err(|e| fail(&e))
 }
 
-fn start_lanes(recordings: &Recordings, clock: &Arc<dyn Clock>, ledger: &Ledger) -> std::io::Result<Lanes> {
-    let (lanes, workers) = Lanes::new(recordings, clock, LANES, ledger);
+/// Of what must be free for sessions to begin, a quarter is kept for those that end on a full disk: some kilobytes each.
+fn reserve_of(low_water: u64) -> u64 {
+    (low_water / 4).clamp(256 << 10, 64 << 20)
+}
+
+fn start_lanes(recordings: &Recordings, clock: &Arc<dyn Clock>, ledger: &Ledger, reserve: u64) -> std::io::Result<Lanes> {
+    let (lanes, workers) = Lanes::new(recordings, clock, LANES, ledger, reserve);
     for (n, worker) in workers.into_iter().enumerate() {
         let runtime = tokio::runtime::Handle::current();
         std::thread::Builder::new().name(format!("recorder-{n}")).spawn(move || worker.run(&runtime))?;

@@ -168,6 +168,8 @@ impl Rooms {
 
     async fn carry(&self, link: Link, visit: Visit, notices: &[String], orders: tokio::sync::mpsc::Receiver<ssh::Orders>) {
         let (taped, mut target, hold) = link.split();
+        let unrecorded = (!taped.tape().is_recorded()).then(|| sentences::UNRECORDED.to_owned());
+        let notices = &[notices, unrecorded.as_slice()].concat()[..];
         let ask = taped.permit().routed().identified().ask().clone();
         let traffic = Traffic::default();
         if *taped.permit().mode() == Mode::GuardedShell {

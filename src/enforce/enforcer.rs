@@ -109,8 +109,10 @@ impl Enforcer {
             ongoing: Mutex::default(),
             begun_by: None,
             grants: Mutex::default(),
+            unrecorded: Mutex::default(),
             routed,
         };
+        permit.ask_unrecorded(&slice, now);
         if !judgement.needs.is_empty() {
             let asker = Asker::of(&permit.routed, session);
             let asking = asker.asking(&judgement, asker.ask.wish.to_string());
@@ -135,6 +137,7 @@ impl Enforcer {
             return Err(changed());
         }
         (permit.started_at, permit.policies, permit.digest) = (now, judgement.policies, set.digest_hex());
+        permit.ask_unrecorded(&slice, now);
         permit.keep(&grant);
         permit.begun_by = Some(grant);
         Ok(())

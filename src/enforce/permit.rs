@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use bartizan_policies::{Action, Line, PolicySet, Slice, Transfer};
+use bartizan_policies::{Action, Line, PolicySet, Slice, Transfer, Verdict};
 use jiff::Timestamp;
 
 use crate::approvals::Grant;
@@ -110,6 +110,8 @@ pub struct Permit {
     pub(super) begun_by: Option<Arc<Grant>>,
     /// What people approved for the whole of it.
     pub(super) grants: Mutex<Vec<Arc<Grant>>>,
+    /// The policies that let it go on, or begin, while it cannot be recorded; none where nothing does.
+    pub(super) unrecorded: Mutex<Option<Vec<String>>>,
 }
 
 impl Permit {
@@ -161,6 +163,22 @@ impl Permit {
         self.begun_by.as_deref()
     }
 
+    /// The ids of the policies that let the session go on, or begin, while it cannot be recorded; none where it must not. Nothing
+    /// is written: whoever makes use of it raises an alert.
+    #[must_use]
+    pub fn may_go_unrecorded(&self) -> Option<Vec<String>> {
+        lock(&self.unrecorded).clone()
+    }
+
+    /// Asks that again under another set.
+    pub(super) fn ask_unrecorded(&self, slice: &Slice, now: Timestamp) {
+        let asker = Asker::of(&self.routed, self.session);
+        let decision = asker.ask(slice, now, &Question::unrecorded(asker.ask.account()));
+        // There is nobody to wait for when a disk fails: what would have to be approved first is not allowed.
+        let allowed = matches!(decision.verdict, Verdict::Allow);
+        *lock(&self.unrecorded) = allowed.then(|| decision.policies.iter().map(ToString::to_string).collect());
+    }
+
     /// A grant that answers what `policy` asks for in any operation of this session at `now`.
     pub(super) fn session_grant(&self, policy: &str, now: Timestamp) -> Option<Arc<Grant>> {
         lock(&self.grants).iter().find(|grant| grant.answers_all(policy, now)).cloned()
@@ -186,6 +204,7 @@ impl Permit {
     pub fn recheck(&self, set: &PolicySet, now: Timestamp) -> Result<(), Refusal> {
         let ask = self.routed.identified().ask();
         let slice = Asker::of(&self.routed, self.session).slice(set);
+        self.ask_unrecorded(&slice, now);
         let mut questions = vec![Question::connect(ask.account(), &ask.wish)];
         questions.extend(self.mode.questions(ask.account()));
         let answered: Vec<String> =

@@ -82,6 +82,12 @@ impl Question {
         Self { action: Action::SshShell, facts: Facts::Login(login.to_owned()), operation: Wish::Shell.to_string(), about: None }
     }
 
+    /// May the session go on, or begin, while it cannot be recorded?
+    #[must_use]
+    pub(super) fn unrecorded(login: &str) -> Self {
+        Self { action: Action::Unrecorded, facts: Facts::Login(login.to_owned()), operation: "go unrecorded".to_owned(), about: None }
+    }
+
     /// One question for each thing that `line` would do.
     #[must_use]
     pub fn of_line(login: &str, line: &Line) -> Vec<Self> {

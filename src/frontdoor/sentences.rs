@@ -68,6 +68,9 @@ pub fn ended(why: &str) -> String {
     format!("\nbartizan: this session was ended: {why}\n")
 }
 
+/// A session that policy lets begin although it cannot be recorded.
+pub const UNRECORDED: &str = "bartizan: this session cannot be recorded; policy lets you go on, and the operators were alerted.";
+
 /// Says that the end is near.
 #[must_use]
 pub fn ends_soon(why: &str, left: Duration) -> String {

@@ -29,6 +29,14 @@ pub enum HttpsError {
 /// # Errors
 /// When `ca` or the TLS settings cannot be used.
 pub fn client(ca: Option<&Path>, loopback: bool) -> Result<reqwest::Client, HttpsError> {
+    client_within(ca, loopback, TIME_LIMIT)
+}
+
+/// The same for requests that carry much, each within `limit`.
+///
+/// # Errors
+/// As [`client`].
+pub fn client_within(ca: Option<&Path>, loopback: bool, limit: Duration) -> Result<reqwest::Client, HttpsError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -38,7 +46,7 @@ pub fn client(ca: Option<&Path>, loopback: bool) -> Result<reqwest::Client, Http
     let builder = reqwest::Client::builder()
         .tls_backend_preconfigured(config)
         .redirect(reqwest::redirect::Policy::none())
-        .timeout(TIME_LIMIT)
+        .timeout(limit)
         .connect_timeout(CONNECT_LIMIT)
         .pool_max_idle_per_host(4)
         .user_agent(concat!("bartizan/", env!("CARGO_PKG_VERSION")));

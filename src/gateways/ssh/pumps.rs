@@ -209,6 +209,8 @@ pub(super) async fn up(
     mut inlet: Inlet<'_>,
 ) -> Result<(), PumpError> {
     while let Some(message) = inlet.next(visitor).await {
+        // Nothing is typed into a session whose answers could not be recorded.
+        tape.flows().await;
         let sent = match message {
             ChannelMsg::Data { data } => {
                 traffic.up.fetch_add(data.len() as u64, Ordering::Relaxed);
