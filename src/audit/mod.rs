@@ -22,6 +22,7 @@ mod facts;
 mod key;
 mod log;
 mod read;
+mod signed;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -33,6 +34,7 @@ pub use facts::{About, Facts};
 pub use key::{read_public_key, signing_key};
 pub use log::{AuditLog, Receipt};
 pub use read::{Follow, Record, RecordFilter, Records, last};
+pub use signed::{NAMESPACE as SIGNED_NAMESPACE, Said};
 pub use verify::{Finding, Report, verify};
 
 /// The folder of the log, below the state folder.

@@ -25,6 +25,11 @@ impl Exit {
         Self { code: 3, message: message.into() }
     }
 
+    /// It waits for people: exit code 4.
+    pub(crate) fn held(message: impl Into<String>) -> Self {
+        Self { code: 4, message: message.into() }
+    }
+
     /// The same, told after what was done before it went wrong.
     pub(crate) fn after(self, done: &str) -> Self {
         Self { message: format!("{done}: {}", self.message), ..self }

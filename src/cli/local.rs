@@ -8,11 +8,12 @@ use std::path::Path;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
-use nix::unistd::{Uid, User};
+use nix::unistd::Uid;
 
 use super::{Common, Exit};
 use crate::audit::{AuditError, AuditLog, Entry};
 use crate::config::Config;
+use crate::daemon::account;
 use crate::model::{PrincipalKind, Printable};
 use crate::store::{SqliteStore, StoreError};
 
@@ -87,11 +88,6 @@ fn login_uid() -> Option<u32> {
     let text = std::fs::read_to_string("/proc/self/loginuid").ok()?;
     // All bits set: the process descends from no login.
     text.trim().parse().ok().filter(|uid| *uid != u32::MAX)
-}
-
-fn account(uid: u32) -> String {
-    let found = User::from_uid(Uid::from_raw(uid)).ok().flatten();
-    found.map_or_else(|| uid.to_string(), |user| user.name)
 }
 
 /// A moment given as one (`2026-11-22T12:00:00Z`, `2026-11-22 12:00`, `2026-11-22`; UTC) or as a span before now (`2h`, `7d`).

@@ -7,6 +7,7 @@ mod bastion;
 mod ca;
 mod cert;
 mod check;
+mod control;
 mod exit;
 mod init;
 mod local;

@@ -7,14 +7,17 @@ mod listen;
 mod live;
 mod logs;
 mod metrics;
+mod moderated;
 mod names;
 mod rails;
 mod recover;
 mod reload;
 mod rooms;
 mod serve;
+mod socket;
 mod walk;
 
 pub use clock::SystemClock;
 pub use logs::set_up_logs;
 pub use serve::{ServeError, serve};
+pub use socket::{account, control_socket};

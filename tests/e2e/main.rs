@@ -27,6 +27,7 @@ mod hostile;
 mod hostile_target;
 mod limits;
 mod login;
+mod moderated;
 mod policy;
 mod policy_tools;
 mod pressure;

@@ -2,6 +2,7 @@
 //! is policy's. Who does not read is cut off; nobody else waits for them.
 
 mod approvals;
+mod audit;
 mod locks;
 mod sessions;
 mod watch;
@@ -149,6 +150,7 @@ impl Client<'_> {
             What::Approvals(list) => self.approvals(list).await,
             What::AnswerApproval(answer) => self.answer_approval(answer).await,
             What::Locks => self.locks().await,
+            What::Audit(read) => self.audit(read).await,
             What::Lock(lock) => self.lock(lock).await,
             What::Unlock(lock) => self.unlock(lock).await,
         }
@@ -159,7 +161,9 @@ impl Client<'_> {
         let (rooms, caller) = (self.rooms, self.caller);
         match event {
             Event::Session(id) => match rooms.store.session(*id).await {
-                Ok(Some(session)) if rooms.enforcer.may_see(caller, &session) => protocol::event("session", &session),
+                Ok(Some(session)) if rooms.enforcer.may_see(caller, &session) => {
+                    rooms.as_it_runs(&session).map_or_else(|_| String::new(), |session| protocol::event("session", &session))
+                }
                 _ => String::new(),
             },
             Event::Approval(id) => match rooms.broker.find(*id).await {

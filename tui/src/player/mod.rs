@@ -7,7 +7,7 @@ use bartizan_recorder::Place;
 use crossterm::event::KeyEvent;
 
 pub use keys::{BINDINGS, Binding};
-pub use view::view;
+pub use view::{draw_grid, view};
 
 /// The speeds that `<` and `>` choose from.
 const SPEEDS: [f64; 9] = [0.25, 0.5, 1.0, 1.5, 2.0, 4.0, 8.0, 16.0, 32.0];

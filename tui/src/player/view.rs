@@ -23,7 +23,8 @@ pub fn view(state: &State, grid: &Grid, frame: &mut Frame<'_>) {
     }
 }
 
-fn draw_grid(grid: &Grid, colour: bool, area: Rect, buffer: &mut Buffer) {
+/// Draws a screen's cells into `area`, cut where it is too small.
+pub fn draw_grid(grid: &Grid, colour: bool, area: Rect, buffer: &mut Buffer) {
     for (row, y) in grid.rows().zip(area.top()..area.bottom()) {
         for (cell, x) in row.iter().zip(area.left()..area.right()) {
             let Some(place) = buffer.cell_mut((x, y)) else { continue };
