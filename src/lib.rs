@@ -10,6 +10,8 @@ pub mod audit;
 
 pub mod wire;
 
+pub mod ledger;
+
 pub mod frontdoor;
 
 pub mod identity;
@@ -27,6 +29,8 @@ pub mod upstream;
 pub mod gateways;
 
 pub mod control;
+
+pub mod witness;
 
 pub mod daemon;
 

@@ -13,7 +13,7 @@
 //! | close what a crash left open | [`Recordings::recover`], at a start |
 //! | find | [`list`], [`find`] |
 //! | read | [`Recording::open`], [`Recording::events`] |
-//! | verify | [`verify`] |
+//! | verify | [`verify`], [`verify_logged`] |
 //! | export | [`export_cast`], [`transcript`] |
 //! | look at lines as they are drawn | [`DrawnLines`] |
 //! | watch a session while it is recorded | [`Writer::present_work`], [`Present`], [`Drawing`], [`Canvas`] |
@@ -91,6 +91,7 @@ mod index;
 mod keyframe;
 mod list;
 mod log;
+mod logged;
 mod map;
 mod pace;
 mod place;
@@ -129,7 +130,8 @@ pub use frames::{FrameError, ReadAt};
 pub use grid::{Cell, CellStyle, Colour, Grid};
 pub use head::{BadHead, ChannelSeal, Head, Reason, Seal, SessionId, Terminal};
 pub use keyframe::{KeyframeWork, Keyframes};
-pub use list::{Filter, Found, find, list};
+pub use list::{Filter, Found, find, list, newest};
+pub use logged::{InLog, ON_ITS_WAY_US, document_hashes};
 pub use present::{Canvas, Drawing, Present, PresentWork};
 pub use recipients::{BadRecipients, Identities, Recipients, UnlockError, WrapError};
 pub use recording::{OpenError, Recording};
@@ -140,5 +142,5 @@ pub use search::{Added, Hit, Query, Refreshed, SearchError, SearchIndex};
 pub use squeeze::BadBody;
 pub use text::{TextKind, TextLimits, TextRow, text_rows};
 pub use transcript::transcript;
-pub use verify::{Check, Outcome, Report, verify};
+pub use verify::{Check, Outcome, Report, verify, verify_logged};
 pub use writer::{KEYFRAMES_PER_TICK, Now, WriteError, Writer};

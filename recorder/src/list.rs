@@ -43,18 +43,34 @@ pub fn list(root: &Path, filter: &Filter) -> std::io::Result<Vec<Found>> {
     let mut found: Vec<Found> = directories(root, filter)?
         .into_iter()
         .map(|(dir, session)| Found { recording: Recording::open(&dir), dir, session })
-        .filter(|found| found.recording.as_ref().map_or(true, |recording| passes(filter, recording)))
+        .filter(|found| found.recording.as_ref().map_or(true, |recording| filter.passes(recording)))
         .collect();
     found.sort_by(|one, other| key(other).cmp(&key(one)));
     Ok(found)
 }
 
-/// The recording of one session, found by its id alone (a ULID's first ten characters say when it was made, but the
-/// directory goes by the day the session began).
+/// The directories of recordings on the days that `filter` lets through, newest first as far as their ids tell; none is
+/// opened. For who needs the first few of very many.
+///
+/// # Errors
+/// When `root` is there but cannot be read.
+pub fn newest(root: &Path, filter: &Filter) -> std::io::Result<Vec<(PathBuf, SessionId)>> {
+    let mut found = directories(root, filter)?;
+    found.sort_by(|one, other| other.1.cmp(&one.1));
+    Ok(found)
+}
+
+/// The recording of one session, found by its id alone: on the days around the moment that the id was made at, or else
+/// anywhere, as the directory goes by the day the session began.
 ///
 /// # Errors
 /// When `root` is there but cannot be read.
 pub fn find(root: &Path, session: &SessionId) -> std::io::Result<Option<PathBuf>> {
+    const DAY_US: i64 = 86_400_000_000;
+    let near = [0, DAY_US, -DAY_US].into_iter().filter_map(|off| place::directory(root, session.made_us().checked_add(off)?, session));
+    if let Some(dir) = near.into_iter().find(|dir| dir.is_dir()) {
+        return Ok(Some(dir));
+    }
     let all = directories(root, &Filter::default())?;
     Ok(all.into_iter().find(|(_, id)| id == session).map(|(dir, _)| dir))
 }
@@ -64,14 +80,19 @@ fn key(found: &Found) -> (i64, &SessionId) {
     (began, &found.session)
 }
 
-fn passes(filter: &Filter, recording: &Recording) -> bool {
-    let head = recording.head();
-    let kind = |wanted: &String| head.kind == *wanted || head.kind.strip_prefix(wanted.as_str()).is_some_and(|rest| rest.starts_with('.'));
-    filter.user.as_ref().is_none_or(|user| head.principal.contains(user))
-        && filter.target.as_ref().is_none_or(|target| matches(target, &head.target))
-        && filter.kind.as_ref().is_none_or(kind)
-        && filter.since_us.is_none_or(|since| head.started_us >= since)
-        && filter.until_us.is_none_or(|until| head.started_us < until)
+impl Filter {
+    /// True when `recording` is of those that are wanted.
+    #[must_use]
+    pub fn passes(&self, recording: &Recording) -> bool {
+        let head = recording.head();
+        let kind =
+            |wanted: &String| head.kind == *wanted || head.kind.strip_prefix(wanted.as_str()).is_some_and(|rest| rest.starts_with('.'));
+        self.user.as_ref().is_none_or(|user| head.principal.contains(user))
+            && self.target.as_ref().is_none_or(|target| matches(target, &head.target))
+            && self.kind.as_ref().is_none_or(kind)
+            && self.since_us.is_none_or(|since| head.started_us >= since)
+            && self.until_us.is_none_or(|until| head.started_us < until)
+    }
 }
 
 /// True when `name` is `pattern`, in which `*` stands for any characters.

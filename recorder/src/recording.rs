@@ -48,7 +48,8 @@ pub struct Recording {
     head: Head,
     /// SHA-256 of head.json.
     hash: [u8; 32],
-    seal: Option<Seal>,
+    /// And SHA-256 of seal.json.
+    seal: Option<(Seal, [u8; 32])>,
     /// The channel file, where it does not lie in `dir`.
     channel: Option<(Channel, u64)>,
     opener: Option<Opener>,
@@ -63,7 +64,7 @@ impl Recording {
         let dir = dir.into();
         let path = dir.join(place::HEAD);
         let (head, hash) = read(&path)?;
-        let seal = read(&dir.join(place::SEAL)).ok().map(|(seal, _)| seal);
+        let seal = read(&dir.join(place::SEAL)).ok();
         Ok(Self { dir, head, hash, seal, channel: None, opener: None })
     }
 
@@ -74,7 +75,7 @@ impl Recording {
     /// [`BadHead`] when the head is none. A seal that is none counts as missing.
     pub fn remote(head: &[u8], seal: Option<&[u8]>, channel: Channel, bytes: u64) -> Result<Self, BadHead> {
         let (dir, hash, head) = (PathBuf::new(), digest(head), envelope::read(head)?);
-        let seal = seal.and_then(|seal| envelope::read(seal).ok());
+        let seal = seal.and_then(|seal| Some((envelope::read(seal).ok()?, digest(seal))));
         Ok(Self { dir, head, hash, seal, channel: Some((channel, bytes)), opener: None })
     }
 
@@ -135,13 +136,18 @@ impl Recording {
     /// How it ended; `None` while it runs, and after a crash until it is recovered.
     #[must_use]
     pub fn seal(&self) -> Option<&Seal> {
-        self.seal.as_ref()
+        self.seal.as_ref().map(|(seal, _)| seal)
+    }
+
+    /// SHA-256 of its seal.json.
+    pub(crate) fn seal_hash(&self) -> Option<[u8; 32]> {
+        self.seal.as_ref().map(|(_, hash)| *hash)
     }
 
     /// Its length in microseconds, as the seal says.
     #[must_use]
     pub fn duration_us(&self) -> Option<u64> {
-        self.seal.as_ref()?.channels.iter().map(|channel| channel.last_us).max()
+        self.seal()?.channels.iter().map(|channel| channel.last_us).max()
     }
 
     /// Bytes of its first channel file now: the whole for a progress bar.

@@ -126,7 +126,7 @@ impl Recordings {
             Some(file) => file,
             None => place::new_file(&dir.join(place::channel_file(0))).map_err(WriteError::io("make", dir))?,
         };
-        let walk = walk(&file, &Roots { head: identity.head, first_key, keys: &keys }, &mut |_| ());
+        let walk = walk(&file, &Roots { head: identity.head, first_key, keys: &keys, marks: &[] }, &mut |_| ());
         self.close(dir, file, walk, &identity, wall_us, rng).map(Some)
     }
 

@@ -39,6 +39,8 @@ pub struct Replay {
     screen: Screen,
     map: Map,
     at_us: u64,
+    /// When the event happened that was played last.
+    event_us: u64,
     /// Chunk that the screen goes back to without a gap: its first frame.
     since: u64,
     exact: bool,
@@ -56,7 +58,7 @@ impl Replay {
         let size = recording.head().terminal.as_ref().map(|terminal| (terminal.cols, terminal.rows));
         let screen = Screen::new(size).ok_or(ReadError::Memory)?;
         let events = recording.events()?;
-        Ok(Self { events, size, screen, map, at_us: 0, since: 0, exact: true })
+        Ok(Self { events, size, screen, map, at_us: 0, event_us: 0, since: 0, exact: true })
     }
 
     /// The recording's length in microseconds, as far as it was written when it was opened.
@@ -95,6 +97,7 @@ impl Replay {
         // What is made to be too dear to draw is left out.
         self.exact &= self.screen.apply(&event, EVENT_COST).is_ok();
         self.at_us = at_us;
+        self.event_us = at_us;
         Ok(Some(match event {
             Event::Output(_) | Event::Stderr(_) | Event::Resize { .. } => Step::Screen,
             Event::Input(_) => Step::Input,
@@ -104,6 +107,14 @@ impl Replay {
             Event::Exit(exit) => Step::Exit(exit),
             Event::Environment { .. } | Event::Other { .. } => Step::Other,
         }))
+    }
+
+    /// Goes to the moment before the event that was played last: one step back.
+    ///
+    /// # Errors
+    /// [`ReadError`] for a recording that is damaged there.
+    pub fn step_back(&mut self) -> Result<(), ReadError> {
+        self.seek(self.event_us.saturating_sub(1))
     }
 
     /// Plays everything up to and with `to_us`. Returns true when the screen may have changed.
@@ -163,6 +174,7 @@ impl Replay {
         self.exact = keyframe.map_or(start == Expected::FIRST, |keyframe| keyframe.exact);
         self.events.seek(start);
         self.at_us = start.at_us;
+        self.event_us = start.at_us;
         self.since = start.seq;
         Ok(())
     }

@@ -12,10 +12,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use crate::chain::digest;
 use crate::head::SessionId;
 use crate::list::{Filter, directories};
-use crate::place;
 use crate::recording::{OpenError, Recording};
 use crate::text::{TextKind, TextLimits, TextRow, text_rows};
 
@@ -265,9 +263,8 @@ impl SearchIndex {
 
 /// What changes when a recording does: its seal, or how long it is while it has none.
 fn state_of(recording: &Recording) -> Vec<u8> {
-    let seal = place::read_small(&recording.dir().join(place::SEAL)).ok().filter(|_| recording.seal().is_some());
-    match seal {
-        Some(seal) => digest(&seal).to_vec(),
+    match recording.seal_hash() {
+        Some(hash) => hash.to_vec(),
         None => recording.bytes().unwrap_or(0).to_le_bytes().to_vec(),
     }
 }

@@ -10,6 +10,7 @@ use ed25519_dalek::VerifyingKey;
 use crate::chain::digest;
 use crate::envelope;
 use crate::head::{BadHead, Head, Seal};
+use crate::logged::{InLog, check_log};
 use crate::place;
 use crate::walk::{End, Roots, Trouble, Walk, goes_on_behind, walk};
 
@@ -50,6 +51,8 @@ pub struct Check {
 pub struct Report {
     /// In the order they were made.
     pub checks: Vec<Check>,
+    /// The session's number, where the head holds.
+    pub number: Option<u64>,
 }
 
 impl Report {
@@ -69,7 +72,8 @@ impl Report {
         }
     }
 
-    fn add(&mut self, name: &'static str, outcome: Outcome, detail: impl Into<String>) {
+    /// Adds a check.
+    pub fn add(&mut self, name: &'static str, outcome: Outcome, detail: impl Into<String>) {
         self.checks.push(Check { name, outcome, detail: detail.into() });
     }
 }
@@ -78,13 +82,21 @@ impl Report {
 /// told how many bytes of the channel file are behind.
 #[must_use]
 pub fn verify(dir: &Path, keys: &[VerifyingKey], progress: &mut dyn FnMut(u64)) -> Report {
+    verify_logged(dir, keys, None, progress)
+}
+
+/// The same, and whether it is what the deployment's transparency log says of this session.
+#[must_use]
+pub fn verify_logged(dir: &Path, keys: &[VerifyingKey], log: Option<&InLog<'_>>, progress: &mut dyn FnMut(u64)) -> Report {
     let mut report = Report::default();
     let Some((head, hash)) = check_head(&mut report, dir, keys) else {
         return report;
     };
+    report.number = Some(head.number);
     check_files(&mut report, dir);
     let seal = read_seal(&mut report, dir, keys);
-    let Some(roots) = roots(&head, hash, keys) else {
+    let marks = log.map(|log| log.marks(head.number)).unwrap_or_default();
+    let Some(roots) = roots(&head, hash, keys, &marks) else {
         report.add("frames", Outcome::Tampered, "the head names no usable first key");
         return report;
     };
@@ -103,16 +115,19 @@ pub fn verify(dir: &Path, keys: &[VerifyingKey], progress: &mut dyn FnMut(u64)) 
     check_commits(&mut report, &walk);
     check_recoveries(&mut report, &walk);
     check_end(&mut report, &walk);
-    if let Some(seal) = seal {
-        check_seal(&mut report, &seal, &head, &hex::encode(hash), &walk);
+    if let Some(seal) = &seal {
+        check_seal(&mut report, seal, &head, &hex::encode(hash), &walk);
+    }
+    if let Some(log) = log {
+        check_log(&mut report, dir, (&head, &hash, seal.as_ref()), (&marks, &walk), log);
     }
     report
 }
 
-fn roots<'a>(head: &Head, hash: [u8; 32], keys: &'a [VerifyingKey]) -> Option<Roots<'a>> {
+fn roots<'a>(head: &Head, hash: [u8; 32], keys: &'a [VerifyingKey], marks: &'a [(u64, [u8; 32])]) -> Option<Roots<'a>> {
     let mut first_key = [0; 32];
     hex::decode_to_slice(&head.first_key, &mut first_key).ok()?;
-    Some(Roots { head: hash, first_key, keys })
+    Some(Roots { head: hash, first_key, keys, marks })
 }
 
 /// The document under the first of `keys` that fits.

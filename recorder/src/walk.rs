@@ -72,6 +72,8 @@ pub(crate) struct Walk {
     pub(crate) recoveries: Vec<Recovery>,
     pub(crate) end: Option<End>,
     pub(crate) trouble: Option<Trouble>,
+    /// How many of the marks were met, in order.
+    pub(crate) met: usize,
 }
 
 /// What the walk starts from.
@@ -82,6 +84,8 @@ pub(crate) struct Roots<'a> {
     pub(crate) first_key: [u8; 32],
     /// Keys that may sign a recovery.
     pub(crate) keys: &'a [VerifyingKey],
+    /// Where frames must end and what the chain must be there, as the transparency log has it; in order.
+    pub(crate) marks: &'a [(u64, Hash)],
 }
 
 /// Walks all of `source`, telling `progress` how many bytes are behind.
@@ -98,6 +102,7 @@ pub(crate) fn walk<R: ReadAt>(source: R, roots: &Roots<'_>, progress: &mut dyn F
         recoveries: Vec::new(),
         end: None,
         trouble: None,
+        met: 0,
     };
     let mut frames = match Frames::open(source) {
         Ok(frames) => frames,
@@ -154,6 +159,9 @@ impl Walk {
         let chain = self.position.chain.after(frame.whole);
         let (offset, seq) = (frame.end(), frame.header.seq + 1);
         self.position = Position { offset, seq, chain, at_us: frame.header.at_us };
+        while roots.marks.get(self.met).is_some_and(|mark| *mark == (offset, chain.0)) {
+            self.met += 1;
+        }
         if frame.header.kind.is_signed() {
             self.signed_to = offset;
         }

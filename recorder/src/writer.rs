@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use ed25519_dalek::{SigningKey, VerifyingKey};
 
-use crate::chain::Epoch;
+use crate::chain::{Epoch, digest};
 use crate::draft::{Draft, State};
+use crate::envelope;
 use crate::event::{Event, Exit};
 use crate::frame::Kind;
 use crate::head::{BadHead, Reason, Seal};
@@ -105,13 +106,15 @@ pub struct Writer {
     /// `None` once the end is written.
     epoch: Option<Epoch>,
     seal: Option<Seal>,
+    /// Where the latest commit ends, and the chain there.
+    committed: Option<(u64, [u8; 32])>,
 }
 
 impl Writer {
     pub(crate) fn new(shared: Arc<Shared>, dir: PathBuf, identity: Identity, log: Log<File>, epoch: Epoch) -> Self {
         let state = State { position: log.position(), pace: Default::default(), counts: Default::default() };
         let (history, index, epoch) = (History::default(), Index::default(), Some(epoch));
-        Self { shared, dir, identity, log, state, history, index, sealer: None, keyframer: None, epoch, seal: None }
+        Self { shared, dir, identity, log, state, history, index, sealer: None, keyframer: None, epoch, seal: None, committed: None }
     }
 
     /// Bodies are encrypted.
@@ -134,6 +137,24 @@ impl Writer {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.log.position().offset
+    }
+
+    /// SHA-256 of head.json.
+    #[must_use]
+    pub fn head_hash(&self) -> [u8; 32] {
+        self.identity.head
+    }
+
+    /// SHA-256 of seal.json, once it is written.
+    #[must_use]
+    pub fn seal_hash(&self) -> Option<[u8; 32]> {
+        Some(digest(&envelope::sign(self.seal.as_ref()?, &self.shared.key).ok()?))
+    }
+
+    /// Where the latest commit ends, and the chain there: what the transparency log is told of a recording under way.
+    #[must_use]
+    pub fn committed(&self) -> Option<(u64, [u8; 32])> {
+        self.committed
     }
 
     /// Records `events`, in order, as of `now`. When this returns, their bytes are in the kernel.
@@ -258,6 +279,9 @@ impl Writer {
         }
         let (state, chunks, index, commits) = written.ok_or(WriteError::Memory)??;
         self.state = state;
+        if commits {
+            self.committed = Some((state.position.offset, state.position.chain.0));
+        }
         if let Some(offset) = index {
             self.index.written_at(offset);
         }

@@ -232,7 +232,8 @@ impl Book {
     fn compose(&self, entries: &[(Entry, Timestamp)]) -> Result<(String, Head, Vec<Result<Receipt, AuditError>>), AuditError> {
         let (mut text, mut head, mut receipts) = (String::new(), self.head, Vec::with_capacity(entries.len()));
         for (entry, time) in entries {
-            let line = chain::line(&head, &self.node, entry, *time).map_err(|error| AuditError::unwritable(&self.path, &error))?;
+            let salt = chain::salt(&self.key, &head);
+            let line = chain::line(&head, &self.node, &salt, entry, *time).map_err(|error| AuditError::unwritable(&self.path, &error))?;
             if line.len() > LONGEST {
                 receipts.push(Err(AuditError::TooLong { bytes: line.len() }));
                 continue;

@@ -3,14 +3,18 @@
 
 use std::io::{BufRead, Read};
 
+use ed25519_dalek::SigningKey;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
+use zeroize::Zeroize;
 
 use super::{Entry, canonical};
 
 /// The longest line, newline not counted.
 pub(super) const LONGEST: usize = 1 << 20;
+
+const SALT: &[u8] = b"bartizan audit salt 1\n";
 
 pub(super) type Hash = [u8; 32];
 
@@ -46,8 +50,17 @@ pub(super) fn moment(time: Timestamp) -> String {
     format!("{time:.6}")
 }
 
+/// What makes the hash of a line tell nothing of what stands in it to those who have the hash alone. Follows from the key, so
+/// that it need not be kept; nobody else can find it out.
+pub(super) fn salt(key: &SigningKey, head: &Head) -> String {
+    let mut hash = Sha256::new().chain_update(SALT).chain_update(key.as_bytes()).chain_update(head.hash).finalize();
+    let salt = hash.get(..16).map(hex::encode).unwrap_or_default();
+    hash.zeroize();
+    salt
+}
+
 /// The line that follows `head`.
-pub(super) fn line(head: &Head, node: &str, entry: &Entry, time: Timestamp) -> Result<String, serde_json::Error> {
+pub(super) fn line(head: &Head, node: &str, salt: &str, entry: &Entry, time: Timestamp) -> Result<String, serde_json::Error> {
     let mut fields = Map::new();
     if entry.is_alert() {
         fields.insert("alert".into(), true.into());
@@ -55,6 +68,7 @@ pub(super) fn line(head: &Head, node: &str, entry: &Entry, time: Timestamp) -> R
     fields.insert("entry".into(), serde_json::to_value(entry)?);
     fields.insert("node".into(), node.into());
     fields.insert("prev".into(), hex::encode(head.hash).into());
+    fields.insert("salt".into(), salt.into());
     fields.insert("seq".into(), (head.seq + 1).into());
     fields.insert("time".into(), moment(time).into());
     Ok(canonical(&Value::Object(fields)))
@@ -85,6 +99,11 @@ impl<R: BufRead> Walk<R> {
     /// `reader` stands right behind `head`.
     pub(super) fn new(reader: R, head: Head) -> Self {
         Self { reader, head, line: Vec::new() }
+    }
+
+    /// The last line that was read, without its newline.
+    pub(super) fn line(&self) -> &[u8] {
+        &self.line
     }
 
     /// The next line, compared with the one before.

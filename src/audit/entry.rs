@@ -143,11 +143,29 @@ pub enum Entry {
         login: Option<Login>,
         wish: String,
         source: IpAddr,
+        /// SHA-256 of the recording's head.json, hexadecimal; none in entries of early versions.
+        #[serde(default)]
+        head: Option<String>,
+    },
+    /// A number was given to a session that then never began: its recording or its first entry could not be written.
+    #[serde(rename = "session.void")]
+    SessionVoid {
+        session: SessionId,
+        number: u64,
+        reason: String,
+        /// SHA-256 of the recording's seal.json, hexadecimal, where there is a recording.
+        seal: Option<String>,
     },
     /// A session has ended. Bytes are those of the visitor: sent to the target, received from it.
     #[serde(rename = "session.closed")]
     SessionClosed {
         session: SessionId,
+        /// None in entries of early versions.
+        #[serde(default)]
+        number: Option<u64>,
+        /// SHA-256 of the recording's seal.json, hexadecimal; none when it could not be sealed.
+        #[serde(default)]
+        seal: Option<String>,
         principal: PrincipalId,
         target: TargetName,
         bytes_in: u64,
@@ -255,10 +273,30 @@ pub enum Entry {
     AuditRead { by: String, filter: String },
     /// A recording that a crash left open was closed.
     #[serde(rename = "recording.recovered")]
-    RecordingRecovered { session: SessionId, bytes_cut: u64, detail: String },
+    RecordingRecovered {
+        session: SessionId,
+        bytes_cut: u64,
+        detail: String,
+        /// None in entries of early versions.
+        #[serde(default)]
+        number: Option<u64>,
+        /// SHA-256 of the seal.json that it has now, hexadecimal.
+        #[serde(default)]
+        seal: Option<String>,
+    },
+    /// A recording is about to be deleted; its leaf is in the transparency log before it is.
+    #[serde(rename = "recording.deleted")]
+    RecordingDeleted { session: SessionId, number: u64, reason: String, by: String },
     /// A recording could not be written.
     #[serde(rename = "recording.failed")]
     RecordingFailed { session: SessionId, error: String },
+
+    /// A witness would not cosign the transparency log: to it, the log was set back or rewritten; or it does not know the log.
+    #[serde(rename = "witness.refused")]
+    WitnessRefused { witness: String, detail: String },
+    /// A witness that had refused cosigns again.
+    #[serde(rename = "witness.accepted")]
+    WitnessAccepted { witness: String },
 
     /// A crash left the log with a torn last line, with whole lines that no checkpoint had signed yet, or with one of the two
     /// checkpoints spoilt.
@@ -278,6 +316,7 @@ impl Entry {
                 | Self::PoliciesRejected { .. }
                 | Self::AuditRecovered { .. }
                 | Self::GuardRailTriggered { .. }
+                | Self::WitnessRefused { .. }
         )
     }
 }

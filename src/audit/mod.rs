@@ -1,7 +1,8 @@
 //! The audit log: what was decided, by whom, in an order that cannot be changed unseen.
 //!
-//! `STATE_DIR/audit/audit.ndjson` holds one line of canonical JSON per entry. Line i has `seq` i (dense from 1) and `prev`, the
-//! hash of the line before: h_0 is 32 zero bytes, h_i = SHA-256(h_{i-1} ‖ line i without its newline). Beside it,
+//! `STATE_DIR/audit/audit.ndjson` holds one line of canonical JSON per entry. Line i has `seq` i (dense from 1), `prev`, the
+//! hash of the line before: h_0 is 32 zero bytes, h_i = SHA-256(h_{i-1} ‖ line i without its newline), and `salt`, without
+//! which nobody can guess a line from its hash. Beside it,
 //! `checkpoint` says how far the log goes and is signed (Ed25519, `STATE_DIR/keys/audit`), so that a shorter log shows.
 //! `verify` needs the public key only.
 //!
@@ -10,7 +11,8 @@
 //! callers refuse. Never decides, never reads the clock, never rewrites an acknowledged line.
 //!
 //! What this does not show: a log removed whole and begun again at 1, put back whole to an earlier state with the checkpoint
-//! of that time, or rewritten whole by somebody who reads the key. Against these, ship entries or checkpoints to another machine.
+//! of that time, or rewritten whole by somebody who reads the key. Against these each h_i goes into the transparency log
+//! (`ledger`), whose checkpoints others witness.
 
 mod book;
 mod canonical;
@@ -23,6 +25,7 @@ mod key;
 mod log;
 mod read;
 mod signed;
+mod tail;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -33,8 +36,9 @@ pub use error::AuditError;
 pub use facts::{About, Facts};
 pub use key::{read_public_key, signing_key};
 pub use log::{AuditLog, Receipt};
-pub use read::{Follow, Record, RecordFilter, Records, last};
+pub use read::{Follow, Record, RecordFilter, Records, last, record};
 pub use signed::{NAMESPACE as SIGNED_NAMESPACE, Said};
+pub use tail::{Line, Lines, Tail, hash_of};
 pub use verify::{Finding, Report, verify};
 
 /// The folder of the log, below the state folder.

@@ -77,6 +77,12 @@ fn parse(path: &Path, line: &[u8]) -> Result<Record, AuditError> {
     read().ok_or_else(|| AuditError::Tampered { path: path.to_owned(), what: "a line is not an audit entry".into() })
 }
 
+/// A line as a record, if it is one.
+#[must_use]
+pub fn record(line: &[u8]) -> Option<Record> {
+    parse(Path::new(""), line).ok()
+}
+
 /// All whole lines from some place of the file on; a torn last line is not among them.
 #[derive(Debug)]
 pub struct Records {
@@ -143,7 +149,7 @@ pub fn last(folder: &Path, n: usize) -> Result<(Vec<Record>, Follow), AuditError
 }
 
 /// Where the last `n` whole lines begin. Reads backwards, so that a long log costs no more than a short one.
-fn start_of_last(file: &mut File, n: usize) -> std::io::Result<u64> {
+pub(super) fn start_of_last(file: &mut File, n: usize) -> std::io::Result<u64> {
     const BLOCK: u64 = 1 << 16;
     let mut end = file.seek(SeekFrom::End(0))?;
     let mut newlines = 0;

@@ -11,10 +11,12 @@ use clap::Subcommand;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::bundle;
+use super::checks::{self, LogArgs};
 use super::local::past;
 use super::print::Page;
 use super::{Common, Exit};
-use crate::audit::{self, Finding, Record, RecordFilter, Records, Report};
+use crate::audit::{self, Finding, Lines, Record, RecordFilter, Records, Report};
 use crate::model::Printable;
 
 /// How often `tail --follow` looks for new entries.
@@ -31,7 +33,8 @@ pub(super) struct Args {
 enum What {
     /// Show the last entries
     Tail(Tail),
-    /// Find out whether the log is as it was written: exit code 0 yes, 1 tampered with, 3 cannot be told
+    /// Find out whether the log is as it was written, and the transparency log with it: exit code 0 yes, 1 tampered with, 3
+    /// cannot be told
     Verify(Verify),
     /// Write the entries that fit as lines of JSON, oldest first
     Export(Export),
@@ -58,6 +61,8 @@ struct Verify {
     /// A folder with a copy of the log; needs --key, and no configuration
     #[arg(long, value_name = "DIR", requires = "key")]
     folder: Option<PathBuf>,
+    #[command(flatten)]
+    log: LogArgs,
     /// Print the finding as JSON
     #[arg(long)]
     json: bool,
@@ -80,6 +85,10 @@ struct Export {
     /// A new file to write to, instead of standard output
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Write the entries with proofs that they are in the transparency log, as a bundle: to a new folder, or to a new file whose
+    /// name ends in .tar; `bartizan recordings verify` verifies it anywhere
+    #[arg(long, value_name = "PATH", conflicts_with = "output")]
+    bundle: Option<PathBuf>,
 }
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
@@ -136,26 +145,69 @@ fn shown(value: &Value) -> String {
 }
 
 fn verify(common: &Common, args: &Verify) -> Result<ExitCode, Exit> {
-    let (folder, key) = match (&args.folder, &args.key) {
-        (Some(folder), Some(key)) => (folder.clone(), key.clone()),
+    let (folder, key, config) = match (&args.folder, &args.key) {
+        (Some(folder), Some(key)) => (folder.clone(), key.clone(), None),
         (_, key) => {
-            let state_dir = common.load()?.server.state_dir;
-            (audit::folder(&state_dir), key.clone().unwrap_or_else(|| audit::public_key_file(&state_dir)))
+            let config = common.load()?;
+            let state_dir = &config.server.state_dir;
+            (audit::folder(state_dir), key.clone().unwrap_or_else(|| audit::public_key_file(state_dir)), Some(config))
         }
     };
     let report = audit::verify(&folder, &audit::read_public_key(&key)?)?;
+    let examined = match args.log.log(config.as_ref())? {
+        Some(log) => log.examine(Lines::open(&folder)?).report,
+        None => bartizan_recorder::Report::default(),
+    };
     let mut page = Page::stdout();
+    let code = code(&report.finding).max_by_severity(log_code(&examined));
     if args.json {
-        page.json(&report)?;
+        page.json(&as_json(&report, &examined)?)?;
     } else {
         page.line(&told(&report))?;
+        examined.checks.iter().try_for_each(|check| page.line(&checks::line(check)))?;
     }
     page.flush()?;
-    Ok(ExitCode::from(match report.finding {
+    Ok(ExitCode::from(code.0))
+}
+
+/// An exit code of a verification.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Code(u8);
+
+impl Code {
+    /// Tampered with is worse than not to be told, and that is worse than good.
+    fn max_by_severity(self, other: Self) -> Self {
+        let severity = |code: Self| [0, 3, 1].iter().position(|known| *known == code.0);
+        if severity(other) > severity(self) { other } else { self }
+    }
+}
+
+fn code(finding: &Finding) -> Code {
+    Code(match finding {
         Finding::Ok => 0,
         Finding::Tampered { .. } => 1,
         Finding::Incomplete { .. } => 3,
-    }))
+    })
+}
+
+fn log_code(examined: &bartizan_recorder::Report) -> Code {
+    if examined.checks.is_empty() { Code(0) } else { Code(examined.exit_code()) }
+}
+
+/// The finding of the audit log itself; where the transparency log is worse, its result.
+fn as_json(report: &Report, examined: &bartizan_recorder::Report) -> Result<Value, Exit> {
+    let mut value = serde_json::to_value(report).map_err(|error| Exit::incomplete(error.to_string()))?;
+    let worse = code(&report.finding).max_by_severity(log_code(examined)) != code(&report.finding);
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("checks".into(), checks::checks_json(examined).into());
+        if worse {
+            let bad = examined.checks.iter().max_by_key(|check| check.outcome);
+            let result = if log_code(examined).0 == 1 { "tampered" } else { "incomplete" };
+            fields.insert("result".into(), result.into());
+            fields.insert("what".into(), bad.map(|check| check.detail.clone()).unwrap_or_default().into());
+        }
+    }
+    Ok(value)
 }
 
 fn told(report: &Report) -> String {
@@ -170,6 +222,11 @@ fn told(report: &Report) -> String {
 fn export(common: &Common, args: &Export) -> Result<ExitCode, Exit> {
     let (since, until, kind, principal) = (args.since, args.until, args.kind.clone(), args.principal.clone());
     let filter = RecordFilter { since, until, kind, principal };
+    if let Some(into) = &args.bundle {
+        let made = bundle::make(common, into, &[], &mut |line| audit::record(&line.text).is_some_and(|record| filter.takes(&record)))?;
+        bundle::tell(into, &made);
+        return Ok(ExitCode::SUCCESS);
+    }
     let fitting = Records::open(&folder(common)?)?.filter(|record| record.as_ref().map_or(true, |record| filter.takes(record)));
     match &args.output {
         Some(path) => export_to(path, fitting),

@@ -25,7 +25,12 @@ impl Exit {
         Self { code: 3, message: message.into() }
     }
 
-    /// It waits for people: exit code 4.
+    /// The sentence.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Somebody has to approve first: exit code 4.
     pub(crate) fn held(message: impl Into<String>) -> Self {
         Self { code: 4, message: message.into() }
     }
@@ -33,6 +38,11 @@ impl Exit {
     /// The same, told after what was done before it went wrong.
     pub(crate) fn after(self, done: &str) -> Self {
         Self { message: format!("{done}: {}", self.message), ..self }
+    }
+
+    /// The sentence that says why.
+    pub(crate) fn sentence(&self) -> &str {
+        &self.message
     }
 
     /// Prints the sentence to standard error.

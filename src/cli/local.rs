@@ -4,18 +4,24 @@
 use std::future::Future;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 use nix::unistd::Uid;
 
-use super::{Common, Exit};
+use super::{Common, Exit, print};
 use crate::audit::{AuditError, AuditLog, Entry};
 use crate::config::Config;
 use crate::daemon::account;
+use crate::ledger::{self, Beginning, LedgerError};
 use crate::model::{PrincipalKind, Printable};
-use crate::store::{SqliteStore, StoreError};
+use crate::store::{SessionFilter, SqliteStore, Store, StoreError};
+
+/// How long is waited for something to be in the transparency log.
+const PATIENCE: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(100);
 
 /// The state folder, opened.
 pub(super) struct Local {
@@ -44,11 +50,47 @@ impl Local {
         Ok(AuditLog::open(&server.state_dir, &server.name, rand::random(), now())?)
     }
 
-    /// Opens the audit log and writes `entry` to it, now.
+    /// Opens the audit log and writes `entry` to it, now. A bastion that runs puts it into the transparency log; where none
+    /// runs, this does.
     pub(super) async fn note(&self, entry: Entry) -> Result<(), Exit> {
         self.audit()?.append(entry, now()).await?;
+        if let Err(exit) = self.catch_up().await {
+            print::note(&format!("the entry is in the audit log, but not in the transparency log yet: {}", exit.message()));
+        }
         Ok(())
     }
+
+    /// The same, and waits until the entry is in the transparency log: for what must not happen before.
+    ///
+    /// # Errors
+    /// When it is not there after some seconds: then it must not happen.
+    pub(super) async fn note_in_log(&self, entry: Entry) -> Result<(), Exit> {
+        let receipt = self.audit()?.append(entry, now()).await?;
+        if self.catch_up().await? { Ok(()) } else { wait_for_leaf(&self.config.server.state_dir, receipt.seq) }
+    }
+
+    async fn catch_up(&self) -> Result<bool, Exit> {
+        let latest = self.store.sessions(SessionFilter { limit: 1, ..SessionFilter::default() }).await?;
+        let session = latest.first().map_or(1, |latest| latest.lease.number + 1);
+        let server = &self.config.server;
+        let beginning = Beginning { name: server.name.clone(), seed: rand::random(), session };
+        Ok(ledger::catch_up(&server.state_dir, &beginning)?)
+    }
+}
+
+/// Waits until the transparency log has entry `seq` of the audit log, which the bastion that runs puts there.
+pub(super) fn wait_for_leaf(state_dir: &Path, seq: u64) -> Result<(), Exit> {
+    let key = ledger::read_public_key(&ledger::public_key_file(state_dir))?;
+    let until = Instant::now() + PATIENCE;
+    while ledger::entries_logged(&ledger::folder(state_dir), &key)? < seq {
+        if Instant::now() >= until {
+            return Err(Exit::incomplete(format!(
+                "the transparency log does not have entry {seq} of the audit log yet; see the bastion's own log"
+            )));
+        }
+        std::thread::sleep(LOOK);
+    }
+    Ok(())
 }
 
 /// Files made here by another account would lock the server out of its own state.
@@ -125,6 +167,15 @@ impl From<StoreError> for Exit {
             | StoreError::Settled(..)
             | StoreError::Reviewed(_) => Self::refused(shown),
             _ => Self::incomplete(shown),
+        }
+    }
+}
+
+impl From<LedgerError> for Exit {
+    fn from(error: LedgerError) -> Self {
+        match error {
+            LedgerError::Audit(error) => error.into(),
+            error => Self::incomplete(Printable(&error.to_string()).to_string()),
         }
     }
 }

@@ -4,10 +4,11 @@
 mod approvals;
 mod audit;
 mod bastion;
+mod bundle;
 mod ca;
 mod cert;
 mod check;
-mod control;
+mod checks;
 mod exit;
 mod init;
 mod local;
@@ -19,10 +20,12 @@ mod print;
 mod progress;
 mod prompt;
 mod recordings;
+mod remote;
 mod serve;
 mod sessions;
 mod ssh_config;
 mod targets;
+mod witness;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -111,6 +114,8 @@ enum Command {
     Audit(audit::Args),
     /// List, search, play, export and verify recordings
     Recordings(recordings::Args),
+    /// Watch over the transparency logs of bastions, on another machine than theirs
+    Witness(witness::Args),
     /// Write a completion script for a shell
     Completions(manual::CompletionsArgs),
     /// Write bartizan(1)
@@ -142,6 +147,7 @@ pub fn run() -> ExitCode {
         Command::Ca(args) => ca::run(&line.common, &args),
         Command::Audit(args) => audit::run(&line.common, &args),
         Command::Recordings(args) => recordings::run(&line.common, &args),
+        Command::Witness(args) => witness::run(&args),
     };
     match done {
         Ok(code) => code,

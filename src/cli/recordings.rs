@@ -1,17 +1,21 @@
 //! `bartizan recordings`: list, search, play, cat, export and verify what was recorded. Recorded bytes never reach the terminal raw.
 
+mod export;
+mod index;
+mod list;
 mod play;
 mod search;
-mod show;
+mod source;
 mod unlock;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bartizan_recorder::{Recording, SessionId};
+use bartizan_recorder::SessionId;
 use clap::Subcommand;
 
-use crate::audit::Entry;
+use crate::audit::{Entry, Verdict};
 use crate::config::Config;
 use crate::model;
 
@@ -28,28 +32,28 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// List recordings, newest first
-    List(show::ListArgs),
+    List(list::Args),
     /// Search what was recorded: commands, file names, statements, what stood on the screen
     #[command(after_help = search::AFTER)]
     Search(search::Args),
     /// Play a recording in this terminal
     Play(play::Args),
     /// Print the text of a recording
-    Cat(show::CatArgs),
+    Cat(export::CatArgs),
     /// Write a recording as asciicast
-    Export(show::ExportArgs),
+    Export(export::Args),
     /// Check that recordings are as they were written
-    Verify(show::VerifyArgs),
+    Verify(verify::Args),
 }
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
     match &args.command {
-        Command::List(args) => show::list(common, args),
+        Command::List(args) => list::run(common, args),
         Command::Search(args) => search::run(common, args),
         Command::Play(args) => play::run(common, args),
-        Command::Cat(args) => show::cat(common, args),
-        Command::Export(args) => show::export(common, args),
-        Command::Verify(args) => show::verify(common, args),
+        Command::Cat(args) => export::cat(common, args),
+        Command::Export(args) => export::run(common, args),
+        Command::Verify(args) => verify::run(common, args),
     }
 }
 
@@ -78,11 +82,27 @@ fn folder(id: &str) -> Option<PathBuf> {
     Some(PathBuf::from(id)).filter(|dir| dir.join("head.json").exists())
 }
 
-/// A recording that can be read: with `keys`, if it is encrypted.
-fn open(common: &Common, id: &str, keys: &unlock::Keys) -> Result<Recording, Exit> {
-    let dir = folder(id).map_or_else(|| find(&common.load()?, id), Ok)?;
-    let recording = Recording::open(dir).map_err(|e| Exit::incomplete(model::Printable(&e.to_string()).to_string()))?;
-    unlock::unlock(recording, keys)
+/// A verdict as it is written on a command line.
+fn verdict(text: &str) -> Result<Verdict, String> {
+    [Verdict::Allow, Verdict::Hold, Verdict::Deny]
+        .into_iter()
+        .find(|one| word(*one) == text)
+        .ok_or_else(|| "write allow, hold or deny".to_owned())
+}
+
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Allow => "allow",
+        Verdict::Hold => "hold",
+        Verdict::Deny => "deny",
+    }
+}
+
+/// Writes to the audit log who takes a recording and its proofs away, and sees that this is in the transparency log.
+fn note_in_log(common: &Common, session: &SessionId, entry: impl FnOnce(model::SessionId, String) -> Entry) -> Result<(), Exit> {
+    let id = session.as_str().parse().map_err(|_| Exit::incomplete(format!("{session} is not the id of a session")))?;
+    let local = Local::open(common)?;
+    block_on(local.note_in_log(entry(id, operator())))
 }
 
 /// Writes to the audit log who used a recording, before it is shown.

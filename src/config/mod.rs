@@ -15,6 +15,7 @@ mod recordings;
 mod secret;
 mod server;
 mod target;
+mod witness;
 
 use std::path::{Path, PathBuf};
 
@@ -30,6 +31,7 @@ pub use recordings::{RecordingMode, Recordings};
 pub use secret::{SecretError, SecretSource};
 pub use server::Server;
 pub use target::{HostTrust, HttpTarget, KubernetesTarget, PostgresTarget, SshCredential, SshTarget, Target, TargetAccess};
+pub use witness::Witness;
 
 use reader::Document;
 
@@ -62,6 +64,8 @@ pub struct Config {
     pub targets: Vec<Target>,
     /// `[[guard_rail]]`
     pub guard_rails: Vec<GuardRail>,
+    /// `[[witness]]`
+    pub witnesses: Vec<Witness>,
 }
 
 impl Config {
@@ -116,6 +120,7 @@ impl Config {
         let issuers = issuer::read_all(root, home);
         let targets = target::read_all(root, home);
         let guard_rails = guard_rail::read_all(root, targets.as_deref());
+        let witnesses = witness::read_all(root, home);
         Some(Self {
             file: path.to_owned(),
             server: server?,
@@ -130,6 +135,7 @@ impl Config {
             issuers: issuers?,
             targets: targets?,
             guard_rails: guard_rails?,
+            witnesses: witnesses?,
         })
     }
 }

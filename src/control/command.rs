@@ -42,6 +42,11 @@ pub enum DeskCommand {
         /// Why; shown to who asked.
         reason: String,
     },
+    /// `recordings`: those that the caller may replay.
+    Recordings {
+        /// As JSON.
+        json: bool,
+    },
     /// The subsystem `control`: the control protocol.
     Control,
     /// `help`
@@ -103,6 +108,7 @@ impl DeskCommand {
             ["targets", rest @ ..] => json(|json| Self::Targets { json }, rest),
             ["sessions", rest @ ..] => json(|json| Self::Sessions { json }, rest),
             ["whoami", rest @ ..] => json(|json| Self::Whoami { json }, rest),
+            ["recordings", rest @ ..] => json(|json| Self::Recordings { json }, rest),
             ["approvals", rest @ ..] => json(|json| Self::Approvals { json }, rest),
             [word, rest @ ..] if Answer::of(word).is_some() => answer(word, rest),
             _ => Err(format!(

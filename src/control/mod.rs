@@ -3,10 +3,11 @@
 
 mod command;
 pub mod protocol;
+pub mod recordings;
 mod texts;
 
 pub use command::{Answer, DeskCommand};
-pub use texts::{Reach, answered, approvals, help, identity, own_sessions, targets, targets_json, whoami};
+pub use texts::{Reach, answered, approvals, help, identity, own_sessions, recordings as recordings_text, targets, targets_json, whoami};
 
 #[cfg(test)]
 mod tests;

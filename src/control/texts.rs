@@ -9,6 +9,8 @@ use crate::identity::Caller;
 use crate::model::{PrincipalId, Printable, TargetKind};
 use crate::store::{Approval, ApprovalState, Session};
 
+use super::recordings::Listed;
+
 /// A target that the caller may reach.
 #[derive(Debug, Clone, Serialize)]
 pub struct Reach {
@@ -40,6 +42,7 @@ Bartizan at {server}
   ssh {server} approve ID [--for TIME] [REASON…]
   ssh {server} deny ID [REASON…]          the same to say no; `revoke` takes a yes back
   ssh {server} withdraw ID                takes your own request back
+  ssh {server} recordings [--json]        the newest recordings that you may replay
   ssh {server} whoami [--json]            who the bastion thinks you are
   ssh {server} help                       this text
 "
@@ -122,6 +125,35 @@ pub fn own_sessions(sessions: &[Session], json: bool) -> String {
         );
     }
     text
+}
+
+/// Recordings, newest first.
+#[must_use]
+pub fn recordings(all: &[Listed], json: bool) -> String {
+    if json {
+        return line(&serde_json::json!(all));
+    }
+    if all.is_empty() {
+        return "There are no recordings that you may replay.\n".to_owned();
+    }
+    let mut text = String::new();
+    for one in all {
+        let login = one.login.as_ref().map(|login| format!("{login}@")).unwrap_or_default();
+        let what = one.command.as_deref().map(|command| format!("  {}", cut(command))).unwrap_or_default();
+        let length = one.duration_us.map_or_else(|| "live".to_owned(), |us| format!("{} s", us / 1_000_000));
+        let locked = if one.encrypted { "  (encrypted)" } else { "" };
+        let shown =
+            format!("{}  {}  {}  {login}{}  {}  {length}{what}{locked}", one.id, one.started_at, one.principal, one.target, one.kind);
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{}", Printable(&shown));
+    }
+    text
+}
+
+/// The beginning of a command.
+fn cut(command: &str) -> String {
+    let most = 60;
+    if command.chars().count() <= most { command.to_owned() } else { command.chars().take(most - 1).chain(['…']).collect() }
 }
 
 /// What waits: whole, since nobody should answer what they cannot read.

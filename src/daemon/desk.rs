@@ -54,6 +54,10 @@ impl Rooms {
                 Ok(format!("You are {name}. `ssh {server} help` shows what there is.\n\n{}", control::targets(server, &self.reach(caller))))
             }
             DeskCommand::Sessions { json } => self.sessions(caller, json).await,
+            DeskCommand::Recordings { json } => {
+                let listed = self.listed_recordings(caller, Default::default()).await?;
+                Ok(control::recordings_text(&listed, json))
+            }
             DeskCommand::Approvals { json } => self.approvals(caller, json).await,
             DeskCommand::Answer { id, answer, reason } => {
                 self.review(caller, id, answer, reason, None).await.map(|a| control::answered(&a))

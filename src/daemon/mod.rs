@@ -16,8 +16,10 @@ mod rooms;
 mod serve;
 mod socket;
 mod walk;
+mod witness;
 
 pub use clock::SystemClock;
 pub use logs::set_up_logs;
 pub use serve::{ServeError, serve};
 pub use socket::{account, control_socket};
+pub use witness::serve_witness;

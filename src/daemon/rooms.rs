@@ -43,6 +43,8 @@ pub(super) struct Rooms {
     /// What happens, for whoever subscribed.
     pub(super) bulletin: tokio::sync::broadcast::Sender<Event>,
     pub(super) rails: Arc<RailsInForce>,
+    /// Whose turn it is to bring the search index up to the recordings.
+    pub(super) index: Arc<tokio::sync::Mutex<()>>,
     pub(super) tasks: TaskTracker,
     pub(super) notes: Arc<Semaphore>,
     /// How many screens may be drawn at a time for watchers.

@@ -22,9 +22,10 @@ use crate::frontdoor::{Gate, sentences};
 use crate::identity::IdentityDesk;
 use crate::identity::authority::{Authorities, open_host_key};
 use crate::identity::oidc::Providers;
+use crate::ledger::{self, Beginning, Courier, Ledger, Scribe};
 use crate::model::{ApprovalId, Clock};
 use crate::record::{Artist, Lanes, Recorder, RecorderSettings};
-use crate::store::{SqliteStore, Store};
+use crate::store::{SessionFilter, SqliteStore, Store};
 use crate::targets::Catalogue;
 use crate::upstream::Dialer;
 
@@ -85,10 +86,12 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let policies = load_dir(&config).map_err(|problems| ServeError::Start(problems.join("\n")))?;
     let listeners = bind(&config.server.listen).await?;
     let recordings = open_recordings(&config)?;
-    recover::recover(&recordings, &*store, &audit, &*clock, &node).await.map_err(ServeError::Start)?;
+    let (ledger, scribe) = open_ledger(&config, &*store).await?;
+    recover::recover(&recordings, &*store, &audit, &scribe, &*clock, &node).await.map_err(ServeError::Start)?;
+    start_scribe(&config, scribe, &ledger, &audit, &clock)?;
 
     let tasks = TaskTracker::new();
-    let rooms = build(&config, &clock, &node, audit, store, policies, &recordings, tasks.clone()).await?;
+    let rooms = build(&config, &clock, &node, audit, &ledger, store, policies, &recordings, tasks.clone()).await?;
     if let Some(listen) = config.metrics {
         metrics::serve(listen).map_err(|e| cannot("metrics")(&e))?;
     }
@@ -107,7 +110,8 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
         task.abort();
     }
     let entry = Entry::ServerStopped { reason: "asked to stop".to_owned() };
-    rooms.audit.append(entry, clock.now()).await.map_err(|e| cannot("the audit log")(&e))?;
+    let receipt = rooms.audit.append(entry, clock.now()).await.map_err(|e| cannot("the audit log")(&e))?;
+    ledger.holds(&receipt).await.map_err(|e| cannot("the transparency log")(&e))?;
     tracing::info!("stopped");
     Ok(())
 }
@@ -118,6 +122,7 @@ async fn build(
     clock: &Arc<dyn Clock>,
     node: &str,
     audit: Arc<AuditLog>,
+    ledger: &Ledger,
     store: Arc<dyn Store>,
     policies: bartizan_policies::PolicySet,
     recordings: &Recordings,
@@ -130,7 +135,7 @@ async fn build(
     let host = open_host_key(state_dir, &mut rand::rng()).map_err(|e| cannot("the host key")(&e))?;
     let identity = Arc::new(IdentityDesk::new(providers, Arc::clone(&authorities), Arc::clone(&store), Arc::clone(clock)));
     let in_force = Arc::new(PoliciesInForce::new(policies));
-    let lanes = start_lanes(recordings, clock).map_err(|e| cannot("the recorder")(&e))?;
+    let lanes = start_lanes(recordings, clock, ledger).map_err(|e| cannot("the recorder")(&e))?;
     let settings = RecorderSettings {
         server: config.server.name.clone(),
         node: node.to_owned(),
@@ -151,11 +156,12 @@ async fn build(
         catalogue: arc_swap::ArcSwap::new(Arc::clone(&catalogue)),
         enforcer: Enforcer::new(in_force, Arc::clone(&audit), Arc::clone(&broker), Arc::clone(&catalogue), Arc::clone(clock)),
         broker,
-        recorder: Recorder::new(settings, lanes, Arc::clone(&store), Arc::clone(&audit), Arc::clone(clock)),
+        recorder: Recorder::new(settings, lanes, Arc::clone(&store), Arc::clone(&audit), ledger.clone(), Arc::clone(clock)),
         dialer: Dialer::new(authorities, Arc::clone(&store), Arc::clone(clock)),
         names: Names::new(host, Arc::clone(&identity), Arc::clone(config), Arc::clone(clock)),
         live: Arc::default(),
         bulletin: tokio::sync::broadcast::Sender::new(BULLETIN),
+        index: Arc::default(),
         rails: Arc::new(RailsInForce::new(config.guard_rails.clone())),
         identity,
         store,
@@ -228,8 +234,35 @@ fn open_recordings(config: &Config) -> Result<Recordings, ServeError> {
     Ok(Recordings::new(dir, key).encrypting_to(config.recordings.encrypt_to.clone()))
 }
 
-fn start_lanes(recordings: &Recordings, clock: &Arc<dyn Clock>) -> std::io::Result<Lanes> {
-    let (lanes, workers) = Lanes::new(recordings, clock, LANES);
+/// Opens the transparency log and puts in what is missing.
+async fn open_ledger(config: &Config, store: &dyn Store) -> Result<(Ledger, Scribe), ServeError> {
+    let latest = store.sessions(SessionFilter { limit: 1, ..SessionFilter::default() }).await.map_err(|e| cannot("the store")(&e))?;
+    let session = latest.first().map_or(1, |latest| latest.lease.number + 1);
+    let beginning = Beginning { name: config.server.name.clone(), seed: rand::random(), session };
+    let state_dir = config.server.state_dir.clone();
+    let opened =
+        tokio::task::spawn_blocking(move || Scribe::open(state_dir, beginning)).await.map_err(|e| ServeError::Start(e.to_string()))?;
+    opened.map_err(|e| ServeError::Start(e.to_string()))
+}
+
+/// The thread that writes the transparency log, and the one that takes it to witnesses.
+fn start_scribe(config: &Config, scribe: Scribe, ledger: &Ledger, audit: &Arc<AuditLog>, clock: &Arc<dyn Clock>) -> Result<(), ServeError> {
+    let fail = cannot("the transparency log");
+    let key = scribe.public_key().ok_or_else(|| fail(&"it has no key"))?;
+    tracing::info!(%key, "the transparency log is open");
+    let runtime = tokio::runtime::Handle::current();
+    let dir = ledger::folder(&config.server.state_dir);
+    if !config.witnesses.is_empty() {
+        let courier = Courier::new(dir, key, &config.witnesses, Arc::clone(audit), Arc::clone(clock)).map_err(|e| fail(&e))?;
+        let (alive, runtime) = (ledger.in_use(), runtime.clone());
+        let started = std::thread::Builder::new().name("witnesses".to_owned()).spawn(move || courier.run(&runtime, alive));
+        started.map_err(|e| fail(&e))?;
+    }
+    std::thread::Builder::new().name("ledger".to_owned()).spawn(move || scribe.run(&runtime)).map(drop).map_err(|e| fail(&e))
+}
+
+fn start_lanes(recordings: &Recordings, clock: &Arc<dyn Clock>, ledger: &Ledger) -> std::io::Result<Lanes> {
+    let (lanes, workers) = Lanes::new(recordings, clock, LANES, ledger);
     for (n, worker) in workers.into_iter().enumerate() {
         let runtime = tokio::runtime::Handle::current();
         std::thread::Builder::new().name(format!("recorder-{n}")).spawn(move || worker.run(&runtime))?;

@@ -22,6 +22,10 @@ use super::permit::{Mode, Permit};
 use super::policies::PoliciesInForce;
 use super::questions::{Question, as_principal, as_target, context, kept_key, told};
 
+mod recordings;
+
+pub use recordings::Evidence;
+
 const NO_AUDIT: &str = "The bastion cannot write its audit log, so nothing is allowed now; tell the operator.";
 
 /// Asks policy.
@@ -302,7 +306,7 @@ fn refused(caller: &Caller, at: Place, wish: &Wish, refusal: &Refusal) -> Entry 
 }
 
 /// What a decision is about, beside the caller.
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Place {
     target: Option<TargetName>,
     login: Option<Login>,

@@ -11,7 +11,7 @@ mod policies;
 mod questions;
 
 pub use decider::{Allowed, Decider};
-pub use enforcer::{Enforcer, IssueGrant};
+pub use enforcer::{Enforcer, Evidence, IssueGrant};
 pub use moderation::{Moderation, Presence};
 pub use permit::{Mode, Permit};
 pub use policies::{PoliciesInForce, known, load_dir};

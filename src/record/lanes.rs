@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use bartizan_recorder::tlog::Leaf;
 use bartizan_recorder::{Event, Exit, Head, Now, Reason, Recordings, WriteError, Writer};
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::ledger::Ledger;
 use crate::model::Clock;
 
 use super::feed::Feed;
@@ -18,6 +20,9 @@ const QUEUE: usize = 256;
 
 /// How often quiet recordings are looked at, to commit what they hold.
 const TICK: Duration = Duration::from_secs(1);
+
+/// Every so many ticks the transparency log is told how far recordings are.
+const TICKS_PER_LEAF: u32 = 5;
 
 /// What one round of drawing may cost for one recording, as the recorder counts it.
 const KEYFRAME_BUDGET: u64 = bartizan_recorder::KEYFRAMES_PER_TICK;
@@ -47,6 +52,9 @@ impl Piece {
 pub(super) struct Reel {
     writer: Mutex<Writer>,
     started: Instant,
+    number: u64,
+    /// SHA-256 of its head.json.
+    pub(super) head: [u8; 32],
     /// For whoever watches.
     pub(super) feed: Arc<Feed>,
 }
@@ -120,7 +128,8 @@ impl Room {
 pub(super) enum Job {
     Create(Box<Head>, Option<Room>, oneshot::Sender<Result<Arc<Reel>, CreateError>>),
     Append(Arc<Reel>, Vec<Piece>, oneshot::Sender<Result<(), WriteError>>),
-    Finish(Arc<Reel>, Reason, Option<Exit>, oneshot::Sender<Result<(), WriteError>>),
+    /// Answers with SHA-256 of its seal.json.
+    Finish(Arc<Reel>, Reason, Option<Exit>, oneshot::Sender<Result<Option<[u8; 32]>, WriteError>>),
 }
 
 /// The lanes of one bastion.
@@ -138,8 +147,18 @@ pub struct Lane {
     jobs: mpsc::Receiver<Job>,
     recordings: Recordings,
     clock: Arc<dyn Clock>,
-    own: Vec<Weak<Reel>>,
+    own: Vec<Own>,
     reels: Reels,
+    ledger: Ledger,
+    ticks: u32,
+}
+
+/// A recording of this lane.
+struct Own {
+    reel: Weak<Reel>,
+    /// Its latest commit at the tick before, which is on disk by now, and the last one that the log was told.
+    before: Option<(u64, [u8; 32])>,
+    told: u64,
 }
 
 /// Draws the keyframes of all recordings, on a thread of its own: drawing may take ten milliseconds, and no session waits for it.
@@ -172,15 +191,13 @@ impl Artist {
 impl Lanes {
     /// `count` lanes and their workers.
     #[must_use]
-    pub fn new(recordings: &Recordings, clock: &Arc<dyn Clock>, count: usize) -> (Self, Vec<Lane>) {
+    pub fn new(recordings: &Recordings, clock: &Arc<dyn Clock>, count: usize, ledger: &Ledger) -> (Self, Vec<Lane>) {
         let reels = Reels::default();
         let (senders, workers) = (0..count.max(1))
             .map(|_| {
                 let (sender, jobs) = mpsc::channel(QUEUE);
-                (
-                    sender,
-                    Lane { jobs, recordings: recordings.clone(), clock: Arc::clone(clock), own: Vec::new(), reels: Arc::clone(&reels) },
-                )
+                let (recordings, clock, reels, ledger) = (recordings.clone(), Arc::clone(clock), Arc::clone(&reels), ledger.clone());
+                (sender, Lane { jobs, recordings, clock, own: Vec::new(), reels, ledger, ticks: 0 })
             })
             .unzip::<_, _, Vec<_>, Vec<_>>();
         (Self { lanes: senders.into(), reels }, workers)
@@ -232,7 +249,7 @@ impl Lane {
             }
             Job::Finish(reel, reason, exit, reply) => {
                 let now = reel.now(&*self.clock);
-                drop(reply.send(reel.with(|writer| writer.finish(now, reason, exit)).map(drop)));
+                drop(reply.send(reel.with(|writer| writer.finish(now, reason, exit).map(|_| writer.seal_hash()))));
             }
         }
     }
@@ -240,26 +257,46 @@ impl Lane {
     fn create(&mut self, head: &Head, room: Option<&Room>) -> Result<Arc<Reel>, CreateError> {
         room.map_or(Ok(()), Room::check)?;
         let writer = self.recordings.create(head, &mut rand::rng())?;
+        let hash = writer.head_hash();
         let size = head.terminal.as_ref().map(|terminal| (terminal.cols, terminal.rows));
-        let reel = Arc::new(Reel { writer: Mutex::new(writer), started: Instant::now(), feed: Arc::new(Feed::new(size)) });
-        self.own.push(Arc::downgrade(&reel));
+        let (writer, feed) = (Mutex::new(writer), Arc::new(Feed::new(size)));
+        let reel = Arc::new(Reel { writer, started: Instant::now(), number: head.number, head: hash, feed });
+        self.own.push(Own { reel: Arc::downgrade(&reel), before: None, told: 0 });
         self.reels.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&reel));
         Ok(reel)
     }
 
-    /// Commits what quiet recordings hold. A failure shows again at the next write, which reports it.
+    /// Commits what quiet recordings hold, and now and then tells the log. A failure shows again at the next write, which
+    /// reports it.
     fn tick(&mut self) {
         let clock = Arc::clone(&self.clock);
-        self.own.retain(|weak| {
-            let Some(reel) = weak.upgrade() else { return false };
+        self.ticks = self.ticks.wrapping_add(1);
+        let tell = self.ticks.is_multiple_of(TICKS_PER_LEAF);
+        let mut leaves = Vec::new();
+        self.own.retain_mut(|own| {
+            let Some(reel) = own.reel.upgrade() else { return false };
             let now = reel.now(&*clock);
+            if tell {
+                leaves.extend(own.leaf(reel.number));
+            }
             if let Err(error) = reel.with(|writer| writer.commit(now)) {
                 if matches!(error, WriteError::Ended) {
                     return false;
                 }
                 tracing::error!(%error, "a recording could not be committed");
             }
+            own.before = reel.with(|writer| Ok(writer.committed())).ok().flatten();
             true
         });
+        self.ledger.commits(leaves);
+    }
+}
+
+impl Own {
+    /// How far the recording is on disk, if that is further than the log knows: a power cut takes nothing that the log has.
+    fn leaf(&mut self, number: u64) -> Option<Leaf> {
+        let (bytes, chain) = self.before.filter(|(bytes, _)| *bytes > self.told)?;
+        self.told = bytes;
+        Some(Leaf::Commit { number, bytes, chain })
     }
 }

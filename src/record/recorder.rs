@@ -1,4 +1,4 @@
-//! Begins and ends recordings: store, head, audit entry first; the target is dialled only after.
+//! Begins and ends recordings: store, head, audit entry and its leaf in the transparency log first; the target is dialled only after.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,8 +10,9 @@ use crate::audit::{AuditLog, Entry};
 use crate::config::RecordingMode;
 use crate::enforce::{Mode, Permit};
 use crate::frontdoor::{Ask, Refusal};
+use crate::ledger::Ledger;
 use crate::model::{Clock, Wish};
-use crate::store::{Opening, SessionEnd, Store};
+use crate::store::{Lease, Opening, SessionEnd, Store};
 
 use super::lanes::{Job, Lanes, Piece, Room};
 use super::tape::{Closing, Tape, Taped};
@@ -39,14 +40,37 @@ pub struct Recorder {
     lanes: Lanes,
     store: Arc<dyn Store>,
     audit: Arc<AuditLog>,
+    ledger: Ledger,
     clock: Arc<dyn Clock>,
+}
+
+/// A session that does not begin.
+struct NotBegun {
+    refusal: Refusal,
+    /// SHA-256 of the seal of its recording, if it has one.
+    seal: Option<[u8; 32]>,
+    /// Whether it has a recording that could not be sealed.
+    unsealed: bool,
+}
+
+impl From<Refusal> for NotBegun {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, seal: None, unsealed: false }
+    }
 }
 
 impl Recorder {
     /// A recorder that writes through `lanes`.
     #[must_use]
-    pub fn new(settings: RecorderSettings, lanes: Lanes, store: Arc<dyn Store>, audit: Arc<AuditLog>, clock: Arc<dyn Clock>) -> Self {
-        Self { settings, lanes, store, audit, clock }
+    pub fn new(
+        settings: RecorderSettings,
+        lanes: Lanes,
+        store: Arc<dyn Store>,
+        audit: Arc<AuditLog>,
+        ledger: Ledger,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { settings, lanes, store, audit, ledger, clock }
     }
 
     /// Begins the recording of a permitted session.
@@ -59,17 +83,30 @@ impl Recorder {
         let lease = self.store.open_session(opening.clone()).await.map_err(|e| refuse(&e))?;
         match self.begin(&permit, lease.number, &opening).await {
             Ok(tape) => Ok(Taped { permit: Arc::new(permit), tape, lease }),
-            Err(refusal) => {
-                let end = SessionEnd { at: self.clock.now(), reason: refusal.detail.clone(), exit_status: None };
-                if let Err(error) = self.store.close_session(opening.id, lease.token, end).await {
-                    tracing::error!(%error, session = %opening.id, "a session that did not begin stays open in the store");
-                }
-                Err(refusal)
+            Err(failed) => {
+                self.account_for(&opening, lease, &failed).await;
+                Err(failed.refusal)
             }
         }
     }
 
-    async fn begin(&self, permit: &Permit, number: u64, opening: &Opening) -> Result<Tape, Refusal> {
+    /// Says what became of the number that was given to a session that does not begin, or the next start does.
+    async fn account_for(&self, opening: &Opening, lease: Lease, failed: &NotBegun) {
+        let (session, number, reason) = (opening.id, lease.number, failed.refusal.detail.clone());
+        let entry = Entry::SessionVoid { session, number, reason: reason.clone(), seal: failed.seal.map(hex::encode) };
+        if let Err(error) = self.audit.append(entry, self.clock.now()).await {
+            return tracing::error!(%error, %session, "a session that did not begin could not be audited; the next start will");
+        }
+        if failed.unsealed {
+            return;
+        }
+        let end = SessionEnd { at: self.clock.now(), reason, exit_status: None };
+        if let Err(error) = self.store.close_session(session, lease.token, end).await {
+            tracing::error!(%error, %session, "a session that did not begin stays open in the store");
+        }
+    }
+
+    async fn begin(&self, permit: &Permit, number: u64, opening: &Opening) -> Result<Tape, NotBegun> {
         let refuse = |e: &dyn std::fmt::Display| Refusal::unavailable(NOT_RECORDED, e.to_string());
         let head = self.head(permit, number).map_err(|e| refuse(&e))?;
         let lane = self.lanes.of(number).ok_or_else(|| refuse(&"no lane"))?;
@@ -79,16 +116,17 @@ impl Recorder {
         let tape = Tape { lanes: self.lanes.clone(), number, reel, mode: self.settings.mode };
         match self.announce(permit, number, opening, &tape).await {
             Ok(()) => Ok(tape),
-            Err(refusal) => {
-                if let Err(error) = tape.finish(Reason::Failed, None).await {
+            Err(refusal) => match tape.finish(Reason::Failed, None).await {
+                Ok(seal) => Err(NotBegun { refusal, seal, unsealed: false }),
+                Err(error) => {
                     tracing::error!(%error, session = %opening.id, "the recording of a session that did not begin is left unsealed");
+                    Err(NotBegun { refusal, seal: None, unsealed: true })
                 }
-                Err(refusal)
-            }
+            },
         }
     }
 
-    /// Writes what comes before the target is dialled: the first events, and the audit entry.
+    /// Writes what comes before the target is dialled: the first events, the audit entry, and its leaf.
     async fn announce(&self, permit: &Permit, number: u64, opening: &Opening, tape: &Tape) -> Result<(), Refusal> {
         let refuse = |e: &dyn std::fmt::Display| Refusal::unavailable(NOT_RECORDED, e.to_string());
         tape.write(first_pieces(permit)).await.map_err(|e| refuse(&e))?;
@@ -100,8 +138,12 @@ impl Recorder {
             login: opening.login.clone(),
             wish: opening.wish.clone(),
             source: opening.source,
+            head: Some(hex::encode(tape.head_hash())),
         };
-        self.audit.append(entry, self.clock.now()).await.map_err(|e| refuse(&e))?;
+        let receipt = self.audit.append(entry, self.clock.now()).await.map_err(|e| refuse(&e))?;
+        if self.settings.mode == RecordingMode::Strict {
+            self.ledger.holds(&receipt).await.map_err(|e| refuse(&e))?;
+        }
         Ok(())
     }
 
@@ -116,16 +158,12 @@ impl Recorder {
         let now = self.clock.now();
         let exit_status = closing.exit.as_ref().and_then(|exit| exit.status);
         let end = SessionEnd { at: now, reason: closing.sentence.clone(), exit_status };
-        // Only a session that the store still holds open is sealed at the next start.
-        if sealed.is_ok()
-            && let Err(error) = self.store.close_session(session, taped.lease.token, end).await
-        {
-            tracing::error!(%error, %session, "a session could not be closed in the store");
-        }
         let duration = now.duration_since(taped.permit.started_at());
         let identified = taped.permit.routed().identified();
         let entry = Entry::SessionClosed {
             session,
+            number: Some(taped.lease.number),
+            seal: sealed.as_ref().ok().copied().flatten().map(hex::encode),
             principal: identified.caller().principal().id.clone(),
             target: identified.ask().target.clone(),
             bytes_in: traffic.0,
@@ -135,7 +173,13 @@ impl Recorder {
             duration_ms: u64::try_from(duration.as_millis()).unwrap_or(0),
         };
         if let Err(error) = self.audit.append(entry, now).await {
-            tracing::error!(%error, %session, alert = true, "the end of a session could not be audited");
+            return tracing::error!(%error, %session, alert = true, "the end of a session could not be audited; the next start will");
+        }
+        // Only a session that the store still holds open is sealed, and its end told, at the next start.
+        if sealed.is_ok()
+            && let Err(error) = self.store.close_session(session, taped.lease.token, end).await
+        {
+            tracing::error!(%error, %session, "a session could not be closed in the store");
         }
     }
 

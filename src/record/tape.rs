@@ -72,17 +72,23 @@ impl Tape {
         lane.send(job).await.map_err(|_| TapeError::Stopped)
     }
 
-    /// Seals the recording.
+    /// SHA-256 of the recording's head.json.
+    #[must_use]
+    pub fn head_hash(&self) -> [u8; 32] {
+        self.reel.head
+    }
+
+    /// Seals the recording. Gives SHA-256 of its seal.json.
     ///
     /// # Errors
     /// As [`Tape::write`]; the next start of the bastion seals it then.
-    pub async fn finish(&self, reason: Reason, exit: Option<Exit>) -> Result<(), TapeError> {
+    pub async fn finish(&self, reason: Reason, exit: Option<Exit>) -> Result<Option<[u8; 32]>, TapeError> {
         let begun = Instant::now();
         loop {
             let (reply, answer) = oneshot::channel();
             self.send(Job::Finish(Arc::clone(&self.reel), reason, exit.clone(), reply)).await?;
             match answer.await.map_err(|_| TapeError::Stopped)? {
-                Ok(()) => return Ok(()),
+                Ok(seal) => return Ok(seal),
                 Err(error) if begun.elapsed() >= PATIENCE => return Err(error.into()),
                 Err(_) => tokio::time::sleep(RETRY).await,
             }

@@ -8,7 +8,7 @@ use crate::evidence::{files, ids};
 use crate::harness::{Guarded, Run, Terminal, Visitor, Way, World, keygen, wait_until};
 
 /// A new identity in `path`, by Debian's age; its public key.
-fn age_identity(path: &Path) -> String {
+pub(crate) fn age_identity(path: &Path) -> String {
     let mut command = Command::new("age-keygen");
     command.arg("-o").arg(path);
     Run::new(command).ok();
@@ -18,7 +18,7 @@ fn age_identity(path: &Path) -> String {
 }
 
 /// Encrypts what is recorded from now on, in a bastion that is started anew.
-fn encrypt_to(world: &mut World, keys: &[&str]) {
+pub(crate) fn encrypt_to(world: &mut World, keys: &[&str]) {
     let path = world.dir().join("bartizan.toml");
     let before = fs::read_to_string(&path).unwrap();
     fs::write(&path, format!("{before}\n[recordings]\nencrypt_to = {keys:?}\n")).unwrap();

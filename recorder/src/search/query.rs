@@ -17,6 +17,8 @@ const AROUND: usize = 60;
 pub struct Query {
     /// A part of the text, upper and lower case alike; at least three characters. `None`: every operation.
     pub text: Option<String>,
+    /// In this session only.
+    pub session: Option<SessionId>,
     /// Part of the principal's name.
     pub user: Option<String>,
     /// The target's name; `*` stands for any characters.
@@ -37,8 +39,8 @@ pub struct Query {
 
 impl Default for Query {
     fn default() -> Self {
-        let (text, user, target, verdict, since_us, until_us) = (None, None, None, None, None, None);
-        Self { text, user, target, verdict, kinds: Vec::new(), since_us, until_us, limit: 100, per_session: 20 }
+        let (text, session, user, target, verdict, since_us, until_us) = (None, None, None, None, None, None, None);
+        Self { text, session, user, target, verdict, kinds: Vec::new(), since_us, until_us, limit: 100, per_session: 20 }
     }
 }
 
@@ -147,6 +149,7 @@ fn statement(query: &Query) -> Result<(String, Vec<Value>), SearchError> {
             values.push(Value::Text(value));
         }
     };
+    text("r.session = ?", query.session.as_ref().map(|session| session.as_str().to_owned()));
     text("instr(r.principal, ?) > 0", query.user.clone());
     text("r.target GLOB ?", query.target.as_deref().map(glob));
     text("p.verdict = ?", query.verdict.clone());

@@ -1,5 +1,5 @@
-//! The log on disk: `checkpoint`, `tile/LEVEL/N` and `tile/entries/N` as C2SP tlog-tiles lays them out. What is appended is
-//! durable before its checkpoint is, so a crash leaves the log at its last checkpoint.
+//! The log in the hand of its one writer: `checkpoint`, `tile/LEVEL/N` and `tile/entries/N` as C2SP tlog-tiles lays them out.
+//! What is appended is on disk before its checkpoint is, so a crash leaves the log at its last checkpoint.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -8,13 +8,11 @@ use std::path::{Path, PathBuf};
 
 use ed25519_dalek::SigningKey;
 
-use super::merkle::{Hash, consistency, empty_root, inclusion, leaf_hash, node_hash, range};
-use super::note::{BadNote, Checkpoint, NoteKey, verify_note};
+use super::files::{CHECKPOINT, FULL, LogFiles, node, path, root, root_of};
+use super::merkle::{Hash, empty_root, leaf_hash};
+use super::note::{BadNote, Checkpoint, NoteKey};
 use super::proof;
 use crate::place;
-
-/// Hashes in a full tile.
-const FULL: usize = 256;
 
 /// Why the log could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -48,8 +46,18 @@ pub struct TransparencyLog {
     /// The last tile of each level, and the last bundle of entries, as far as they are filled.
     edge: Vec<Vec<Hash>>,
     bundle: Vec<u8>,
+    parts: Parts,
     failed: bool,
     _lock: File,
+}
+
+/// Names of tiles that are not full, of the last checkpoint and the one before it: readers may be at that one still.
+#[derive(Debug, Default)]
+struct Parts {
+    last: Vec<String>,
+    before: Vec<String>,
+    /// Folders of parts whose tile has become full.
+    full: Vec<String>,
 }
 
 impl TransparencyLog {
@@ -61,34 +69,44 @@ impl TransparencyLog {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         let lock = OpenOptions::new().append(true).create(true).mode(0o600).open(dir.join("lock"))?;
         lock.try_lock().map_err(|_| LogError::InUse)?;
-        let named = NoteKey::log(origin, key.verifying_key())?;
-        let checkpoint = match fs::read_to_string(dir.join("checkpoint")) {
-            Ok(note) => verify_note(&note, &named)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Checkpoint { origin: origin.to_owned(), size: 0, root: empty_root() },
-            Err(error) => return Err(error.into()),
-        };
-        let mut log = Self { dir: dir.to_owned(), key, checkpoint, edge: Vec::new(), bundle: Vec::new(), failed: false, _lock: lock };
+        let found = LogFiles::checkpoint(dir, &NoteKey::log(origin, key.verifying_key())?)?;
+        let begun = found.is_some();
+        let empty = || Checkpoint { origin: origin.to_owned(), size: 0, root: empty_root() };
+        let checkpoint = found.map_or_else(empty, |(_, checkpoint)| checkpoint);
+        let (dir, parts) = (dir.to_owned(), Parts::default());
+        let mut log = Self { dir, key, checkpoint, edge: Vec::new(), bundle: Vec::new(), parts, failed: false, _lock: lock };
+        if !begun {
+            // From now on a missing checkpoint is no accident.
+            log.publish()?;
+        }
         log.load_edge()?;
-        if log.root(log.checkpoint.size)? != log.checkpoint.root {
+        if log.root()? != log.checkpoint.root {
             return Err(LogError::Damaged);
         }
         Ok(log)
     }
 
     fn load_edge(&mut self) -> Result<(), LogError> {
-        let size = self.checkpoint.size;
+        let (files, size) = (self.files(), self.checkpoint.size);
         let (mut level, mut count) = (0, size);
         while count > 0 {
-            let width = (count % FULL as u64) as usize;
-            let tile = if width == 0 { Vec::new() } else { self.tile(level, count / FULL as u64, size)? };
-            self.edge.push(tile.get(..width).ok_or(LogError::Damaged)?.to_vec());
+            let part = !count.is_multiple_of(FULL as u64);
+            self.edge.push(if part { files.tile(level, count / FULL as u64)? } else { Vec::new() });
             (level, count) = (level + 1, count / FULL as u64);
         }
-        let width = size % FULL as u64;
-        if width > 0 {
-            self.bundle = fs::read(self.dir.join(path("entries", size / FULL as u64, Some(width))))?;
+        if !size.is_multiple_of(FULL as u64) {
+            for leaf in files.leaves(size / FULL as u64)? {
+                self.bundle_up(&leaf)?;
+            }
         }
+        self.parts.last = self.part_names().into_iter().map(|(name, _)| name).collect();
         Ok(())
+    }
+
+    /// The log as readers see it.
+    #[must_use]
+    pub fn files(&self) -> LogFiles {
+        LogFiles::new(&self.dir, self.checkpoint.size)
     }
 
     /// What the log states now.
@@ -132,23 +150,31 @@ impl TransparencyLog {
             for leaf in leaves {
                 self.put(leaf.as_ref())?;
             }
-            self.put_partials()?;
-            place::sync(&self.dir)?;
-            self.checkpoint.root = self.root(self.checkpoint.size)?;
+            let parts = self.part_names();
+            for (name, bytes) in &parts {
+                self.write(name, bytes)?;
+            }
+            self.checkpoint.root = self.root()?;
             self.publish()?;
             self.failed = false;
+            self.forget_parts(parts.into_iter().map(|(name, _)| name).collect());
         }
         Ok(first)
     }
 
-    fn put(&mut self, leaf: &[u8]) -> Result<(), LogError> {
-        let number = self.checkpoint.size / FULL as u64;
+    fn bundle_up(&mut self, leaf: &[u8]) -> Result<(), LogError> {
         self.bundle.extend_from_slice(&u16::try_from(leaf.len()).map_err(|_| LogError::TooLong)?.to_be_bytes());
         self.bundle.extend_from_slice(leaf);
+        Ok(())
+    }
+
+    fn put(&mut self, leaf: &[u8]) -> Result<(), LogError> {
+        let number = self.checkpoint.size / FULL as u64;
+        self.bundle_up(leaf)?;
         self.checkpoint.size += 1;
         if self.checkpoint.size.is_multiple_of(FULL as u64) {
             let bundle = std::mem::take(&mut self.bundle);
-            self.write(&path("entries", number, None), &bundle)?;
+            self.write_full("entries", number, &bundle)?;
         }
         let (mut hash, mut level, mut count) = (leaf_hash(leaf), 0, self.checkpoint.size);
         loop {
@@ -162,25 +188,47 @@ impl TransparencyLog {
             }
             let full = std::mem::take(tile);
             hash = root_of(&full);
-            self.write(&path(&level.to_string(), count / FULL as u64 - 1, None), full.as_flattened())?;
+            self.write_full(&level.to_string(), count / FULL as u64 - 1, full.as_flattened())?;
             (level, count) = (level + 1, count / FULL as u64);
         }
     }
 
+    fn write_full(&mut self, kind: &str, number: u64, bytes: &[u8]) -> Result<(), LogError> {
+        let name = path(kind, number, None);
+        self.write(&name, bytes)?;
+        self.parts.full.push(format!("{name}.p"));
+        Ok(())
+    }
+
     /// Tiles and bundle that are not full yet.
-    fn put_partials(&self) -> Result<(), LogError> {
+    fn part_names(&self) -> Vec<(String, Vec<u8>)> {
+        let mut parts = Vec::new();
         let mut count = self.checkpoint.size;
         for (level, tile) in self.edge.iter().enumerate() {
             if !tile.is_empty() {
-                self.write(&path(&level.to_string(), count / FULL as u64, Some(tile.len() as u64)), tile.as_flattened())?;
+                parts.push((path(&level.to_string(), count / FULL as u64, Some(tile.len() as u64)), tile.as_flattened().to_vec()));
             }
             count /= FULL as u64;
         }
         let width = self.checkpoint.size % FULL as u64;
         if width > 0 {
-            self.write(&path("entries", self.checkpoint.size / FULL as u64, Some(width)), &self.bundle)?;
+            parts.push((path("entries", self.checkpoint.size / FULL as u64, Some(width)), self.bundle.clone()));
         }
-        Ok(())
+        parts
+    }
+
+    /// Removes parts that no checkpoint of late needs: without this, a tile would leave 255 of them behind.
+    fn forget_parts(&mut self, now: Vec<String>) {
+        let before = std::mem::replace(&mut self.parts.last, now);
+        let old = std::mem::replace(&mut self.parts.before, before);
+        let needed = |name: &String| self.parts.last.contains(name) || self.parts.before.contains(name);
+        // What stays is in nobody's way.
+        for name in old.iter().filter(|name| !needed(name)) {
+            let _stays = fs::remove_file(self.dir.join(name));
+        }
+        for folder in std::mem::take(&mut self.parts.full) {
+            let _stays = fs::remove_dir_all(self.dir.join(folder));
+        }
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), LogError> {
@@ -188,17 +236,19 @@ impl TransparencyLog {
         let (Some(parent), Some(file)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
             return Err(LogError::Damaged);
         };
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+        if !parent.is_dir() {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+        }
         Ok(place::write_whole(parent, file, bytes)?)
     }
 
-    /// The new checkpoint takes the place of the old one only once all of it is on disk.
+    /// The new checkpoint takes the place of the old one only once all that it covers is on disk.
     fn publish(&self) -> Result<(), LogError> {
         let note = self.checkpoint.sign(&self.key)?;
         place::write_whole(&self.dir, "checkpoint.new", note.as_bytes())?;
         place::sync(&self.dir)?;
-        fs::rename(self.dir.join("checkpoint.new"), self.dir.join("checkpoint"))?;
-        Ok(place::sync(&self.dir)?)
+        fs::rename(self.dir.join("checkpoint.new"), self.dir.join(CHECKPOINT))?;
+        Ok(File::open(&self.dir)?.sync_all()?)
     }
 
     /// The proof that leaf `index` is in the log when it has `size` leaves: see [`super::verify_inclusion`].
@@ -206,10 +256,7 @@ impl TransparencyLog {
     /// # Errors
     /// [`LogError::Range`], [`LogError::Io`], [`LogError::Damaged`].
     pub fn prove_inclusion(&self, index: u64, size: u64) -> Result<Vec<Hash>, LogError> {
-        if index >= size || size > self.checkpoint.size {
-            return Err(LogError::Range);
-        }
-        inclusion(&|level, at| self.node(level, at, size), index, 0, size)
+        self.files().prove_inclusion(index, size)
     }
 
     /// The proof of inclusion as one text file, with the log's checkpoint of now: see [`super::verify_proof`]. Lines of
@@ -219,7 +266,7 @@ impl TransparencyLog {
     /// As [`Self::prove_inclusion`].
     pub fn proof(&self, index: u64) -> Result<String, LogError> {
         let hashes = self.prove_inclusion(index, self.checkpoint.size)?;
-        Ok(proof::write(index, &hashes, &self.note()?))
+        Ok(proof::write(index, None, &hashes, &self.note()?))
     }
 
     /// The proof that the log of `size` leaves begins with the one of `old` leaves: see [`super::verify_consistency`].
@@ -227,70 +274,20 @@ impl TransparencyLog {
     /// # Errors
     /// As [`Self::prove_inclusion`].
     pub fn prove_consistency(&self, old: u64, size: u64) -> Result<Vec<Hash>, LogError> {
-        if old > size || size > self.checkpoint.size {
-            return Err(LogError::Range);
-        }
-        if old == 0 {
-            return Ok(Vec::new());
-        }
-        consistency(&|level, at| self.node(level, at, size), old, 0, size, true)
+        self.files().prove_consistency(old, size)
     }
 
-    fn root(&self, size: u64) -> Result<Hash, LogError> {
-        if size == 0 { Ok(empty_root()) } else { range(&|level, at| self.node(level, at, size), 0, size) }
-    }
-
-    /// The hash of a complete subtree, from the tile it lies in.
-    fn node(&self, level: u32, index: u64, size: u64) -> Result<Hash, LogError> {
-        let (tile_level, up) = (level / 8, level % 8);
-        let first = index << up;
-        let tile = self.tile(tile_level as usize, first / FULL as u64, size)?;
-        let from = (first % FULL as u64) as usize;
-        tile.get(from..from + (1 << up)).map(root_of).ok_or(LogError::Damaged)
-    }
-
-    /// The hashes of a tile of the log of `size` leaves or more, full or not.
-    fn tile(&self, level: usize, number: u64, size: u64) -> Result<Vec<Hash>, LogError> {
-        let last = self.checkpoint.size.checked_shr(8 * level as u32).unwrap_or(0) / FULL as u64;
-        if let Some(edge) = self.edge.get(level).filter(|edge| number == last && !edge.is_empty()) {
-            return Ok(edge.clone());
-        }
-        let count = size.checked_shr(8 * level as u32).unwrap_or(0);
-        let width = (count / FULL as u64 == number).then_some(count % FULL as u64);
-        let whole = fs::read(self.dir.join(path(&level.to_string(), number, None)));
-        let bytes = match (whole, width) {
-            (Err(error), Some(width)) if error.kind() == io::ErrorKind::NotFound => {
-                fs::read(self.dir.join(path(&level.to_string(), number, Some(width))))?
+    fn root(&self) -> Result<Hash, LogError> {
+        let (files, size) = (self.files(), self.checkpoint.size);
+        let tile = |level: u32, number: u64| {
+            let last = size.checked_shr(8 * level).unwrap_or(0) / FULL as u64;
+            match self.edge.get(level as usize).filter(|edge| number == last && !edge.is_empty()) {
+                Some(edge) => Ok(edge.clone()),
+                None => files.tile(level, number),
             }
-            (whole, _) => whole?,
         };
-        let (hashes, rest) = bytes.as_chunks::<32>();
-        if rest.is_empty() { Ok(hashes.to_vec()) } else { Err(LogError::Damaged) }
+        root(&|level, at| node(level, at, tile), size)
     }
-}
-
-/// The root over a power of two of hashes.
-fn root_of(hashes: &[Hash]) -> Hash {
-    match hashes {
-        [] => empty_root(),
-        [one] => *one,
-        _ => {
-            let (left, right) = hashes.split_at(hashes.len() / 2);
-            node_hash(&root_of(left), &root_of(right))
-        }
-    }
-}
-
-/// `tile/KIND/x001/x234/067`, with `.p/WIDTH` for one that is not full.
-fn path(kind: &str, number: u64, width: Option<u64>) -> String {
-    let mut name = format!("{:03}", number % 1000);
-    let mut rest = number / 1000;
-    while rest > 0 {
-        name = format!("x{:03}/{name}", rest % 1000);
-        rest /= 1000;
-    }
-    let part = width.map(|width| format!(".p/{width}")).unwrap_or_default();
-    format!("tile/{kind}/{name}{part}")
 }
 
 #[cfg(test)]

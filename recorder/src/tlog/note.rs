@@ -75,6 +75,24 @@ impl NoteKey {
         if good { Ok(read) } else { Err(BadNote::Key) }
     }
 
+    /// Whose key it is.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Eight hexadecimal digits that tell it from others, as they stand in its text.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        hex::encode(self.id())
+    }
+
+    /// Whether it is a witness's, not a log's.
+    #[must_use]
+    pub fn is_witness(&self) -> bool {
+        self.kind == COSIGNATURE
+    }
+
     fn id(&self) -> [u8; 4] {
         let hash = Sha256::new().chain_update(&self.name).chain_update([b'\n', self.kind]).chain_update(self.key.as_bytes()).finalize();
         let [a, b, c, d, ..] = <[u8; 32]>::from(hash);
@@ -131,6 +149,31 @@ fn line(key: &NoteKey, signature: &[u8]) -> String {
 fn split(note: &str) -> Result<(&str, &str), BadNote> {
     let at = note.rfind("\n\n").filter(|_| note.len() <= LIMIT && note.ends_with('\n')).ok_or(BadNote::Form)?;
     note.split_at_checked(at + 1).map(|(text, rest)| (text, rest.strip_prefix('\n').unwrap_or(rest))).ok_or(BadNote::Form)
+}
+
+/// `note` with those of `lines` that are signatures of witnesses with `keys` over it put behind it, and nothing else of `lines`.
+///
+/// # Errors
+/// [`BadNote::Form`].
+pub fn with_cosignatures(note: &str, lines: &str, keys: &[NoteKey]) -> Result<String, BadNote> {
+    let (text, _) = split(note)?;
+    let mut whole = note.to_owned();
+    for line in lines.lines() {
+        let one = format!("{text}\n{line}\n");
+        if keys.iter().any(|key| verify_cosignature(&one, key).is_ok()) && !note.lines().any(|there| there == line) {
+            whole.push_str(line);
+            whole.push('\n');
+        }
+    }
+    Ok(whole)
+}
+
+/// The checkpoint that `note` states; says nothing about its signatures.
+///
+/// # Errors
+/// [`BadNote::Form`].
+pub fn read_unverified(note: &str) -> Result<Checkpoint, BadNote> {
+    Checkpoint::parse(split(note)?.0)
 }
 
 /// The bytes that the signature of `key` consists of.

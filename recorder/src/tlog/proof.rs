@@ -7,6 +7,7 @@ use super::merkle::{Hash, leaf_hash, verify_inclusion};
 use super::note::{BadNote, Checkpoint, NoteKey, verify_note};
 
 const FIRST: &str = "c2sp.org/tlog-proof@v1";
+const EXTRA: &str = "extra ";
 
 /// Why a proof does not hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -22,10 +23,36 @@ pub enum BadProof {
     Leaf,
 }
 
-/// The proof as text.
-pub(super) fn write(index: u64, hashes: &[Hash], note: &str) -> String {
+/// The proof as text; `leaf` is put into it as extra data.
+pub(super) fn write(index: u64, leaf: Option<&[u8]>, hashes: &[Hash], note: &str) -> String {
+    let extra = leaf.map(|leaf| format!("{EXTRA}{}\n", STANDARD.encode(leaf))).unwrap_or_default();
     let hashes: String = hashes.iter().map(|hash| STANDARD.encode(hash) + "\n").collect();
-    format!("{FIRST}\nindex {index}\n{hashes}\n{note}")
+    format!("{FIRST}\n{extra}index {index}\n{hashes}\n{note}")
+}
+
+/// A proof that was read, and holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proven {
+    /// Where the leaf stands.
+    pub index: u64,
+    /// The leaf.
+    pub leaf: Vec<u8>,
+    /// The checkpoint it is in.
+    pub checkpoint: Checkpoint,
+    /// The signed note of that checkpoint, with whatever cosignatures there are.
+    pub note: String,
+}
+
+/// Reads a proof that has its leaf in it.
+///
+/// # Errors
+/// [`BadProof`].
+pub fn read_proof(text: &str, key: &NoteKey) -> Result<Proven, BadProof> {
+    let extra = text.lines().nth(1).and_then(|line| line.strip_prefix(EXTRA)).ok_or(BadProof::Form)?;
+    let leaf = STANDARD.decode(extra).map_err(|_| BadProof::Form)?;
+    let (index, checkpoint) = verify_proof(text, &leaf, key)?;
+    let note = text.split_once("\n\n").map(|(_, note)| note.to_owned()).ok_or(BadProof::Form)?;
+    Ok(Proven { index, leaf, checkpoint, note })
 }
 
 /// Where `leaf` stands in the log with `key`, and the checkpoint that says so.
@@ -34,7 +61,7 @@ pub(super) fn write(index: u64, hashes: &[Hash], note: &str) -> String {
 /// [`BadProof`].
 pub fn verify_proof(text: &str, leaf: &[u8], key: &NoteKey) -> Result<(u64, Checkpoint), BadProof> {
     let (proof, note) = text.split_once("\n\n").ok_or(BadProof::Form)?;
-    let mut lines = proof.lines().filter(|line| !line.starts_with("extra "));
+    let mut lines = proof.lines().filter(|line| !line.starts_with(EXTRA));
     let index = match (lines.next(), lines.next().and_then(|line| line.strip_prefix("index "))) {
         (Some(FIRST), Some(index)) => index.parse().map_err(|_| BadProof::Form)?,
         _ => return Err(BadProof::Form),

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use crate::audit::{SIGNED_NAMESPACE, Said};
 use crate::cli::bastion::{Bastion, Way};
-use crate::cli::control::Link;
 use crate::cli::local::now;
 use crate::cli::print::note;
+use crate::cli::remote::Remote;
 use crate::cli::{Common, Exit};
 use crate::model::ApprovalId;
 
@@ -32,7 +32,7 @@ pub(super) struct Answer<'a> {
 
 /// Says it to the bastion that `way` names, and gives the approval as it stands then.
 pub(super) fn say(common: &Common, way: &Way, answer: &Answer<'_>) -> Result<Value, Exit> {
-    let mut link = Link::by_ssh(common, way)?;
+    let mut link = Remote::open(common, way)?;
     let said = [
         ("approval", json!(answer.id)),
         ("answer", json!(answer.word)),
@@ -46,13 +46,13 @@ pub(super) fn say(common: &Common, way: &Way, answer: &Answer<'_>) -> Result<Val
     {
         request.extend([("signed_at".to_owned(), json!(at)), ("signature".to_owned(), json!(signature))]);
     }
-    link.ask("approval.answer", Value::Object(request))
+    link.ask("approval.answer", &request)
 }
 
 /// The signature and the moment in it; none where no key is at hand and none was named.
-fn signature(common: &Common, way: &Way, link: &mut Link, answer: &Answer<'_>) -> Result<Option<(Timestamp, String)>, Exit> {
-    let me = link.ask("whoami", json!({}))?;
-    let all = link.ask("approvals", json!({ "limit": 10_000 }))?;
+fn signature(common: &Common, way: &Way, link: &mut Remote, answer: &Answer<'_>) -> Result<Option<(Timestamp, String)>, Exit> {
+    let me: Value = link.ask("whoami", &json!({}))?;
+    let all: Value = link.ask("approvals", &json!({ "limit": 10_000 }))?;
     let wanted = answer.id.to_string();
     let digest = all.as_array().into_iter().flatten().find(|one| text(one, "id") == Some(&wanted)).and_then(|one| text(one, "digest"));
     let Some(digest) = digest else {

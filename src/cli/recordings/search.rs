@@ -1,26 +1,29 @@
 //! `recordings search`: brings the index up to the recordings, asks it, notes in the audit log who asked for what, and only
 //! then shows what was found. The index, `search.db` in the state folder, is derived: one that cannot be read is made anew.
 
-use std::path::Path;
+mod far;
+
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bartizan_recorder::{Hit, Query, Refreshed, SearchError, SearchIndex, TextKind};
+use bartizan_recorder::{Query, Refreshed, TextKind};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::Timestamp;
-use serde::Serialize;
 
-use crate::audit::Entry;
+use crate::audit::{Entry, Verdict};
 use crate::cli::local::{Local, block_on, operator, past};
 use crate::cli::print::{self, Page};
-use crate::cli::progress::counter;
 use crate::cli::{Common, Exit};
+use crate::control::recordings::Finding;
 use crate::model::Printable;
 
-use super::show::moment;
+use super::source::{Far, From};
+use super::unlock::{Keys, open_with};
+use super::{index, verdict, word};
 
 /// What `--help` says below the options.
 pub(super) const AFTER: &str = "Sessions are found once they have ended; those begun last come first. Encrypted recordings are left out, \
-and counted on standard error. Exit code 0 also where nothing is found; 3 where a recording could not be read. Each search is written to \
+and counted on standard error, unless --identity is given: then they are read, decrypted and indexed in a file of your own. Exit code 0 also where nothing is found; 3 where a recording could not be read. Each search is written to \
 the audit log.";
 
 /// Options of `recordings search`.
@@ -29,6 +32,13 @@ pub(super) struct Args {
     /// What to look for, in whatever case: three characters or more, taken as they stand
     #[arg(value_name = "TEXT", value_parser = text)]
     text: String,
+    #[command(flatten)]
+    from: From,
+    #[command(flatten)]
+    keys: Keys,
+    /// Your own index of what you can decrypt; else in your data folder (XDG_DATA_HOME). Only with --identity
+    #[arg(long, value_name = "FILE")]
+    index: Option<PathBuf>,
     /// Only of principals whose name (ISSUER/NAME) holds this
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
@@ -36,8 +46,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "TARGET")]
     target: Option<String>,
     /// Only operations that policy decided so
-    #[arg(long, value_name = "VERDICT", value_parser = ["allow", "hold", "deny"])]
-    verdict: Option<String>,
+    #[arg(long, value_name = "VERDICT", value_parser = verdict)]
+    verdict: Option<Verdict>,
     /// Only text of this kind; may be given more than once
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = kinds())]
     kind: Vec<TextKind>,
@@ -58,7 +68,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-fn text(text: &str) -> Result<String, String> {
+pub(super) fn text(text: &str) -> Result<String, String> {
     if text.chars().count() < 3 { Err("write three characters or more".to_owned()) } else { Ok(text.to_owned()) }
 }
 
@@ -67,33 +77,35 @@ fn kinds() -> impl TypedValueParser<Value = TextKind> {
     names.try_map(|name| TextKind::named(&name).ok_or("there is no such kind"))
 }
 
-#[derive(Serialize)]
-struct Shown<'a> {
-    session: &'a str,
-    time: String,
-    at_us: u64,
-    principal: &'a str,
-    target: &'a str,
-    kind: &'static str,
-    verdict: Option<&'a str>,
-    text: &'a str,
-}
-
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
     let query = query(args)?;
+    let (mut findings, code) = match args.from.connect(common)? {
+        Some(remote) => far::search(&Far::new(remote), args, &query)?,
+        None => here(common, args, &query)?,
+    };
+    let more = findings.len() > usize::from(args.limit);
+    findings.truncate(args.limit.into());
+    show(args, &findings)?;
+    if more {
+        print::note(&format!("there is more than these {}; --limit shows more of it", findings.len()));
+    }
+    Ok(code)
+}
+
+fn here(common: &Common, args: &Args, query: &Query) -> Result<(Vec<Finding>, ExitCode), Exit> {
     let config = common.load()?;
     // First of all: whether the state folder is ours to put an index into.
     let local = Local::open(common)?;
-    let (mut hits, refreshed) = look(&config.server.state_dir.join("search.db"), &config.recordings.dir, &query).map_err(failed)?;
-    let more = hits.len() > usize::from(args.limit);
-    hits.truncate(args.limit.into());
-    let found = u64::try_from(hits.len()).unwrap_or(u64::MAX);
+    let identities = args.keys.read()?;
+    let path = match (&args.index, identities.is_empty()) {
+        (Some(path), false) => path.clone(),
+        (None, false) => index::of_auditor(&config.server.name)?,
+        (_, true) => index::of_state(&config),
+    };
+    let (hits, refreshed) = index::look(&path, &config.recordings.dir, query, &mut |recording| open_with(recording, &identities))?;
+    let found = u64::try_from(hits.len().min(args.limit.into())).unwrap_or(u64::MAX);
     block_on(local.note(Entry::RecordingsSearched { text: args.text.clone(), hits: found, by: operator() }))?;
-    show(args, &hits)?;
-    if more {
-        print::note(&format!("there is more than these {found}; --limit shows more of it"));
-    }
-    Ok(remark(&refreshed))
+    Ok((hits.into_iter().map(Finding::from).collect(), remark(&refreshed)))
 }
 
 fn query(args: &Args) -> Result<Query, Exit> {
@@ -108,9 +120,10 @@ fn query(args: &Args) -> Result<Query, Exit> {
     let limit = usize::from(args.limit) + 1;
     Ok(Query {
         text: Some(args.text.clone()),
+        session: None,
         user: args.user.clone(),
         target: args.target.clone(),
-        verdict: args.verdict.clone(),
+        verdict: args.verdict.map(|verdict| word(verdict).to_owned()),
         kinds,
         since_us: args.since.map(Timestamp::as_microsecond),
         until_us: args.until.map(Timestamp::as_microsecond),
@@ -119,67 +132,26 @@ fn query(args: &Args) -> Result<Query, Exit> {
     })
 }
 
-fn look(path: &Path, root: &Path, query: &Query) -> Result<(Vec<Hit>, Refreshed), SearchError> {
-    match SearchIndex::open(path).and_then(|index| look_in(index, root, query)) {
-        Err(error) if error.is_spoilt() => {
-            print::note(&format!("{} is made anew: {}", path.display(), Printable(&error.to_string())));
-            look_in(SearchIndex::renew(path)?, root, query)
-        }
-        other => other,
-    }
-}
-
-fn look_in(mut index: SearchIndex, root: &Path, query: &Query) -> Result<(Vec<Hit>, Refreshed), SearchError> {
-    let bar = counter("indexing");
-    let refreshed = index.refresh(root, &mut |_| None, &mut |behind, all| {
-        bar.set_length(all);
-        bar.set_position(behind);
-    });
-    bar.finish_and_clear();
-    let refreshed = refreshed?;
-    Ok((index.search(query)?, refreshed))
-}
-
-fn failed(error: SearchError) -> Exit {
-    Exit::incomplete(Printable(&error.to_string()).to_string())
-}
-
-fn show(args: &Args, hits: &[Hit]) -> Result<(), Exit> {
+fn show(args: &Args, findings: &[Finding]) -> Result<(), Exit> {
     let mut page = Page::stdout();
     if args.json {
-        page.json(&hits.iter().map(shown).collect::<Vec<_>>())?;
+        page.json(&findings)?;
     } else {
-        let rows: Vec<_> = hits.iter().map(row).collect();
+        let rows: Vec<_> = findings.iter().map(row).collect();
         page.table_of_hits(["SESSION", "TIME", "PRINCIPAL", "TARGET", "KIND", "TEXT"], &rows, &args.text)?;
     }
     page.flush()?;
-    if let (Some(first), false) = (hits.first(), args.json) {
-        print::note(&format!("to see the first: bartizan recordings play {} --at {}", first.session.as_str(), first.at_us / 1_000_000));
+    if let (Some(first), false) = (findings.first(), args.json) {
+        let session = Printable(&first.session).to_string();
+        print::note(&format!("to see the first: bartizan recordings play {session} --at {}", first.at_us / 1_000_000));
     }
     Ok(())
 }
 
-fn time(hit: &Hit) -> String {
-    moment(hit.started_us.saturating_add_unsigned(hit.at_us))
-}
-
-fn shown(hit: &Hit) -> Shown<'_> {
-    Shown {
-        session: hit.session.as_str(),
-        time: time(hit),
-        at_us: hit.at_us,
-        principal: &hit.principal,
-        target: &hit.target,
-        kind: hit.kind.name(),
-        verdict: hit.verdict.as_deref(),
-        text: &hit.snippet,
-    }
-}
-
-fn row(hit: &Hit) -> [String; 6] {
-    let verdict = hit.verdict.as_ref().filter(|verdict| *verdict != "allow").map(|verdict| format!(" ({verdict})")).unwrap_or_default();
-    let kind = format!("{}{verdict}", hit.kind.name());
-    [hit.session.as_str().to_owned(), time(hit), hit.principal.clone(), hit.target.clone(), kind, hit.snippet.clone()]
+fn row(finding: &Finding) -> [String; 6] {
+    let verdict = finding.verdict.as_ref().filter(|verdict| *verdict != "allow").map(|verdict| format!(" ({verdict})")).unwrap_or_default();
+    let kind = format!("{}{verdict}", finding.kind);
+    [finding.session.clone(), finding.time.clone(), finding.principal.clone(), finding.target.clone(), kind, finding.text.clone()]
 }
 
 /// Says what was not searched. A search that had to leave out what it should have read is not complete.

@@ -22,6 +22,13 @@ pub(super) struct Keys {
     identity: Vec<PathBuf>,
 }
 
+impl Keys {
+    /// Reads them all, and asks for the passphrases of those that have one.
+    pub(super) fn read(&self) -> Result<Vec<Identities>, Exit> {
+        self.identity.iter().map(|file| read(file)).collect()
+    }
+}
+
 /// The same recording, readable.
 pub(super) fn unlock(recording: Recording, keys: &Keys) -> Result<Recording, Exit> {
     if !recording.is_locked() {
@@ -38,6 +45,11 @@ pub(super) fn unlock(recording: Recording, keys: &Keys) -> Result<Recording, Exi
         }
     }
     Err(locked(&recording, "no identity that was given is of one of them"))
+}
+
+/// The same recording, readable with one of `identities`; none where it is for none of them.
+pub(super) fn open_with(recording: Recording, identities: &[Identities]) -> Option<Recording> {
+    identities.iter().find_map(|identity| recording.clone().unlock(identity).ok())
 }
 
 fn locked(recording: &Recording, why: &str) -> Exit {

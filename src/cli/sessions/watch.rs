@@ -7,14 +7,14 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use bartizan_recorder::{Canvas, Grid};
-use bartizan_tui::player::draw_grid;
+use bartizan_tui::draw_screen;
 use crossterm::event::{self, Event, KeyCode, KeyModifiers};
 use ratatui::layout::{Constraint, Layout};
 use ratatui::widgets::Paragraph;
 use serde_json::{Value, json};
 
 use crate::cli::bastion::Way;
-use crate::cli::control::Link;
+use crate::cli::remote::Remote;
 use crate::cli::print::Page;
 use crate::cli::{Common, Exit};
 use crate::model::{Printable, SessionId};
@@ -49,14 +49,15 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
     if !args.json && (!std::io::stdout().is_terminal() || !std::io::stdin().is_terminal()) {
         return Err(Exit::usage("`sessions watch` needs a terminal; --json prints what happens"));
     }
-    let mut link = Link::open(common, &args.way)?;
-    link.ask("session.watch", json!({ "session": args.id }))?;
+    let mut link = Remote::open_or_local(common, &args.way)?;
+    link.ask::<Value>("session.watch", &json!({ "session": args.id }))?;
     if args.json { print(link) } else { draw(link, args.id) }
 }
 
-fn print(mut link: Link) -> Result<ExitCode, Exit> {
+fn print(mut link: Remote) -> Result<ExitCode, Exit> {
     let mut page = Page::stdout();
-    while let Some(event) = link.line()? {
+    loop {
+        let event = link.line()?;
         page.line(&crate::audit::canonical(&event))?;
         page.flush()?;
         if page.gone || event.get("end").is_some() {
@@ -66,11 +67,11 @@ fn print(mut link: Link) -> Result<ExitCode, Exit> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn draw(mut link: Link, id: SessionId) -> Result<ExitCode, Exit> {
+fn draw(mut link: Remote, id: SessionId) -> Result<ExitCode, Exit> {
     let (sender, events) = sync_channel(AHEAD);
     // It ends with the connection or with this program.
     std::thread::spawn(move || {
-        while let Ok(Some(event)) = link.line() {
+        while let Ok(event) = link.line() {
             let over = event.get("end").is_some();
             if sender.send(event).is_err() || over {
                 return;
@@ -104,7 +105,7 @@ fn show(terminal: &mut ratatui::DefaultTerminal, events: &Receiver<Value>, seen:
         }
         terminal.draw(|frame| {
             let [screen, line] = Layout::vertical([Constraint::Fill(1), Constraint::Length(1)]).areas(frame.area());
-            draw_grid(&grid, colour, screen, frame.buffer_mut());
+            draw_screen(&grid, colour, screen, frame.buffer_mut());
             frame.render_widget(Paragraph::new(seen.status(id, &grid)), line);
         })?;
         while event::poll(Duration::ZERO)? {

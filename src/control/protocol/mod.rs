@@ -14,6 +14,8 @@ use crate::audit::canonical;
 use crate::frontdoor::Refusal;
 use crate::model::{ApprovalId, PrincipalId, SessionId};
 
+use super::recordings::{Listing, Opening, Range, Search};
+
 pub use approvals::{AnswerApproval, AnswerWord, ListApprovals};
 pub use audit::{AuditFilter, ReadAudit};
 pub use locks::{AddLock, RemoveLock};
@@ -79,6 +81,18 @@ pub enum What {
     /// Let it in again.
     #[serde(rename = "unlock")]
     Unlock(RemoveLock),
+    /// Recordings that they may replay, newest first.
+    #[serde(rename = "recordings")]
+    Recordings(Listing),
+    /// Open a recording for reading.
+    #[serde(rename = "recording.open")]
+    OpenRecording(Opening),
+    /// A range of a file of a recording that is open.
+    #[serde(rename = "recording.read")]
+    ReadRecording(Range),
+    /// Search recordings that they may replay.
+    #[serde(rename = "search")]
+    Search(Search),
 }
 
 fn hundred() -> u32 {

@@ -4,6 +4,7 @@
 mod approvals;
 mod audit;
 mod locks;
+mod recordings;
 mod sessions;
 mod watch;
 
@@ -21,6 +22,7 @@ use crate::frontdoor::Refusal;
 use crate::identity::Caller;
 use crate::record::FRAME;
 
+use self::recordings::Shelf;
 use self::watch::Watches;
 use super::rooms::Rooms;
 
@@ -40,13 +42,15 @@ struct Client<'a> {
     /// None before `subscribe`.
     events: Option<broadcast::Receiver<Event>>,
     watches: Watches,
+    /// The recordings that are open.
+    shelf: Shelf,
 }
 
 impl Rooms {
     /// Serves the control protocol on `stream` until the client leaves.
     pub(super) async fn control(&self, caller: &Caller, stream: impl AsyncRead + AsyncWrite) {
         let (reader, mut writer) = tokio::io::split(stream);
-        let mut client = Client { rooms: self, caller, events: None, watches: Watches::default() };
+        let mut client = Client { rooms: self, caller, events: None, watches: Watches::default(), shelf: Shelf::default() };
         let hello = protocol::hello(&self.config.server.name, &caller.principal().id);
         if !write(&mut writer, &hello).await {
             return;
@@ -153,6 +157,10 @@ impl Client<'_> {
             What::Audit(read) => self.audit(read).await,
             What::Lock(lock) => self.lock(lock).await,
             What::Unlock(lock) => self.unlock(lock).await,
+            What::Recordings(listing) => written(&self.rooms.listed_recordings(self.caller, listing).await?),
+            What::OpenRecording(opening) => written(&self.rooms.open_for(self.caller, opening, &mut self.shelf).await?),
+            What::ReadRecording(range) => self.rooms.read_range(self.caller, range, &mut self.shelf).await,
+            What::Search(search) => written(&self.rooms.search_recordings(self.caller, search, &mut self.shelf).await?),
         }
     }
 

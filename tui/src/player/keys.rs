@@ -1,110 +1,117 @@
-//! The player's keys, asciinema's own where it has one. Help and footer come from the same table.
+//! The player's keys, asciinema's own where it has one.
 
-use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use std::collections::BTreeMap;
+
+use crossterm::event::{KeyEvent, KeyEventKind};
 
 use super::{Effect, State};
+use crate::input::{Input, Typed};
+use crate::keys::{Act, Keymap, On, Play};
 
-/// A key and what it does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Binding {
-    /// As shown.
-    pub key: &'static str,
-    /// What it does.
-    pub does: &'static str,
-    act: Act,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Act {
-    Pause,
-    Back,
-    Forth,
-    FarBack,
-    FarForth,
-    Step,
-    PlaceBack,
-    PlaceForth,
-    Slower,
-    Faster,
-    Idle,
-    Tenth,
-    Help,
-    Quit,
-}
-
-/// All keys.
-pub const BINDINGS: &[Binding] = &[
-    Binding { key: "space", does: "pause or go on", act: Act::Pause },
-    Binding { key: "←", does: "5 s back", act: Act::Back },
-    Binding { key: "→", does: "5 s on", act: Act::Forth },
-    Binding { key: "⇧←", does: "1 min back", act: Act::FarBack },
-    Binding { key: "⇧→", does: "1 min on", act: Act::FarForth },
-    Binding { key: ".", does: "one event", act: Act::Step },
-    Binding { key: "[", does: "last marker", act: Act::PlaceBack },
-    Binding { key: "]", does: "next marker", act: Act::PlaceForth },
-    Binding { key: "<", does: "slower", act: Act::Slower },
-    Binding { key: ">", does: "faster", act: Act::Faster },
-    Binding { key: "i", does: "skip idle time", act: Act::Idle },
-    Binding { key: "0-9", does: "to 0-90 %", act: Act::Tenth },
-    Binding { key: "?", does: "help", act: Act::Help },
-    Binding { key: "q", does: "quit", act: Act::Quit },
-];
-
-/// Takes a key.
+/// Takes a key where the player is alone: with the keys of the table.
 pub(super) fn press(state: &mut State, key: KeyEvent) -> Vec<Effect> {
     if key.kind == KeyEventKind::Release {
         return Vec::new();
     }
-    let far = key.modifiers.contains(KeyModifiers::SHIFT);
-    let act = match key.code {
-        KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => Act::Quit,
-        KeyCode::Esc if state.help => Act::Help,
-        KeyCode::Char(' ') => Act::Pause,
-        KeyCode::Left if far => Act::FarBack,
-        KeyCode::Left => Act::Back,
-        KeyCode::Right if far => Act::FarForth,
-        KeyCode::Right => Act::Forth,
-        KeyCode::Char(digit @ '0'..='9') => return tenth(state, digit),
-        KeyCode::Char(c) => match BINDINGS.iter().find(|b| b.key.len() == 1 && b.key.starts_with(c)) {
-            Some(binding) => binding.act,
-            None => return Vec::new(),
-        },
-        KeyCode::F(1) => Act::Help,
-        _ => return Vec::new(),
-    };
-    perform(state, act)
-}
-
-fn tenth(state: &mut State, digit: char) -> Vec<Effect> {
-    let tenths = u64::from(digit.to_digit(10).unwrap_or(0));
-    state.jump(state.duration_us / 10 * tenths)
-}
-
-fn perform(state: &mut State, act: Act) -> Vec<Effect> {
-    const SECOND: u64 = 1_000_000;
+    let (map, _) = Keymap::new(&BTreeMap::new());
+    let act = map.find(&[On::Replay, On::Global], key).map(|binding| binding.act);
+    if act == Some(Act::Quit) {
+        return vec![Effect::Quit];
+    }
+    if let Some(effects) = type_key(state, key) {
+        return effects;
+    }
+    state.notice = None;
     match act {
-        Act::Pause => {
-            state.playing = !state.playing;
-            if state.playing && state.at_us >= state.duration_us {
-                return state.jump(0);
-            }
+        Some(Act::Player(play)) => perform(state, play, key),
+        Some(Act::Close) => vec![Effect::Quit],
+        Some(Act::Help) => {
+            state.help = !state.help;
+            Vec::new()
         }
-        Act::Back => return state.jump(state.at_us.saturating_sub(5 * SECOND)),
-        Act::Forth => return state.jump(state.at_us.saturating_add(5 * SECOND)),
-        Act::FarBack => return state.jump(state.at_us.saturating_sub(60 * SECOND)),
-        Act::FarForth => return state.jump(state.at_us.saturating_add(60 * SECOND)),
-        Act::Step => {
+        Some(Act::Back) => {
+            back(state);
+            Vec::new()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// One level back. False at the top.
+pub(crate) fn back(state: &mut State) -> bool {
+    if state.help || state.events {
+        (state.help, state.events) = (false, false);
+        return true;
+    }
+    let had = !state.hits.is_empty();
+    state.hits.clear();
+    had
+}
+
+/// A key for the line that is typed; none when there is no such line.
+pub(crate) fn type_key(state: &mut State, key: KeyEvent) -> Option<Vec<Effect>> {
+    let typing = state.typing.as_mut()?;
+    match typing.press(key) {
+        Typed::Done => {
+            let text = typing.text();
+            state.typing = None;
+            Some(if text.trim().is_empty() { Vec::new() } else { state.find(text) })
+        }
+        Typed::Left => {
+            state.typing = None;
+            Some(Vec::new())
+        }
+        Typed::Changed | Typed::Same | Typed::Other => Some(Vec::new()),
+    }
+}
+
+pub(crate) fn perform(state: &mut State, play: Play, key: KeyEvent) -> Vec<Effect> {
+    const SECOND: u64 = 1_000_000;
+    match play {
+        Play::Pause => return pause(state),
+        Play::Back => return state.jump(state.at_us.saturating_sub(5 * SECOND)),
+        Play::Forth => return state.jump(state.at_us.saturating_add(5 * SECOND)),
+        Play::FarBack => return state.jump(state.at_us.saturating_sub(60 * SECOND)),
+        Play::FarForth => return state.jump(state.at_us.saturating_add(60 * SECOND)),
+        Play::Step | Play::StepBack => {
             state.playing = false;
-            return vec![Effect::Step];
+            return vec![if play == Play::Step { Effect::Step } else { Effect::StepBack }];
         }
-        Act::PlaceBack => return state.place(false),
-        Act::PlaceForth => return state.place(true),
-        Act::Slower => state.faster(false),
-        Act::Faster => state.faster(true),
-        Act::Idle => state.skip_idle = !state.skip_idle,
-        Act::Help => state.help = !state.help,
-        Act::Quit => return vec![Effect::Quit],
-        Act::Tenth => {}
+        Play::PlaceBack => return state.place(false),
+        Play::PlaceForth => return state.place(true),
+        Play::HitForth => return state.next_hit(true),
+        Play::HitBack => return state.next_hit(false),
+        Play::Tenth => return tenth(state, key),
+        Play::Slower => state.faster(false),
+        Play::Faster => state.faster(true),
+        Play::Idle => state.skip_idle = !state.skip_idle,
+        Play::Find => state.typing = Some(Input::new(&state.found)),
+        Play::Events => {
+            state.events = !state.events;
+            state.event = state.event_now().unwrap_or(0);
+        }
+        Play::EventUp | Play::EventDown if !state.events => {}
+        Play::EventUp => state.event = state.event.saturating_sub(1),
+        Play::EventDown => state.event = (state.event + 1).min(state.places.len().saturating_sub(1)),
+        Play::EventGo => return go(state),
     }
     Vec::new()
+}
+
+fn pause(state: &mut State) -> Vec<Effect> {
+    state.playing = !state.playing;
+    if state.playing && state.at_us >= state.duration_us { state.jump(0) } else { Vec::new() }
+}
+
+fn tenth(state: &mut State, key: KeyEvent) -> Vec<Effect> {
+    let digit = key.code.as_char().and_then(|c| c.to_digit(10)).unwrap_or(0);
+    state.jump(state.duration_us / 10 * u64::from(digit))
+}
+
+fn go(state: &mut State) -> Vec<Effect> {
+    let at = state.places.get(state.event).filter(|_| state.events).map(|place| place.at_us);
+    let event = state.event;
+    let effects = at.map_or_else(Vec::new, |at| state.jump(at));
+    state.event = event;
+    effects
 }

@@ -1,13 +1,19 @@
-//! The replay screen: plays a recording's screen of cells, never its bytes.
+//! The replay screen: plays a recording's screen of cells, never its bytes. Used by itself (`recordings play`) and as a part of the
+//! terminal UI.
 
 mod keys;
+mod timeline;
 mod view;
 
 use bartizan_recorder::Place;
 use crossterm::event::KeyEvent;
 
-pub use keys::{BINDINGS, Binding};
-pub use view::{draw_grid, view};
+use crate::input::Input;
+
+pub(crate) use keys::{back, perform, type_key};
+pub(crate) use timeline::moment_at;
+pub use view::view;
+pub(crate) use view::{draw, parts};
 
 /// The speeds that `<` and `>` choose from.
 const SPEEDS: [f64; 9] = [0.25, 0.5, 1.0, 1.5, 2.0, 4.0, 8.0, 16.0, 32.0];
@@ -18,7 +24,7 @@ const IDLE_US: u64 = 2_000_000;
 /// What the player knows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct State {
-    /// Who, where, when: one line, already safe to show.
+    /// Who, where, when: one line. It is escaped when it is shown.
     pub title: String,
     /// The recording's length in microseconds.
     pub duration_us: u64,
@@ -30,21 +36,112 @@ pub struct State {
     pub speed: f64,
     /// Whether long pauses are skipped.
     pub skip_idle: bool,
-    /// Where one can jump to, in order.
+    /// Markers and operations, in order.
     pub places: Vec<Place>,
+    /// How much happens over its length: weights of equal parts of it.
+    pub weights: Vec<u64>,
+    /// What was looked for last.
+    pub found: String,
+    /// Where it was found, in order.
+    pub hits: Vec<Place>,
     /// Whether the help is shown.
     pub help: bool,
+    /// Whether the events are listed.
+    pub events: bool,
     /// Whether colours are shown.
     pub colour: bool,
     /// False when the screen may lack what was drawn before a jump.
     pub exact: bool,
+    /// A sentence for the reader, until the next key.
+    pub notice: Option<String>,
+    /// The event that is selected in the list.
+    pub(crate) event: usize,
+    /// What is looked for, while it is typed.
+    pub(crate) typing: Option<Input>,
 }
 
 impl State {
     /// A player at the beginning, running.
     #[must_use]
     pub fn new(title: String, duration_us: u64, places: Vec<Place>) -> Self {
-        Self { title, duration_us, at_us: 0, playing: true, speed: 1.0, skip_idle: false, places, help: false, colour: true, exact: true }
+        Self {
+            title,
+            duration_us,
+            at_us: 0,
+            playing: true,
+            speed: 1.0,
+            skip_idle: false,
+            places,
+            weights: Vec::new(),
+            found: String::new(),
+            hits: Vec::new(),
+            help: false,
+            events: false,
+            colour: true,
+            exact: true,
+            notice: None,
+            event: 0,
+            typing: None,
+        }
+    }
+
+    /// Whether keys go into a line that is typed.
+    #[must_use]
+    pub fn is_typing(&self) -> bool {
+        self.typing.is_some()
+    }
+
+    /// Has the host look for `text`; the answer is [`Event::Found`].
+    pub fn find(&mut self, text: String) -> Vec<Effect> {
+        self.notice = Some("looking for it".to_owned());
+        self.hits.clear();
+        self.found.clone_from(&text);
+        vec![Effect::Find(text)]
+    }
+
+    /// Where what was looked for was found. The player stays where it is.
+    pub(crate) fn set_hits(&mut self, hits: Vec<Place>) {
+        self.notice = hits.is_empty().then(|| format!("\"{}\" was not found", crate::safe::shown(&self.found)));
+        self.hits = hits;
+    }
+
+    /// To the first place found from here on, or from the beginning.
+    fn first_hit(&mut self) -> Vec<Effect> {
+        let found = self.hits.iter().find(|hit| hit.at_us >= self.at_us).or(self.hits.first());
+        let at = found.map(|hit| hit.at_us);
+        self.playing &= at.is_none();
+        at.map_or_else(Vec::new, |at| self.jump(at))
+    }
+
+    /// To the next place found; from the last one to the first.
+    pub fn next_hit(&mut self, forward: bool) -> Vec<Effect> {
+        let here = self.at_us;
+        let found = if forward {
+            self.hits.iter().find(|hit| hit.at_us > here).or(self.hits.first())
+        } else {
+            self.hits.iter().rev().find(|hit| hit.at_us < here).or(self.hits.last())
+        };
+        match found.map(|hit| hit.at_us) {
+            Some(at) => {
+                self.playing = false;
+                self.jump(at)
+            }
+            None => {
+                self.notice = Some("/ finds text; then n and N go through the places".to_owned());
+                Vec::new()
+            }
+        }
+    }
+
+    /// Which of the hits is shown, from 1, and how many there are.
+    #[must_use]
+    pub fn hit(&self) -> Option<(usize, usize)> {
+        (!self.hits.is_empty()).then(|| (self.hits.partition_point(|hit| hit.at_us <= self.at_us), self.hits.len()))
+    }
+
+    /// The last event that is behind, by its place in the list.
+    pub(crate) fn event_now(&self) -> Option<usize> {
+        self.places.partition_point(|place| place.at_us <= self.at_us).checked_sub(1)
     }
 
     fn faster(&mut self, up: bool) {
@@ -52,8 +149,9 @@ impl State {
         self.speed = next.copied().unwrap_or(self.speed);
     }
 
-    fn jump(&mut self, to_us: u64) -> Vec<Effect> {
+    pub(crate) fn jump(&mut self, to_us: u64) -> Vec<Effect> {
         self.at_us = to_us.min(self.duration_us);
+        self.event = self.event_now().unwrap_or(0);
         vec![Effect::Seek(self.at_us)]
     }
 
@@ -102,6 +200,8 @@ impl State {
 pub enum Event {
     /// A key.
     Key(KeyEvent),
+    /// Text was pasted: into the line that is typed, or nowhere.
+    Paste(String),
     /// Real time passed; the recording's next event is at `next_us`, or there is none.
     Tick {
         /// Microseconds since the last tick.
@@ -116,6 +216,8 @@ pub enum Event {
     },
     /// The screen shown is exact, or is not.
     Exact(bool),
+    /// Where what was looked for was found, in order: the player goes to the first of them from here on.
+    Found(Vec<Place>),
 }
 
 /// What the host has to do.
@@ -127,6 +229,10 @@ pub enum Effect {
     Advance(u64),
     /// Play one event.
     Step,
+    /// Go back by one event.
+    StepBack,
+    /// Find this text; the answer is [`Event::Found`].
+    Find(String),
     /// End.
     Quit,
 }
@@ -134,17 +240,21 @@ pub enum Effect {
 /// Takes an event.
 pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
     match event {
-        Event::Key(key) => keys::press(state, key),
-        Event::Tick { elapsed_us, next_us } => state.tick(elapsed_us, next_us),
-        Event::Stepped { at_us } => {
-            state.at_us = at_us;
-            Vec::new()
+        Event::Key(key) => return keys::press(state, key),
+        Event::Tick { elapsed_us, next_us } => return state.tick(elapsed_us, next_us),
+        Event::Found(hits) => {
+            state.set_hits(hits);
+            return state.first_hit();
         }
-        Event::Exact(exact) => {
-            state.exact = exact;
-            Vec::new()
+        Event::Paste(text) => {
+            if let Some(typing) = &mut state.typing {
+                typing.insert(&text);
+            }
         }
+        Event::Stepped { at_us } => state.at_us = at_us,
+        Event::Exact(exact) => state.exact = exact,
     }
+    Vec::new()
 }
 
 #[cfg(test)]

@@ -62,9 +62,46 @@ fn every_binding_is_in_the_help() {
     let mut player = state();
     player.help = true;
     let shown = screen(&player, 80, 24);
-    for binding in BINDINGS {
+    for binding in crate::BINDINGS.iter().filter(|binding| binding.on == crate::On::Replay) {
         assert!(shown.contains(binding.does), "{} is missing", binding.does);
     }
+}
+
+#[test]
+fn text_is_found_and_gone_through() {
+    let mut player = state();
+    player.at_us = 20_000_000;
+    update(&mut player, key(KeyCode::Char('/')));
+    update(&mut player, Event::Paste("drop\n".into()));
+    assert_eq!(update(&mut player, key(KeyCode::Enter)), [Effect::Find("drop ".into())]);
+    let hits = [10, 30, 50].map(|second| Place { at_us: second * 1_000_000, label: String::new() });
+    assert_eq!(update(&mut player, Event::Found(hits.to_vec())), [Effect::Seek(30_000_000)]);
+    assert!(!player.playing);
+    assert_eq!(update(&mut player, key(KeyCode::Char('n'))), [Effect::Seek(50_000_000)]);
+    assert_eq!(update(&mut player, key(KeyCode::Char('n'))), [Effect::Seek(10_000_000)]);
+    assert_eq!(update(&mut player, key(KeyCode::Char('N'))), [Effect::Seek(50_000_000)]);
+    insta::assert_snapshot!("player_found_80x24", screen(&player, 80, 24));
+}
+
+#[test]
+fn the_events_are_listed_and_gone_to() {
+    let mut player = state();
+    player.weights = vec![0, 5, 100, 2, 0, 7];
+    player.places.push(Place { at_us: 45_000_000, label: "rm -r \u{1b}[2J /tmp/x".into() });
+    for code in [KeyCode::Tab, KeyCode::Down] {
+        update(&mut player, key(code));
+    }
+    assert_eq!(update(&mut player, key(KeyCode::Enter)), [Effect::Seek(45_000_000)]);
+    insta::assert_snapshot!("player_events_80x24", screen(&player, 80, 24));
+    update(&mut player, key(KeyCode::Esc));
+    assert!(!player.events);
+}
+
+#[test]
+fn one_event_back_stops_the_time() {
+    let mut player = state();
+    assert_eq!(update(&mut player, key(KeyCode::Char(','))), [Effect::StepBack]);
+    assert!(!player.playing);
 }
 
 proptest! {

@@ -1,109 +1,71 @@
-//! Draws the player: title, the recorded screen cropped to fit, a timeline, the keys.
+//! Draws the player: title, the recorded screen cropped to fit, the events, a timeline, the keys.
 
-use bartizan_recorder::{Cell, CellStyle, Colour, Grid};
+use std::collections::BTreeMap;
+
+use bartizan_recorder::Grid;
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::style::{Color, Modifier, Style};
+use ratatui::style::{Modifier, Style};
 use ratatui::text::Line;
-use ratatui::widgets::{Block, Clear, Paragraph};
+use ratatui::widgets::{Block, Clear, Paragraph, Widget};
 
-use super::{BINDINGS, State};
+use super::{State, timeline};
+use crate::cells;
+use crate::clock::position;
+use crate::keys::{Act, Keymap, On};
+use crate::safe::{fit, pad, shown};
 
-/// Draws `state` and the recorded screen `grid`.
+/// Where everything is.
+pub(crate) struct Parts {
+    pub(crate) title: Rect,
+    pub(crate) screen: Rect,
+    pub(crate) events: Rect,
+    pub(crate) bar: Rect,
+}
+
+/// Where everything is in `area`.
+pub(crate) fn parts(state: &State, area: Rect) -> Parts {
+    let events = if state.events { (area.height / 3).clamp(3, 12) } else { 0 };
+    let rows = [Constraint::Length(1), Constraint::Min(1), Constraint::Length(events), Constraint::Length(1)];
+    let [title, screen, events, bar] = Layout::vertical(rows).areas(area);
+    Parts { title, screen, events, bar }
+}
+
+/// Draws `state` and the recorded screen `grid`, by itself.
 pub fn view(state: &State, grid: &Grid, frame: &mut Frame<'_>) {
-    let [head, screen, bar, keys] =
-        Layout::vertical([Constraint::Length(1), Constraint::Min(1), Constraint::Length(1), Constraint::Length(1)]).areas(frame.area());
-    frame.render_widget(Line::from(format!(" {}", state.title)).style(Style::new().add_modifier(Modifier::REVERSED)), head);
-    draw_grid(grid, state.colour, screen, frame.buffer_mut());
-    frame.render_widget(Line::from(timeline(state, bar.width)), bar);
-    frame.render_widget(Line::from(footer(keys.width)).style(Style::new().add_modifier(Modifier::DIM)), keys);
+    let [area, keys] = Layout::vertical([Constraint::Min(1), Constraint::Length(1)]).areas(frame.area());
+    draw(state, grid, area, frame.buffer_mut());
+    Line::from(last_line(state, keys.width)).style(Style::new().add_modifier(Modifier::DIM)).render(keys, frame.buffer_mut());
     if state.help {
         draw_help(frame);
     }
+    cells::scrub(frame.buffer_mut());
 }
 
-/// Draws a screen's cells into `area`, cut where it is too small.
-pub fn draw_grid(grid: &Grid, colour: bool, area: Rect, buffer: &mut Buffer) {
-    for (row, y) in grid.rows().zip(area.top()..area.bottom()) {
-        for (cell, x) in row.iter().zip(area.left()..area.right()) {
-            let Some(place) = buffer.cell_mut((x, y)) else { continue };
-            if cell.width == 0 {
-                place.set_diff_option(ratatui::buffer::CellDiffOption::Skip);
-                continue;
-            }
-            place.set_char(cell.character).set_style(style(cell, colour));
-        }
-    }
-    if let Some((column, row)) = grid.cursor() {
-        let at = (area.left().saturating_add(column), area.top().saturating_add(row));
-        let inside = at.0 < area.right() && at.1 < area.bottom();
-        if let Some(place) = buffer.cell_mut(at).filter(|_| inside) {
-            place.modifier.toggle(Modifier::REVERSED);
-        }
-    }
+/// Draws all but the keys.
+pub(crate) fn draw(state: &State, grid: &Grid, area: Rect, buffer: &mut Buffer) {
+    let Parts { title, screen, events, bar } = parts(state, area);
+    let text = pad(&format!(" {}", shown(&state.title)), usize::from(title.width));
+    Line::from(text).style(Style::new().add_modifier(Modifier::REVERSED)).render(title, buffer);
+    cells::draw(grid, state.colour, cells::follow(grid, screen), screen, buffer);
+    draw_events(state, events, buffer);
+    Line::from(timeline::line(state, bar.width)).render(bar, buffer);
 }
 
-fn style(cell: &Cell, colour: bool) -> Style {
-    let CellStyle { foreground, background, bold, faint, italic, underline, strikethrough, blink, inverse } = cell.style;
-    let mut style = Style::new();
-    if colour {
-        style.fg = foreground.map(paint);
-        style.bg = background.map(paint);
+/// The line that is typed, what is to be said, or as many keys as fit.
+fn last_line(state: &State, width: u16) -> String {
+    if let Some(typing) = &state.typing {
+        let (before, behind) = typing.halves();
+        return fit(&format!(" find: {before}▏{behind}"), usize::from(width));
     }
-    let flags = [
-        (bold, Modifier::BOLD),
-        (faint, Modifier::DIM),
-        (italic, Modifier::ITALIC),
-        (underline, Modifier::UNDERLINED),
-        (strikethrough, Modifier::CROSSED_OUT),
-        (blink, Modifier::SLOW_BLINK),
-        (inverse, Modifier::REVERSED),
-    ];
-    flags.into_iter().filter(|(set, _)| *set).fold(style, |style, (_, modifier)| style.add_modifier(modifier))
-}
-
-fn paint(colour: Colour) -> Color {
-    match colour {
-        Colour::Indexed(n) => Color::Indexed(n),
-        Colour::Rgb(r, g, b) => Color::Rgb(r, g, b),
+    if let Some(notice) = &state.notice {
+        return fit(&format!(" {}", shown(notice)), usize::from(width));
     }
-}
-
-fn timeline(state: &State, width: u16) -> String {
-    let sign = if state.playing { '▶' } else { '⏸' };
-    let idle = if state.skip_idle { "  skip idle" } else { "" };
-    let rough = if state.exact { "" } else { "  (screen from here on)" };
-    let left = format!(" {sign} {} / {}  {}×{idle}{rough}  ", clock(state.at_us), clock(state.duration_us), state.speed);
-    let room = usize::from(width).saturating_sub(left.chars().count() + 1);
-    let column =
-        |at: u64| usize::try_from(at.saturating_mul(room as u64) / state.duration_us.max(1)).unwrap_or(0).min(room.saturating_sub(1));
-    let mut bar = vec!['─'; room];
-    for cell in bar.iter_mut().take(column(state.at_us)) {
-        *cell = '━';
-    }
-    for place in &state.places {
-        if let Some(cell) = bar.get_mut(column(place.at_us)) {
-            *cell = '◆';
-        }
-    }
-    if let Some(cell) = bar.get_mut(column(state.at_us)) {
-        *cell = '●';
-    }
-    left + &bar.iter().collect::<String>()
-}
-
-fn clock(us: u64) -> String {
-    let seconds = us / 1_000_000;
-    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes:02}:{seconds:02}") }
-}
-
-/// As many keys as fit.
-fn footer(width: u16) -> String {
+    let (map, _) = Keymap::new(&BTreeMap::new());
     let mut text = String::new();
-    for binding in BINDINGS {
-        let next = format!(" {} {} ·", binding.key, binding.does);
+    for (binding, keys) in map.of(On::Replay).chain(map.of(On::Global)).filter(|(binding, _)| stands_alone(binding.act)) {
+        let next = format!(" {keys} {} ·", binding.does);
         if text.chars().count() + next.chars().count() > usize::from(width) {
             break;
         }
@@ -112,14 +74,49 @@ fn footer(width: u16) -> String {
     text.trim_end_matches('·').to_owned()
 }
 
+/// What there is in a player by itself.
+fn stands_alone(act: Act) -> bool {
+    matches!(act, Act::Player(_) | Act::Help | Act::Close | Act::Back | Act::Quit)
+}
+
+fn draw_events(state: &State, area: Rect, buffer: &mut Buffer) {
+    let block = Block::bordered().title(format!(" Events {} ", state.places.len()));
+    let inner = block.inner(area);
+    if area.height == 0 {
+        return;
+    }
+    block.render(area, buffer);
+    let height = usize::from(inner.height);
+    let top = state.event.saturating_sub(height / 2).min(state.places.len().saturating_sub(height));
+    let now = state.event_now();
+    for (at, (place, y)) in state.places.iter().enumerate().skip(top).zip(inner.top()..inner.bottom()).map(|((at, p), y)| (at, (p, y))) {
+        let (chosen, here) = (if at == state.event { '▌' } else { ' ' }, if Some(at) == now { '▶' } else { ' ' });
+        let text = format!("{chosen}{here}{:>8} {}", position(place.at_us), shown(&place.label));
+        let style = if at == state.event { Style::new().add_modifier(Modifier::BOLD) } else { Style::new() };
+        buffer.set_stringn(inner.left(), y, fit(&text, usize::from(inner.width)), usize::from(inner.width), style);
+    }
+}
+
 fn draw_help(frame: &mut Frame<'_>) {
-    let lines: Vec<Line<'_>> = BINDINGS.iter().map(|b| Line::from(format!(" {:<6} {}", b.key, b.does))).collect();
-    let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2);
+    let (map, _) = Keymap::new(&BTreeMap::new());
+    let bindings = map.of(On::Replay).chain(map.of(On::Global)).filter(|(binding, _)| stands_alone(binding.act));
+    let entries: Vec<String> = bindings.map(|(binding, keys)| format!("{} {}", pad(&keys, 8), binding.does)).collect();
+    // In two columns where one would not be whole.
+    let room = usize::from(frame.area().height.saturating_sub(2)).max(1);
+    let columns = if entries.len() > room && frame.area().width >= 76 { 2 } else { 1 };
+    let rows = entries.len().div_ceil(columns);
+    let line = |at: usize| {
+        let cells: Vec<String> = (0..columns).filter_map(|column| entries.get(at + column * rows)).map(|entry| pad(entry, 36)).collect();
+        Line::from(format!(" {}", cells.join(" ")))
+    };
+    let lines: Vec<Line<'_>> = (0..rows).map(line).collect();
+    let width = u16::try_from(columns * 37 + 3).unwrap_or(u16::MAX);
+    let height = u16::try_from(rows + 2).unwrap_or(u16::MAX);
     let area = frame.area();
     let box_area = Rect {
-        x: area.width.saturating_sub(30) / 2,
+        x: area.width.saturating_sub(width) / 2,
         y: area.height.saturating_sub(height) / 2,
-        width: area.width.min(30),
+        width: area.width.min(width),
         height: area.height.min(height),
     };
     frame.render_widget(Clear, box_area);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::tlog::merkle::node_hash;
 use crate::tlog::{verify_consistency, verify_inclusion};
 use proptest::prelude::*;
 
