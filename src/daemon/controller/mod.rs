@@ -160,7 +160,7 @@ impl Client<'_> {
             What::Recordings(listing) => written(&self.rooms.listed_recordings(self.caller, listing).await?),
             What::OpenRecording(opening) => written(&self.rooms.open_for(self.caller, opening, &mut self.shelf).await?),
             What::ReadRecording(range) => self.rooms.read_range(self.caller, range, &mut self.shelf).await,
-            What::Search(search) => written(&self.rooms.search_recordings(self.caller, search, &mut self.shelf).await?),
+            What::Search(search) => written(&self.rooms.search_recordings(self.caller, search, &self.shelf).await?),
         }
     }
 
