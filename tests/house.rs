@@ -282,6 +282,7 @@ fn the_manual_shows_the_defaults_of_the_table_in_the_source() {
         ("SESSIONS", "limits", "sessions", defaults::SESSIONS.to_string()),
         ("APPROVAL_WAIT", "approvals", "wait", duration(defaults::APPROVAL_WAIT)),
         ("WAITING_APPROVALS", "approvals", "waiting", defaults::WAITING_APPROVALS.to_string()),
+        ("WAITING_APPROVALS_EACH", "approvals", "waiting_each", defaults::WAITING_APPROVALS_EACH.to_string()),
     ];
     let manual = manual();
     for (_, section, key, value) in &table {

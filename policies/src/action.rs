@@ -202,9 +202,27 @@ actions! {
     Publish = "publish", None, [Target];
     /// Lock a principal or a target, or unlock it.
     Lock = "lock", None, [Principal, Target];
+    /// Read what the audit log says of a principal.
+    Audit = "audit", None, [Principal];
 }
 
 impl Action {
+    /// Whether `@moderated` can stand here: what happens in a session that people can watch and that stands still without them.
+    #[must_use]
+    pub const fn is_watched(self) -> bool {
+        matches!(
+            self,
+            Action::Connect
+                | Action::SshShell
+                | Action::SshExec
+                | Action::SftpList
+                | Action::SftpRead
+                | Action::SftpWrite
+                | Action::SftpRemove
+                | Action::SftpRename
+        )
+    }
+
     /// Whether a satisfied `@mask` hides one field here instead of refusing the operation.
     #[must_use]
     pub const fn is_field_level(self) -> bool {

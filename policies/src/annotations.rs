@@ -23,6 +23,8 @@ pub(crate) const KEYS: &[&str] = &[
     "approvals",
     "valid",
     "scope",
+    "signed",
+    "moderated",
     "mask",
     "mask_use",
     "alert",
@@ -36,6 +38,8 @@ const MAX_ID: usize = 64;
 const MAX_SENTENCE: usize = 300;
 /// Most approvals one policy can ask for.
 const MAX_APPROVALS: u8 = 9;
+/// Where `@moderated` may stand.
+const MODERATED: &str = "narrow it to connect, ssh.shell, ssh.exec or actions that begin with sftp.";
 const DEFAULT_VALID: Duration = Duration::from_secs(15 * 60);
 /// Shortest and longest `@valid` and `@certificate_ttl`.
 const SPAN: std::ops::RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(24 * 3600);
@@ -84,7 +88,7 @@ impl<'a> Reader<'a> {
             file: self.source.name.as_str().into(),
             line: self.source.position(span_of(self.policy).offset()).0,
             reason: self.sentence("reason").map(Into::into),
-            approve: self.approve(),
+            approve: self.approve().or_else(|| self.moderated()),
             mask: self.word("mask", &Mask::WORDS),
             mask_equality: self.word("mask_use", &[("eq", true)]).unwrap_or(false),
             alert: self.sentence("alert").map(Into::into),
@@ -123,11 +127,16 @@ impl<'a> Reader<'a> {
         let permit = self.effect() == Effect::Permit;
         let field_only = self.only_actions(Action::is_field_level);
         let issue_only = self.only_actions(|action| action == Action::Issue);
+        let watched_only = self.only_actions(Action::is_watched);
+        let moderated = self.values.contains_key("moderated");
         let who = "say who is asked: @approve(\"issuer/group\")";
         let masks = self.values.contains_key("mask");
-        let rules: [(&[&str], bool, &str, &str); 7] = [
+        let rules: [(&[&str], bool, &str, &str); 10] = [
             (&["mask_use"], masks, "means nothing without @mask", "say how the column is hidden, too: @mask(\"redact\")"),
-            (&["approvals", "valid", "scope"], approve, "means nothing without @approve", who),
+            (&["approvals", "valid", "scope", "signed"], approve, "means nothing without @approve", who),
+            (&["moderated"], !approve, "cannot stand beside @approve", "write two policies: one that is moderated, one that waits"),
+            (&["moderated"], watched_only, "is for sessions that can be watched, and this policy is about more", MODERATED),
+            (&["mask"], !moderated, "cannot stand beside @moderated", "write two policies: one that masks, one that is moderated"),
             (&["mask"], !approve, "cannot stand beside @approve", "write two policies: one that masks, one that waits"),
             (&["mask"], !permit, "means nothing on a permit", "put it on a forbid, so that no permit can lift it"),
             (&["mask"], field_only, "hides one field, and this policy is about more", "narrow it to pg.read_column or http.read_field"),
@@ -214,11 +223,18 @@ impl<'a> Reader<'a> {
     }
 
     fn approve(&mut self) -> Option<Approve> {
-        let groups = self.groups();
+        let groups = self.groups("approve");
         let approvals = self.approvals();
         let valid = self.duration("valid").unwrap_or(DEFAULT_VALID);
         let scope = self.word("scope", &[("operation", Scope::Operation), ("session", Scope::Session)]).unwrap_or(Scope::Operation);
-        Some(Approve { groups: groups?, approvals, valid, scope })
+        let signed = self.flag("signed");
+        Some(Approve { groups: groups?, approvals, valid, scope, signed, moderated: false })
+    }
+
+    fn moderated(&mut self) -> Option<Approve> {
+        let groups = self.groups("moderated")?;
+        let (valid, scope) = (*SPAN.end(), Scope::Session);
+        Some(Approve { groups, approvals: 1, valid, scope, signed: false, moderated: true })
     }
 
     fn approvals(&mut self) -> u8 {
@@ -235,8 +251,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn groups(&mut self) -> Option<Vec<String>> {
-        let (text, span) = self.values.get("approve").cloned()?;
+    fn groups(&mut self, key: &str) -> Option<Vec<String>> {
+        let (text, span) = self.values.get(key).cloned()?;
         let groups: Vec<String> = text.split(',').map(|group| group.trim().to_owned()).collect();
         for group in &groups {
             if let Some((message, help)) = self.known.group_trouble(group) {

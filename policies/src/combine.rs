@@ -151,10 +151,10 @@ fn requirement(rule: &Rule) -> Option<Requirement> {
     Some(Requirement { policy: Arc::clone(&rule.id), reason: rule.reason.clone(), approve })
 }
 
-/// How much a requirement demands of the caller: first people, then how often, then how soon again; the id settles a draw.
-fn demand(requirement: &Requirement) -> (u8, Reverse<crate::Scope>, Reverse<std::time::Duration>, Arc<str>) {
+/// How much a requirement demands of the caller: first whether people must stay, then how many are asked, then how often, then how soon again; the id settles a draw.
+fn demand(requirement: &Requirement) -> (bool, u8, Reverse<crate::Scope>, Reverse<std::time::Duration>, Arc<str>) {
     let approve = &requirement.approve;
-    (approve.approvals, Reverse(approve.scope), Reverse(approve.valid), Arc::clone(&requirement.policy))
+    (approve.moderated, approve.approvals, Reverse(approve.scope), Reverse(approve.valid), Arc::clone(&requirement.policy))
 }
 
 fn obligations(found: &Found<'_>, action: Action) -> Obligations {

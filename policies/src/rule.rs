@@ -72,7 +72,7 @@ impl fmt::Display for Scope {
     }
 }
 
-/// What `@approve` and the annotations beside it ask for.
+/// What `@approve` and the annotations beside it ask for, or `@moderated`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Approve {
     /// The groups that may answer; any one of them will do.
@@ -84,6 +84,12 @@ pub struct Approve {
     pub valid: Duration,
     /// How far it reaches.
     pub scope: Scope,
+    /// `@signed`: only answers signed with the approver's own key count.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub signed: bool,
+    /// `@moderated`: no answer is asked for; somebody of the groups has to watch for as long as the session lasts.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub moderated: bool,
 }
 
 /// A duration as whole seconds.
@@ -105,7 +111,7 @@ pub struct Rule {
     /// `@reason`: a sentence for whoever is refused or held.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Arc<str>>,
-    /// `@approve`, `@approvals`, `@valid`, `@scope`.
+    /// `@approve`, `@approvals`, `@valid`, `@scope`, `@signed`; or `@moderated`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approve: Option<Approve>,
     /// `@mask`.

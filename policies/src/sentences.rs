@@ -60,6 +60,7 @@ impl fmt::Display for Hold {
 impl fmt::Display for Requirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.approve.approvals {
+            _ if self.approve.moderated => f.write_str("watching")?,
             1 => f.write_str("approval")?,
             count => write!(f, "{count} approvals")?,
         }

@@ -9,11 +9,11 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 use tokio::sync::{broadcast, oneshot};
 
-use crate::audit::{AuditLog, Entry};
+use crate::audit::{self, AuditLog, Entry};
 use crate::config;
 use crate::frontdoor::Refusal;
-use crate::model::{ApprovalId, Clock, Login, Principal, SessionId, TargetName};
-use crate::store::{Approval, ApprovalEnd, ApprovalFilter, ApprovalState, Needed, NewApproval, Review, Store, StoreError};
+use crate::model::{ApprovalId, Clock, Login, Principal, PrincipalId, SessionId, TargetName};
+use crate::store::{Approval, ApprovalEnd, ApprovalFilter, ApprovalState, Needed, NewApproval, Review, Signed, Store, StoreError};
 
 use super::grant::{Ended, Grant, InUse};
 use super::notify::Notifier;
@@ -48,8 +48,80 @@ pub struct Asking {
     pub reason: Option<String>,
 }
 
+/// What somebody says to an approval.
+#[derive(Debug, Clone)]
+pub struct Said {
+    /// Yes or no.
+    pub approve: bool,
+    /// Why; the caller is told.
+    pub reason: String,
+    /// For how long at most, if shorter than policy allows.
+    pub valid: Option<Duration>,
+    /// Their signature; `key` is the one they proved to hold when they logged in.
+    pub signed: Option<Signed>,
+}
+
+/// How far a signature's moment may be from the bastion's own.
+const SKEW: SignedDuration = SignedDuration::from_mins(5);
+
+impl Said {
+    /// Checks the signature, if there is one, and that there is one where policy wants it.
+    fn check(&self, standing: &Approval, by: &Principal, now: Timestamp) -> Result<(), Refusal> {
+        let refuse = |sentence: String| Err(Refusal::denied(sentence.clone(), sentence));
+        let Some(signed) = &self.signed else {
+            let wanted = standing.asked.needs.iter().find(|need| self.approve && need.signed && need.asks(by));
+            return wanted.map_or(Ok(()), |need| {
+                refuse(format!(
+                    "Policy \"{}\" wants the answer signed with your own key: bartizan approvals approve {} --bastion HOST",
+                    need.policy, standing.asked.id
+                ))
+            });
+        };
+        if signed.at.duration_since(now).abs() > SKEW {
+            return refuse("Your answer is not taken: it was signed more than five minutes from now; is the clock right?".to_owned());
+        }
+        let said = self.signable(standing, by, signed.at);
+        said.check(&signed.signature, &signed.key)
+            .or_else(|why| refuse(format!("Your answer is not taken, since its signature is not right: {why}.")))
+    }
+
+    fn signable<'a>(&'a self, standing: &'a Approval, by: &'a Principal, at: Timestamp) -> audit::Said<'a> {
+        audit::Said {
+            approval: standing.asked.id,
+            digest: &standing.asked.digest,
+            approve: self.approve,
+            for_seconds: self.valid.map(|valid| valid.as_secs()),
+            reason: &self.reason,
+            approver: &by.id,
+            at,
+        }
+    }
+
+    fn entry(&self, standing: &Approval, by: &Principal, source: IpAddr) -> Entry {
+        Entry::ApprovalReviewed {
+            approval: standing.asked.id,
+            by: by.id.clone(),
+            approve: self.approve,
+            reason: self.reason.clone(),
+            valid_seconds: self.valid.map(|valid| valid.as_secs()),
+            source,
+            digest: Some(standing.asked.digest.clone()),
+            signature: self.signed.as_ref().map(|signed| signed.signature.clone()),
+            signed_by: self.signed.as_ref().map(|signed| signed.key.clone()),
+            signed_at: self.signed.as_ref().map(|signed| signed.at),
+        }
+    }
+}
+
 /// Until when each waits, and where its answer goes; none once it was sent.
-type Waits = HashMap<ApprovalId, (Timestamp, Option<oneshot::Sender<Box<Approval>>>)>;
+type Waits = HashMap<ApprovalId, Wait>;
+
+/// One wait.
+pub(super) struct Wait {
+    deadline: Timestamp,
+    by: PrincipalId,
+    answer: Option<oneshot::Sender<Box<Approval>>>,
+}
 
 /// Who waits on this node.
 pub(super) struct Desk {
@@ -69,14 +141,14 @@ impl Desk {
 
     /// The one who waited is gone. What was not answered is withdrawn at the next beat; there are no more of these than may wait.
     pub(super) fn forget(&self, id: ApprovalId) {
-        if let Some((_, Some(_unanswered))) = self.waiting().remove(&id) {
+        if self.waiting().remove(&id).is_some_and(|wait| wait.answer.is_some()) {
             self.left().push(id);
         }
     }
 
     /// Hands an answer to who waits for it.
     fn wake(&self, approval: &Approval) {
-        let sender = self.waiting().get_mut(&approval.asked.id).and_then(|(_, sender)| sender.take());
+        let sender = self.waiting().get_mut(&approval.asked.id).and_then(|wait| wait.answer.take());
         // Who went away meanwhile needs no answer.
         drop(sender.map(|sender| sender.send(Box::new(approval.clone()))));
     }
@@ -123,11 +195,16 @@ impl Broker {
         let (sender, answer) = oneshot::channel();
         {
             let mut waiting = self.desk.waiting();
+            let by = asked.principal.id.clone();
+            if waiting.values().filter(|wait| wait.by == by).count() >= usize::try_from(self.limits.waiting_each).unwrap_or(usize::MAX) {
+                let sentence = "Too many operations of yours wait for approval already; wait for those, or take some back.";
+                return Err(Refusal::unavailable(sentence, format!("the limit of waiting approvals of {by} is reached")));
+            }
             if waiting.len() >= usize::try_from(self.limits.waiting).unwrap_or(usize::MAX) {
                 let sentence = "Too many operations wait for approval already; try again in a minute.";
                 return Err(Refusal::unavailable(sentence, "the limit of waiting approvals is reached"));
             }
-            waiting.insert(id, (deadline, Some(sender)));
+            waiting.insert(id, Wait { deadline, by, answer: Some(sender) });
         }
         let waiting = Waiting { asked, answer, desk: Arc::clone(&self.desk) };
         let written = self.audit.append(entry(&waiting.asked), now).await;
@@ -142,15 +219,8 @@ impl Broker {
     /// Adds what somebody says to an approval. That they may say it was decided before.
     ///
     /// # Errors
-    /// When it waits no more, they answered before, or it cannot be written.
-    pub async fn review(
-        &self,
-        (by, source): (&Principal, IpAddr),
-        id: ApprovalId,
-        approve: bool,
-        reason: String,
-        valid: Option<Duration>,
-    ) -> Result<Approval, Refusal> {
+    /// When it waits no more, they answered before, their signature is not right or one is missing, or it cannot be written.
+    pub async fn review(&self, (by, source): (&Principal, IpAddr), id: ApprovalId, said: Said) -> Result<Approval, Refusal> {
         let now = self.clock.now();
         let standing = self.find(id).await?;
         if standing.state != ApprovalState::Waiting {
@@ -162,10 +232,12 @@ impl Broker {
         if standing.reviewed_by(&by.id) {
             return Err(refusal(&StoreError::Reviewed(id)));
         }
+        said.check(&standing, by, now)?;
+        let entry = said.entry(&standing, by, source);
+        let Said { approve, reason, valid, signed } = said;
         let valid_seconds = valid.map(|valid| valid.as_secs());
-        let entry = Entry::ApprovalReviewed { approval: id, by: by.id.clone(), approve, reason: reason.clone(), valid_seconds, source };
         self.audit.append(entry, now).await.map_err(|error| Refusal::unavailable(NO_AUDIT, error.to_string()))?;
-        let review = Review { by: by.clone(), approve, reason, valid_seconds, at: now };
+        let review = Review { by: by.clone(), approve, reason, valid_seconds, at: now, signed };
         let approval = self.store.review_approval(id, review).await.map_err(|error| refusal(&error))?;
         if approval.state == ApprovalState::Waiting {
             self.changed(id);
@@ -244,7 +316,7 @@ impl Broker {
     /// Ends what lapsed and what was left.
     pub async fn tidy(&self, now: Timestamp) {
         let lapsed: Vec<_> =
-            self.desk.waiting().iter().filter(|(_, (deadline, sender))| *deadline <= now && sender.is_some()).map(|(id, _)| *id).collect();
+            self.desk.waiting().iter().filter(|(_, wait)| wait.deadline <= now && wait.answer.is_some()).map(|(id, _)| *id).collect();
         let left = std::mem::take(&mut *self.desk.left());
         let lapsed = lapsed.into_iter().map(|id| (id, ApprovalState::Expired, "nobody answered in time"));
         let left = left.into_iter().map(|id| (id, ApprovalState::Withdrawn, "the caller did not wait for it"));
@@ -282,7 +354,7 @@ impl Broker {
     /// # Errors
     /// When the store does not answer; then nothing is lost, call again.
     pub async fn look(&self) -> Result<Vec<Ended>, StoreError> {
-        let waiting: Vec<_> = self.desk.waiting().iter().filter(|(_, (_, sender))| sender.is_some()).map(|(id, _)| *id).collect();
+        let waiting: Vec<_> = self.desk.waiting().iter().filter(|(_, wait)| wait.answer.is_some()).map(|(id, _)| *id).collect();
         for id in waiting {
             if let Some(approval) = self.store.approval(id).await?
                 && approval.state != ApprovalState::Waiting

@@ -7,7 +7,7 @@ mod grant;
 mod notify;
 mod waiting;
 
-pub use broker::{Asking, Broker};
+pub use broker::{Asking, Broker, Said};
 pub use grant::{Ended, Grant};
 pub use notify::{Notifier, Sender, SetupError};
 pub use waiting::Waiting;

@@ -22,7 +22,7 @@ fn world(waiting: u32) -> World {
     let clock = Arc::new(FixedClock::at(jiff::Timestamp::from_second(1_800_000_000).unwrap()));
     let store = SqliteStore::open(&dir.path().join("state.db"), clock.now()).unwrap();
     let audit = Arc::new(AuditLog::open(dir.path(), "node", [7; 32], clock.now()).unwrap());
-    let limits = config::Approvals { wait: Duration::from_secs(60), waiting };
+    let limits = config::Approvals { wait: Duration::from_secs(60), waiting, waiting_each: 3 };
     let broker = Broker::new(Arc::new(store.clone()), audit, clock.clone(), "node", limits, rand::random, Notifier::default());
     World { broker, clock, store, dir }
 }
@@ -47,9 +47,15 @@ fn asking(approvals: u8, whole_session: bool) -> Asking {
             valid_seconds: 900,
             whole_session,
             reason: None,
+            signed: false,
+            moderated: false,
         }],
         reason: None,
     }
+}
+
+fn yes_or_no(approve: bool) -> Said {
+    Said { approve, reason: "because".into(), valid: None, signed: None }
 }
 
 fn lead(name: &str) -> (Principal, std::net::IpAddr) {
@@ -59,7 +65,7 @@ fn lead(name: &str) -> (Principal, std::net::IpAddr) {
 impl World {
     async fn says(&self, name: &str, waiting: &Waiting, approve: bool) -> Result<crate::store::Approval, crate::frontdoor::Refusal> {
         let (by, source) = lead(name);
-        self.broker.review((&by, source), waiting.id(), approve, "because".into(), None).await
+        self.broker.review((&by, source), waiting.id(), yes_or_no(approve)).await
     }
 
     async fn state(&self, id: crate::model::ApprovalId) -> ApprovalState {
@@ -114,7 +120,7 @@ async fn who_nobody_answers_is_refused_when_time_runs_out_and_not_before() {
     let refusal = waiting.answered().await.unwrap_err();
     assert_eq!((refusal.cause, world.state(id).await), (Cause::Held, ApprovalState::Expired));
     let (by, source) = lead("corp/bob");
-    assert!(world.broker.review((&by, source), id, true, String::new(), None).await.is_err(), "too late");
+    assert!(world.broker.review((&by, source), id, yes_or_no(true)).await.is_err(), "too late");
 }
 
 #[tokio::test]
@@ -159,7 +165,8 @@ async fn an_answer_given_on_another_node_wakes_who_waits_here() {
     let world = world(10);
     let waiting = world.broker.ask(asking(1, false)).await.unwrap();
     let (by, _) = lead("corp/bob");
-    let review = crate::store::Review { by, approve: true, reason: String::new(), valid_seconds: None, at: world.clock.now() };
+    let review =
+        crate::store::Review { by, approve: true, reason: String::new(), valid_seconds: None, at: world.clock.now(), signed: None };
     crate::store::Store::review_approval(&world.store, waiting.id(), review).await.unwrap();
     world.broker.look().await.unwrap();
     assert_eq!(waiting.answered().await.unwrap().by(), ["corp/bob"]);

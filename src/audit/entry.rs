@@ -33,6 +33,8 @@ pub enum LoginMethod {
     Token,
     /// A certificate of our user authority.
     Certificate,
+    /// The socket on the bastion's own machine.
+    Local,
     /// Nothing we take: none, a bare key, a password.
     Other,
 }
@@ -176,6 +178,12 @@ pub enum Entry {
     #[serde(rename = "session.end_ordered")]
     SessionEndOrdered { session: SessionId, reason: String, by: String },
 
+    /// Those watch a moderated session who have to: it begins, or goes on.
+    #[serde(rename = "session.watched")]
+    SessionWatched { session: SessionId },
+    /// Nobody watches a moderated session who has to: it stands still.
+    #[serde(rename = "session.unwatched")]
+    SessionUnwatched { session: SessionId },
     /// Somebody watches a session no longer; that they began to is a decision.
     #[serde(rename = "watch.ended")]
     WatchEnded { session: SessionId, by: String },
@@ -198,7 +206,24 @@ pub enum Entry {
     },
     /// Somebody answered; written before the answer counts.
     #[serde(rename = "approval.reviewed")]
-    ApprovalReviewed { approval: ApprovalId, by: PrincipalId, approve: bool, reason: String, valid_seconds: Option<u64>, source: IpAddr },
+    ApprovalReviewed {
+        approval: ApprovalId,
+        by: PrincipalId,
+        approve: bool,
+        reason: String,
+        valid_seconds: Option<u64>,
+        source: IpAddr,
+        /// What the answer is bound to; none in entries of early versions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        digest: Option<String>,
+        /// The answer as its approver signed it: an SSH signature, the fingerprint of its key, and the moment that is in it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signature: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signed_by: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signed_at: Option<Timestamp>,
+    },
     /// Nobody answered in time, the caller took it back or left, or an approval was taken back.
     #[serde(rename = "approval.ended")]
     ApprovalEnded { approval: ApprovalId, state: String, reason: String, by: Option<String> },
@@ -243,6 +268,9 @@ pub enum Entry {
     /// Somebody searched what was recorded; written before they see what was found.
     #[serde(rename = "recordings.searched")]
     RecordingsSearched { text: String, hits: u64, by: String },
+    /// Somebody reads the audit log; written before they see any of it.
+    #[serde(rename = "audit.read")]
+    AuditRead { by: String, filter: String },
     /// A recording that a crash left open was closed.
     #[serde(rename = "recording.recovered")]
     RecordingRecovered {

@@ -24,6 +24,7 @@ mod facts;
 mod key;
 mod log;
 mod read;
+mod signed;
 mod tail;
 mod verify;
 
@@ -36,6 +37,7 @@ pub use facts::{About, Facts};
 pub use key::{read_public_key, signing_key};
 pub use log::{AuditLog, Receipt};
 pub use read::{Follow, Record, RecordFilter, Records, last, record};
+pub use signed::{NAMESPACE as SIGNED_NAMESPACE, Said};
 pub use tail::{Line, Lines, Tail, hash_of};
 pub use verify::{Finding, Report, Snapshot, snapshot, verify};
 

@@ -1,7 +1,11 @@
 //! `bartizan approvals`: what waits or waited, from the store on this machine; and answers, which go to the bastion by the
 //! user's own ssh, since who may answer is a person whom an issuer knows, not an account of the machine.
 
-use std::process::{Command, ExitCode};
+mod sign;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Subcommand;
 
@@ -9,7 +13,7 @@ use super::bastion::Way;
 use super::local::{Local, block_on};
 use super::print::{Page, cut};
 use super::{Common, Exit};
-use crate::model::{ApprovalId, PrincipalId};
+use crate::model::{ApprovalId, PrincipalId, Printable};
 use crate::store::{Approval, ApprovalFilter, Store};
 
 /// Options of `bartizan approvals`.
@@ -56,6 +60,15 @@ struct Answer {
     reason: Option<String>,
     #[command(flatten)]
     way: Way,
+    /// Sign the answer with this SSH key; without it, with the one that you log in with, if its file is at hand
+    #[arg(long, value_name = "FILE", conflicts_with = "unsigned")]
+    key: Option<PathBuf>,
+    /// Do not sign the answer
+    #[arg(long)]
+    unsigned: bool,
+    /// Print the approval as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -63,11 +76,11 @@ struct Approve {
     #[command(flatten)]
     answer: Answer,
     /// For no longer than this, if policy allows longer (10m, 1h)
-    #[arg(long = "for", value_name = "TIME", value_parser = word)]
-    valid: Option<String>,
+    #[arg(long = "for", value_name = "TIME", value_parser = span)]
+    valid: Option<Duration>,
 }
 
-/// The bastion reads words; what could begin an option there, or is more than a line, is not a reason.
+/// What could begin an option of the bastion's own commands, or is more than a line, is not a reason.
 fn one_line(text: &str) -> Result<String, String> {
     if text.starts_with('-') || text.chars().any(char::is_control) {
         return Err("write one line that does not begin with `-`".to_owned());
@@ -75,11 +88,9 @@ fn one_line(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn word(text: &str) -> Result<String, String> {
-    if text.is_empty() || !text.chars().all(|c| c.is_ascii_alphanumeric()) {
-        return Err("write a number and s, m or h, as in \"10m\"".to_owned());
-    }
-    Ok(text.to_owned())
+fn span(text: &str) -> Result<Duration, String> {
+    let span: Option<jiff::SignedDuration> = text.parse().ok().filter(|span: &jiff::SignedDuration| span.is_positive());
+    span.and_then(|span| Duration::try_from(span).ok()).ok_or_else(|| "write a number and s, m or h, as in \"10m\"".to_owned())
 }
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
@@ -88,27 +99,33 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
             let local = Local::open(common)?;
             block_on(list(&local, args))
         }
-        What::Approve(args) => {
-            let valid = args.valid.as_ref().map(|valid| format!(" --for {valid}")).unwrap_or_default();
-            say(common, &args.answer, "approve", &valid)
-        }
-        What::Deny(args) => say(common, args, "deny", ""),
-        What::Revoke(args) => say(common, args, "revoke", ""),
+        What::Approve(args) => say(common, &args.answer, "approve", args.valid),
+        What::Deny(args) => say(common, args, "deny", None),
+        What::Revoke(args) => say(common, args, "revoke", None),
     }
 }
 
-fn say(common: &Common, args: &Answer, word: &str, options: &str) -> Result<ExitCode, Exit> {
-    let bastion = args.way.bastion(common)?;
-    let reason = args.reason.as_ref().map(|reason| format!(" {reason}")).unwrap_or_default();
-    let command = format!("{word} {}{options}{reason}", args.id);
-    let status = Command::new("ssh").args(args.way.ssh(&bastion, &[], &command)).status();
-    let status = status.map_err(|error| Exit::incomplete(format!("ssh cannot be run: {error}")))?;
-    match status.code() {
-        Some(0) => Ok(ExitCode::SUCCESS),
-        Some(255) | None => Err(Exit::incomplete("the bastion could not be reached or did not let you in")),
-        // The bastion has said why.
-        Some(code) => Ok(ExitCode::from(u8::try_from(code).unwrap_or(3))),
+fn say(common: &Common, args: &Answer, word: &'static str, valid: Option<Duration>) -> Result<ExitCode, Exit> {
+    let answer = sign::Answer {
+        id: args.id,
+        word,
+        reason: args.reason.as_deref().unwrap_or_default(),
+        for_seconds: valid.map(|valid| valid.as_secs()),
+        key: args.key.as_deref(),
+        unsigned: args.unsigned,
+    };
+    let approval = sign::say(common, &args.way, &answer)?;
+    let mut page = Page::stdout();
+    if args.json {
+        page.json(&approval)?;
+    } else {
+        let text = |key: &str| approval.get(key).and_then(serde_json::Value::as_str);
+        let state = Printable(text("state").unwrap_or("answered")).to_string();
+        let until = text("until").map(|until| format!(", until {}", Printable(until))).unwrap_or_default();
+        page.line(&format!("{} is {state}{until}", args.id))?;
     }
+    page.flush()?;
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn list(local: &Local, args: &List) -> Result<ExitCode, Exit> {
@@ -128,7 +145,8 @@ async fn list(local: &Local, args: &List) -> Result<ExitCode, Exit> {
 fn row(approval: &Approval) -> [String; 7] {
     let asked = &approval.asked;
     let login = asked.login.as_ref().map(|login| format!("{login}@")).unwrap_or_default();
-    let by: Vec<String> = approval.reviews.iter().map(|review| review.by.id.to_string()).collect();
+    let signed = |review: &crate::store::Review| if review.signed.is_some() { " (signed)" } else { "" };
+    let by: Vec<String> = approval.reviews.iter().map(|review| format!("{}{}", review.by.id, signed(review))).collect();
     let state = if by.is_empty() { approval.state.to_string() } else { format!("{} by {}", approval.state, by.join(", ")) };
     [
         asked.id.to_string(),

@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
-use nix::unistd::{Uid, User};
+use nix::unistd::Uid;
 
 use super::{Common, Exit, print};
 use crate::audit::{AuditError, AuditLog, Entry};
 use crate::config::Config;
+use crate::daemon::account;
 use crate::ledger::{self, Beginning, LedgerError};
 use crate::model::{PrincipalKind, Printable};
 use crate::store::{SessionFilter, SqliteStore, Store, StoreError};
@@ -138,11 +139,6 @@ fn login_uid() -> Option<u32> {
     let text = std::fs::read_to_string("/proc/self/loginuid").ok()?;
     // All bits set: the process descends from no login.
     text.trim().parse().ok().filter(|uid| *uid != u32::MAX)
-}
-
-fn account(uid: u32) -> String {
-    let found = User::from_uid(Uid::from_raw(uid)).ok().flatten();
-    found.map_or_else(|| uid.to_string(), |user| user.name)
 }
 
 /// A moment given as one (`2026-11-22T12:00:00Z`, `2026-11-22 12:00`, `2026-11-22`; UTC) or as a span before now (`2h`, `7d`).

@@ -1,8 +1,9 @@
-//! The control protocol as a client: one `ssh -s BASTION control`, by the user's own ssh, asked one request at a time. What comes
-//! back is data and never printed as it came.
+//! The control protocol as a client: one `ssh -s BASTION control`, by the user's own ssh, or the socket on the bastion's own machine;
+//! asked one request at a time. What comes back is data and never printed as it came.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -10,6 +11,7 @@ use serde_json::Value;
 
 use super::bastion::Way;
 use super::{Common, Exit};
+use crate::daemon::control_socket;
 use crate::model::Printable;
 
 /// The longest line that is taken from a bastion.
@@ -17,10 +19,13 @@ const LINE_MAX: u64 = 16 << 20;
 
 /// A connection.
 pub(super) struct Remote {
-    child: Child,
-    stdin: Option<ChildStdin>,
-    lines: BufReader<ChildStdout>,
+    /// The ssh that carries it; none by the socket.
+    child: Option<Child>,
+    stdin: Option<Box<dyn Write + Send>>,
+    lines: BufReader<Box<dyn Read + Send>>,
     next: u64,
+    /// Who the bastion takes us for.
+    pub(super) principal: String,
     /// Bytes of recordings that were fetched.
     pub(super) fetched: u64,
 }
@@ -29,7 +34,7 @@ impl Drop for Remote {
     fn drop(&mut self) {
         // ssh ends by itself when its input does.
         drop(self.stdin.take());
-        let _ended = self.child.wait();
+        let _ended = self.child.as_mut().map(Child::wait);
     }
 }
 
@@ -44,11 +49,33 @@ impl Remote {
         let mut child = command.spawn().map_err(|error| Exit::incomplete(format!("ssh cannot be run: {error}")))?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let (Some(stdin), Some(stdout)) = (stdin, stdout) else { return Err(Exit::incomplete("ssh has no input or output")) };
-        let mut remote = Self { child, stdin: Some(stdin), lines: BufReader::new(stdout), next: 0, fetched: 0 };
+        Self::greet(Some(child), Box::new(stdin), Box::new(stdout), &bastion.to_string())
+    }
+
+    /// Connects to the bastion that `way` names; where it names none, to the one on this machine.
+    pub(super) fn open_or_local(common: &Common, way: &Way) -> Result<Self, Exit> {
+        if way.bastion.is_some() {
+            return Self::open(common, way);
+        }
+        let path = control_socket(&common.load()?.server.state_dir);
+        let place = path.display().to_string();
+        let none = |error| Exit::incomplete(format!("no bastion answers at {place} ({error}); does it run? Elsewhere: --bastion HOST"));
+        let stream = UnixStream::connect(&path).map_err(none)?;
+        let reader = stream.try_clone().map_err(|error| Exit::incomplete(error.to_string()))?;
+        Self::greet(None, Box::new(stream), Box::new(reader), &place)
+    }
+
+    fn greet(child: Option<Child>, stdin: Box<dyn Write + Send>, stdout: Box<dyn Read + Send>, place: &str) -> Result<Self, Exit> {
+        let lines = BufReader::new(stdout);
+        let mut remote = Self { child, stdin: Some(stdin), lines, next: 0, principal: String::new(), fetched: 0 };
         let hello = remote.line()?;
-        match hello.pointer("/hello/version").and_then(Value::as_u64) {
-            Some(1) => Ok(remote),
-            _ => Err(Exit::incomplete(format!("{bastion} does not speak the control protocol of this version"))),
+        let principal = hello.pointer("/hello/principal").and_then(Value::as_str);
+        match (hello.pointer("/hello/version").and_then(Value::as_u64), principal) {
+            (Some(1), Some(principal)) => {
+                remote.principal = principal.to_owned();
+                Ok(remote)
+            }
+            _ => Err(Exit::incomplete(format!("{place} does not speak the control protocol of this version"))),
         }
     }
 
@@ -77,7 +104,8 @@ impl Remote {
         }
     }
 
-    fn line(&mut self) -> Result<Value, Exit> {
+    /// The next line, an event for instance.
+    pub(super) fn line(&mut self) -> Result<Value, Exit> {
         let mut line = Vec::new();
         let read = (&mut self.lines).take(LINE_MAX).read_until(b'\n', &mut line);
         match read {

@@ -1,5 +1,7 @@
 //! `bartizan sessions`: who is where, who was, and an order to one of them to end, or to go on after a guard rail froze it.
 
+mod watch;
+
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -28,6 +30,8 @@ pub(super) struct Args {
 enum What {
     /// Show the sessions that run, or all, newest first
     List(List),
+    /// Watch a running session: its screen as it is, and what happens on it
+    Watch(watch::Args),
     /// End a running session
     End(End),
     /// Let a session go on that a guard rail froze
@@ -84,11 +88,12 @@ struct Resume {
 }
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
-    let local = Local::open(common)?;
+    let local = || Local::open(common);
     match &args.what {
-        What::List(args) => block_on(list(&local, args)),
-        What::End(args) => block_on(end(&local, args)),
-        What::Resume(args) => block_on(resume(&local, args)),
+        What::List(args) => block_on(list(&local()?, args)),
+        What::Watch(args) => watch::run(common, args),
+        What::End(args) => block_on(end(&local()?, args)),
+        What::Resume(args) => block_on(resume(&local()?, args)),
     }
 }
 

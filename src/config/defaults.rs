@@ -60,3 +60,5 @@ pub const SESSIONS: u32 = 5_000;
 pub const APPROVAL_WAIT: Duration = Duration::from_secs(10 * 60);
 /// `[approvals] waiting`: operations that wait at once, over all sessions.
 pub const WAITING_APPROVALS: u32 = 1_000;
+/// `[approvals] waiting_each`: the same of one principal.
+pub const WAITING_APPROVALS_EACH: u32 = 50;

@@ -39,6 +39,10 @@ pub(super) fn read_all(root: &Section<'_>, home: &Path) -> Option<Vec<Issuer>> {
     let mut issuers: Vec<Issuer> = Vec::new();
     for (section, issuer) in sections.iter().zip(read) {
         let issuer = issuer?;
+        if issuer.name.as_str() == "local" {
+            section.problem(&section.whole(), "`local` stands for accounts of the bastion's own machine", "give the issuer another name");
+            return None;
+        }
         if issuers.iter().any(|known| known.name == issuer.name) {
             section.problem(&section.whole(), format!("a second issuer is named `{}`", issuer.name), "give each its own name");
             return None;

@@ -3,16 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use russh::ChannelMsg;
 use russh::keys::PublicKey;
 
+use crate::approvals::Said;
 use crate::audit::Entry;
 use crate::config::TargetAccess;
 use crate::control::{self, Answer, DeskCommand, Reach, Scene};
 use crate::frontdoor::Refusal;
 use crate::identity::{Caller, certificate};
 use crate::model::{ApprovalId, AuthorityKind, Wish};
-use crate::store::{Approval, ApprovalFilter, ApprovalState, SessionFilter};
+use crate::store::{Approval, ApprovalFilter, ApprovalState, SessionFilter, Signed};
 
 use super::rooms::Rooms;
 use super::stage::Guest;
@@ -64,7 +66,9 @@ impl Rooms {
                 Ok(control::recordings_text(&listed, json))
             }
             DeskCommand::Approvals { json } => self.approvals(caller, json).await,
-            DeskCommand::Answer { id, answer, reason } => self.review(caller, id, answer, reason).await.map(|a| control::answered(&a)),
+            DeskCommand::Answer { id, answer, reason } => {
+                self.review(caller, id, answer, reason, None).await.map(|a| control::answered(&a))
+            }
             DeskCommand::Cert => self.certificate(caller, visit).await,
         }
     }
@@ -103,9 +107,18 @@ impl Rooms {
         Ok(control::approvals(&self.config.server.name, &shown, &caller.principal().id, self.clock.now(), json))
     }
 
-    pub(super) async fn review(&self, caller: &Caller, id: ApprovalId, answer: Answer, reason: String) -> Result<Approval, Refusal> {
+    /// Does what somebody says to an approval. `signed` is their signature and the moment in it.
+    pub(super) async fn review(
+        &self,
+        caller: &Caller,
+        id: ApprovalId,
+        answer: Answer,
+        reason: String,
+        signed: Option<(Timestamp, String)>,
+    ) -> Result<Approval, Refusal> {
         let approval = self.broker.find(id).await?;
         let (me, who) = (&caller.principal().id, (caller.principal(), caller.source()));
+        let signed = signed.map(|(at, signature)| by_key(caller, at, signature)).transpose()?;
         match answer {
             Answer::Withdraw if approval.asked.principal.id == *me => {
                 let reason = if reason.is_empty() { "taken back by who asked".to_owned() } else { reason };
@@ -121,11 +134,11 @@ impl Rooms {
             }
             Answer::Approve(valid) => {
                 self.enforcer.permit_review(caller, &approval).await?;
-                self.broker.review(who, id, true, reason, valid).await
+                self.broker.review(who, id, Said { approve: true, reason, valid, signed }).await
             }
             Answer::Deny => {
                 self.enforcer.permit_review(caller, &approval).await?;
-                self.broker.review(who, id, false, reason, None).await
+                self.broker.review(who, id, Said { approve: false, reason, valid: None, signed }).await
             }
         }
     }
@@ -162,6 +175,15 @@ impl Rooms {
         let line = certificate.to_openssh().map_err(|e| Refusal::unavailable("The certificate could not be written.", e.to_string()))?;
         Ok(format!("{line}\n"))
     }
+}
+
+/// A signature has to be by the key that the caller proved to hold.
+fn by_key(caller: &Caller, at: Timestamp, signature: String) -> Result<Signed, Refusal> {
+    let Some(key) = caller.key() else {
+        let sentence = "A signed answer needs a login with a certificate: then it is known which key is yours. See `cert`.";
+        return Err(Refusal::denied(sentence, "a signature without a key"));
+    };
+    Ok(Signed { at, key: key.to_owned(), signature })
 }
 
 /// Reads one public key line from the visitor's standard input.

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use crate::approvals::Broker;
-use crate::enforce::PoliciesInForce;
+use crate::enforce::{Moderation, PoliciesInForce};
 use crate::frontdoor::{Refusal, sentences};
 use crate::gateways::ssh::Orders;
 use crate::identity::{Caller, IdentityDesk};
@@ -30,8 +30,10 @@ const WARNING: SignedDuration = SignedDuration::from_secs(60);
 type Recheck = Box<dyn Fn(&bartizan_policies::PolicySet, Timestamp) -> Result<(), Refusal> + Send + Sync>;
 
 pub(super) struct Running {
+    session: SessionId,
     caller: Arc<Caller>,
     tape: Tape,
+    moderation: Arc<Moderation>,
     target: TargetName,
     recheck: Recheck,
     /// When the approval it began with is over.
@@ -79,7 +81,9 @@ impl Live {
         let identified = permit.routed().identified();
         let again = Arc::clone(permit);
         let running = Running {
+            session: permit.session(),
             caller: Arc::clone(identified.caller()),
+            moderation: Arc::clone(permit.moderation()),
             tape: taped.tape().clone(),
             target: identified.ask().target.clone(),
             recheck: Box::new(move |set, now| again.recheck(set, now)),
@@ -122,6 +126,21 @@ impl Live {
 }
 
 impl Running {
+    /// Which session it is.
+    pub(super) fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// Who has to watch it, and who does.
+    pub(super) fn moderation(&self) -> &Arc<Moderation> {
+        &self.moderation
+    }
+
+    /// Shows a sentence to its user.
+    pub(super) fn say(&self, text: &str) {
+        self.send(Orders::Notice(text.to_owned()));
+    }
+
     /// Where it can be watched.
     pub(super) fn watchable(&self) -> Watchable {
         self.tape.watchable()

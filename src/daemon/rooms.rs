@@ -88,7 +88,7 @@ impl Rooms {
     }
 
     /// Writes that a caller logged in; who cannot be written down is not let in.
-    async fn admit(&self, outcome: Outcome<Caller>) -> Outcome<Caller> {
+    pub(super) async fn admit(&self, outcome: Outcome<Caller>) -> Outcome<Caller> {
         let caller = outcome?;
         let entry = Entry::LoginSucceeded {
             principal: caller.principal().id.clone(),
@@ -113,6 +113,7 @@ fn method(proof: Proof) -> LoginMethod {
         Proof::Token => LoginMethod::Token,
         Proof::Device => LoginMethod::Device,
         Proof::Code => LoginMethod::Browser,
+        Proof::Local => LoginMethod::Local,
     }
 }
 

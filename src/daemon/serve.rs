@@ -35,7 +35,7 @@ use super::live::{Live, Watch};
 use super::names::Names;
 use super::rails::RailsInForce;
 use super::rooms::{Foyer, Rooms};
-use super::{SystemClock, listen, metrics, recover, reload};
+use super::{SystemClock, listen, metrics, recover, reload, socket};
 
 /// How many threads write recordings.
 const LANES: usize = 2;
@@ -104,7 +104,9 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
         tokio::spawn(pass_on(rooms.broker.changes(), rooms.bulletin.clone())),
     ];
     let depot = Depot::start(&config, &rooms.store, &rooms.audit, &clock).map_err(|e| cannot("the object store")(&e))?;
+    let socket = socket::bind(&config.server.state_dir).map_err(|e| cannot("the control socket")(&e))?;
     open_doors(&rooms, listeners, &stop).await?;
+    tokio::spawn(socket::accept(socket, Arc::clone(&rooms), stop.clone()));
     wait_for_end().await?;
     drain(&rooms, &stop, config.server.drain_timeout).await;
     for task in background {

@@ -16,6 +16,7 @@ use crate::record::{Closing, Taped};
 use crate::upstream::{Hold, Link};
 
 use super::live::Place;
+use super::moderated::ended;
 use super::stage::Guest;
 use super::{metrics, rooms::Rooms};
 
@@ -140,6 +141,11 @@ impl Rooms {
             self.abandon(&taped, &refusal).await;
             return Err(refusal);
         };
+        let mut orders = orders;
+        if let Err(refusal) = self.wait_for_watchers(&taped, voice, &mut orders).await {
+            self.abandon(&taped, &refusal).await;
+            return Err(refusal);
+        }
         if let Err(refusal) = self.still_stands(&taped).await {
             self.abandon(&taped, &refusal).await;
             return Err(refusal);
@@ -166,7 +172,7 @@ impl Rooms {
         self.recorder.close(taped, closing, (0, 0)).await;
     }
 
-    async fn carry(&self, link: Link, visit: Visit, notices: &[String], orders: tokio::sync::mpsc::Receiver<ssh::Orders>) {
+    async fn carry(&self, link: Link, visit: Visit, notices: &[String], mut orders: tokio::sync::mpsc::Receiver<ssh::Orders>) {
         let (taped, mut target, hold) = link.split();
         let unrecorded = (!taped.tape().is_recorded()).then(|| sentences::UNRECORDED.to_owned());
         let notices = &[notices, unrecorded.as_slice()].concat()[..];
@@ -183,7 +189,12 @@ impl Rooms {
             // It may have taken as long as people need to answer.
             self.still_stands(&taped).await.map(|()| Some(plan))
         };
-        let plan = match planning.await {
+        // People may be asked about what it copies; meanwhile it hears what it is ordered.
+        let planned = tokio::select! {
+            planned = planning => planned,
+            sentence = ended(&mut orders, &visit.voice) => Err(Refusal::denied(format!("It was ended before it began: {sentence}."), sentence)),
+        };
+        let plan = match planned {
             Ok(plan) => plan,
             Err(refusal) => {
                 self.abandon(&taped, &refusal).await;
@@ -206,7 +217,9 @@ impl Rooms {
                     }
                     (_, None) => {
                         let rails = self.rails(&taped);
-                        ssh::relay(visit.channel, &visit.handle, target, taped.tape(), visit.has_terminal, &traffic, orders, rails).await
+                        let watched = taped.permit().moderation();
+                        ssh::relay(visit.channel, &visit.handle, target, taped.tape(), visit.has_terminal, &traffic, orders, rails, watched)
+                            .await
                     }
                 }
             }

@@ -9,11 +9,12 @@ use jiff::Timestamp;
 
 use crate::approvals::{Broker, Grant};
 use crate::audit::{AuditLog, Entry};
-use crate::frontdoor::{Refusal, Voice};
+use crate::frontdoor::{Cause, Refusal, Voice};
 use crate::model::Clock;
 
 use super::enforcer::{refusal, wait_for_people, write_all};
 use super::judge::{Asker, settled};
+use super::moderation::Moderation;
 use super::permit::Permit;
 use super::policies::PoliciesInForce;
 use super::questions::Question;
@@ -97,6 +98,12 @@ impl Drop for Allowed {
 }
 
 impl Decider {
+    /// Who has to watch the session, and who does.
+    #[must_use]
+    pub fn moderation(&self) -> &Arc<Moderation> {
+        &self.permit.moderation
+    }
+
     /// The account on the target, for making questions.
     #[must_use]
     pub fn login(&self) -> &str {
@@ -154,10 +161,20 @@ impl Decider {
     /// # Errors
     /// As [`Decider::decide`].
     pub async fn decide_shown(&self, questions: Vec<Question>, operation: String) -> Result<Allowed, Refusal> {
+        if !self.permit.moderation.is_open() {
+            self.wait_for_watchers().await?;
+        }
         let asker = Asker::of(self.permit.routed(), self.permit.session());
         let (slice, now) = (self.slice(), self.clock.now());
-        let standing = |policy: &str| self.permit.session_grant(policy, now).is_some();
-        let judgement = asker.judge(&slice, now, &questions, &standing);
+        let standing = |policy: &str| self.permit.moderation.keeps(policy) || self.permit.session_grant(policy, now).is_some();
+        let mut judgement = asker.judge(&slice, now, &questions, &standing);
+        let moderated = judgement.moderated();
+        if !moderated.is_empty() && judgement.refused.is_none() {
+            write_all(&self.audit, judgement.entries, now).await?;
+            self.permit.moderation.require(moderated);
+            self.wait_for_watchers().await?;
+            return Box::pin(self.decide_shown(questions, operation)).await;
+        }
         if let Some(refusal) = judgement.refused {
             write_all(&self.audit, judgement.entries, now).await?;
             return Err(refusal);
@@ -179,7 +196,9 @@ impl Decider {
     /// Decides once more after people have answered: policy may have changed while they thought.
     async fn decide_approved(&self, asker: &Asker<'_>, questions: Vec<Question>, grant: Arc<Grant>) -> Result<Allowed, Refusal> {
         let (slice, now) = (self.slice(), self.clock.now());
-        let standing = |policy: &str| grant.answers(policy) || self.permit.session_grant(policy, now).is_some();
+        let standing = |policy: &str| {
+            grant.answers(policy) || self.permit.moderation.keeps(policy) || self.permit.session_grant(policy, now).is_some()
+        };
         let judgement = asker.judge(&slice, now, &questions, &standing);
         let answered = judgement.policies.iter().filter(|policy| standing(policy)).cloned().collect();
         let allowed = self.allowed(Standing::questions(questions, answered), judgement.policies, Some(grant));
@@ -194,6 +213,22 @@ impl Decider {
                 }
             }
             None => Err(changed()),
+        }
+    }
+
+    /// Waits until somebody watches who has to, telling the visitor; until then nothing is decided.
+    ///
+    /// # Errors
+    /// When the visitor will not wait.
+    async fn wait_for_watchers(&self) -> Result<(), Refusal> {
+        let moderation = &self.permit.moderation;
+        self.voice.say(&moderation.notice()).await;
+        tokio::select! {
+            () = moderation.opened() => Ok(()),
+            () = self.voice.left() => {
+                let sentence = "Nobody watches who has to, so it was not done.".to_owned();
+                Err(Refusal { detail: sentence.clone(), sentence, policies: Vec::new(), cause: Cause::Held })
+            }
         }
     }
 

@@ -11,12 +11,13 @@ use crate::approvals::{Asking, Broker, Grant};
 use crate::audit::{self, AuditLog, Entry};
 use crate::frontdoor::{Ask, Cause, Refusal, Voice};
 use crate::identity::Caller;
-use crate::model::{Clock, Login, SessionId, TargetName, Wish};
+use crate::model::{Clock, Login, SessionId, TargetKind, TargetName, Wish};
 use crate::store::{NewApproval, Session};
 use crate::targets::{Catalogue, Routed};
 
 use super::decider::{Decider, changed};
 use super::judge::Asker;
+use super::moderation::Moderation;
 use super::permit::{Mode, Permit};
 use super::policies::PoliciesInForce;
 use super::questions::{Question, as_principal, as_target, context, kept_key, told};
@@ -99,9 +100,17 @@ impl Enforcer {
         if let Some(refusal) = judgement.refused {
             return Err(refusal);
         }
+        let moderated = judgement.moderated();
+        if !moderated.is_empty() && asker.target.kind() != TargetKind::Ssh {
+            let sentence = format!("Policy wants sessions on {} to be watched, and only SSH sessions can be.", asker.ask.target);
+            return Err(Refusal::denied(sentence.clone(), sentence));
+        }
+        let moderation = Arc::new(Moderation::new(asker.caller.principal().id.clone()));
+        moderation.require(moderated);
         let mut permit = Permit {
             session,
             reads_only: mode.reads_only(&slice),
+            moderation,
             mode,
             started_at: now,
             policies: std::mem::take(&mut judgement.policies),
@@ -122,13 +131,32 @@ impl Enforcer {
         Ok(permit)
     }
 
+    /// Decides once more when somebody has come to watch a moderated session: policy may have changed while they were waited for.
+    ///
+    /// # Errors
+    /// When policy says no by now, or asks for more, or the verdicts cannot be written.
+    pub async fn watched(&self, permit: &Permit) -> Result<(), Refusal> {
+        let (now, set) = (self.clock.now(), self.policies.current());
+        let asker = Asker::of(&permit.routed, permit.session);
+        let grant = permit.begun_by.as_ref();
+        let settled = |policy: &str| grant.is_some_and(|grant| grant.answers(policy)) || permit.moderation.keeps(policy);
+        let judgement = asker.judge(&asker.slice(&set), now, &beginning(&asker, &permit.mode), &settled);
+        write_all(&self.audit, judgement.entries, now).await?;
+        match judgement.refused {
+            Some(refusal) => Err(refusal),
+            None if judgement.needs.is_empty() => Ok(()),
+            None => Err(changed()),
+        }
+    }
+
     /// Decides once more after people have answered: policy may have changed while they thought.
     async fn approved(&self, permit: &mut Permit, grant: Arc<Grant>) -> Result<(), Refusal> {
         let now = self.clock.now();
         let set = self.policies.current();
         let asker = Asker::of(&permit.routed, permit.session);
         let slice = asker.slice(&set);
-        let judgement = asker.judge(&slice, now, &beginning(&asker, &permit.mode), &|policy| grant.answers(policy));
+        let settled = |policy: &str| grant.answers(policy) || permit.moderation.keeps(policy);
+        let judgement = asker.judge(&slice, now, &beginning(&asker, &permit.mode), &settled);
         write_all(&self.audit, judgement.entries, now).await?;
         if let Some(refusal) = judgement.refused {
             return Err(refusal);

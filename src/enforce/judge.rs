@@ -92,6 +92,13 @@ impl<'a> Asker<'a> {
 }
 
 impl Judgement {
+    /// Takes out what somebody has to watch, and leaves what people have to answer.
+    pub(super) fn moderated(&mut self) -> Vec<Needed> {
+        let (moderated, needs) = std::mem::take(&mut self.needs).into_iter().partition(|need| need.moderated);
+        self.needs = needs;
+        moderated
+    }
+
     pub(super) fn take(&mut self, asker: &Asker<'_>, question: &Question, decision: &Decision, answered: &dyn Fn(&str) -> bool) {
         let at = Place::of(asker.ask, asker.session).telling(asker.told(&question.facts));
         match &decision.verdict {
@@ -120,6 +127,8 @@ impl Judgement {
                 valid_seconds: requirement.approve.valid.as_secs(),
                 whole_session: requirement.approve.scope == Scope::Session,
                 reason: requirement.reason.as_ref().map(ToString::to_string),
+                signed: requirement.approve.signed,
+                moderated: requirement.approve.moderated,
             });
         }
     }

@@ -4,6 +4,7 @@
 mod decider;
 mod enforcer;
 mod judge;
+mod moderation;
 mod operators;
 mod permit;
 mod policies;
@@ -12,6 +13,7 @@ mod sql;
 
 pub use decider::{Allowed, Decider};
 pub use enforcer::{Enforcer, Evidence, IssueGrant};
+pub use moderation::{Moderation, Presence};
 pub use permit::{Mode, Permit};
 pub use policies::{PoliciesInForce, known, load_dir};
 pub use questions::{Question, as_principal, as_target};

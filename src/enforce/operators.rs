@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::audit::{self, About, Entry};
 use crate::frontdoor::Refusal;
-use crate::identity::Caller;
+use crate::identity::{Caller, LOCAL};
 use crate::model::{Principal, PrincipalKind, Printable};
 use crate::store::{Approval, LockSubject, Session};
 
@@ -135,6 +135,18 @@ impl Enforcer {
             }
         }
         worst
+    }
+
+    /// Whether `caller` may read what the audit log says of `about`; entries about nobody are about the bastion itself. Nothing is
+    /// written: that it is read is an entry of its own.
+    #[must_use]
+    pub fn may_read_audit(&self, caller: &Caller, about: Option<&Principal>) -> bool {
+        let Ok(bastion) = format!("{LOCAL}/bastion").parse() else { return false };
+        let bastion = Principal { kind: PrincipalKind::Service, id: bastion, groups: Vec::new() };
+        let context = context(caller, self.clock.now(), None, Facts::None);
+        let about = as_principal(about.unwrap_or(&bastion));
+        let request = Request { action: Action::Audit, resource: Resource::Principal(&about), context: &context };
+        matches!(self.policies.current().decide(&as_principal(caller.principal()), &request).verdict, Verdict::Allow)
     }
 
     /// Decides whether `caller` may lock `subject` or unlock it; `holder` is who it is, where it is somebody: the principal, or the

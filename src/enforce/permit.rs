@@ -12,6 +12,7 @@ use crate::targets::Routed;
 
 use super::decider::{Ongoing, lock, recheck, recheck_ongoing};
 use super::judge::Asker;
+use super::moderation::Moderation;
 use super::questions::Question;
 
 /// What a session was permitted to be. What is not decided at its beginning is decided as it comes.
@@ -112,6 +113,7 @@ pub struct Permit {
     pub(super) grants: Mutex<Vec<Arc<Grant>>>,
     /// The policies that let it go on, or begin, while it cannot be recorded; none where nothing does.
     pub(super) unrecorded: Mutex<Option<Vec<String>>>,
+    pub(super) moderation: Arc<Moderation>,
 }
 
 impl Permit {
@@ -179,6 +181,12 @@ impl Permit {
         *lock(&self.unrecorded) = allowed.then(|| decision.policies.iter().map(ToString::to_string).collect());
     }
 
+    /// Who has to watch it, and who does.
+    #[must_use]
+    pub fn moderation(&self) -> &Arc<Moderation> {
+        &self.moderation
+    }
+
     /// A grant that answers what `policy` asks for in any operation of this session at `now`.
     pub(super) fn session_grant(&self, policy: &str, now: Timestamp) -> Option<Arc<Grant>> {
         lock(&self.grants).iter().find(|grant| grant.answers_all(policy, now)).cloned()
@@ -207,8 +215,8 @@ impl Permit {
         self.ask_unrecorded(&slice, now);
         let mut questions = vec![Question::connect(ask.account(), &ask.wish)];
         questions.extend(self.mode.questions(ask.account()));
-        let answered: Vec<String> =
-            self.policies.iter().filter(|policy| self.grant().is_some_and(|g| g.answers(policy))).cloned().collect();
+        let settled = |policy: &String| self.grant().is_some_and(|grant| grant.answers(policy)) || self.moderation.keeps(policy);
+        let answered: Vec<String> = self.policies.iter().filter(|policy| settled(policy)).cloned().collect();
         recheck(self, &slice, now, &questions, &answered)?;
         if !self.mode.may_be(&slice) {
             let sentence = format!("No policy permits anything there any more, so the {} ends.", ask.wish);

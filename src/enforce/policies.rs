@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use bartizan_policies::{Known, PolicySet};
 
 use crate::config::Config;
+use crate::identity::LOCAL;
 
 /// A policy set and how often it was swapped.
 pub struct PoliciesInForce {
@@ -76,7 +77,7 @@ fn read_files(dir: &Path) -> std::io::Result<Vec<(String, String)>> {
 pub fn known(config: &Config) -> Known {
     let tags = config.targets.iter().flat_map(|t| t.tags.iter().map(|(key, value)| format!("{key}={value}")));
     Known {
-        issuers: Some(config.issuers.iter().map(|i| i.name.to_string()).collect()),
+        issuers: Some(config.issuers.iter().map(|i| i.name.to_string()).chain([LOCAL.to_owned()]).collect()),
         groups: None,
         targets: Some(config.targets.iter().map(|t| t.name.to_string()).collect()),
         kinds: Some(config.targets.iter().map(|t| (t.name.to_string(), t.kind().to_string())).collect()),

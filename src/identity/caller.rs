@@ -1,13 +1,13 @@
 //! A visitor whose identity is known, and the proof that it is known still when they ask for something.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::frontdoor::Ask;
-use crate::model::{Principal, TargetName};
+use crate::model::{Principal, PrincipalKind, TargetName};
 use crate::store::{Shown, Subjected};
 
 /// How a caller showed who they are.
@@ -21,6 +21,8 @@ pub enum Proof {
     Device,
     /// An authorization-code login.
     Code,
+    /// An account of the bastion's own machine, as its kernel says.
+    Local,
 }
 
 impl Proof {
@@ -32,6 +34,7 @@ impl Proof {
             Self::Token => "token",
             Self::Device => "device",
             Self::Code => "code",
+            Self::Local => "local",
         }
     }
 }
@@ -50,7 +53,34 @@ pub struct Caller {
     pub(super) device_bound: bool,
 }
 
+/// The issuer of accounts of the bastion's own machine; no issuer of the configuration has this name.
+pub const LOCAL: &str = "local";
+
+/// The group of everybody who comes from the bastion's own machine.
+const OPERATORS: &str = "local/operators";
+
+/// How long a connection from the bastion's own machine is good for.
+const LOCAL_LASTS: SignedDuration = SignedDuration::from_hours(12);
+
 impl Caller {
+    /// Somebody on the bastion's own machine, by the account that the kernel names. None where the account's name cannot be one.
+    #[must_use]
+    pub fn local(account: &str, now: Timestamp) -> Option<Self> {
+        let principal =
+            Principal { kind: PrincipalKind::User, id: format!("{LOCAL}/{account}").parse().ok()?, groups: vec![OPERATORS.parse().ok()?] };
+        Some(Self {
+            principal,
+            proof: Proof::Local,
+            source: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            key: None,
+            authenticated_at: now,
+            expires_at: now.checked_add(LOCAL_LASTS).unwrap_or(now),
+            certificate_ttl: Duration::ZERO,
+            shown: None,
+            device_bound: false,
+        })
+    }
+
     /// Who.
     #[must_use]
     pub fn principal(&self) -> &Principal {

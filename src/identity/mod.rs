@@ -7,5 +7,5 @@ pub mod certificate;
 mod desk;
 pub mod oidc;
 
-pub use caller::{Caller, Identified, Proof};
+pub use caller::{Caller, Identified, LOCAL, Proof};
 pub use desk::IdentityDesk;

@@ -26,6 +26,12 @@ pub struct Needed {
     pub whole_session: bool,
     /// The policy's `@reason`.
     pub reason: Option<String>,
+    /// Whether only signed answers count.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub signed: bool,
+    /// Whether no answer is wanted, but somebody who watches.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub moderated: bool,
 }
 
 /// An operation that is held from now on.
@@ -77,9 +83,22 @@ impl NewApproval {
 }
 
 impl Needed {
-    fn asks(&self, principal: &Principal) -> bool {
+    /// Whether `principal` is in one of its groups.
+    #[must_use]
+    pub fn asks(&self, principal: &Principal) -> bool {
         principal.groups.iter().any(|group| self.groups.iter().any(|asked| asked == group.as_str()))
     }
+}
+
+/// That an answer was signed with its approver's own key; it was checked before it comes here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Signed {
+    /// The moment that is in it.
+    pub at: Timestamp,
+    /// The key's fingerprint.
+    pub key: String,
+    /// The signature, armoured.
+    pub signature: String,
 }
 
 /// What somebody says to it.
@@ -95,6 +114,8 @@ pub struct Review {
     pub valid_seconds: Option<u64>,
     /// When.
     pub at: Timestamp,
+    /// With what it was signed, if it was.
+    pub signed: Option<Signed>,
 }
 
 /// How it stands.
@@ -179,7 +200,7 @@ impl Approval {
     /// Different people who have agreed and are in one of `need`'s groups.
     #[must_use]
     pub fn agreed(&self, need: &Needed) -> usize {
-        let agree = |review: &&Review| review.approve && need.asks(&review.by);
+        let agree = |review: &&Review| review.approve && need.asks(&review.by) && (review.signed.is_some() || !need.signed);
         self.reviews.iter().filter(agree).map(|review| &review.by.id).collect::<BTreeSet<_>>().len()
     }
 

@@ -394,6 +394,8 @@ fn need(policy: &str, group: &str, approvals: u8) -> Needed {
         valid_seconds: 900,
         whole_session: false,
         reason: Some("four eyes".into()),
+        signed: false,
+        moderated: false,
     }
 }
 
@@ -418,7 +420,7 @@ fn held(n: u64, needs: Vec<Needed>) -> NewApproval {
 
 fn review(who: &str, group: &str, approve: bool) -> Review {
     let by = Principal { kind: PrincipalKind::User, id: who.parse().unwrap(), groups: vec![group.parse().unwrap()] };
-    Review { by, approve, reason: "fine".into(), valid_seconds: Some(60), at: at(5) }
+    Review { by, approve, reason: "fine".into(), valid_seconds: Some(60), at: at(5), signed: None }
 }
 
 pub(super) async fn an_approval_comes_back_as_it_was_asked_and_reviewed(open: Open<'_>) {

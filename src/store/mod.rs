@@ -20,7 +20,7 @@ use jiff::Timestamp;
 
 use crate::model::{ApprovalId, SessionId};
 
-pub use approval::{Approval, ApprovalEnd, ApprovalFilter, ApprovalState, Needed, NewApproval, Review};
+pub use approval::{Approval, ApprovalEnd, ApprovalFilter, ApprovalState, Needed, NewApproval, Review, Signed};
 pub use certificate::{Certificate, CertificateFilter, NewCertificate};
 pub use error::StoreError;
 pub use lock::{Lock, LockSubject, NewLock, Subjected};

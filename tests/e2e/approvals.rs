@@ -1,6 +1,8 @@
 //! What policy holds waits for people, in flight, and their answer decides exactly that.
 
 mod copies;
+mod many;
+mod signed;
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -30,6 +30,7 @@ mod hostile_target;
 mod ledger;
 mod limits;
 mod login;
+mod moderated;
 mod policy;
 mod policy_tools;
 mod postgres;

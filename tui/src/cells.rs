@@ -26,6 +26,11 @@ pub(crate) fn rows(grid: &Grid) -> u16 {
     u16::try_from(grid.rows().len()).unwrap_or(u16::MAX)
 }
 
+/// Draws `grid`, cropped so that its cursor is seen.
+pub fn draw_screen(grid: &Grid, colour: bool, area: Rect, buffer: &mut Buffer) {
+    draw(grid, colour, follow(grid, area), area, buffer);
+}
+
 /// Draws `grid` from `corner` on.
 pub(crate) fn draw(grid: &Grid, colour: bool, corner: (u16, u16), area: Rect, buffer: &mut Buffer) {
     let (left, top) = (usize::from(corner.0), usize::from(corner.1));

@@ -40,6 +40,7 @@ mod update;
 mod view;
 mod wire;
 
+pub use cells::draw_screen;
 pub use effect::{Effect, ReplayOrder};
 pub use event::{Connection, Event, Replayed};
 pub use keys::manual::manual as manual_of_keys;

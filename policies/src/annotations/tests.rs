@@ -136,9 +136,18 @@ fn right_annotations_become_types() {
         approvals: 2,
         valid: Duration::from_secs(5400),
         scope: Scope::Session,
+        signed: false,
+        moderated: false,
     };
     assert_eq!(two.approve, Some(approve));
-    let approve = Approve { groups: vec!["corp/a".to_owned()], approvals: 1, valid: Duration::from_secs(900), scope: Scope::Operation };
+    let approve = Approve {
+        groups: vec!["corp/a".to_owned()],
+        approvals: 1,
+        valid: Duration::from_secs(900),
+        scope: Scope::Operation,
+        signed: false,
+        moderated: false,
+    };
     assert_eq!(set.rule("one").expect("it is there").approve, Some(approve));
     let cert = set.rule("cert").expect("it is there");
     assert_eq!((cert.certificate_ttl, cert.pin_source_address), (Some(Duration::from_secs(900)), true));
@@ -152,5 +161,29 @@ fn durations_are_whole_numbers_with_units_from_large_to_small() {
     }
     for text in ["", "15", "m", "-1m", "1.5h", "1m1h", "1m1m", "1 m", "1w", "99999999999999999999s", "999999999999999999d", "1µ"] {
         assert_eq!(parse_duration(text), None, "{text}");
+    }
+}
+
+#[test]
+fn moderation_and_signatures_become_types_where_they_mean_something() {
+    let text = "@id(\"watched\") @moderated(\"corp/a, corp/b\") forbid (principal, action == Action::\"ssh.shell\", resource);\n\
+         @id(\"signed\") @approve(\"corp/a\") @signed forbid (principal, action == Action::\"ssh.exec\", resource);";
+    let set = load(text, &Known::default()).expect("all is right");
+    let approve = |id: &str| set.rule(id).expect("it is there").approve.clone().expect("it asks");
+    let watched = approve("watched");
+    assert_eq!((watched.groups.len(), watched.moderated, watched.signed, watched.scope), (2, true, false, Scope::Session));
+    let signed = approve("signed");
+    assert_eq!((signed.moderated, signed.signed), (false, true));
+    for (bad, why) in [
+        ("@moderated(\"corp/a\") permit (principal, action, resource);", "about more"),
+        ("@moderated(\"corp/a\") forbid (principal, action == Action::\"pg.update\", resource);", "about more"),
+        ("@moderated(\"corp/a\") @approve(\"corp/b\") forbid (principal, action == Action::\"ssh.shell\", resource);", "beside @approve"),
+        ("@moderated(\"admins\") forbid (principal, action == Action::\"ssh.shell\", resource);", "which issuer"),
+        ("@moderated(\"corp/a\") @valid(\"5m\") forbid (principal, action == Action::\"ssh.shell\", resource);", "without @approve"),
+        ("@signed forbid (principal, action == Action::\"ssh.shell\", resource);", "without @approve"),
+        ("@approve(\"corp/a\") @signed(\"yes\") forbid (principal, action == Action::\"ssh.shell\", resource);", "takes no value"),
+    ] {
+        let problems = load(&format!("@id(\"x\") {bad}"), &Known::default()).expect_err(bad);
+        assert!(problems.iter().any(|problem| problem.to_string().contains(why)), "{bad}: {problems:?}");
     }
 }

@@ -33,7 +33,14 @@ fn forbid(id: &str) -> Rule {
 }
 
 fn approve(rule: Rule, approvals: u8, minutes: u64, scope: Scope) -> Rule {
-    let approve = Approve { groups: vec!["corp/leads".to_owned()], approvals, valid: Duration::from_secs(60 * minutes), scope };
+    let approve = Approve {
+        groups: vec!["corp/leads".to_owned()],
+        approvals,
+        valid: Duration::from_secs(60 * minutes),
+        scope,
+        signed: false,
+        moderated: false,
+    };
     Rule { approve: Some(approve), ..rule }
 }
 
@@ -358,4 +365,21 @@ fn a_name_cannot_play_tricks_on_the_terminal() {
     let asked = Asked { principal: "corp/\u{1b}]0;x\u{7}", action: Action::Connect, on: "web\r\u{1b}[2J".to_owned() };
     let Verdict::Deny(refusal) = combine(found, asked).verdict else { panic!("nothing permits it") };
     assert!(!refusal.to_string().replace('\n', "").contains(char::is_control), "{refusal}");
+}
+
+#[test]
+fn what_has_to_be_watched_is_held_and_no_permit_takes_it_away() {
+    let watched = |id: &str| {
+        let mut rule = once(forbid(id));
+        rule.approve.as_mut().unwrap().moderated = true;
+        rule
+    };
+    let decide = |rules: &[Rule]| summary(&decide_as(Action::SshShell, rules, &[]));
+    assert_eq!(decide(&[permit("p"), watched("w")]), "hold w");
+    assert_eq!(decide(&[permit("p"), permit("q"), watched("w"), once(forbid("f"))]), "hold f w");
+    assert_eq!(decide(&[watched("w")]), "deny nothing permits");
+    let only = |id: &str| Rule { effect: Effect::Permit, ..watched(id) };
+    assert_eq!(decide(&[only("a")]), "hold a");
+    assert_eq!(decide(&[only("a"), once(permit("b"))]), "hold b", "an answer demands less than somebody who stays");
+    assert_eq!(decide(&[only("a"), permit("b")]), "allow");
 }

@@ -23,6 +23,8 @@ fn notice(kind: &str, operation: &str) -> Notice {
             valid_seconds: 1,
             whole_session: false,
             reason: None,
+            signed: false,
+            moderated: false,
         }],
         reason: Some("ticket <42>".into()),
         source: "192.0.2.7".parse().unwrap(),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::hundred;
@@ -31,6 +32,10 @@ pub struct AnswerApproval {
     pub reason: String,
     /// For `approve`: for no longer than this.
     pub for_seconds: Option<u64>,
+    /// The answer as its approver signed it.
+    pub signature: Option<String>,
+    /// The moment that is in the signature.
+    pub signed_at: Option<Timestamp>,
 }
 
 /// What can be said to an approval.

@@ -75,6 +75,9 @@ pub enum What {
     /// Keep somebody or something out.
     #[serde(rename = "lock")]
     Lock(AddLock),
+    /// Entries of the audit log that they may read, newest first.
+    #[serde(rename = "audit")]
+    Audit(ReadAudit),
     /// Let it in again.
     #[serde(rename = "unlock")]
     Unlock(RemoveLock),

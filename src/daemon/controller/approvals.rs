@@ -18,8 +18,16 @@ impl Client<'_> {
     }
 
     pub(super) async fn answer_approval(&self, request: AnswerApproval) -> Result<Value, Refusal> {
-        let AnswerApproval { approval, answer, reason, for_seconds } = request;
-        let approval = self.rooms.review(self.caller, approval, answer.answer(for_seconds), reason).await?;
+        let AnswerApproval { approval, answer, reason, for_seconds, signature, signed_at } = request;
+        let signed = match (signed_at, signature) {
+            (Some(at), Some(signature)) => Some((at, signature)),
+            (None, None) => None,
+            _ => {
+                let sentence = "`signature` and `signed_at` come together.";
+                return Err(Refusal::denied(sentence, sentence));
+            }
+        };
+        let approval = self.rooms.review(self.caller, approval, answer.answer(for_seconds), reason, signed).await?;
         written(&approval)
     }
 }

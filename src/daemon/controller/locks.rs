@@ -69,7 +69,7 @@ impl Client<'_> {
         })
     }
 
-    fn kind_of(&self, id: &PrincipalId) -> PrincipalKind {
+    pub(super) fn kind_of(&self, id: &PrincipalId) -> PrincipalKind {
         let issuer = self.rooms.config.issuers.iter().find(|issuer| issuer.name.as_str() == id.issuer());
         issuer.map_or(PrincipalKind::User, |issuer| issuer.kind)
     }

@@ -2,6 +2,7 @@
 //! is policy's. Who does not read is cut off; nobody else waits for them.
 
 mod approvals;
+mod audit;
 mod locks;
 mod recordings;
 mod sessions;
@@ -153,12 +154,13 @@ impl Client<'_> {
             What::Approvals(list) => self.approvals(list).await,
             What::AnswerApproval(answer) => self.answer_approval(answer).await,
             What::Locks => self.locks().await,
+            What::Audit(read) => self.audit(read).await,
             What::Lock(lock) => self.lock(lock).await,
             What::Unlock(lock) => self.unlock(lock).await,
             What::Recordings(listing) => written(&self.rooms.listed_recordings(self.caller, listing).await?),
             What::OpenRecording(opening) => written(&self.rooms.open_for(self.caller, opening, &mut self.shelf).await?),
             What::ReadRecording(range) => self.rooms.read_range(self.caller, range, &mut self.shelf).await,
-            What::Search(search) => written(&self.rooms.search_recordings(self.caller, search, &mut self.shelf).await?),
+            What::Search(search) => written(&self.rooms.search_recordings(self.caller, search, &self.shelf).await?),
         }
     }
 
@@ -167,7 +169,9 @@ impl Client<'_> {
         let (rooms, caller) = (self.rooms, self.caller);
         match event {
             Event::Session(id) => match rooms.store.session(*id).await {
-                Ok(Some(session)) if rooms.enforcer.may_see(caller, &session) => protocol::event("session", &session),
+                Ok(Some(session)) if rooms.enforcer.may_see(caller, &session) => {
+                    rooms.as_it_runs(&session).map_or_else(|_| String::new(), |session| protocol::event("session", &session))
+                }
                 _ => String::new(),
             },
             Event::Approval(id) => match rooms.broker.find(*id).await {

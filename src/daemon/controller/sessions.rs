@@ -8,15 +8,15 @@ use crate::frontdoor::Refusal;
 use crate::model::SessionId;
 use crate::store::{NewOrder, OrderKind, Session, SessionFilter, StoreError};
 
-use super::{Client, LIMIT, at_most, written};
+use super::{Client, LIMIT, Rooms, at_most, written};
 
 impl Client<'_> {
     /// What others may not see counts for nobody's limit: it is left out first.
     pub(super) async fn sessions(&self, ListSessions { all, principal, limit }: ListSessions) -> Result<Value, Refusal> {
         let filter = SessionFilter { live: !all, principal, limit: LIMIT, ..SessionFilter::default() };
         let found = self.rooms.store.sessions(filter).await.map_err(no_store)?;
-        let shown = found.iter().filter(|session| self.rooms.enforcer.may_see(self.caller, session));
-        written(&shown.take(at_most(limit)).collect::<Vec<_>>())
+        let shown = found.iter().filter(|session| self.rooms.enforcer.may_see(self.caller, session)).take(at_most(limit));
+        shown.map(|session| self.rooms.as_it_runs(session)).collect::<Result<Vec<_>, _>>().map(Value::Array)
     }
 
     pub(super) async fn end_session(&self, EndSession { session: id, reason }: EndSession) -> Result<Value, Refusal> {
@@ -35,6 +35,21 @@ impl Client<'_> {
         let found = self.rooms.store.session(id).await.map_err(no_store)?;
         let no_such = || Refusal::denied(format!("There is no session {id} that runs."), "no such session");
         found.filter(Session::is_live).ok_or_else(no_such)
+    }
+}
+
+impl Rooms {
+    /// The session, with who watches it where it runs here.
+    pub(super) fn as_it_runs(&self, session: &Session) -> Result<Value, Refusal> {
+        let mut value = written(session)?;
+        if let (Some(running), Some(fields)) = (self.live.find(session.opening.id), value.as_object_mut()) {
+            fields.insert("watchers".to_owned(), running.watchable().watchers().into());
+            let missing: Vec<_> = running.moderation().missing().into_iter().flat_map(|(_, groups)| groups).collect();
+            if !missing.is_empty() {
+                fields.insert("waits_for".to_owned(), missing.into());
+            }
+        }
+        Ok(value)
     }
 }
 

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 
 use crate::audit::Entry;
 use crate::control::protocol::{self, End, Screen, Shown, WatchSession, Watched};
+use crate::enforce::Presence;
 use crate::frontdoor::Refusal;
 use crate::model::SessionId;
 use crate::record::{Look, Sight, Watcher};
@@ -35,6 +36,8 @@ pub(super) struct Watches {
 struct Watching {
     session: Session,
     watcher: Watcher,
+    /// For a session that goes on only while it is watched.
+    _presence: Presence,
 }
 
 impl Watches {
@@ -69,9 +72,12 @@ impl Client<'_> {
         }
         let ((cols, rows), at_us) = place.now();
         let watcher = place.watch(&self.watches.news);
+        let open = running.moderation().is_open();
+        let presence = running.moderation().join(self.caller.principal());
+        self.rooms.moderated(&running, open);
         running.remark(&self.rooms.tasks, format!("{} began to watch", self.caller.principal().id));
         metrics::watcher(true);
-        self.watches.all.push(Watching { session, watcher });
+        self.watches.all.push(Watching { session, watcher, _presence: presence });
         self.watches.news.notify_one();
         Ok(json!({ "cols": cols, "rows": rows, "at_us": at_us }))
     }
@@ -85,14 +91,22 @@ impl Client<'_> {
         Ok(Value::Null)
     }
 
+    /// Leaves a session that runs on.
     fn leave(&mut self, at: usize) {
+        let id = self.watches.all.get(at).map(|watching| watching.session.opening.id);
+        let running = id.and_then(|id| self.rooms.live.find(id));
+        let open = running.as_ref().is_some_and(|running| running.moderation().is_open());
+        self.drop_out(at);
+        if let Some(running) = running {
+            self.rooms.moderated(&running, open);
+            running.remark(&self.rooms.tasks, format!("{} watches no longer", self.caller.principal().id));
+        }
+    }
+
+    fn drop_out(&mut self, at: usize) {
         let session = self.watches.all.remove(at).session.opening.id;
         metrics::watcher(false);
-        let by = &self.caller.principal().id;
-        self.rooms.note(Entry::WatchEnded { session, by: by.to_string() });
-        if let Some(running) = self.rooms.live.find(session) {
-            running.remark(&self.rooms.tasks, format!("{by} watches no longer"));
-        }
+        self.rooms.note(Entry::WatchEnded { session, by: self.caller.principal().id.to_string() });
     }
 
     /// Leaves all of them: the client is gone.
@@ -105,7 +119,7 @@ impl Client<'_> {
     /// What there is to show now, one text for each session.
     pub(super) fn look(&mut self) -> Vec<String> {
         let (mut texts, mut over) = (Vec::new(), Vec::new());
-        for (at, Watching { session, watcher }) in self.watches.all.iter_mut().enumerate() {
+        for (at, Watching { session, watcher, .. }) in self.watches.all.iter_mut().enumerate() {
             match watcher.look() {
                 Look::Nothing => {}
                 Look::Draw(draw) => {
@@ -132,7 +146,7 @@ impl Client<'_> {
             }
         }
         for at in over.into_iter().rev() {
-            self.leave(at);
+            self.drop_out(at);
         }
         texts
     }

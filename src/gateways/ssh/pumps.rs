@@ -61,6 +61,8 @@ pub(super) async fn down(
 ) -> Result<Option<Exit>, PumpError> {
     let mut end = End::default();
     while let Some(first) = end.next(target, visitor).await? {
+        // What nobody sees who has to is not shown to the visitor either.
+        watch.gate.watched().await;
         let batch = gather(first, target);
         let pieces: Vec<Piece> = batch.iter().filter_map(piece).collect();
         if !pieces.is_empty() {
@@ -205,7 +207,7 @@ pub(super) async fn up(
     target: &ChannelWriteHalf<client::Msg>,
     tape: &Tape,
     traffic: &Traffic,
-    gate: &Gate,
+    gate: &Gate<'_>,
     mut inlet: Inlet<'_>,
 ) -> Result<(), PumpError> {
     while let Some(message) = inlet.next(visitor).await {

@@ -82,7 +82,7 @@ impl Rails {
     }
 
     /// Follows a changed configuration and a changed window.
-    fn follow(&mut self, gate: &Gate) {
+    fn follow(&mut self, gate: &Gate<'_>) {
         if let Some((epoch, rails)) = self.desk.changed(self.epoch) {
             self.epoch = epoch;
             match &mut self.lookout {
@@ -118,7 +118,7 @@ impl Rails {
 pub(super) struct Watch<'a> {
     /// None where nothing is looked for.
     pub(super) rails: Option<Rails>,
-    pub(super) gate: &'a Gate,
+    pub(super) gate: &'a Gate<'a>,
     pub(super) visitor: &'a ChannelWriteHalf<server::Msg>,
     pub(super) tape: &'a Tape,
     pub(super) has_terminal: bool,

@@ -4,6 +4,7 @@ use bartizan_recorder::{Exit, Reason};
 use russh::{Channel, ChannelWriteHalf, client, server};
 use tokio::sync::mpsc;
 
+use crate::enforce::Moderation;
 use crate::frontdoor::sentences;
 use crate::record::{Closing, Tape};
 
@@ -35,10 +36,11 @@ pub async fn relay(
     traffic: &Traffic,
     mut orders: mpsc::Receiver<Orders>,
     rails: Option<Rails>,
+    moderation: &Moderation,
 ) -> Ended {
     let (mut from_visitor, to_visitor) = visitor.split();
     let (mut from_target, to_target) = target.split();
-    let gate = Gate::new();
+    let gate = Gate::new(moderation);
     let watch = Watch { rails, gate: &gate, visitor: &to_visitor, tape, has_terminal };
     let down = pumps::down(&mut from_target, &to_visitor, handle, tape, traffic, watch);
     let up = pumps::up(&mut from_visitor, &to_target, tape, traffic, &gate, Inlet::new(&gate, has_terminal));

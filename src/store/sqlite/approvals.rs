@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, Error, OptionalExtension, Row, named_params};
 
-use super::super::{Approval, ApprovalEnd, ApprovalFilter, ApprovalState, NewApproval, Review, StoreError};
+use super::super::{Approval, ApprovalEnd, ApprovalFilter, ApprovalState, NewApproval, Review, Signed, StoreError};
 use super::columns::{address, list as read_list, listed, maybe_moment, maybe_number, maybe_word, moment, word};
 use crate::model::{ApprovalId, Principal};
 
@@ -44,8 +44,8 @@ pub(super) fn review(connection: &Connection, id: ApprovalId, review: &Review) -
         return Err(StoreError::Reviewed(id));
     }
     let mut statement = connection.prepare_cached(
-        "INSERT INTO reviews (approval, kind, by, groups, approve, reason, valid_seconds, at)
-         VALUES (:approval, :kind, :by, :groups, :approve, :reason, :valid_seconds, :at)",
+        "INSERT INTO reviews (approval, kind, by, groups, approve, reason, valid_seconds, at, signed_at, signed_by, signature)
+         VALUES (:approval, :kind, :by, :groups, :approve, :reason, :valid_seconds, :at, :signed_at, :signed_by, :signature)",
     )?;
     statement.execute(named_params! {
         ":approval": id.to_string(),
@@ -56,6 +56,9 @@ pub(super) fn review(connection: &Connection, id: ApprovalId, review: &Review) -
         ":reason": review.reason,
         ":valid_seconds": review.valid_seconds.and_then(|seconds| i64::try_from(seconds).ok()),
         ":at": review.at.as_microsecond(),
+        ":signed_at": review.signed.as_ref().map(|signed| signed.at.as_microsecond()),
+        ":signed_by": review.signed.as_ref().map(|signed| signed.key.as_str()),
+        ":signature": review.signed.as_ref().map(|signed| signed.signature.as_str()),
     })?;
     approval.take(review.clone());
     save(connection, &approval)?;
@@ -130,7 +133,13 @@ fn read_review(row: &Row<'_>) -> Result<Review, Error> {
         reason: row.get("reason")?,
         valid_seconds: maybe_number(row, "valid_seconds")?,
         at: moment(row, "at")?,
+        signed: read_signed(row)?,
     })
+}
+
+fn read_signed(row: &Row<'_>) -> Result<Option<Signed>, Error> {
+    let Some(at) = maybe_moment(row, "signed_at")? else { return Ok(None) };
+    Ok(Some(Signed { at, key: row.get("signed_by")?, signature: row.get("signature")? }))
 }
 
 fn read(row: &Row<'_>) -> Result<Approval, Error> {

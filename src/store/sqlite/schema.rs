@@ -10,7 +10,7 @@ use super::super::StoreError;
 /// "Bart", so that no other program's database is taken for ours (`PRAGMA application_id`).
 const APPLICATION_ID: i64 = 0x4261_7274;
 
-pub(super) const STEPS: &[&str] = &[FIRST, APPROVALS, FROZEN];
+pub(super) const STEPS: &[&str] = &[FIRST, APPROVALS, FROZEN, SIGNED];
 
 /// The first tables. `AUTOINCREMENT` keeps numbers dense and never gives one twice: what is rolled back gives its number back,
 /// what is deleted does not. The triggers change `generation`, so no code path can forget to.
@@ -158,6 +158,13 @@ const FROZEN: &str = "
 ALTER TABLE sessions ADD COLUMN frozen_at INTEGER;
 ALTER TABLE sessions ADD COLUMN frozen_by TEXT CHECK ((frozen_by IS NULL) = (frozen_at IS NULL));
 ALTER TABLE orders ADD COLUMN kind TEXT NOT NULL DEFAULT 'end' CHECK (kind IN ('end', 'resume'));
+";
+
+/// Answers may be signed.
+const SIGNED: &str = "
+ALTER TABLE reviews ADD COLUMN signed_at INTEGER;
+ALTER TABLE reviews ADD COLUMN signed_by TEXT CHECK ((signed_by IS NULL) = (signed_at IS NULL));
+ALTER TABLE reviews ADD COLUMN signature TEXT CHECK ((signature IS NULL) = (signed_at IS NULL));
 ";
 
 /// Brings the tables up to this program's version, or refuses a file that is newer than it or not ours.

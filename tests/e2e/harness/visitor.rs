@@ -130,6 +130,18 @@ Host *
         self.openssh("ssh", arguments)
     }
 
+    /// A subcommand of `bartizan` that goes to the bastion by ssh, which uses nothing of the tester's own.
+    pub(crate) fn by_ssh(&self, mut command: Command) -> Run {
+        command.args(["--bastion", &format!("bastion:{}", self.port)]);
+        let known = format!("UserKnownHostsFile={}", self.dir.join("known_hosts").display());
+        let key = format!("IdentityFile={}", self.key().display());
+        for option in ["HostName=127.0.0.1", "HostKeyAlias=bastion", &known, "GlobalKnownHostsFile=/dev/null", &key, "IdentitiesOnly=yes"] {
+            command.args(["--ssh-option", option]);
+        }
+        command.env("BARTIZAN_CONFIG", "/nonexistent");
+        Run::new(command)
+    }
+
     /// The same as a line for a shell, as it is typed into a terminal.
     pub(crate) fn line(&self, way: Way, options: &str, line: &str) -> String {
         let (arguments, destination) = way.name("deploy", "web-1");

@@ -48,8 +48,9 @@ pub async fn guard(between: Between<'_>, mut orders: mpsc::Receiver<Orders>) -> 
     let (mut from_visitor, to_visitor) = visitor.split();
     let has_terminal = ask.terminal.is_some();
     let redraw = Notify::new();
+    let watched = std::sync::Arc::clone(decider.moderation());
     let mut guard = Guard {
-        show: Show::new(&to_visitor, handle, tape, traffic, has_terminal),
+        show: Show::new(&to_visitor, handle, tape, traffic, has_terminal, &watched),
         visitor: &mut from_visitor,
         far,
         ask,

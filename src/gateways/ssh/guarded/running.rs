@@ -119,6 +119,8 @@ pub(super) async fn shown(
     show: &Show<'_>,
 ) -> Result<bool, Over> {
     let Some(first) = first else { return Ok(false) };
+    // What nobody sees who has to is not shown to the visitor either.
+    show.watched.opened().await;
     let mut batch = pumps::gather(first, &mut ears.terminal);
     let mut pieces = Vec::new();
     for message in &mut batch {
@@ -194,7 +196,8 @@ pub(super) async fn meanwhile(
             None | Some(ChannelMsg::Close) => return Over::Left,
             Some(ChannelMsg::Data { data }) if show.has_terminal => {
                 show.traffic.add_up(data.len());
-                if matches!(keys, Keys::Passed(_)) {
+                // Typed blindly, it must not run later.
+                if matches!(keys, Keys::Passed(_)) && show.watched.is_open() {
                     let _ = terminal.data_bytes(data).await;
                 }
             }

@@ -7,6 +7,7 @@ use bartizan_recorder::Exit;
 use bytes::Bytes;
 use russh::{ChannelWriteHalf, server};
 
+use crate::enforce::Moderation;
 use crate::frontdoor::sentences;
 use crate::record::{Piece, Tape, TapeError};
 
@@ -38,6 +39,8 @@ pub(super) struct Show<'a> {
     pub(super) tape: &'a Tape,
     pub(super) traffic: &'a Traffic,
     pub(super) has_terminal: bool,
+    /// Who has to watch.
+    pub(super) watched: &'a Moderation,
     /// Whether the last thing shown ended a line.
     line_ended: AtomicBool,
 }
@@ -49,8 +52,9 @@ impl<'a> Show<'a> {
         tape: &'a Tape,
         traffic: &'a Traffic,
         has_terminal: bool,
+        watched: &'a Moderation,
     ) -> Self {
-        Self { visitor, handle, tape, traffic, has_terminal, line_ended: AtomicBool::new(true) }
+        Self { visitor, handle, tape, traffic, has_terminal, watched, line_ended: AtomicBool::new(true) }
     }
 
     pub(super) async fn output(&self, bytes: Bytes) -> Result<(), Over> {

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use russh::{ChannelMsg, ChannelReadHalf};
 use tokio::sync::watch;
 
+use crate::enforce::Moderation;
+
 /// How much input of a session without a terminal may wait while it stands still; then reading stops.
 const WAITING: usize = 64 << 10;
 
@@ -18,15 +20,17 @@ enum Flow {
 }
 
 /// Open until it is frozen.
-pub(in super::super) struct Gate {
+pub(in super::super) struct Gate<'a> {
+    /// Who has to watch.
+    moderation: &'a Moderation,
     flow: watch::Sender<Flow>,
     /// Columns and rows of a window that changed, in one number; 0 until then.
     size: AtomicU32,
 }
 
-impl Gate {
-    pub(in super::super) fn new() -> Self {
-        Self { flow: watch::Sender::new(Flow::Open), size: AtomicU32::new(0) }
+impl<'a> Gate<'a> {
+    pub(in super::super) fn new(moderation: &'a Moderation) -> Self {
+        Self { moderation, flow: watch::Sender::new(Flow::Open), size: AtomicU32::new(0) }
     }
 
     pub(super) fn freeze(&self) {
@@ -61,13 +65,21 @@ impl Gate {
     }
 
     fn is_open(&self) -> bool {
-        matches!(*self.flow.borrow(), Flow::Open)
+        matches!(*self.flow.borrow(), Flow::Open) && self.moderation.is_open()
+    }
+
+    /// Waits until those watch who have to.
+    pub(in super::super) async fn watched(&self) {
+        self.moderation.opened().await;
     }
 
     async fn opened(&self) {
         let mut flow = self.flow.subscribe();
-        // It cannot fail: the sender is `self`.
-        let _ = flow.wait_for(|flow| matches!(flow, Flow::Open)).await;
+        while !self.is_open() {
+            self.moderation.opened().await;
+            // It cannot fail: the sender is `self`.
+            let _ = flow.wait_for(|flow| matches!(flow, Flow::Open)).await;
+        }
     }
 
     /// The window has a new size.
@@ -86,14 +98,14 @@ impl Gate {
 /// What of the visitor's messages may go on. What is typed on a terminal while the session stands still is dropped: typed blindly,
 /// it must not run later. Without a terminal half a script would be worse than a late one, so it waits.
 pub(in super::super) struct Inlet<'a> {
-    gate: &'a Gate,
+    gate: &'a Gate<'a>,
     has_terminal: bool,
     waiting: VecDeque<ChannelMsg>,
     bytes: usize,
 }
 
 impl<'a> Inlet<'a> {
-    pub(in super::super) fn new(gate: &'a Gate, has_terminal: bool) -> Self {
+    pub(in super::super) fn new(gate: &'a Gate<'a>, has_terminal: bool) -> Self {
         Self { gate, has_terminal, waiting: VecDeque::new(), bytes: 0 }
     }
 
@@ -149,7 +161,8 @@ mod tests {
 
     #[test]
     fn a_frozen_terminal_drops_what_is_typed_but_not_its_window_nor_its_end() {
-        let gate = Gate::new();
+        let open = Moderation::open();
+        let gate = Gate::new(&open);
         let mut inlet = Inlet::new(&gate, true);
         assert!(inlet.admit(typed("ls\r")).is_some());
         gate.freeze();
@@ -163,7 +176,8 @@ mod tests {
 
     #[test]
     fn without_a_terminal_input_waits_in_its_order() {
-        let gate = Gate::new();
+        let open = Moderation::open();
+        let gate = Gate::new(&open);
         let mut inlet = Inlet::new(&gate, false);
         gate.freeze();
         for text in ["one", "two"] {
@@ -174,7 +188,8 @@ mod tests {
 
     #[tokio::test]
     async fn only_a_frozen_session_is_resumed_and_it_opens_when_that_is_written() {
-        let gate = Gate::new();
+        let open = Moderation::open();
+        let gate = Gate::new(&open);
         gate.resume("local:root".into());
         gate.freeze();
         assert!(!gate.is_open());
@@ -188,7 +203,8 @@ mod tests {
 
     #[test]
     fn the_latest_size_of_the_window_is_kept() {
-        let gate = Gate::new();
+        let open = Moderation::open();
+        let gate = Gate::new(&open);
         assert_eq!(gate.size(), None);
         gate.resized(80, 24);
         gate.resized(1000, 1);

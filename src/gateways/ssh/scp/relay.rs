@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use super::flow::{Flow, FlowError, Sides};
 use super::judge::Asking;
 use super::plan::{Kind, Plan};
-use crate::enforce::Decider;
+use crate::enforce::{Decider, Moderation};
 use crate::gateways::ssh::pumps::{Traffic, exit_of, forward_down};
 use crate::gateways::ssh::relay::{Ended, Orders, closing, finish, obey};
 use crate::record::{Piece, Tape};
@@ -32,7 +32,8 @@ pub async fn relay(
 ) -> Ended {
     let (places, resolver) = match plan.kind {
         Kind::Rsync(allowed) => {
-            let ended = crate::gateways::ssh::relay(visitor, handle, target, tape, has_terminal, traffic, orders, None).await;
+            let watched = decider.moderation();
+            let ended = crate::gateways::ssh::relay(visitor, handle, target, tape, has_terminal, traffic, orders, None, watched).await;
             drop(allowed);
             return ended;
         }
@@ -43,6 +44,7 @@ pub async fn relay(
     let (visitor_in, visitor_out) = tokio::io::duplex(AHEAD);
     let (target_in, target_out) = tokio::io::duplex(AHEAD);
     let (visitor_out, target_out) = (BufReader::with_capacity(AHEAD, visitor_out), BufReader::with_capacity(AHEAD, target_out));
+    let watched = std::sync::Arc::clone(decider.moderation());
     let judge = Asking { decider, resolver, tape };
     let ended = {
         let copying = async {
@@ -60,7 +62,7 @@ pub async fn relay(
             }
         };
         let both = async {
-            let mut down = Box::pin(down(&mut from_target, target_in, &to_visitor, handle, tape, traffic));
+            let mut down = Box::pin(down(&mut from_target, target_in, &to_visitor, handle, (tape, &*watched), traffic));
             let mut copying = Box::pin(copying);
             tokio::select! {
                 told = &mut down => over(told, copying.await),
@@ -76,7 +78,7 @@ pub async fn relay(
         };
         tokio::select! {
             ended = Box::pin(both) => ended,
-            () = up(&mut from_visitor, visitor_in, traffic) => closing(Reason::Disconnected, "the visitor left", None),
+            () = up(&mut from_visitor, visitor_in, &watched, traffic) => closing(Reason::Disconnected, "the visitor left", None),
             ended = obey(orders, &to_visitor, tape) => ended,
         }
     };
@@ -88,9 +90,12 @@ pub async fn relay(
 }
 
 /// What the visitor sends, until the channel is gone.
-async fn up(visitor: &mut ChannelReadHalf, into: DuplexStream, traffic: &Traffic) {
+async fn up(visitor: &mut ChannelReadHalf, into: DuplexStream, watched: &Moderation, traffic: &Traffic) {
     let mut into = Some(into);
     while let Some(message) = visitor.wait().await {
+        if !matches!(message, ChannelMsg::Close) {
+            watched.opened().await;
+        }
         match (message, &mut into) {
             (ChannelMsg::Data { data }, Some(to)) => {
                 traffic.add_up(data.len());
@@ -112,11 +117,12 @@ async fn down(
     into: DuplexStream,
     visitor: &ChannelWriteHalf<server::Msg>,
     handle: &server::Handle,
-    tape: &Tape,
+    (tape, watched): (&Tape, &Moderation),
     traffic: &Traffic,
 ) -> Result<Option<Exit>, FlowError> {
     let (mut exit, mut into) = (None, Some(into));
     while let Some(message) = target.wait().await {
+        watched.opened().await;
         if let Some(told) = exit_of(&message) {
             exit = Some(told);
             continue;

@@ -43,6 +43,8 @@ pub(super) async fn intake(session: &Session<'_>, visitor: &mut ChannelReadHalf,
         }
         match visitor.wait().await {
             Some(ChannelMsg::Data { data }) => {
+                // Nothing is done while nobody watches who has to.
+                session.decider.moderation().opened().await;
                 traffic.add_up(data.len());
                 stream.feed(&data);
             }

@@ -32,6 +32,7 @@ pub(super) async fn returns(session: &Session<'_>, target: &mut ChannelReadHalf)
     loop {
         session.to_visitor.room().await;
         let Some(message) = target.wait().await else { return Ok(exit) };
+        session.decider.moderation().opened().await;
         match message {
             ChannelMsg::Data { data } => {
                 stream.feed(&data);

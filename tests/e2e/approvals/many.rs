@@ -1,0 +1,254 @@
+//! Several people about one approval: quorums, races, and one who is cut off.
+
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{Held, hold, says, world_of};
+use crate::harness::{Control, Guarded, Visitor, WAYS, Way, wait_until, wait_until_within};
+
+/// What says `payout` wants two of two groups, what says `refund` one.
+const POLICIES: &str = r#"
+@id("all-get-certificates") permit (principal, action == Action::"issue", resource);
+@id("run-commands") permit (principal, action in [Action::"connect", Action::"ssh.exec"], resource);
+@id("admins-answer") permit (principal in Group::"corp/admins", action in [Action::"approve", Action::"watch"], resource);
+@id("two-of-two-groups") @approve("corp/admins, corp/leads") @approvals("2")
+forbid (principal, action == Action::"ssh.exec", resource) when { context.command like "*payout*" };
+@id("one") @approve("corp/admins") @valid("10m")
+forbid (principal, action == Action::"ssh.exec", resource) when { context.command like "*refund*" };
+"#;
+
+fn approval(who: &Visitor, id: &str) -> serde_json::Value {
+    let all = Control::open(who).ask("approvals", json!({ "all": true }));
+    all["ok"].as_array().unwrap().iter().find(|one| one["id"] == id).cloned().unwrap_or_else(|| panic!("no {id} in {all}"))
+}
+
+#[test]
+fn two_different_people_are_two_and_one_in_two_groups_is_one() {
+    let world = world_of(POLICIES, "1m");
+    let (dora, erik, bob) = (world.visitor("dora"), world.visitor("erik"), world.visitor("bob"));
+    for way in WAYS {
+        let before = world.target.logins();
+        let mut held = hold(&bob, way, &["-n"], "echo payout");
+        // erik is of both groups, and still one.
+        assert!(says(&erik, &format!("approve {} fine", held.id())).ok().text().contains("1 more needed"));
+        let again = says(&erik, &format!("approve {} really", held.id())).refused();
+        assert!(again.err.contains("answered"), "{again}");
+        assert_eq!((world.target.logins(), approval(&erik, &held.id())["state"].as_str()), (before, Some("waiting")));
+        assert!(says(&dora, &format!("approve {}", held.id())).ok().text().contains("is approved"));
+        assert_eq!(held.ends(), 0, "{}", held.said());
+        assert!(held.said().contains("corp/erik@example.test, corp/dora@example.test"), "{}", held.said());
+    }
+    // One no of anybody who is asked is enough, whoever said yes before.
+    let mut held = hold(&bob, Way::At, &["-n"], "echo payout");
+    says(&erik, &format!("approve {}", held.id())).ok();
+    says(&dora, &format!("deny {} not today", held.id())).ok();
+    assert_eq!(held.ends(), 1);
+    assert!(held.said().contains("not today"), "{}", held.said());
+}
+
+#[test]
+fn an_admin_is_no_second_pair_of_eyes_for_what_they_ask_themselves_by_any_path() {
+    let world = world_of(POLICIES, "1m");
+    let (alice, dora) = (world.visitor("alice"), world.visitor("dora"));
+    let mut held = hold(&alice, Way::Jump, &["-n"], "echo payout");
+    let id = held.id();
+    let own = says(&alice, &format!("approve {id}")).refused();
+    assert!(own.err.contains("their own"), "{own}");
+    let by_control = Control::open(&alice).ask("approval.answer", json!({ "approval": id, "answer": "approve" }));
+    assert!(by_control["error"]["message"].as_str().unwrap().contains("their own"), "{by_control}");
+    let by_command = alice.command(env!("CARGO_BIN_EXE_bartizan"), ["approvals", "approve", &id]);
+    let by_command = alice.by_ssh(by_command).finish().refused();
+    assert!(by_command.err.contains("their own"), "{by_command}");
+    // With one more certificate, for another key: the same person.
+    let second = world.stranger("alice-again");
+    second.log_in(&world.provider, "alice");
+    says(&second, &format!("approve {id}")).refused();
+    // One other is one of two.
+    says(&dora, &format!("approve {id}")).ok();
+    assert_eq!(approval(&dora, &id)["state"], "waiting");
+    says(&alice, &format!("withdraw {id}")).ok();
+    assert_eq!(held.ends(), 4);
+    assert_eq!(world.target.logins(), 0);
+}
+
+#[test]
+fn of_answers_that_race_exactly_one_counts() {
+    let world = world_of(POLICIES, "1m");
+    let (alice, dora, bob) = (world.visitor("alice"), world.visitor("dora"), world.visitor("bob"));
+    let (mut yes, mut no) = (Control::open(&alice), Control::open(&dora));
+    for round in 0..6 {
+        let mut held = hold(&bob, Way::At, &["-n"], &format!("echo refund {}", "x".repeat(round)));
+        let id = held.id();
+        let (approve, deny) = (json!({ "approval": id, "answer": "approve" }), json!({ "approval": id, "answer": "deny", "reason": "no" }));
+        let (yes, no) = std::thread::scope(|scope| {
+            let yes = scope.spawn(|| yes.ask("approval.answer", approve));
+            let no = scope.spawn(|| no.ask("approval.answer", deny));
+            (yes.join().unwrap(), no.join().unwrap())
+        });
+        assert_eq!([&yes, &no].iter().filter(|answer| answer["error"].is_null()).count(), 1, "{yes} {no}");
+        let approved = yes["error"].is_null();
+        assert_eq!(held.ends(), i32::from(!approved), "{}", held.said());
+        let kept = approval(&alice, &id);
+        assert_eq!(
+            (kept["reviews"].as_array().unwrap().len(), kept["state"].as_str()),
+            (1, Some(if approved { "approved" } else { "denied" })),
+            "{kept}"
+        );
+    }
+}
+
+#[test]
+fn an_approval_is_used_once_and_for_nothing_else() {
+    let world = world_of(POLICIES, "1m");
+    let (alice, bob) = (world.visitor("alice"), world.visitor("bob"));
+    let mut held = hold(&bob, Way::At, &["-n"], "echo refund 1");
+    let first = held.id();
+    says(&alice, &format!("approve {first}")).ok();
+    assert_eq!(held.ends(), 0);
+    // The same again, other parameters, another target, the other way in: each is asked for anew, under an id and a digest of its own.
+    let mut digests = vec![approval(&alice, &first)["digest"].clone()];
+    for (way, target, line) in [
+        (Way::At, "web-1", "echo refund 1"),
+        (Way::At, "web-1", "echo refund 2"),
+        (Way::At, "web-key", "echo refund 1"),
+        (Way::Jump, "web-1", "echo refund 1"),
+    ] {
+        let log = bob.dir.join(format!("again-{target}-{way:?}-{}.log", digests.len()));
+        let mut held = Held::begin(bob.on_command(way, target, &["-n"], line), log);
+        let asked = approval(&alice, &held.id());
+        assert!(!digests.contains(&asked["digest"]), "{asked}");
+        digests.push(asked["digest"].clone());
+        // What was approved once is not approved again.
+        let late = says(&alice, &format!("approve {first}")).refused();
+        assert!(late.err.contains("approved already"), "{late}");
+        says(&bob, &format!("withdraw {}", held.id())).ok();
+        assert_eq!(held.ends(), 4, "{}", held.said());
+    }
+}
+
+/// A network namespace of its own, with a way for SSH to the bastion that lasts until its loopback goes down. The host's network is
+/// not touched.
+struct Island {
+    name: String,
+    _helpers: [Guarded; 2],
+    port: u16,
+}
+
+/// Carries each connection from one listening socket to another place.
+const CARRIER: &str = r#"
+import socket, sys, threading
+kind, here, there = sys.argv[1:4]
+def carry(a, b):
+    try:
+        while True:
+            data = a.recv(65536)
+            if not data: break
+            b.sendall(data)
+    except OSError: pass
+    for s in (a, b):
+        try: s.shutdown(socket.SHUT_RDWR)
+        except OSError: pass
+if kind == "in":
+    listener = socket.socket(socket.AF_INET); listener.bind(("127.0.0.1", int(here)))
+else:
+    listener = socket.socket(socket.AF_UNIX); listener.bind(here)
+listener.listen(16)
+print("READY x", flush=True)
+while True:
+    a, _ = listener.accept()
+    if kind == "in":
+        b = socket.socket(socket.AF_UNIX); b.connect(there)
+    else:
+        b = socket.create_connection(("127.0.0.1", int(there)))
+    for pair in ((a, b), (b, a)): threading.Thread(target=carry, args=pair, daemon=True).start()
+"#;
+
+fn ip(arguments: &[&str]) {
+    crate::harness::Run::new({
+        let mut command = Command::new("ip");
+        command.args(arguments);
+        command
+    })
+    .ok();
+}
+
+impl Island {
+    fn open(dir: &std::path::Path, bastion: u16) -> Self {
+        let name = format!("bartizan-{}", std::process::id());
+        let (socket, port) = (dir.join("island.sock"), 2222);
+        ip(&["netns", "add", &name]);
+        ip(&["-n", &name, "link", "set", "lo", "up"]);
+        let carrier = |mut command: Command, arguments: [&str; 3], log: &str| {
+            command.args(["python3", "-c", CARRIER]).args(arguments);
+            let log = dir.join(log);
+            let mut helper = Guarded::logged(command, &log);
+            crate::harness::wait_for_line(&log, "READY ", &mut helper);
+            helper
+        };
+        let mut inside = Command::new("ip");
+        inside.args(["netns", "exec", &name]);
+        let socket = socket.to_str().unwrap();
+        let outer = carrier(Command::new("env"), ["out", socket, &bastion.to_string()], "outer.log");
+        let inner = carrier(inside, ["in", &port.to_string(), socket], "inner.log");
+        Self { name, _helpers: [outer, inner], port }
+    }
+
+    /// `command`, run there.
+    fn inside(&self, command: &Command) -> Command {
+        let mut inside = Command::new("ip");
+        inside.args(["netns", "exec", &self.name]).arg(command.get_program()).args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => inside.env(name, value),
+                None => inside.env_remove(name),
+            };
+        }
+        if let Some(dir) = command.get_current_dir() {
+            inside.current_dir(dir);
+        }
+        inside
+    }
+
+    /// From now on no packet passes, and nobody is told.
+    fn cut(&self) {
+        ip(&["-n", &self.name, "link", "set", "lo", "down"]);
+    }
+}
+
+impl Drop for Island {
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["netns", "del", &self.name]).status();
+    }
+}
+
+#[test]
+fn an_approver_who_is_cut_off_in_the_middle_keeps_nobody_from_deciding() {
+    let world = world_of(POLICIES, "3m");
+    let (alice, dora, bob) = (world.visitor("alice"), world.visitor("dora"), world.visitor("bob"));
+    let island = Island::open(&world.dir(), world.bastion.port);
+    let there = Visitor { dir: alice.dir.clone(), port: island.port };
+    there.point_to(island.port);
+    let mut cut_off = Control::over(island.inside(&there.openssh("ssh", ["-T", "-s", "bastion", "control"])));
+    cut_off.ask("subscribe", json!({}));
+    let mut first = hold(&bob, Way::At, &["-n"], "echo payout");
+    let asked = cut_off.event("approval");
+    assert_eq!(cut_off.ask("approval.answer", json!({ "approval": asked["id"], "answer": "approve" }))["ok"]["state"], "waiting");
+    island.cut();
+    // What she said before stands; what she sends now is heard by nobody; the others decide.
+    cut_off.send(&json!({ "id": 99, "do": "approval.answer", "approval": asked["id"], "answer": "deny" }).to_string());
+    let mut second = hold(&bob, Way::Jump, &["-n"], "echo refund");
+    says(&dora, &format!("approve {}", second.id())).ok();
+    assert_eq!(second.ends(), 0, "{}", second.said());
+    says(&dora, &format!("approve {}", first.id())).ok();
+    assert_eq!(first.ends(), 0, "{}", first.said());
+    // And the bastion gives up on the connection by itself.
+    let connected = || world.bastion.run(["audit", "export"]).ok().text().matches("\"kind\":\"login.succeeded\"").count();
+    assert!(connected() > 0);
+    wait_until_within(100, "ssh has noticed", || {
+        cut_off.lines.recv_timeout(Duration::from_millis(500)) == Err(std::sync::mpsc::RecvTimeoutError::Disconnected)
+            || world.bastion.log().contains("ended")
+    });
+    wait_until("nothing waits", || world.bastion.run(["approvals", "list", "--json"]).ok().json() == json!([]));
+}
