@@ -37,7 +37,7 @@ pub use key::{read_public_key, signing_key};
 pub use log::{AuditLog, Receipt};
 pub use read::{Follow, Record, RecordFilter, Records, last, record};
 pub use tail::{Line, Lines, Tail, hash_of};
-pub use verify::{Finding, Report, verify};
+pub use verify::{Finding, Report, Snapshot, snapshot, verify};
 
 /// The folder of the log, below the state folder.
 #[must_use]
