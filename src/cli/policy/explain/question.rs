@@ -126,7 +126,7 @@ impl Asked {
         let facts = Facts::Login(String::new());
         self.questions.push(Question { action: Action::Connect, facts, operation: found.kind().to_string(), on: connect });
         self.questions.extend(questions(&target)?);
-        self.unserved = Some(found.kind());
+        self.unserved = unserved(found.kind());
         Ok(())
     }
 
@@ -174,7 +174,7 @@ impl Asked {
         let Some(target) = found.filter(|target| target.kind() != TargetKind::Ssh) else {
             return self.begin(found, args, "connect", "--action connect").map(drop);
         };
-        self.unserved = Some(target.kind());
+        self.unserved = unserved(target.kind());
         let (facts, on) = (Facts::Login(String::new()), On::Target(as_target(target)));
         self.questions.push(Question { action: Action::Connect, facts, operation: "connect".to_owned(), on });
         Ok(())
@@ -224,6 +224,11 @@ impl Asked {
             _ => Err(not_yet(&format!("{action} is about something that belongs to a gateway that this version does not have"))),
         }
     }
+}
+
+/// A kind of target that the bastion has no gateway for.
+fn unserved(kind: TargetKind) -> Option<TargetKind> {
+    matches!(kind, TargetKind::Http | TargetKind::Kubernetes).then_some(kind)
 }
 
 /// The principal as policies name it, if the configuration has its issuer.
