@@ -22,6 +22,7 @@ pub(super) fn serve(listen: SocketAddr) -> Result<(), BuildError> {
     metrics::describe_counter!("bartizan_bytes_total", "Bytes carried in sessions, by direction");
     metrics::describe_counter!("bartizan_guard_rails_total", "Guard rails triggered, by what they did");
     metrics::describe_counter!("bartizan_sftp_operations_total", "Operations on files over SFTP, by action and verdict");
+    metrics::describe_counter!("bartizan_sql_statements_total", "Statements of SQL, by verdict");
     metrics::describe_counter!("bartizan_log_leaves_total", "Leaves appended to the transparency log");
     metrics::describe_counter!("bartizan_log_failures_total", "Times the transparency log could not be written");
     metrics::describe_histogram!("bartizan_log_append_seconds", metrics::Unit::Seconds, "What appending to the transparency log took");

@@ -29,10 +29,33 @@ pub enum Mode {
     Rsync(Line),
     /// SFTP: every file is decided.
     Sftp,
+    /// A PostgreSQL database: every statement is decided.
+    Postgres,
 }
 
 /// Everything that touches a file.
 const FILE_ACTIONS: [Action; 5] = [Action::SftpList, Action::SftpRead, Action::SftpWrite, Action::SftpRemove, Action::SftpRename];
+
+/// Everything that a statement can be.
+const SQL_ACTIONS: [Action; 14] = [
+    Action::PgSelect,
+    Action::PgInsert,
+    Action::PgUpdate,
+    Action::PgDelete,
+    Action::PgTruncate,
+    Action::PgDdl,
+    Action::PgCall,
+    Action::PgCopyIn,
+    Action::PgCopyOut,
+    Action::PgSet,
+    Action::PgDo,
+    Action::PgMaintain,
+    Action::PgReadColumn,
+    Action::PgFilterColumn,
+];
+
+/// What leaves the rows of a database as they are: `SET` is about the session alone.
+const SQL_READS: [Action; 5] = [Action::PgSelect, Action::PgCopyOut, Action::PgReadColumn, Action::PgFilterColumn, Action::PgSet];
 
 impl Mode {
     /// What a copying program is to do, if the session is one.
@@ -52,7 +75,14 @@ impl Mode {
             Self::Exec(line) => !line.operations().is_empty() || slice.may_permit(Action::SshExec),
             Self::GuardedShell => slice.may_permit(Action::SshExec),
             Self::Scp(_) | Self::Rsync(_) | Self::Sftp => FILE_ACTIONS.iter().any(|action| slice.may_permit(*action)),
+            Self::Postgres => SQL_ACTIONS.iter().any(|action| slice.may_permit(*action)),
         }
+    }
+
+    /// Whether nothing but reading could be permitted.
+    pub(super) fn reads_only(&self, slice: &Slice) -> bool {
+        let changes = |action: &&Action| !SQL_READS.contains(action);
+        *self == Self::Postgres && !SQL_ACTIONS.iter().filter(changes).any(|action| slice.may_permit(*action))
     }
 
     /// What has to be allowed, beside the target itself, before a session of this mode begins.
@@ -60,7 +90,7 @@ impl Mode {
         match self {
             Self::Shell => vec![Question::shell(login)],
             Self::Exec(line) => Question::of_line(login, line),
-            Self::GuardedShell | Self::Scp(_) | Self::Rsync(_) | Self::Sftp => Vec::new(),
+            Self::GuardedShell | Self::Scp(_) | Self::Rsync(_) | Self::Sftp | Self::Postgres => Vec::new(),
         }
     }
 }
@@ -74,6 +104,7 @@ pub struct Permit {
     pub(super) started_at: Timestamp,
     pub(super) policies: Vec<String>,
     pub(super) digest: String,
+    pub(super) reads_only: bool,
     pub(super) ongoing: Mutex<Ongoing>,
     /// What people approved for it to begin.
     pub(super) begun_by: Option<Arc<Grant>>,
@@ -104,6 +135,12 @@ impl Permit {
     #[must_use]
     pub fn started_at(&self) -> Timestamp {
         self.started_at
+    }
+
+    /// Whether no policy could permit it to change anything on a database: it is opened read-only there.
+    #[must_use]
+    pub fn reads_only(&self) -> bool {
+        self.reads_only
     }
 
     /// The ids of the policies that allowed it.
@@ -149,8 +186,8 @@ impl Permit {
     pub fn recheck(&self, set: &PolicySet, now: Timestamp) -> Result<(), Refusal> {
         let ask = self.routed.identified().ask();
         let slice = Asker::of(&self.routed, self.session).slice(set);
-        let mut questions = vec![Question::connect(ask.login.as_str(), &ask.wish)];
-        questions.extend(self.mode.questions(ask.login.as_str()));
+        let mut questions = vec![Question::connect(ask.account(), &ask.wish)];
+        questions.extend(self.mode.questions(ask.account()));
         let answered: Vec<String> =
             self.policies.iter().filter(|policy| self.grant().is_some_and(|g| g.answers(policy))).cloned().collect();
         recheck(self, &slice, now, &questions, &answered)?;

@@ -30,6 +30,7 @@ mod limits;
 mod login;
 mod policy;
 mod policy_tools;
+mod postgres;
 mod pressure;
 mod recordings_far_away;
 mod sftp;

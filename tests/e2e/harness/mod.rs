@@ -3,6 +3,7 @@
 mod bastion;
 mod control;
 mod fixture;
+mod postgres;
 mod process;
 mod provider;
 mod target;
@@ -13,6 +14,7 @@ mod world;
 pub(crate) use bastion::{Bastion, bartizan};
 pub(crate) use control::{Control, Watching};
 pub(crate) use fixture::{fixture, free_port, full, keygen, repository, wait_until, wait_until_within};
+pub(crate) use postgres::Postgres;
 pub(crate) use process::{Done, Guarded, Run, wait_for_line};
 pub(crate) use provider::{Provider, SecondProvider};
 pub(crate) use target::{PASSWORD, Target};
