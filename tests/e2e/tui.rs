@@ -328,3 +328,78 @@ fn who_does_not_read_keeps_nobody_waiting_and_costs_no_memory() {
     assert!(grown < 24 << 10, "{grown} KiB more than before");
     stopped.signal(rustix::process::Signal::CONT);
 }
+
+#[test]
+fn a_watcher_joins_with_the_present_screen_and_sees_what_follows() {
+    let world = world();
+    let (alice, bob) = (world.visitor("alice"), world.visitor("bob"));
+    let shell = Terminal::open(&bob.dir, &bob.line(Way::At, "-t", ""), 100, 24);
+    shell.wait_for("$");
+    shell.line("echo before-$((1 + 1))");
+    shell.wait_for("before-2");
+    let list = world.bastion.run(["sessions", "list", "--json"]).ok().json();
+    let watch = Screen::open(&alice, "-t", &format!("watch {}", list[0]["id"].as_str().unwrap()), 120, 32);
+    watch.sees("before-2");
+    shell.line("printf '\\033]0;pwned\\007\\033[5n\\033P1x\\033\\\\'; echo after-$((1 + 2))");
+    watch.sees("after-3");
+    watch.decides("C-c");
+    watch.sees("[ended with 0]");
+    watch.is_tame();
+    watch.is_given_back();
+    // bob may not watch anybody.
+    let refused = Screen::open(&bob, "-t", &format!("watch {}", list[0]["id"].as_str().unwrap()), 110, 32);
+    refused.sees("watch on");
+}
+
+#[test]
+fn a_recording_is_played_over_ssh_and_that_is_written_down() {
+    let world = world();
+    let (alice, bob) = (world.visitor("alice"), world.visitor("bob"));
+    bob.on_target(Way::At, &["-tt"], "echo played-$((1 + 1)); printf '\\033]0;pwned\\007'; sleep 1").ok();
+    let list = || world.bastion.run(["recordings", "list", "--json"]).ok().json();
+    wait_until("it is sealed", || list()[0]["duration_us"].is_number());
+    let screen = Screen::open(&alice, "-t", &format!("play {}", list()[0]["id"].as_str().unwrap()), 100, 30);
+    screen.sees("played-2");
+    screen.decides("C-c");
+    screen.sees("[ended with 0]");
+    screen.is_tame();
+    let log = world.bastion.run(["audit", "export"]).ok().text();
+    assert!(log.contains("recording.replayed") && log.contains("corp/alice@example.test"), "{log}");
+}
+
+#[test]
+fn the_users_own_terminal_hosts_it_and_connects_again_when_the_connection_is_lost() {
+    let mut world = world();
+    let (alice, bob) = (world.visitor("alice"), world.visitor("bob"));
+    // Stock ssh, with this visitor's configuration.
+    let bin = alice.dir.join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    let wrapper = format!("#!/bin/sh\nexec /usr/bin/ssh -F {} \"$@\"\n", alice.config().display());
+    std::fs::write(bin.join("ssh"), wrapper).unwrap();
+    std::fs::set_permissions(bin.join("ssh"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let typescript = alice.dir.join("typescript-own");
+    let line = format!(
+        "cd {dir}; export PATH={bin}:$PATH HOME={dir} TERM=xterm-256color LC_ALL=C.UTF-8 BARTIZAN_CONFIG=/nowhere; \
+         script -qfe -c '{bartizan} tui --bastion bastion' {typescript}",
+        dir = alice.dir.display(),
+        bin = bin.display(),
+        bartizan = env!("CARGO_BIN_EXE_bartizan"),
+        typescript = typescript.display(),
+    );
+    let screen = Screen { terminal: Terminal::open(&alice.dir, &line, 121, 32), typescript };
+    screen.sees("Inbox");
+    world.restart();
+    screen.sees("connection was lost");
+    alice.point_to(world.bastion.port);
+    bob.point_to(world.bastion.port);
+    let mut held = Held::begin(&bob, &["-n"], "echo refund $((40 + 3))");
+    screen.sees("echo refund");
+    screen.decides("a");
+    screen.sees("Approve deploy@web-1");
+    screen.decides("Enter");
+    assert_eq!(held.ends(), 0, "{}", held.said());
+    screen.decides("C-c");
+    screen.sees("[ended with 0]");
+    screen.is_given_back();
+    screen.is_tame();
+}
