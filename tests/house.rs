@@ -277,6 +277,7 @@ fn the_manual_shows_the_defaults_of_the_table_in_the_source() {
         ("WAITING_LOGINS", "limits", "waiting_logins", defaults::WAITING_LOGINS.to_string()),
         ("AUTHENTICATION_ATTEMPTS", "limits", "authentication_attempts", defaults::AUTHENTICATION_ATTEMPTS.to_string()),
         ("CHANNELS", "limits", "channels", defaults::CHANNELS.to_string()),
+        ("FORWARDS", "limits", "forwards", defaults::FORWARDS.to_string()),
         ("REQUESTS", "limits", "requests", defaults::REQUESTS.to_string()),
         ("SESSIONS", "limits", "sessions", defaults::SESSIONS.to_string()),
         ("APPROVAL_WAIT", "approvals", "wait", duration(defaults::APPROVAL_WAIT)),

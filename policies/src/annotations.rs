@@ -16,8 +16,20 @@ use crate::problem::{Problem, Source};
 use crate::rule::{Approve, Effect, Mask, Rule, Scope};
 
 /// Every annotation there is.
-pub(crate) const KEYS: &[&str] =
-    &["id", "reason", "approve", "approvals", "valid", "scope", "mask", "alert", "record", "certificate_ttl", "pin_source_address"];
+pub(crate) const KEYS: &[&str] = &[
+    "id",
+    "reason",
+    "approve",
+    "approvals",
+    "valid",
+    "scope",
+    "mask",
+    "mask_use",
+    "alert",
+    "record",
+    "certificate_ttl",
+    "pin_source_address",
+];
 /// Longest `@id`, in characters.
 const MAX_ID: usize = 64;
 /// Longest `@reason` and `@alert`, in characters: they are shown in one line of a terminal.
@@ -74,6 +86,7 @@ impl<'a> Reader<'a> {
             reason: self.sentence("reason").map(Into::into),
             approve: self.approve(),
             mask: self.word("mask", &Mask::WORDS),
+            mask_equality: self.word("mask_use", &[("eq", true)]).unwrap_or(false),
             alert: self.sentence("alert").map(Into::into),
             record_results: self.word("record", &[("results", true)]).unwrap_or(false),
             asks,
@@ -111,7 +124,9 @@ impl<'a> Reader<'a> {
         let field_only = self.only_actions(Action::is_field_level);
         let issue_only = self.only_actions(|action| action == Action::Issue);
         let who = "say who is asked: @approve(\"issuer/group\")";
-        let rules: [(&[&str], bool, &str, &str); 6] = [
+        let masks = self.values.contains_key("mask");
+        let rules: [(&[&str], bool, &str, &str); 7] = [
+            (&["mask_use"], masks, "means nothing without @mask", "say how the column is hidden, too: @mask(\"redact\")"),
             (&["approvals", "valid", "scope"], approve, "means nothing without @approve", who),
             (&["mask"], !approve, "cannot stand beside @approve", "write two policies: one that masks, one that waits"),
             (&["mask"], !permit, "means nothing on a permit", "put it on a forbid, so that no permit can lift it"),

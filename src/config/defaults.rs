@@ -50,6 +50,8 @@ pub const WAITING_LOGINS: u32 = 1_024;
 pub const AUTHENTICATION_ATTEMPTS: u32 = 20;
 /// `[limits] channels`: open channels of one connection.
 pub const CHANNELS: u32 = 64;
+/// `[limits] forwards`: streams to targets of one connection.
+pub const FORWARDS: u32 = 256;
 /// `[limits] requests`: channel requests before the program starts, per channel.
 pub const REQUESTS: u32 = 256;
 /// `[limits] sessions`: running sessions, over all connections.

@@ -2,6 +2,7 @@
 
 mod clock;
 mod controller;
+mod databases;
 mod depot;
 mod desk;
 mod listen;

@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::control::protocol::Event;
 use crate::enforce::{Enforcer, PoliciesInForce, load_dir};
 use crate::frontdoor::{Gate, sentences};
+use crate::gateways::postgres::{Analysts, Worker};
 use crate::identity::IdentityDesk;
 use crate::identity::authority::{Authorities, open_host_key};
 use crate::identity::oidc::Providers;
@@ -162,7 +163,11 @@ async fn build(
         enforcer: Enforcer::new(in_force, Arc::clone(&audit), Arc::clone(&broker), Arc::clone(&catalogue), Arc::clone(clock)),
         broker,
         recorder: Recorder::new(settings, lanes, Arc::clone(&store), Arc::clone(&audit), ledger.clone(), Arc::clone(clock)),
-        dialer: Dialer::new(authorities, Arc::clone(&store), Arc::clone(clock)),
+        dialer: Arc::new(Dialer::new(authorities, Arc::clone(&store), Arc::clone(clock))),
+        catalogs: Arc::default(),
+        analysts: start_analysts().map_err(|e| cannot("the readers of SQL")(&e))?,
+        cancels: Arc::default(),
+        mask_key: mask_key(state_dir).map_err(|e| cannot("the key of masks")(&e))?,
         names: Names::new(host, Arc::clone(&identity), Arc::clone(config), Arc::clone(clock)),
         live: Arc::default(),
         bulletin: tokio::sync::broadcast::Sender::new(BULLETIN),
@@ -284,6 +289,22 @@ fn start_lanes(recordings: &Recordings, clock: &Arc<dyn Clock>, ledger: &Ledger,
     std::thread::Builder::new().name("recorder-keyframes".to_owned()).spawn(move || keep_drawn(&artist, drawn))?;
     std::thread::Builder::new().name("recorder-sync".to_owned()).spawn(move || keep_synced(&all, alive))?;
     Ok(lanes)
+}
+
+/// The key that makes hashes of masked values: kept with the others, so that equal values stay equal from one start to the next.
+fn mask_key(state_dir: &Path) -> Result<Arc<[u8]>, crate::audit::AuditError> {
+    let key = signing_key(state_dir, "masks", rand::random())?;
+    Ok(Arc::from(key.to_bytes().as_slice()))
+}
+
+/// Statements are read on threads of their own: their grammar needs big stacks, of which only what is used takes memory.
+fn start_analysts() -> std::io::Result<Analysts> {
+    let count = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).clamp(2, 8);
+    let (analysts, workers) = Analysts::new(count);
+    for (n, worker) in workers.into_iter().enumerate() {
+        std::thread::Builder::new().name(format!("sql-{n}")).stack_size(Worker::STACK).spawn(move || worker.run())?;
+    }
+    Ok(analysts)
 }
 
 /// Seeking wants a keyframe now and then, nobody waits for one.

@@ -8,9 +8,11 @@ mod operators;
 mod permit;
 mod policies;
 mod questions;
+mod sql;
 
 pub use decider::{Allowed, Decider};
 pub use enforcer::{Enforcer, Evidence, IssueGrant};
 pub use permit::{Mode, Permit};
 pub use policies::{PoliciesInForce, known, load_dir};
 pub use questions::{Question, as_principal, as_target};
+pub use sql::{Ruling, SqlCase, Unruled};

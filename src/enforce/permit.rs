@@ -29,10 +29,33 @@ pub enum Mode {
     Rsync(Line),
     /// SFTP: every file is decided.
     Sftp,
+    /// A PostgreSQL database: every statement is decided.
+    Postgres,
 }
 
 /// Everything that touches a file.
 const FILE_ACTIONS: [Action; 5] = [Action::SftpList, Action::SftpRead, Action::SftpWrite, Action::SftpRemove, Action::SftpRename];
+
+/// Everything that a statement can be.
+const SQL_ACTIONS: [Action; 14] = [
+    Action::PgSelect,
+    Action::PgInsert,
+    Action::PgUpdate,
+    Action::PgDelete,
+    Action::PgTruncate,
+    Action::PgDdl,
+    Action::PgCall,
+    Action::PgCopyIn,
+    Action::PgCopyOut,
+    Action::PgSet,
+    Action::PgDo,
+    Action::PgMaintain,
+    Action::PgReadColumn,
+    Action::PgFilterColumn,
+];
+
+/// What leaves the rows of a database as they are: `SET` is about the session alone.
+const SQL_READS: [Action; 5] = [Action::PgSelect, Action::PgCopyOut, Action::PgReadColumn, Action::PgFilterColumn, Action::PgSet];
 
 impl Mode {
     /// What a copying program is to do, if the session is one.
@@ -52,7 +75,14 @@ impl Mode {
             Self::Exec(line) => !line.operations().is_empty() || slice.may_permit(Action::SshExec),
             Self::GuardedShell => slice.may_permit(Action::SshExec),
             Self::Scp(_) | Self::Rsync(_) | Self::Sftp => FILE_ACTIONS.iter().any(|action| slice.may_permit(*action)),
+            Self::Postgres => SQL_ACTIONS.iter().any(|action| slice.may_permit(*action)),
         }
+    }
+
+    /// Whether nothing but reading could be permitted.
+    pub(super) fn reads_only(&self, slice: &Slice) -> bool {
+        let changes = |action: &&Action| !SQL_READS.contains(action);
+        *self == Self::Postgres && !SQL_ACTIONS.iter().filter(changes).any(|action| slice.may_permit(*action))
     }
 
     /// What has to be allowed, beside the target itself, before a session of this mode begins.
@@ -60,7 +90,7 @@ impl Mode {
         match self {
             Self::Shell => vec![Question::shell(login)],
             Self::Exec(line) => Question::of_line(login, line),
-            Self::GuardedShell | Self::Scp(_) | Self::Rsync(_) | Self::Sftp => Vec::new(),
+            Self::GuardedShell | Self::Scp(_) | Self::Rsync(_) | Self::Sftp | Self::Postgres => Vec::new(),
         }
     }
 }
@@ -74,6 +104,7 @@ pub struct Permit {
     pub(super) started_at: Timestamp,
     pub(super) policies: Vec<String>,
     pub(super) digest: String,
+    pub(super) reads_only: bool,
     pub(super) ongoing: Mutex<Ongoing>,
     /// What people approved for it to begin.
     pub(super) begun_by: Option<Arc<Grant>>,
@@ -108,6 +139,12 @@ impl Permit {
         self.started_at
     }
 
+    /// Whether no policy could permit it to change anything on a database: it is opened read-only there.
+    #[must_use]
+    pub fn reads_only(&self) -> bool {
+        self.reads_only
+    }
+
     /// The ids of the policies that allowed it.
     #[must_use]
     pub fn policies(&self) -> &[String] {
@@ -136,7 +173,7 @@ impl Permit {
     /// Asks that again under another set.
     pub(super) fn ask_unrecorded(&self, slice: &Slice, now: Timestamp) {
         let asker = Asker::of(&self.routed, self.session);
-        let decision = asker.ask(slice, now, &Question::unrecorded(asker.ask.login.as_str()));
+        let decision = asker.ask(slice, now, &Question::unrecorded(asker.ask.account()));
         // There is nobody to wait for when a disk fails: what would have to be approved first is not allowed.
         let allowed = matches!(decision.verdict, Verdict::Allow);
         *lock(&self.unrecorded) = allowed.then(|| decision.policies.iter().map(ToString::to_string).collect());
@@ -168,8 +205,8 @@ impl Permit {
         let ask = self.routed.identified().ask();
         let slice = Asker::of(&self.routed, self.session).slice(set);
         self.ask_unrecorded(&slice, now);
-        let mut questions = vec![Question::connect(ask.login.as_str(), &ask.wish)];
-        questions.extend(self.mode.questions(ask.login.as_str()));
+        let mut questions = vec![Question::connect(ask.account(), &ask.wish)];
+        questions.extend(self.mode.questions(ask.account()));
         let answered: Vec<String> =
             self.policies.iter().filter(|policy| self.grant().is_some_and(|g| g.answers(policy))).cloned().collect();
         recheck(self, &slice, now, &questions, &answered)?;

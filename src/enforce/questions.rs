@@ -1,5 +1,6 @@
 //! Puts what is asked into policy's words.
 
+use bartizan_policies::sql::{Operation, Statement};
 use bartizan_policies::{Action, Command, Context, Facts, Key, Line, PrincipalKind as Kind};
 use jiff::Timestamp;
 
@@ -56,6 +57,17 @@ impl Question {
     #[must_use]
     pub fn operation(&self) -> &str {
         &self.operation
+    }
+
+    /// One thing that a statement of SQL does, as it is written down; `text` is the statement.
+    pub(super) fn of_sql(statement: &Statement, operation: &Operation, in_transaction: bool, text: &str) -> Self {
+        let facts = Facts::Sql {
+            statement: statement.kind.to_owned(),
+            has_where: statement.has_where,
+            in_transaction,
+            setting: operation.setting.as_ref().map(ToString::to_string),
+        };
+        Self { action: operation.action, facts, operation: text.to_owned(), about: None }
     }
 
     /// May the target be used at all as `login`?

@@ -38,7 +38,7 @@ impl Alarm {
             session,
             principal: identified.caller().principal().id.clone(),
             target: identified.ask().target.clone(),
-            login: Some(identified.ask().login.clone()),
+            login: identified.ask().login.clone(),
             why: why.to_owned(),
             allowed_by,
             number,

@@ -239,7 +239,7 @@ impl Recorder {
             principal: caller.principal().clone(),
             target: ask.target.clone(),
             target_kind: permit.routed().target().kind(),
-            login: Some(ask.login.clone()),
+            login: ask.login.clone(),
             wish: ask.wish.to_string(),
             source: caller.source(),
             certificate: caller.certificate(),
@@ -259,7 +259,7 @@ impl Recorder {
             first_key: String::new(),
             groups: caller.principal().groups.iter().map(ToString::to_string).collect(),
             kind: kind(permit.mode()).to_owned(),
-            login: Some(ask.login.to_string()),
+            login: ask.login.as_ref().map(ToString::to_string),
             number,
             policy_digest: permit.digest().to_owned(),
             principal: caller.principal().id.to_string(),
@@ -284,6 +284,7 @@ fn kind(mode: &Mode) -> &'static str {
         Mode::Scp(_) => "ssh.scp",
         Mode::Rsync(_) => "ssh.rsync",
         Mode::Sftp => "ssh.sftp",
+        Mode::Postgres => "postgres",
     }
 }
 
@@ -292,6 +293,7 @@ fn command(wish: &Wish) -> Option<String> {
         Wish::Shell => None,
         Wish::Exec(line) => Some(line.clone()),
         Wish::Subsystem(name) => Some(name.clone()),
+        Wish::Database(name) => Some(format!("database {name}")),
     }
 }
 

@@ -5,8 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use super::tls;
 
 /// For one request, connecting and reading included.
 pub const TIME_LIMIT: Duration = Duration::from_secs(10);
@@ -61,20 +60,11 @@ fn anchors(ca: Option<&Path>) -> Result<rustls::RootCertStore, HttpsError> {
     let (_taken, _ignored) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if let Some(path) = ca {
         let fail = |why: String| HttpsError::Anchors(path.display().to_string(), why);
-        for certificate in read_pem(path).map_err(fail)? {
+        for certificate in tls::certificates(path).map_err(|error| fail(error.why()))? {
             roots.add(certificate).map_err(|e| fail(e.to_string()))?;
         }
     }
     Ok(roots)
-}
-
-fn read_pem(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let read: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
-    match read {
-        Ok(found) if found.is_empty() => Err("holds no certificate in PEM form".into()),
-        Ok(found) => Ok(found),
-        Err(error) => Err(error.to_string()),
-    }
 }
 
 /// The error with its causes, without the URL.

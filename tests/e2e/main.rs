@@ -32,6 +32,7 @@ mod limits;
 mod login;
 mod policy;
 mod policy_tools;
+mod postgres;
 mod pressure;
 mod recordings_far_away;
 mod replays;

@@ -30,12 +30,12 @@ impl Traffic {
     }
 
     /// Counts bytes from the visitor.
-    pub(super) fn add_up(&self, bytes: usize) {
+    pub(in crate::gateways) fn add_up(&self, bytes: usize) {
         self.up.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     /// Counts bytes from the target.
-    pub(super) fn add_down(&self, bytes: usize) {
+    pub(in crate::gateways) fn add_down(&self, bytes: usize) {
         self.down.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 }
