@@ -37,8 +37,9 @@ impl Sql {
         let unreadable = |why: &dyn std::fmt::Display| Exit::incomplete(format!("{}: {why}", Printable(&path.display().to_string())));
         let json = std::fs::read_to_string(path).map_err(|error| unreadable(&error))?;
         let rows: Rows = serde_json::from_str(&json).map_err(|error| unreadable(&error))?;
-        let user = match access {
-            TargetAccess::Postgres(target) => target.user.clone(),
+        let user = match (access, &args.login) {
+            (_, Some(login)) => login.to_string(),
+            (TargetAccess::Postgres(target), None) => target.users.first().map(|user| user.name.to_string()).unwrap_or_default(),
             _ => String::new(),
         };
         let (catalog, state) = (Catalog::new(rows), State::new(user, schemas(&args.further.search_path)));
