@@ -12,6 +12,8 @@ pub mod wire;
 
 pub mod ledger;
 
+pub mod screen;
+
 pub mod frontdoor;
 
 pub mod identity;

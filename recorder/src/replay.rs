@@ -186,7 +186,7 @@ impl Replay {
 }
 
 /// The end that a running recording may have is an end.
-fn untorn<T>(read: Result<Option<T>, ReadError>) -> Result<Option<T>, ReadError> {
+pub(crate) fn untorn<T>(read: Result<Option<T>, ReadError>) -> Result<Option<T>, ReadError> {
     match read {
         Err(ReadError::Frame(FrameError::Torn { .. })) => Ok(None),
         read => read,
@@ -202,6 +202,18 @@ pub struct Place {
     pub label: String,
 }
 
+impl Place {
+    /// The place that `event` makes, if it makes one.
+    pub(crate) fn of(at_us: u64, event: &Event<'_>) -> Option<Self> {
+        let label = match event {
+            Event::Marker(text) => Some(one_line(text, 200)),
+            Event::Operation(json) => label_of(json),
+            _ => None,
+        };
+        label.map(|label| Self { at_us, label })
+    }
+}
+
 /// The markers and operations of `recording` in order. Reads all of it; `progress` is told how many bytes are behind.
 ///
 /// # Errors
@@ -210,12 +222,7 @@ pub fn places(recording: &Recording, progress: &mut dyn FnMut(u64)) -> Result<Ve
     let mut events = recording.events()?;
     let mut found = Vec::new();
     while let Some(Timed { at_us, event }) = untorn(events.next_event())? {
-        let label = match &event {
-            Event::Marker(text) => Some(one_line(text, 200)),
-            Event::Operation(json) => label_of(json),
-            _ => None,
-        };
-        found.extend(label.map(|label| Place { at_us, label }));
+        found.extend(Place::of(at_us, &event));
         progress(events.offset());
     }
     Ok(found)

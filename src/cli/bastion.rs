@@ -40,14 +40,28 @@ impl Way {
 
     /// The arguments of an `ssh` that runs `command` there: `ours` first, since ssh keeps the first value of each option.
     pub(super) fn ssh(&self, bastion: &Bastion, ours: &[String], command: &str) -> Vec<String> {
+        let mut arguments = vec!["-T".to_owned()];
+        arguments.extend(self.to(bastion, ours));
+        arguments.push(command.to_owned());
+        arguments
+    }
+
+    /// The arguments of an `ssh` that gives the user a shell there, on their own terminal.
+    pub(super) fn ssh_to_session(&self, there: &Bastion) -> Vec<String> {
+        let mut arguments = vec!["-t".to_owned()];
+        arguments.extend(self.to(there, &[]));
+        arguments
+    }
+
+    fn to(&self, bastion: &Bastion, ours: &[String]) -> Vec<String> {
         // A connection that is shared would skip the login; a forward or a configured command has no place in it.
         let always = ["ControlMaster=no", "ControlPath=none", "ClearAllForwardings=yes", "RemoteCommand=none", "ForwardAgent=no"];
         let options = always.iter().map(ToString::to_string).chain(ours.iter().cloned()).chain(self.ssh_options.iter().cloned());
-        let mut arguments = vec!["-T".to_owned()];
+        let mut arguments = Vec::new();
         arguments.extend(options.flat_map(|option| ["-o".to_owned(), option]));
         arguments.extend(bastion.port.into_iter().flat_map(|port| ["-p".to_owned(), port.to_string()]));
         arguments.extend(bastion.user.iter().flat_map(|user| ["-l".to_owned(), user.clone()]));
-        arguments.extend(["--".to_owned(), bastion.host.clone(), command.to_owned()]);
+        arguments.extend(["--".to_owned(), bastion.host.clone()]);
         arguments
     }
 }

@@ -25,6 +25,7 @@ mod serve;
 mod sessions;
 mod ssh_config;
 mod targets;
+mod tui;
 mod witness;
 
 use std::path::PathBuf;
@@ -104,6 +105,8 @@ enum Command {
     Sessions(sessions::Args),
     /// Show what waits for approval, or answer it
     Approvals(approvals::Args),
+    /// Approvals, live sessions, recordings, targets and the audit log, in this terminal
+    Tui(tui::Args),
     /// Keep a principal, group, target, certificate or address out, or show what is kept out
     Lock(lock::Args),
     /// Take a lock away
@@ -142,6 +145,7 @@ pub fn run() -> ExitCode {
         Command::SshConfig(args) => ssh_config::run(&line.common, &args),
         Command::Sessions(args) => sessions::run(&line.common, &args),
         Command::Approvals(args) => approvals::run(&line.common, &args),
+        Command::Tui(args) => tui::run(&line.common, &args),
         Command::Lock(args) => lock::run(&line.common, &args),
         Command::Unlock(args) => lock::unlock(&line.common, &args),
         Command::Ca(args) => ca::run(&line.common, &args),

@@ -9,6 +9,8 @@ mod source;
 mod unlock;
 mod verify;
 
+pub(super) use unlock::{Unlocking, read_identity};
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use crate::model::{ApprovalId, Printable, Wish};
+use crate::model::{ApprovalId, Printable, SessionId, Wish};
 
 /// A command to the bastion itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,8 +49,28 @@ pub enum DeskCommand {
     },
     /// The subsystem `control`: the control protocol.
     Control,
+    /// The terminal UI.
+    Show {
+        /// What it begins with.
+        scene: Scene,
+        /// In lines, without a screen.
+        plain: bool,
+    },
     /// `help`
     Help,
+}
+
+/// What the terminal UI begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scene {
+    /// `tui`: what waits for approval.
+    Desk,
+    /// `ssh -t bastion`: the targets; it ends with the session that is begun there.
+    Picker,
+    /// `play ID`: a recording.
+    Play(SessionId),
+    /// `watch ID`: a live session.
+    Watch(SessionId),
 }
 
 /// What can be said to an approval.
@@ -105,6 +125,12 @@ impl DeskCommand {
         match words.as_slice() {
             ["cert"] => Ok(Self::Cert),
             ["help" | "--help" | "-h"] => Ok(Self::Help),
+            ["tui"] => Ok(Self::Show { scene: Scene::Desk, plain: false }),
+            ["tui", "--plain"] => Ok(Self::Show { scene: Scene::Desk, plain: true }),
+            ["tui", other, ..] => Err(format!("`{}` is not an option here; `--plain` is. See `ssh bastion help`.", Printable(other))),
+            ["play", id] => scene("play", id, Scene::Play),
+            ["watch", id] => scene("watch", id, Scene::Watch),
+            [word @ ("play" | "watch"), ..] => Err(format!("Write: {word} ID; `ssh -t bastion tui` shows the ids.")),
             ["targets", rest @ ..] => json(|json| Self::Targets { json }, rest),
             ["sessions", rest @ ..] => json(|json| Self::Sessions { json }, rest),
             ["whoami", rest @ ..] => json(|json| Self::Whoami { json }, rest),
@@ -117,6 +143,12 @@ impl DeskCommand {
             )),
         }
     }
+}
+
+fn scene(word: &str, id: &str, scene: fn(SessionId) -> Scene) -> Result<DeskCommand, String> {
+    let id =
+        id.parse().map_err(|error: crate::model::NameError| format!("{error}. Write: {word} ID; `ssh -t bastion tui` shows the ids."))?;
+    Ok(DeskCommand::Show { scene: scene(id), plain: false })
 }
 
 /// Reads `approve ID [--for TIME] [REASON…]` and its kin.

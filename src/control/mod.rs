@@ -6,7 +6,7 @@ pub mod protocol;
 pub mod recordings;
 mod texts;
 
-pub use command::{Answer, DeskCommand};
+pub use command::{Answer, DeskCommand, Scene};
 pub use texts::{Reach, answered, approvals, help, identity, own_sessions, recordings as recordings_text, targets, targets_json, whoami};
 
 #[cfg(test)]

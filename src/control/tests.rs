@@ -14,7 +14,15 @@ fn only_known_commands_are_taken_and_the_rest_explain_themselves() {
     assert_eq!(read("deny ID not today"), said(Answer::Deny, "not today"));
     assert_eq!(read("revoke ID"), said(Answer::Revoke, ""));
     assert_eq!(read("withdraw ID"), said(Answer::Withdraw, ""));
+    let id = "01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap();
+    assert_eq!(read("tui"), Ok(DeskCommand::Show { scene: Scene::Desk, plain: false }));
+    assert_eq!(read("tui --plain"), Ok(DeskCommand::Show { scene: Scene::Desk, plain: true }));
+    assert_eq!(read("play ID"), Ok(DeskCommand::Show { scene: Scene::Play(id), plain: false }));
+    assert_eq!(read("watch ID"), Ok(DeskCommand::Show { scene: Scene::Watch(id), plain: false }));
     for bad in [
+        "tui --fast",
+        "play",
+        "watch x",
         "approve",
         "approve x",
         "approve ID --for",

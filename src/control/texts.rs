@@ -35,6 +35,12 @@ Bartizan at {server}
   ssh -J {server} LOGIN@TARGET [COMMAND]  the same by jump host
   sftp, scp, rsync                        over either form
 
+  ssh -t {server} tui                     the terminal UI: approvals, live sessions, recordings, targets, audit log
+  ssh {server} tui --plain                the same in lines, for screen readers and scripts
+  ssh {server}                            on a terminal: pick a target and connect to it
+  ssh -t {server} watch ID                a live session, as it goes on
+  ssh -t {server} play ID                 the recording of a session
+
   ssh {server} targets [--json]           the targets you can reach
   ssh {server} cert < KEY.pub             a certificate for your key, for logins without a prompt
   ssh {server} sessions [--json]          your live sessions

@@ -1,5 +1,6 @@
 //! Answers the bastion's own commands.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,13 +10,14 @@ use russh::keys::PublicKey;
 use crate::approvals::Said;
 use crate::audit::Entry;
 use crate::config::TargetAccess;
-use crate::control::{self, Answer, DeskCommand, Reach};
+use crate::control::{self, Answer, DeskCommand, Reach, Scene};
 use crate::frontdoor::Refusal;
 use crate::identity::{Caller, certificate};
 use crate::model::{ApprovalId, AuthorityKind, Wish};
 use crate::store::{Approval, ApprovalFilter, ApprovalState, SessionFilter, Signed};
 
 use super::rooms::Rooms;
+use super::stage::Guest;
 use super::walk::Visit;
 
 /// The longest key file that is read: an RSA key of 16,384 bits has about 3 KiB.
@@ -25,7 +27,8 @@ const KEY_MAX: usize = 16 << 10;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Rooms {
-    pub(super) async fn answer(&self, caller: &Caller, wish: &Wish, mut visit: Visit) {
+    pub(super) async fn answer(self: &Arc<Self>, guest: Guest, wish: &Wish, mut visit: Visit) {
+        let caller = &*Arc::clone(&guest.caller);
         let command = match DeskCommand::read(wish) {
             Ok(command) => command,
             Err(sentence) => return visit.refuse(&Refusal::denied(sentence, "unknown command")).await,
@@ -33,6 +36,10 @@ impl Rooms {
         visit.accept().await;
         let answered = match self.identity.stands(caller, None).await {
             Ok(()) if command == DeskCommand::Control => return self.control(caller, visit.channel.into_stream()).await,
+            Ok(()) if command == DeskCommand::Welcome && guest.terminal.is_some() => {
+                return self.stage(guest, Scene::Picker, false, visit).await;
+            }
+            Ok(()) if let DeskCommand::Show { scene, plain } = command => return self.stage(guest, scene, plain, visit).await,
             Ok(()) => self.text(caller, command, &mut visit).await,
             Err(refusal) => Err(refusal),
         };
@@ -45,7 +52,7 @@ impl Rooms {
     async fn text(&self, caller: &Caller, command: DeskCommand, visit: &mut Visit) -> Result<String, Refusal> {
         let server = &self.config.server.name;
         match command {
-            DeskCommand::Help | DeskCommand::Control => Ok(control::help(server)),
+            DeskCommand::Help | DeskCommand::Control | DeskCommand::Show { .. } => Ok(control::help(server)),
             DeskCommand::Whoami { json } => Ok(control::whoami(caller, json)),
             DeskCommand::Targets { json: true } => Ok(control::targets_json(&self.reach(caller))),
             DeskCommand::Targets { json: false } => Ok(control::targets(server, &self.reach(caller))),

@@ -15,6 +15,7 @@ mod reload;
 mod rooms;
 mod serve;
 mod socket;
+mod stage;
 mod walk;
 mod witness;
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use russh::keys::Certificate;
 use russh::{Channel, server};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::approvals::Broker;
@@ -46,6 +48,10 @@ pub(super) struct Rooms {
     /// Whose turn it is to bring the search index up to the recordings.
     pub(super) index: Arc<tokio::sync::Mutex<()>>,
     pub(super) tasks: TaskTracker,
+    /// Terminals in our hands, which are given back before the process ends.
+    pub(super) stages: TaskTracker,
+    /// The bastion is shutting down.
+    pub(super) stop: CancellationToken,
     pub(super) notes: Arc<Semaphore>,
     /// How many screens may be drawn at a time for watchers.
     pub(super) draws: Arc<Semaphore>,
@@ -119,6 +125,28 @@ fn source(visitor: &Visitor) -> IpAddr {
 /// The hall: rooms that can hand themselves to a task.
 pub(super) struct Foyer(pub(super) Arc<Rooms>);
 
+impl Foyer {
+    /// Serves SSH as `target` to somebody whose identity was settled outside, on a stream inside their connection.
+    pub(super) async fn serve_inside(
+        self: Arc<Self>,
+        caller: Arc<Caller>,
+        visitor: Visitor,
+        target: TargetName,
+        settings: Arc<server::Config>,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    ) {
+        let limits = self.0.config.limits;
+        let door = Door::inner(self, limits, caller, visitor, target);
+        let ended = match server::run_stream(settings, stream, door).await {
+            Ok(session) => session.await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection inside another ended");
+        }
+    }
+}
+
 impl Hall for Foyer {
     type Caller = Caller;
 
@@ -189,14 +217,7 @@ impl Hall for Foyer {
                 Ok(settings) => settings,
                 Err(refusal) => return tracing::error!(detail = %refusal.detail, %target, "no host certificate for a target"),
             };
-            let door = Door::inner(Arc::clone(&hall), hall.0.config.limits, caller, visitor, target);
-            let ended = match server::run_stream(settings, stream.into_stream(), door).await {
-                Ok(session) => session.await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = ended {
-                tracing::debug!(%error, "a jump ended");
-            }
+            hall.serve_inside(caller, visitor, target, settings, stream.into_stream()).await;
         });
     }
 }

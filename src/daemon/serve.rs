@@ -95,7 +95,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     if let Some(listen) = config.metrics {
         metrics::serve(listen).map_err(|e| cannot("metrics")(&e))?;
     }
-    let stop = CancellationToken::new();
+    let stop = rooms.stop.clone();
     let background = [
         tokio::spawn(watch(&rooms, &node).keep()),
         tokio::spawn(reload::follow(Arc::clone(&rooms))),
@@ -167,6 +167,8 @@ async fn build(
         store,
         audit,
         tasks,
+        stages: TaskTracker::new(),
+        stop: CancellationToken::new(),
         notes: Arc::new(tokio::sync::Semaphore::new(NOTES)),
         draws: Arc::new(tokio::sync::Semaphore::new(DRAWS)),
         clock: Arc::clone(clock),
@@ -335,12 +337,17 @@ async fn wait_for_end() -> Result<(), ServeError> {
 /// No new sessions; a notice to the live ones; then their end.
 async fn drain(rooms: &Arc<Rooms>, stop: &CancellationToken, patience: Duration) {
     stop.cancel();
+    rooms.stages.close();
     let live: &Arc<Live> = &rooms.live;
     tracing::info!(sessions = live.count(), seconds = patience.as_secs(), "draining");
     live.tell_all(&sentences::draining(patience));
     wait_until_empty(live, patience).await;
     live.end_all("the bastion is shutting down", Reason::Drained);
     wait_until_empty(live, Duration::from_secs(5)).await;
+    // Who has the terminal UI open gets their terminal back.
+    if tokio::time::timeout(Duration::from_secs(3), rooms.stages.wait()).await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 async fn wait_until_empty(live: &Arc<Live>, patience: Duration) {

@@ -7,7 +7,7 @@ use russh::{Channel, client, server};
 
 use crate::control::protocol::Event;
 use crate::enforce::Mode;
-use crate::frontdoor::{Arrival, Ask, Destination, Leaving, Missing, Refusal, Voice, receive, sentences};
+use crate::frontdoor::{Arrival, Ask, Destination, Leaving, Missing, Refusal, Requests, Voice, receive, sentences};
 use crate::gateways::ssh::guarded::{Between, Far};
 use crate::gateways::ssh::{self, Ended, Traffic};
 use crate::identity::Caller;
@@ -17,6 +17,7 @@ use crate::upstream::{Hold, Link};
 
 use super::live::Place;
 use super::moderated::ended;
+use super::stage::Guest;
 use super::{metrics, rooms::Rooms};
 
 /// What a visitor's channel needs to hear.
@@ -51,7 +52,11 @@ impl Rooms {
         let visit = Visit::new(arrival.channel, arrival.handle, requests.terminal.is_some(), arrival.leaving);
         match arrival.destination {
             Destination::Nowhere(sentence) => visit.refuse(&Refusal::denied(sentence, "bad destination")).await,
-            Destination::Bastion => self.answer(&caller, &requests.wish, visit).await,
+            Destination::Bastion => {
+                let Requests { wish, terminal, environment, reason } = requests;
+                let guest = Guest { caller, visitor: arrival.visitor, terminal, environment, reason };
+                self.answer(guest, &wish, visit).await;
+            }
             Destination::Target(login, target) => {
                 let ask = Ask {
                     visitor: arrival.visitor,
@@ -274,7 +279,7 @@ impl Visit {
         self.close(refusal.exit_status()).await;
     }
 
-    async fn close(&self, status: u32) {
+    pub(super) async fn close(&self, status: u32) {
         let _ = self.channel.exit_status(status).await;
         let _ = self.channel.eof().await;
         let _ = self.channel.close().await;

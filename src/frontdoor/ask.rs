@@ -110,7 +110,7 @@ pub struct Arrival {
 }
 
 /// The variable in which a visitor says why; it goes to policy and approvers, not to the target.
-pub(super) const REASON_VARIABLE: &str = "BARTIZAN_REASON";
+pub const REASON_VARIABLE: &str = "BARTIZAN_REASON";
 
 /// Whether `value` can be a reason: one line of text, not too long to be read.
 #[must_use]

@@ -13,7 +13,7 @@ pub mod sentences;
 mod settings;
 mod voice;
 
-pub use ask::{Arrival, Ask, Destination, Environment, Terminal, Visitor, Way};
+pub use ask::{Arrival, Ask, Destination, Environment, REASON_VARIABLE, Terminal, Visitor, Way};
 pub use door::{Door, DoorError};
 pub use gate::{Gate, HalfOpen};
 pub use guard::{Guard, Guarded};

@@ -34,6 +34,7 @@ mod policy_tools;
 mod pressure;
 mod recordings_far_away;
 mod sftp;
+mod tui;
 mod upstream;
 mod watching;
 mod way_in;

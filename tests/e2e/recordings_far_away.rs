@@ -7,9 +7,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::harness::Control;
 use crate::encrypted::{age_identity, encrypt_to};
 use crate::evidence::{files, ids};
+use crate::harness::Control;
 use crate::harness::{Done, Run, Setup, Terminal, Visitor, Way, World};
 
 /// Admins are the auditors here; bob may run commands and see his own recordings; carol, of no group, nothing.

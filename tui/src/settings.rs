@@ -89,6 +89,12 @@ impl ThemeName {
     /// All, with their names.
     pub const ALL: [(Self, &'static str); 3] = [(Self::Sixteen, "sixteen"), (Self::Truecolour, "truecolour"), (Self::Mono, "mono")];
 
+    /// These colours, if the terminal has them; else none.
+    #[must_use]
+    pub fn on(self, has_colour: bool) -> Self {
+        if has_colour { self } else { Self::Mono }
+    }
+
     /// Which is named so.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {

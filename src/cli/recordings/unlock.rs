@@ -58,18 +58,42 @@ fn locked(recording: &Recording, why: &str) -> Exit {
     Exit::incomplete(format!("recording {} is encrypted to these keys; {why}:\n{}", head.session.as_str(), names.join("\n")))
 }
 
+/// An identity as it was read, with its passphrase if it has one.
+pub(in crate::cli) struct Unlocking {
+    text: Zeroizing<String>,
+    passphrase: Option<Zeroizing<String>>,
+}
+
+impl Unlocking {
+    /// What decrypts.
+    pub(in crate::cli) fn identities(&self) -> Result<Identities, UnlockError> {
+        Identities::parse(&self.text, self.passphrase.as_ref().map(|passphrase| passphrase.as_str()))
+    }
+}
+
 fn read(file: &Path) -> Result<Identities, Exit> {
-    let shown = Printable(&file.display().to_string()).to_string();
-    let bad = |error: &dyn std::fmt::Display| Exit::incomplete(format!("{shown}: {error}"));
+    read_identity(file)?.identities().map_err(|error| bad(file, &error))
+}
+
+/// Reads an identity; its passphrase is asked for at the terminal.
+pub(in crate::cli) fn read_identity(file: &Path) -> Result<Unlocking, Exit> {
+    let bad = |error: &dyn std::fmt::Display| bad(file, error);
     let mut text = Zeroizing::new(String::new());
     let opened = File::open(file).and_then(|opened| opened.take(LONGEST_IDENTITY).read_to_string(&mut text));
     opened.map_err(|error| bad(&error))?;
-    match Identities::parse(&text, None) {
+    let mut unlocking = Unlocking { text, passphrase: None };
+    match unlocking.identities() {
         Err(UnlockError::Passphrase) => {}
-        other => return other.map_err(|error| bad(&error)),
+        other => return other.map(|_| unlocking).map_err(|error| bad(&error)),
     }
-    let asked = prompt::terminal().and_then(|mut terminal| prompt::ask(&mut terminal, &format!("Passphrase of {shown}: "), false));
+    let prompt = format!("Passphrase of {}: ", Printable(&file.display().to_string()));
+    let asked = prompt::terminal().and_then(|mut terminal| prompt::ask(&mut terminal, &prompt, false));
     let passphrase = asked.map_err(|error| bad(&format!("its passphrase cannot be asked for: {error}")))?.map(Zeroizing::new);
-    let passphrase = passphrase.ok_or_else(|| bad(&"no passphrase was given"))?;
-    Identities::parse(&text, Some(&passphrase)).map_err(|error| bad(&error))
+    unlocking.passphrase = Some(passphrase.ok_or_else(|| bad(&"no passphrase was given"))?);
+    unlocking.identities().map_err(|error| bad(&error))?;
+    Ok(unlocking)
+}
+
+fn bad(file: &Path, error: &dyn std::fmt::Display) -> Exit {
+    Exit::incomplete(format!("{}: {error}", Printable(&file.display().to_string())))
 }
