@@ -14,8 +14,8 @@ use ratatui::widgets::Paragraph;
 use serde_json::{Value, json};
 
 use crate::cli::bastion::Way;
-use crate::cli::remote::Remote;
 use crate::cli::print::Page;
+use crate::cli::remote::Remote;
 use crate::cli::{Common, Exit};
 use crate::model::{Printable, SessionId};
 
