@@ -453,9 +453,42 @@ fn what_makes_no_sense_is_a_usage_error_with_a_mend() {
         let shown = author.explains(2, line);
         assert!(shown.contains(sentence), "{line:?}\n{shown}");
     }
-    // What no gateway serves cannot be told.
-    let shown = author.explains(3, &["--target", "orders", "--sql", "select 1"]);
-    assert!(shown.contains("no gateway for targets of kind postgres"), "{shown}");
+}
+
+#[test]
+fn a_statement_is_analysed_over_a_catalog_and_its_masks_are_told() {
+    let author = Author::new();
+    let policies = r#"
+@id("connects") permit (principal in Group::"corp/sre", action == Action::"connect", resource);
+@id("reads") permit (principal in Group::"corp/sre", action in Action::"pg.read", resource in Schema::"orders/public");
+@id("cards") @mask("last4") @mask_use("eq")
+forbid (principal, action == Action::"pg.read_column", resource == Column::"orders/public.payments.card");
+"#;
+    author.write("policies/base.cedar", policies);
+    author.write(
+        "orders.json",
+        r#"{ "major": 16, "database": "orders", "schemas": ["public"], "relations": [ { "oid": 16385, "schema": "public", "name": "payments",
+            "columns": [ { "number": 1, "name": "id" }, { "number": 2, "name": "card" } ] } ] }"#,
+    );
+    let catalog = author.path("orders.json").display().to_string();
+    let explains = |code, sql: &str| author.explains(code, &["--target", "orders", "--sql", sql, "--catalog", &catalog]);
+    let shown = explains(0, "SELECT id, card FROM payments WHERE card = 'x'");
+    for part in ["pg.select  orders/public.payments", "pg.filter_column", "result \"card\" would be masked: last4"] {
+        assert!(shown.contains(part), "{part}\n{shown}");
+    }
+    let shown = explains(1, "SELECT upper(card) FROM payments");
+    assert!(
+        shown.contains("column public.payments.card is masked for you and cannot be used in an expression (at character 14)"),
+        "{shown}"
+    );
+    assert!(explains(1, "DELETE FROM payments").contains("no policy permits it"));
+    assert!(explains(1, "SELECT nosuch FROM payments").contains("column \"nosuch\" does not exist"));
+    let shown = author.explains(0, &["--target", "orders", "--sql", "TABLE payments", "--catalog", &catalog, "--json"]);
+    let value: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
+    assert_eq!(value["results"][1], serde_json::json!({ "statement": 1, "name": "card", "mask": "last4" }), "{shown}");
+    assert!(author.explains(2, &["--target", "orders", "--sql", "SELECT 1"]).contains("--catalog"));
+    author.write("orders.json", "{ \"majr\": 16 }");
+    assert!(explains(3, "SELECT 1").contains("majr"));
 }
 
 #[test]

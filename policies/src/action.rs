@@ -94,6 +94,8 @@ macro_rules! actions {
 actions! {
     /// Use a target at all.
     Connect = "connect", Login, [Target];
+    /// Go on, or begin, while it cannot be recorded.
+    Unrecorded = "unrecorded", Login, [Target];
     /// An ordinary, recorded shell.
     SshShell = "ssh.shell", Login, [Target];
     /// A command line.
@@ -225,6 +227,13 @@ impl Action {
     #[must_use]
     pub const fn is_field_level(self) -> bool {
         matches!(self, Action::PgReadColumn | Action::HttpReadField)
+    }
+
+    /// Whether a permit for every action holds this one: going unrecorded must be named, or whoever may do everything could do
+    /// it unseen.
+    #[must_use]
+    pub const fn is_in_any(self) -> bool {
+        !matches!(self, Action::Unrecorded)
     }
 
     /// The action of an HTTP method; methods are case-sensitive (RFC 9110, section 9.1).

@@ -26,6 +26,7 @@ pub(crate) const KEYS: &[&str] = &[
     "signed",
     "moderated",
     "mask",
+    "mask_use",
     "alert",
     "record",
     "certificate_ttl",
@@ -89,6 +90,7 @@ impl<'a> Reader<'a> {
             reason: self.sentence("reason").map(Into::into),
             approve: self.approve().or_else(|| self.moderated()),
             mask: self.word("mask", &Mask::WORDS),
+            mask_equality: self.word("mask_use", &[("eq", true)]).unwrap_or(false),
             alert: self.sentence("alert").map(Into::into),
             record_results: self.word("record", &[("results", true)]).unwrap_or(false),
             asks,
@@ -128,7 +130,9 @@ impl<'a> Reader<'a> {
         let watched_only = self.only_actions(Action::is_watched);
         let moderated = self.values.contains_key("moderated");
         let who = "say who is asked: @approve(\"issuer/group\")";
-        let rules: [(&[&str], bool, &str, &str); 9] = [
+        let masks = self.values.contains_key("mask");
+        let rules: [(&[&str], bool, &str, &str); 10] = [
+            (&["mask_use"], masks, "means nothing without @mask", "say how the column is hidden, too: @mask(\"redact\")"),
             (&["approvals", "valid", "scope", "signed"], approve, "means nothing without @approve", who),
             (&["moderated"], !approve, "cannot stand beside @approve", "write two policies: one that is moderated, one that waits"),
             (&["moderated"], watched_only, "is for sessions that can be watched, and this policy is about more", MODERATED),

@@ -23,6 +23,7 @@ pub use self::form::Answer;
 
 mod about;
 mod form;
+mod sql;
 #[cfg(test)]
 mod tests;
 
@@ -115,11 +116,17 @@ impl File {
 
 impl Case {
     fn decide(&self, file: &File, set: &PolicySet) -> Result<Decision, Unknown> {
+        let principal = file.principal(&self.principal)?;
+        if let Some(text) = &self.sql {
+            return self.statement(file, set, &principal, text);
+        }
+        if self.action.is_empty() {
+            return Err(missing("the action"));
+        }
         let action: Action = self.action.parse().map_err(|error: crate::UnknownAction| Unknown {
             message: format!("asks for \"{}\", which is no action", error.given),
             help: error.near.map(|near| format!("did you mean \"{near}\"?")),
         })?;
-        let principal = file.principal(&self.principal)?;
         let about = About::new(self, file, &principal, action)?;
         let decide = |action, facts| set.decide(&principal, &Request { action, resource: about.resource(), context: &self.context(facts) });
         if action.facts() != FactsKind::Command {

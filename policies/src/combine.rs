@@ -77,15 +77,29 @@ impl Asked<'_> {
 }
 
 /// Decides one operation.
-pub(crate) fn combine(mut found: Found<'_>, asked: Asked<'_>) -> Decision {
+pub(crate) fn combine(found: Found<'_>, asked: Asked<'_>) -> Decision {
+    combined(found, asked, verdict)
+}
+
+/// What forbids say of an operation that something else has to permit.
+pub(crate) fn bans(found: Found<'_>, asked: Asked<'_>) -> Decision {
+    combined(found, asked, |found, asked| match ban(found, asked.action.is_field_level()) {
+        Some(why) => asked.refusal(why),
+        None => waits_for(asked, forbids(found).filter_map(requirement).collect()),
+    })
+}
+
+fn combined(mut found: Found<'_>, asked: Asked<'_>, verdict: impl Fn(&Found<'_>, Asked<'_>) -> Verdict) -> Decision {
     found.tidy();
     let hides = |rule: &&Rule| asked.action.is_field_level() && masks(rule);
-    let mask = found.satisfied.iter().copied().filter(hides).filter_map(|rule| rule.mask).max();
+    let hiding = || found.satisfied.iter().copied().filter(hides);
+    let mask = hiding().filter_map(|rule| rule.mask).max();
+    let mask_equality = mask.is_some() && hiding().all(|rule| rule.mask_equality);
     let mut policies: Vec<Arc<str>> = found.counting().map(|rule| Arc::clone(&rule.id)).chain(found.failed.iter().cloned()).collect();
     policies.sort();
     policies.dedup();
     let obligations = obligations(&found, asked.action);
-    Decision { verdict: verdict(&found, asked), mask, policies, withheld: found.withheld, obligations }
+    Decision { verdict: verdict(&found, asked), mask, mask_equality, policies, withheld: found.withheld, obligations }
 }
 
 /// A forbid that hides a field instead of refusing the operation.
@@ -93,14 +107,22 @@ fn masks(rule: &Rule) -> bool {
     rule.effect == Effect::Forbid && rule.mask.is_some() && rule.approve.is_none()
 }
 
-fn verdict(found: &Found<'_>, asked: Asked<'_>) -> Verdict {
+fn forbids<'f>(found: &'f Found<'_>) -> impl Iterator<Item = &'f Rule> {
+    found.counting().filter(|rule| rule.effect == Effect::Forbid)
+}
+
+/// Why the operation is refused whatever permits it, if so.
+fn ban(found: &Found<'_>, field_level: bool) -> Option<Why> {
     if !found.failed.is_empty() {
-        return asked.refusal(Why::EvaluationError { policies: found.failed.clone() });
+        return Some(Why::EvaluationError { policies: found.failed.clone() });
     }
-    let forbids = found.counting().filter(|rule| rule.effect == Effect::Forbid);
-    let field_level = asked.action.is_field_level();
-    if let Some(ban) = forbids.clone().find(|rule| rule.approve.is_none() && !(field_level && masks(rule))) {
-        return asked.refusal(found.why(ban));
+    let ban = forbids(found).find(|rule| rule.approve.is_none() && !(field_level && masks(rule)))?;
+    Some(found.why(ban))
+}
+
+fn verdict(found: &Found<'_>, asked: Asked<'_>) -> Verdict {
+    if let Some(why) = ban(found, asked.action.is_field_level()) {
+        return asked.refusal(why);
     }
     let mut permits = found.satisfied.iter().filter(|rule| rule.effect == Effect::Permit).peekable();
     if permits.peek().is_none() {
@@ -109,10 +131,15 @@ fn verdict(found: &Found<'_>, asked: Asked<'_>) -> Verdict {
             None => Why::NothingPermits,
         });
     }
-    let mut requirements: Vec<Requirement> = forbids.filter_map(requirement).collect();
+    let mut requirements: Vec<Requirement> = forbids(found).filter_map(requirement).collect();
     // A permit without a requirement makes the whole `None`: it asks for nothing.
     let conditional: Option<Vec<Requirement>> = permits.map(|rule| requirement(rule)).collect();
     requirements.extend(conditional.and_then(|choices| choices.into_iter().min_by_key(demand)));
+    waits_for(asked, requirements)
+}
+
+/// The answer where nothing refuses.
+fn waits_for(asked: Asked<'_>, requirements: Vec<Requirement>) -> Verdict {
     if requirements.is_empty() {
         return Verdict::Allow;
     }

@@ -16,6 +16,9 @@ pub struct Decision {
     pub verdict: Verdict,
     /// How the field is hidden, if it is; the strongest of all masks that apply. Only on field-level actions.
     pub mask: Option<Mask>,
+    /// Whether every mask that applies allows comparing the field for equality (`@mask_use("eq")`).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub mask_equality: bool,
     /// The ids of every policy that had a say, sorted.
     pub policies: Vec<Arc<str>>,
     /// Permits whose conditions hold but that do not cover the operation, sorted; they had no say.
@@ -29,20 +32,27 @@ impl Decision {
     /// The answer where nothing is asked: a line such as `cd /tmp` runs no program and touches no file.
     pub(crate) fn nothing_asked() -> Self {
         let (policies, withheld) = (Vec::new(), Vec::new());
-        Decision { verdict: Verdict::Allow, mask: None, policies, withheld, obligations: Obligations::default() }
+        let (mask, mask_equality) = (None, false);
+        Decision { verdict: Verdict::Allow, mask, mask_equality, policies, withheld, obligations: Obligations::default() }
     }
 
     /// The answer to both operations together: the worse verdict, the stronger mask, and what comes with either.
     #[must_use]
     pub fn and(mut self, other: Decision) -> Decision {
-        let Decision { verdict, mask, policies, withheld, obligations } = other;
+        let Decision { verdict, mask, mask_equality, policies, withheld, obligations } = other;
+        let mask_equality = match (self.mask, mask) {
+            (Some(_), Some(_)) => self.mask_equality && mask_equality,
+            (Some(_), None) => self.mask_equality,
+            (None, _) => mask_equality,
+        };
         self.policies.extend(policies);
         self.policies.sort();
         self.policies.dedup();
         self.withheld.extend(withheld);
         self.withheld.sort();
         self.withheld.dedup();
-        Decision { verdict: self.verdict.and(verdict), mask: self.mask.max(mask), obligations: self.obligations.and(obligations), ..self }
+        let (verdict, obligations) = (self.verdict.and(verdict), self.obligations.and(obligations));
+        Decision { verdict, mask: self.mask.max(mask), mask_equality, obligations, ..self }
     }
 }
 
@@ -146,6 +156,13 @@ pub enum Why {
         /// Their `@id`s.
         policies: Vec<Arc<str>>,
     },
+    /// A statement that policy would let through uses something masked otherwise than by handing it on, or cannot be read.
+    Statement {
+        /// What is wrong with it.
+        sentence: String,
+        /// What to do instead.
+        hint: Option<String>,
+    },
     /// The question itself is not one: the action cannot be asked on this resource, or with these facts.
     Unfit,
 }
@@ -170,7 +187,7 @@ impl Refusal {
         match &self.why {
             Why::ForbiddenBy { policy, .. } | Why::Undecidable { policy, .. } | Why::NotCovered(Withheld { policy, .. }) => Some(policy),
             Why::EvaluationError { policies } => policies.first().map(AsRef::as_ref),
-            Why::NothingPermits | Why::Unfit => None,
+            Why::NothingPermits | Why::Statement { .. } | Why::Unfit => None,
         }
     }
 
@@ -179,7 +196,7 @@ impl Refusal {
     pub fn reason(&self) -> Option<&str> {
         match &self.why {
             Why::ForbiddenBy { reason, .. } | Why::Undecidable { reason, .. } => reason.as_deref(),
-            Why::NothingPermits | Why::NotCovered(_) | Why::EvaluationError { .. } | Why::Unfit => None,
+            Why::NothingPermits | Why::NotCovered(_) | Why::EvaluationError { .. } | Why::Statement { .. } | Why::Unfit => None,
         }
     }
 }

@@ -119,7 +119,12 @@ fn root(uid: EntityUid, names: &Names) -> Result<EntityUid, Unaskable> {
 
 /// The actions a policy's scope can hold, groups resolved.
 pub(crate) fn actions(policy: &Policy, names: &Names) -> Result<u64, Unaskable> {
+    let permit = policy.effect() == cedar_policy::Effect::Permit;
     let scope = match policy.action_constraint() {
+        ActionConstraint::Any if permit => {
+            let named = Action::ALL.iter().filter(|action| !action.is_in_any());
+            return Ok(named.fold(u64::MAX, |bits, action| bits & !action.bit()));
+        }
         ActionConstraint::Any => return Ok(u64::MAX),
         ActionConstraint::Eq(uid) => vec![uid],
         ActionConstraint::In(uids) => uids,

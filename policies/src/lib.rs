@@ -65,6 +65,7 @@ mod sentences;
 mod set;
 mod shell;
 mod sight;
+pub mod sql;
 mod transfer;
 
 pub use action::{Action, FactsKind, ResourceKind, UnknownAction};

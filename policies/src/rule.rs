@@ -117,6 +117,9 @@ pub struct Rule {
     /// `@mask`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mask: Option<Mask>,
+    /// `@mask_use("eq")`: what is masked may still be compared for equality.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub mask_equality: bool,
     /// `@alert`: a message for operators whenever the policy applies.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alert: Option<Arc<str>>,

@@ -35,6 +35,10 @@ impl fmt::Display for Refusal {
                 ": policy \"{}\" failed while it was evaluated.\nTell the people who write this bastion's policies; until it is mended the answer is no.",
                 policies.join("\", \"")
             ),
+            Why::Statement { sentence, hint } => {
+                write!(f, ": {}.", Plain(sentence))?;
+                hint.iter().try_for_each(|hint| write!(f, "\nInstead: {}.", Plain(hint)))
+            }
             Why::Unfit => f.write_str(": that cannot be asked of policy in this form.\nThis is a fault in the bastion; please report it."),
         }
     }

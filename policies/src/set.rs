@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use cedar_policy::{Authorizer, Effect as CedarEffect, Entities, EntityUid, PolicyId};
 
 use crate::Action;
-use crate::combine::{Asked, Found, combine};
+use crate::combine::{Asked, Found, bans, combine};
 use crate::context::{Steady, context};
 use crate::decision::{Decision, Obligations, Why};
 use crate::entities::{Names, Unaskable};
@@ -205,14 +205,29 @@ impl Slice {
     /// Decides one operation on the slice's target, or on something in it. A question about anything else is refused.
     #[must_use]
     pub fn decide(&self, request: &Request<'_>) -> Decision {
+        self.combined(request, combine)
+    }
+
+    /// What forbids say of an operation: it is permitted by what permits the operation that it is a part of.
+    pub(crate) fn bans(&self, request: &Request<'_>) -> Decision {
+        self.combined(request, bans)
+    }
+
+    fn combined(&self, request: &Request<'_>, combine: impl FnOnce(Found<'_>, Asked<'_>) -> Decision) -> Decision {
         let asked = Asked { principal: &self.principal.id, action: request.action, on: request.resource.to_string() };
         match self.found(request) {
             Ok(found) => combine(found, asked),
             Err(Unaskable) => {
                 let (policies, withheld, obligations) = (Vec::new(), Vec::new(), Obligations::default());
-                Decision { verdict: asked.refusal(Why::Unfit), mask: None, policies, withheld, obligations }
+                Decision { verdict: asked.refusal(Why::Unfit), mask: None, mask_equality: false, policies, withheld, obligations }
             }
         }
+    }
+
+    /// On what the policies with a mask stand that matter here and whose scope holds this action.
+    pub(crate) fn masks(&self, action: Action) -> impl Iterator<Item = cedar_policy::ResourceConstraint> {
+        let masks = |policy: &&cedar_policy::Policy| self.rule(policy.id()).is_ok_and(|rule| rule.mask.is_some());
+        self.policies(action).filter(masks).map(cedar_policy::Policy::resource_constraint)
     }
 
     fn found(&self, request: &Request<'_>) -> Result<Found<'_>, Unaskable> {

@@ -13,14 +13,15 @@
 //! | close what a crash left open | [`Recordings::recover`], at a start |
 //! | find | [`list`], [`find`] |
 //! | read | [`Recording::open`], [`Recording::events`] |
-//! | verify | [`verify`], [`verify_logged`] |
+//! | verify | [`verify`], [`verify_logged`]; [`verify_files`] where the files lie elsewhere |
 //! | export | [`export_cast`], [`transcript`] |
 //! | look at lines as they are drawn | [`DrawnLines`] |
 //! | watch a session while it is recorded | [`Writer::present_work`], [`Present`], [`Drawing`], [`Canvas`] |
 //! | play, jump to a marker | [`Replay`], [`places`] |
 //! | encrypt to auditors | [`Recipients`], [`Recordings::encrypting_to`] |
 //! | read what is encrypted | [`Identities`], [`Recording::unlock`]; everything that reads then decrypts |
-//! | read what lies elsewhere | [`Recording::remote`] |
+//! | read what lies elsewhere | [`Recording::remote`], [`Recording::reading`] |
+//! | copy a recording away while it is written | [`Committed`] |
 //! | search | [`SearchIndex`], [`Query`]; [`text_rows`] for one recording |
 //! | prove that nothing was taken out | [`tlog`] |
 //!
@@ -76,6 +77,7 @@
 mod cast;
 mod chain;
 mod channel;
+mod committed;
 mod draft;
 mod drawn;
 mod envelope;
@@ -122,6 +124,7 @@ mod writer;
 
 pub use cast::{CastVersion, ExportError, export_cast};
 pub use channel::Channel;
+pub use committed::Committed;
 pub use drawn::DrawnLines;
 pub use ed25519_dalek::{SigningKey, VerifyingKey};
 pub use event::{Event, Exit};
@@ -131,7 +134,7 @@ pub use frames::{FrameError, ReadAt};
 pub use grid::{Cell, CellStyle, Colour, Grid};
 pub use head::{BadHead, ChannelSeal, Head, Reason, Seal, SessionId, Terminal};
 pub use keyframe::{KeyframeWork, Keyframes};
-pub use list::{Filter, Found, find, list, newest};
+pub use list::{Filter, Found, directories, find, list, newest};
 pub use logged::{InLog, ON_ITS_WAY_US, document_hashes};
 pub use overview::{Overview, overview};
 pub use present::{Canvas, Drawing, Present, PresentWork};
@@ -144,5 +147,5 @@ pub use search::{Added, Hit, Query, Refreshed, SearchError, SearchIndex};
 pub use squeeze::BadBody;
 pub use text::{TextKind, TextLimits, TextRow, text_rows};
 pub use transcript::transcript;
-pub use verify::{Check, Outcome, Report, verify, verify_logged};
+pub use verify::{Check, Files, Outcome, Report, verify, verify_files, verify_logged};
 pub use writer::{KEYFRAMES_PER_TICK, Now, WriteError, Writer};

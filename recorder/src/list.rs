@@ -117,8 +117,11 @@ fn matches(pattern: &str, name: &str) -> bool {
     true
 }
 
-/// All session directories on the days the filter lets through.
-pub(crate) fn directories(root: &Path, filter: &Filter) -> std::io::Result<Vec<(PathBuf, SessionId)>> {
+/// The directories of all sessions on the days the filter lets through, in no order. Opens none of them.
+///
+/// # Errors
+/// When `root` is there but cannot be read.
+pub fn directories(root: &Path, filter: &Filter) -> std::io::Result<Vec<(PathBuf, SessionId)>> {
     if !root.exists() {
         return Ok(Vec::new());
     }

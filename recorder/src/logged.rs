@@ -8,7 +8,7 @@ use crate::chain::{Hash, digest};
 use crate::head::{Head, Seal};
 use crate::place;
 use crate::tlog::{Logged, LoggedSessions};
-use crate::verify::{Outcome, Report};
+use crate::verify::{Files, Outcome, Report};
 use crate::walk::Walk;
 
 /// How long a leaf may be on its way into the log, in microseconds: it takes a second, and longer on a busy machine.
@@ -54,7 +54,7 @@ fn hash_of(dir: &Path, name: &str) -> io::Result<Option<Hash>> {
 /// Compares one recording, whose head holds, with the log.
 pub(crate) fn check_log(
     report: &mut Report,
-    dir: &Path,
+    dir: &dyn Files,
     (head, hash, seal): (&Head, &Hash, Option<&Seal>),
     (marks, walk): (&[(u64, Hash)], &Walk),
     log: &InLog<'_>,
@@ -100,12 +100,12 @@ fn unlogged(head: &Head, seal: Option<&Seal>, log: &InLog<'_>) -> (Outcome, Stri
     }
 }
 
-fn end(dir: &Path, logged: &Logged, seal: Option<&Seal>, log: &InLog<'_>) -> (Outcome, String) {
+fn end(dir: &dyn Files, logged: &Logged, seal: Option<&Seal>, log: &InLog<'_>) -> (Outcome, String) {
     let still = match logged.deleted {
         Some(index) => format!("; leaf {index} says that it was to be deleted"),
         None => String::new(),
     };
-    let found = hash_of(dir, place::SEAL).ok().flatten();
+    let found = dir.small(place::SEAL).ok().map(|seal| digest(&seal));
     match (logged.closed, found, seal) {
         (Some((index, closed)), Some(found), _) if found == closed => (Outcome::Good, format!("sealed as leaf {index}{still}")),
         (Some((index, _)), Some(_), _) => (Outcome::Tampered, format!("seal.json is not the one that leaf {index} has")),

@@ -79,6 +79,18 @@ impl Recording {
         Ok(Self { dir, head, hash, seal, channel: Some((channel, bytes)), opener: None })
     }
 
+    /// The same recording, its channel file of `bytes` bytes read from `channel`: where that file lies elsewhere now.
+    #[must_use]
+    pub fn reading(self, channel: Channel, bytes: u64) -> Self {
+        Self { channel: Some((channel, bytes)), ..self }
+    }
+
+    /// True when its channel file is at hand: in its directory, or given by [`Self::remote`] or [`Self::reading`].
+    #[must_use]
+    pub fn has_channel(&self) -> bool {
+        self.channel.is_some() || self.channel_path().exists()
+    }
+
     /// True when it can be read only by its recipients.
     #[must_use]
     pub fn is_encrypted(&self) -> bool {
@@ -159,8 +171,12 @@ impl Recording {
             return Ok(*bytes);
         }
         let path = self.channel_path();
-        let meta = std::fs::metadata(&path).map_err(|source| OpenError::Io { path, source })?;
-        Ok(meta.len())
+        match (std::fs::metadata(&path), self.seal().and_then(|seal| seal.channels.first())) {
+            (Ok(meta), _) => Ok(meta.len()),
+            // It lies elsewhere; the seal tells.
+            (Err(error), Some(channel)) if error.kind() == io::ErrorKind::NotFound => Ok(channel.bytes),
+            (Err(source), _) => Err(OpenError::Io { path, source }),
+        }
     }
 
     /// Its events from the beginning.

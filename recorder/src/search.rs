@@ -194,7 +194,8 @@ impl SearchIndex {
     }
 
     /// Brings the index up to what lies below `root`: indexes what is sealed and new or changed, takes out what is gone.
-    /// `unlock` is given each encrypted recording, and gives it back unlocked where it can. `progress` is told how many
+    /// `ready` is given each recording that is encrypted or whose channel file is not in its directory, and gives it back
+    /// readable where it can. `progress` is told how many
     /// recordings are behind and how many there are.
     ///
     /// # Errors
@@ -202,7 +203,7 @@ impl SearchIndex {
     pub fn refresh(
         &mut self,
         root: &Path,
-        unlock: &mut dyn FnMut(Recording) -> Option<Recording>,
+        ready: &mut dyn FnMut(Recording) -> Option<Recording>,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Refreshed, SearchError> {
         let mut found = directories(root, &Filter::default())?;
@@ -211,7 +212,7 @@ impl SearchIndex {
         let mut done = Refreshed::default();
         for (number, (dir, _)) in found.iter().enumerate() {
             progress(number as u64, found.len() as u64);
-            match self.refresh_one(dir, unlock) {
+            match self.refresh_one(dir, ready) {
                 Ok(Some(Added::Whole | Added::Cut)) => done.added += 1,
                 Ok(_) => {}
                 Err(SearchError::Locked) => done.locked += 1,
@@ -229,7 +230,7 @@ impl SearchIndex {
         Ok(done)
     }
 
-    fn refresh_one(&mut self, dir: &Path, unlock: &mut dyn FnMut(Recording) -> Option<Recording>) -> Result<Option<Added>, SearchError> {
+    fn refresh_one(&mut self, dir: &Path, ready: &mut dyn FnMut(Recording) -> Option<Recording>) -> Result<Option<Added>, SearchError> {
         let recording = Recording::open(dir)?;
         if recording.seal().is_none() {
             return Ok(None);
@@ -237,7 +238,10 @@ impl SearchIndex {
         if self.state(&recording.head().session)? == Some(state_of(&recording)) {
             return Ok(Some(Added::Unchanged));
         }
-        let recording = if recording.is_locked() { unlock(recording).ok_or(SearchError::Locked)? } else { recording };
+        let recording = match recording.is_locked() || !recording.has_channel() {
+            true => ready(recording).ok_or(SearchError::Locked)?,
+            false => recording,
+        };
         self.add(&recording).map(Some)
     }
 

@@ -14,7 +14,7 @@ mod sessions;
 mod witness;
 
 pub use asking::{ADD_CHECKPOINT, Asking};
-pub use files::LogFiles;
+pub use files::{LogFiles, files_since};
 pub use leaf::{BadLeaf, Leaf};
 pub use log::{LogError, TransparencyLog};
 pub use merkle::{Hash, leaf_hash, verify_consistency, verify_inclusion};

@@ -3,13 +3,15 @@
 
 use std::fmt;
 use std::fs::{self, File};
+use std::io;
 use std::path::Path;
 
 use ed25519_dalek::VerifyingKey;
 
 use crate::chain::digest;
+use crate::channel::Channel;
 use crate::envelope;
-use crate::head::{BadHead, Head, Seal};
+use crate::head::{BadHead, Head, Seal, SessionId};
 use crate::logged::{InLog, check_log};
 use crate::place;
 use crate::walk::{End, Roots, Trouble, Walk, goes_on_behind, walk};
@@ -78,6 +80,49 @@ impl Report {
     }
 }
 
+/// The files of one recording, wherever they lie.
+pub trait Files {
+    /// The whole of a small file; of a longer one, at least one byte more than a head may hold.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotFound`] where there is none.
+    fn small(&self, name: &str) -> io::Result<Vec<u8>>;
+
+    /// The channel file.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn channel(&self) -> io::Result<Channel>;
+
+    /// The names of all files, as far as they can be told.
+    fn names(&self) -> Vec<String>;
+
+    /// The session that the place of the files is named after.
+    fn session(&self) -> Option<SessionId>;
+}
+
+/// Files in a directory.
+struct Directory<'a>(&'a Path);
+
+impl Files for Directory<'_> {
+    fn small(&self, name: &str) -> io::Result<Vec<u8>> {
+        place::read_small(&self.0.join(name))
+    }
+
+    fn channel(&self) -> io::Result<Channel> {
+        File::open(self.0.join(place::channel_file(0))).map(Channel::new)
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.0).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    }
+
+    fn session(&self) -> Option<SessionId> {
+        self.0.file_name()?.to_str()?.parse().ok()
+    }
+}
+
 /// Verifies the recording in `dir` with the deployment's public recording keys, today's and earlier ones. `progress` is
 /// told how many bytes of the channel file are behind.
 #[must_use]
@@ -88,6 +133,12 @@ pub fn verify(dir: &Path, keys: &[VerifyingKey], progress: &mut dyn FnMut(u64)) 
 /// The same, and whether it is what the deployment's transparency log says of this session.
 #[must_use]
 pub fn verify_logged(dir: &Path, keys: &[VerifyingKey], log: Option<&InLog<'_>>, progress: &mut dyn FnMut(u64)) -> Report {
+    verify_files(&Directory(dir), keys, log, progress)
+}
+
+/// The same for files that lie elsewhere.
+#[must_use]
+pub fn verify_files(dir: &dyn Files, keys: &[VerifyingKey], log: Option<&InLog<'_>>, progress: &mut dyn FnMut(u64)) -> Report {
     let mut report = Report::default();
     let Some((head, hash)) = check_head(&mut report, dir, keys) else {
         return report;
@@ -100,8 +151,7 @@ pub fn verify_logged(dir: &Path, keys: &[VerifyingKey], log: Option<&InLog<'_>>,
         report.add("frames", Outcome::Tampered, "the head names no usable first key");
         return report;
     };
-    let path = dir.join(place::channel_file(0));
-    let file = match File::open(&path) {
+    let file = match dir.channel() {
         Ok(file) => file,
         Err(error) => {
             let outcome = if seal.is_some() { Outcome::Tampered } else { Outcome::Incomplete };
@@ -143,8 +193,8 @@ pub(crate) fn under_any<D: envelope::Document>(bytes: &[u8], keys: &[VerifyingKe
     Err(worst)
 }
 
-fn check_head(report: &mut Report, dir: &Path, keys: &[VerifyingKey]) -> Option<(Head, [u8; 32])> {
-    let bytes = match place::read_small(&dir.join(place::HEAD)) {
+fn check_head(report: &mut Report, dir: &dyn Files, keys: &[VerifyingKey]) -> Option<(Head, [u8; 32])> {
+    let bytes = match dir.small(place::HEAD) {
         Ok(bytes) => bytes,
         Err(error) => {
             report.add("head", Outcome::Incomplete, format!("head.json cannot be read: {error}"));
@@ -158,8 +208,7 @@ fn check_head(report: &mut Report, dir: &Path, keys: &[VerifyingKey]) -> Option<
             return None;
         }
     };
-    let named = dir.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
-    if named.is_some_and(|named: crate::SessionId| named != head.session) {
+    if dir.session().is_some_and(|named| named != head.session) {
         report.add("head", Outcome::Tampered, format!("this is session {}, not the one the directory is named after", head.session));
     } else {
         report.add("head", Outcome::Good, format!("session {}, number {}, signed", head.session, head.number));
@@ -168,19 +217,16 @@ fn check_head(report: &mut Report, dir: &Path, keys: &[VerifyingKey]) -> Option<
 }
 
 /// A channel file that nothing names does not belong here.
-fn check_files(report: &mut Report, dir: &Path) {
-    let names = fs::read_dir(dir).into_iter().flatten().flatten();
-    let extra = names
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .find(|name| name.ends_with(".brec") && *name != place::channel_file(0));
+fn check_files(report: &mut Report, dir: &dyn Files) {
+    let extra = dir.names().into_iter().find(|name| name.ends_with(".brec") && *name != place::channel_file(0));
     if extra.is_some() {
         report.add("files", Outcome::Tampered, "there is a channel file that the recording does not name");
     }
 }
 
-fn read_seal(report: &mut Report, dir: &Path, keys: &[VerifyingKey]) -> Option<Seal> {
-    let outcome = match place::read_small(&dir.join(place::SEAL)) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+fn read_seal(report: &mut Report, dir: &dyn Files, keys: &[VerifyingKey]) -> Option<Seal> {
+    let outcome = match dir.small(place::SEAL) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
             (Outcome::Incomplete, "there is none: the session still runs, or its end is lost".to_owned())
         }
         Err(error) => (Outcome::Incomplete, format!("seal.json cannot be read: {error}")),
@@ -194,7 +240,7 @@ fn read_seal(report: &mut Report, dir: &Path, keys: &[VerifyingKey]) -> Option<S
     None
 }
 
-fn check_frames(report: &mut Report, file: &File, walk: &Walk, sealed: bool) {
+fn check_frames(report: &mut Report, file: &Channel, walk: &Walk, sealed: bool) {
     let good = format!("{} frames, {} bytes, chain unbroken", walk.position.seq, walk.position.offset);
     let Some(trouble) = &walk.trouble else {
         report.add("frames", Outcome::Good, good);
@@ -219,8 +265,8 @@ fn check_frames(report: &mut Report, file: &File, walk: &Walk, sealed: bool) {
 
 /// An encrypted recording begins with its wrapped key, has it once more in a file, and holds nothing in the clear; one
 /// that names no recipients holds nothing else.
-fn check_keys(report: &mut Report, dir: &Path, head: &Head, walk: &Walk) {
-    let file = place::read_small(&dir.join(place::KEYS)).ok().map(|keys| digest(&keys));
+fn check_keys(report: &mut Report, dir: &dyn Files, head: &Head, walk: &Walk) {
+    let file = dir.small(place::KEYS).ok().map(|keys| digest(&keys));
     let (outcome, detail) = match (head.recipients.len(), walk.keys, file) {
         (0, None, None) if walk.encrypted == 0 => return,
         (0, ..) => (Outcome::Tampered, "there are keys or encrypted frames, but the head names no recipients".to_owned()),

@@ -305,7 +305,11 @@ impl Writer {
         let seal = match self.seal.take() {
             Some(seal) => seal,
             None => {
-                self.draw_keyframes(now, KEYFRAMES_AT_END)?;
+                match self.draw_keyframes(now, KEYFRAMES_AT_END) {
+                    // They only make seeking faster: on a full disk what room there is belongs to the end and the seal.
+                    Ok(()) | Err(WriteError::Io { .. }) => {}
+                    Err(error) => return Err(error),
+                }
                 self.end(now, reason, exit)?
             }
         };

@@ -64,6 +64,12 @@ pub(super) fn read(folder: &Path, key: &VerifyingKey) -> Result<Anchor, AuditErr
     Ok(judge(first.flatten(), second.flatten(), second.is_none()))
 }
 
+/// The file in `folder` as it is.
+pub(super) fn bytes(folder: &Path) -> Result<Vec<u8>, AuditError> {
+    let path = path(folder);
+    File::open(&path).and_then(|file| read_places(&file)).map_err(|error| AuditError::file(&path, "read", &error))
+}
+
 /// The later place counts. Only before the first entry is one of them missing, and never are they equal.
 fn judge(first: Option<Head>, second: Option<Head>, fresh: bool) -> Anchor {
     match (first, second) {

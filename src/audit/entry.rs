@@ -287,6 +287,31 @@ pub enum Entry {
     /// A recording is about to be deleted; its leaf is in the transparency log before it is.
     #[serde(rename = "recording.deleted")]
     RecordingDeleted { session: SessionId, number: u64, reason: String, by: String },
+    /// A recording is in the object store whole, and was read back; its channel file here is removed after this.
+    #[serde(rename = "recording.stored")]
+    RecordingStored { session: SessionId, bytes: u64, objects: u64, sha256: String, place: String },
+    /// The object store has failed for some time, or what is in it is not what was sent.
+    #[serde(rename = "depot.failed")]
+    DepotFailed { what: String, detail: String, waiting_bytes: u64 },
+    /// The object store takes what comes again.
+    #[serde(rename = "depot.recovered")]
+    DepotRecovered { what: String, since: Timestamp },
+    /// A session begins or goes on although it cannot be recorded: policy or the mode of recordings lets it.
+    #[serde(rename = "session.unrecorded")]
+    SessionUnrecorded {
+        session: SessionId,
+        principal: PrincipalId,
+        target: TargetName,
+        login: Option<Login>,
+        why: String,
+        allowed_by: Vec<String>,
+        /// Its number, where it has no recording at all.
+        #[serde(default)]
+        number: Option<u64>,
+    },
+    /// So much of a session was carried and not recorded, in so much time.
+    #[serde(rename = "recording.gap")]
+    RecordingGap { session: SessionId, bytes: u64, milliseconds: u64, why: String },
     /// A recording could not be written.
     #[serde(rename = "recording.failed")]
     RecordingFailed { session: SessionId, error: String },
@@ -312,6 +337,9 @@ impl Entry {
         matches!(
             self,
             Self::RecordingFailed { .. }
+                | Self::SessionUnrecorded { .. }
+                | Self::RecordingGap { .. }
+                | Self::DepotFailed { .. }
                 | Self::ConfigRejected { .. }
                 | Self::PoliciesRejected { .. }
                 | Self::AuditRecovered { .. }

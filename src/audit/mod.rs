@@ -39,7 +39,7 @@ pub use log::{AuditLog, Receipt};
 pub use read::{Follow, Record, RecordFilter, Records, last, record};
 pub use signed::{NAMESPACE as SIGNED_NAMESPACE, Said};
 pub use tail::{Line, Lines, Tail, hash_of};
-pub use verify::{Finding, Report, verify};
+pub use verify::{Finding, Report, Snapshot, snapshot, verify};
 
 /// The folder of the log, below the state folder.
 #[must_use]

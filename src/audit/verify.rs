@@ -68,6 +68,31 @@ pub fn verify(folder: &Path, key: &VerifyingKey) -> Result<Report, AuditError> {
     walk(Walk::new(BufReader::with_capacity(1 << 18, text), Head::START), anchor?).map_err(unreadable)
 }
 
+/// The log of one moment, for who copies it away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Bytes of the log: whole lines, each on disk.
+    pub size: u64,
+    /// The file of checkpoints then.
+    pub checkpoint: Vec<u8>,
+}
+
+/// Takes a [`Snapshot`] of the log in `folder`.
+///
+/// # Errors
+/// [`AuditError::File`].
+pub fn snapshot(folder: &Path) -> Result<Snapshot, AuditError> {
+    let path = log_file(folder);
+    let unreadable = |error: std::io::Error| AuditError::file(&path, "read", &error);
+    let file = File::open(&path).map_err(unreadable)?;
+    // A writer holds this lock from its line to its checkpoint.
+    flock(&file, FlockOperation::LockShared).map_err(|error| unreadable(error.into()))?;
+    let taken =
+        checkpoint::bytes(folder).and_then(|checkpoint| Ok(Snapshot { size: file.metadata().map_err(unreadable)?.len(), checkpoint }));
+    flock(&file, FlockOperation::Unlock).map_err(|error| unreadable(error.into()))?;
+    taken
+}
+
 fn without_log(folder: &Path, key: &VerifyingKey) -> Result<Report, AuditError> {
     let finding = match checkpoint::read(folder, key)? {
         Anchor::Missing => Finding::Incomplete { what: "there is no audit log here".into() },

@@ -1,10 +1,14 @@
-//! `bartizan check`: every problem of the configuration and the policies at once, without starting anything.
+//! `bartizan check`: every problem of the configuration and the policies at once, without starting anything. An object store is
+//! asked whether it can be listed, and no more.
 
 use std::process::ExitCode;
 
 use crate::config::{Config, Problems};
+use crate::depot::Bucket;
 use crate::enforce::load_dir;
+use crate::model::Printable;
 
+use super::local::block_on;
 use super::print::{json, out};
 use super::{Common, Exit};
 
@@ -17,7 +21,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
-    let (problems, summary) = match Config::load(&common.config) {
+    let loaded = Config::load(&common.config);
+    let store = loaded.as_ref().ok().and_then(store_trouble);
+    let (problems, summary) = match loaded {
         Ok(config) => match load_dir(&config) {
             Ok(set) => (Vec::new(), format!("{} issuers, {} targets, {} policies", config.issuers.len(), config.targets.len(), set.len())),
             Err(problems) => (problems, String::new()),
@@ -25,13 +31,35 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
         Err(Problems(problems)) => (problems.iter().map(ToString::to_string).collect(), String::new()),
     };
     if args.json {
-        json(&serde_json::json!({ "ok": problems.is_empty(), "problems": problems }))?;
+        json(&serde_json::json!({ "ok": problems.is_empty(), "problems": problems, "object_store": store }))?;
     }
     if problems.is_empty() {
         if !args.json {
             out(&format!("{}: good ({summary})\n", common.config.display()))?;
         }
-        return Ok(ExitCode::SUCCESS);
+        return match store {
+            None => Ok(ExitCode::SUCCESS),
+            Some(_) if args.json => Ok(ExitCode::from(3)),
+            Some(trouble) => Err(Exit::incomplete(trouble)),
+        };
     }
     if args.json { Ok(ExitCode::from(2)) } else { Err(Exit::usage(format!("{} problems\n{}", problems.len(), problems.join("\n")))) }
+}
+
+/// Why the object store of recordings cannot be used now, if it is one and cannot.
+fn store_trouble(config: &Config) -> Option<String> {
+    let settings = config.recordings.bucket.as_ref()?;
+    let tried = Bucket::open(settings).map_err(|error| error.to_string());
+    let asked = tried.and_then(|bucket| {
+        let probe = async { Ok(bucket.probe().await.map_err(|error| error.to_string())) };
+        block_on(probe).unwrap_or_else(|_| Err("nothing can be waited for on this machine".to_owned()))
+    });
+    let why = asked.err()?;
+    Some(format!(
+        "the object store s3://{}/{} cannot be listed: {}\nCheck endpoint, region, keys and that the bucket is there; until then recordings wait in {}",
+        settings.name,
+        settings.prefix,
+        Printable(&why),
+        config.recordings.dir.display()
+    ))
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use bartizan_recorder::tlog::NoteKey;
-use bartizan_recorder::{Check, Outcome, Report};
+use bartizan_recorder::{Check, Files, InLog, Outcome, Report};
 
 use super::local::now;
 use super::print::Page;
@@ -152,10 +152,21 @@ pub(super) fn checks_json(report: &Report) -> Vec<serde_json::Value> {
 /// Verifies a recording with a bar, comparing it with the log if there is one.
 pub(super) fn recording(dir: &Path, keys: &[ed25519_dalek::VerifyingKey], log: Option<&Examined>) -> Report {
     let total = std::fs::metadata(dir.join("c0.brec")).map_or(0, |m| m.len());
+    watched(total, log, &mut |log, progress| bartizan_recorder::verify_logged(dir, keys, log, progress))
+}
+
+/// The same for one whose files lie elsewhere.
+pub(super) fn files(files: &dyn Files, total: u64, keys: &[ed25519_dalek::VerifyingKey], log: Option<&Examined>) -> Report {
+    watched(total, log, &mut |log, progress| bartizan_recorder::verify_files(files, keys, log, progress))
+}
+
+type Verifying<'a> = dyn FnMut(Option<&InLog<'_>>, &mut dyn FnMut(u64)) -> Report + 'a;
+
+fn watched(total: u64, log: Option<&Examined>, verify: &mut Verifying<'_>) -> Report {
     let bar = bar(total, "verifying");
     let now_us = now().as_microsecond();
-    let log = log.map(|found| bartizan_recorder::InLog { sessions: &found.sessions, now_us });
-    let report = bartizan_recorder::verify_logged(dir, keys, log.as_ref(), &mut |at| bar.set_position(at));
+    let log = log.map(|found| InLog { sessions: &found.sessions, now_us });
+    let report = verify(log.as_ref(), &mut |at| bar.set_position(at));
     bar.finish_and_clear();
     report
 }

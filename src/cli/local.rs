@@ -1,5 +1,5 @@
 //! What commands for the operator on the machine share: they open the state folder themselves, whether the server runs or not.
-//! Also who the operator is, what time it is, and how a moment or a span is written on the command line.
+//! Also a stack for what recurses, who the operator is, what time it is, and how a moment or a span is written on the command line.
 
 use std::future::Future;
 use std::os::unix::fs::MetadataExt;
@@ -22,6 +22,15 @@ use crate::store::{SessionFilter, SqliteStore, Store, StoreError};
 /// How long is waited for something to be in the transparency log.
 const PATIENCE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(100);
+
+/// Runs what reads SQL, on a stack that is large enough for it.
+pub(super) fn on_a_big_stack<T: Send>(run: impl FnOnce() -> T + Send) -> Result<T, Exit> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(bartizan_policies::sql::STACK).spawn_scoped(scope, run);
+        let thread = thread.map_err(|error| Exit::incomplete(format!("a thread could not be started: {error}")))?;
+        thread.join().map_err(|_| Exit::incomplete("the analysis failed; please report the statement"))
+    })
+}
 
 /// The state folder, opened.
 pub(super) struct Local {

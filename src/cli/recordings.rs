@@ -6,6 +6,7 @@ mod list;
 mod play;
 mod search;
 mod source;
+mod stored;
 mod unlock;
 mod verify;
 

@@ -1,10 +1,11 @@
-//! `bartizan targets`: the catalogue as the configuration has it.
+//! `bartizan targets`: the catalogue as the configuration has it, and what clients of a database want to be given.
 
 use std::process::ExitCode;
 
 use serde::Serialize;
 
 use crate::config::{HostTrust, SshCredential, Target, TargetAccess};
+use crate::model::TargetName;
 
 use super::print::{json, out};
 use super::{Common, Exit};
@@ -12,9 +13,18 @@ use super::{Common, Exit};
 /// Options of `bartizan targets`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// Only this target
+    #[arg(value_name = "TARGET")]
+    name: Option<TargetName>,
     /// Print as JSON
     #[arg(long)]
     json: bool,
+    /// Print what clients want to be given: a forward to open, and variables and addresses to paste
+    #[arg(long, requires = "name", conflicts_with = "json")]
+    env: bool,
+    /// With --env, the port of this machine that the forward listens on
+    #[arg(long, value_name = "PORT", default_value_t = 5432, requires = "env")]
+    port: u16,
 }
 
 /// A target as shown: never its credential, only of which kind that is.
@@ -30,7 +40,19 @@ struct Shown {
 }
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
-    let shown: Vec<Shown> = common.load()?.targets.iter().map(show).collect();
+    let config = common.load()?;
+    let wanted = |target: &&Target| args.name.as_ref().is_none_or(|name| *name == target.name);
+    let chosen: Vec<&Target> = config.targets.iter().filter(wanted).collect();
+    if let (Some(name), []) = (&args.name, chosen.as_slice()) {
+        return Err(Exit::refused(format!("there is no target {name}; `bartizan targets` lists all")));
+    }
+    if args.env {
+        for target in chosen {
+            out(&environment(&config.server.name, target, args.port)?)?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let shown: Vec<Shown> = chosen.into_iter().map(show).collect();
     if args.json {
         json(&shown)?;
         return Ok(ExitCode::SUCCESS);
@@ -53,6 +75,40 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What is pasted into a shell and into the settings of clients.
+fn environment(bastion: &str, target: &Target, port: u16) -> Result<String, Exit> {
+    let TargetAccess::Postgres(postgres) = &target.access else {
+        return Err(Exit::refused(format!("{} is a {} target; --env is for databases", target.name, target.kind())));
+    };
+    let (user, database) = match (postgres.users.first(), postgres.databases.first()) {
+        (Some(user), Some(database)) => (user.name.as_str(), database.as_str()),
+        _ => return Err(Exit::refused(format!("{} offers no role or no database", target.name))),
+    };
+    let name = &target.name;
+    let path = percent(database);
+    Ok(format!(
+        "# Open the forward and leave it open: ssh -N -L {port}:{name}:5432 {bastion}\n\
+         # No password is asked for: SSH tells who you are. TLS is not needed: the tunnel is encrypted.\n\
+         export PGHOST=127.0.0.1 PGPORT={port} PGUSER={quoted_user} PGDATABASE={quoted_database} PGSSLMODE=disable\n\
+         # DSN   postgresql://{user_path}@127.0.0.1:{port}/{path}?sslmode=disable\n\
+         # JDBC  jdbc:postgresql://127.0.0.1:{port}/{path}?user={user_path}&sslmode=disable\n\
+         # Without a forward of its own: ssh -s {bastion} postgres:{name}; by a socket: ssh -N -L DIR/.s.PGSQL.5432:/postgres/{name} {bastion}\n",
+        quoted_user = shell(user),
+        quoted_database = shell(database),
+        user_path = percent(user),
+    ))
+}
+
+fn shell(word: &str) -> String {
+    shlex::try_quote(word).map_or_else(|_| String::from("''"), std::borrow::Cow::into_owned)
+}
+
+/// As a part of a URL.
+fn percent(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
 fn show(target: &Target) -> Shown {
     let (address, logins, credential, host) = match &target.access {
         TargetAccess::Ssh(ssh) => {
@@ -65,7 +121,9 @@ fn show(target: &Target) -> Shown {
             (ssh.address.clone(), ssh.logins.iter().map(ToString::to_string).collect(), credential, host)
         }
         TargetAccess::Postgres(postgres) => {
-            (postgres.address.clone(), Vec::new(), "password", if postgres.verify_tls { "verify-full" } else { "not verified" })
+            let users = postgres.users.iter().map(|user| user.name.to_string()).collect();
+            let credential = if postgres.users.iter().any(|user| user.password.is_some()) { "password" } else { "certificate" };
+            (postgres.address.clone(), users, credential, postgres.tls.word())
         }
         TargetAccess::Kubernetes(kubernetes) => (kubernetes.server.clone(), Vec::new(), "token", "TLS"),
         TargetAccess::Http(http) => (http.upstream.clone(), Vec::new(), "headers", "TLS"),

@@ -14,6 +14,12 @@ pub const RECORDINGS_URL: &str = "file:recordings";
 pub const LOW_WATER_MIB: u32 = 64;
 /// `[recordings] encrypt_to_one`: whether a single recipient will do.
 pub const ENCRYPT_TO_ONE: bool = false;
+/// `[recordings] region`
+pub const REGION: &str = "us-east-1";
+/// `[recordings] allow_http`: whether the object store may be reached without TLS.
+pub const ALLOW_HTTP: bool = false;
+/// `[recordings] upload_every`
+pub const UPLOAD_EVERY: Duration = Duration::from_secs(60);
 /// `[policies] dir`
 pub const POLICIES_DIR: &str = "policies";
 /// `[[issuer]] audience`
@@ -44,6 +50,8 @@ pub const WAITING_LOGINS: u32 = 1_024;
 pub const AUTHENTICATION_ATTEMPTS: u32 = 20;
 /// `[limits] channels`: open channels of one connection.
 pub const CHANNELS: u32 = 64;
+/// `[limits] forwards`: streams to targets of one connection.
+pub const FORWARDS: u32 = 256;
 /// `[limits] requests`: channel requests before the program starts, per channel.
 pub const REQUESTS: u32 = 256;
 /// `[limits] sessions`: running sessions, over all connections.

@@ -22,6 +22,8 @@ pub struct Limits {
     pub authentication_attempts: u32,
     /// Channels open at once on one connection.
     pub channels: u32,
+    /// Streams to targets open at once on one connection, by forwards.
+    pub forwards: u32,
     /// Requests on one channel before its program starts.
     pub requests: u32,
     /// Sessions running at once.
@@ -41,6 +43,7 @@ pub(super) fn read(root: &Section<'_>) -> Option<Limits> {
     let waiting_logins = section.count("waiting_logins", 1..=most, defaults::WAITING_LOGINS);
     let authentication_attempts = section.count("authentication_attempts", 1..=100, defaults::AUTHENTICATION_ATTEMPTS);
     let channels = section.count("channels", 1..=10_000, defaults::CHANNELS);
+    let forwards = section.count("forwards", 1..=10_000, defaults::FORWARDS);
     let requests = section.count("requests", 8..=10_000, defaults::REQUESTS);
     let sessions = section.count("sessions", 1..=most, defaults::SESSIONS);
     section.finish();
@@ -52,6 +55,7 @@ pub(super) fn read(root: &Section<'_>) -> Option<Limits> {
         waiting_logins: waiting_logins?,
         authentication_attempts: authentication_attempts?,
         channels: channels?,
+        forwards: forwards?,
         requests: requests?,
         sessions: sessions?,
     })
@@ -67,6 +71,7 @@ impl Default for Limits {
             waiting_logins: defaults::WAITING_LOGINS,
             authentication_attempts: defaults::AUTHENTICATION_ATTEMPTS,
             channels: defaults::CHANNELS,
+            forwards: defaults::FORWARDS,
             requests: defaults::REQUESTS,
             sessions: defaults::SESSIONS,
         }

@@ -3,12 +3,14 @@
 
 mod approvals;
 mod authorities;
+mod bucket;
 pub mod defaults;
 mod guard_rail;
 mod issuer;
 mod limits;
 mod notify;
 mod policies;
+mod postgres;
 mod problem;
 mod reader;
 mod recordings;
@@ -21,16 +23,18 @@ use std::path::{Path, PathBuf};
 
 pub use approvals::Approvals;
 pub use authorities::{Authorities, KeyHome};
+pub use bucket::Bucket;
 pub use guard_rail::GuardRail;
 pub use issuer::Issuer;
 pub use limits::Limits;
 pub use notify::{Format, Notify, Sink};
 pub use policies::Policies;
+pub use postgres::{PostgresTarget, PostgresUser, Tls};
 pub use problem::{Problem, Problems};
 pub use recordings::{RecordingMode, Recordings};
 pub use secret::{SecretError, SecretSource};
 pub use server::Server;
-pub use target::{HostTrust, HttpTarget, KubernetesTarget, PostgresTarget, SshCredential, SshTarget, Target, TargetAccess};
+pub use target::{HostTrust, HttpTarget, KubernetesTarget, SshCredential, SshTarget, Target, TargetAccess};
 pub use witness::Witness;
 
 use reader::Document;
@@ -110,7 +114,7 @@ impl Config {
 
     fn assemble(root: &reader::Section<'_>, path: &Path, home: &Path, server: Option<Server>, state_dir: &Path) -> Option<Self> {
         let store = server::read_store(root, state_dir);
-        let recordings = recordings::read(root, state_dir);
+        let recordings = recordings::read(root, home, state_dir);
         let policies = policies::read(root, home);
         let metrics = server::read_metrics(root);
         let limits = limits::read(root);

@@ -1,9 +1,10 @@
-//! `[recordings]`.
+//! `[recordings]`. Where they go to an object store, `bucket.rs` reads how that is reached.
 
 use std::path::{Path, PathBuf};
 
 use bartizan_recorder::{BadRecipients, Recipients};
 
+use super::bucket::{self, Bucket};
 use super::defaults;
 use super::reader::{Placed, Reported, Section};
 use crate::model::Printable;
@@ -20,40 +21,57 @@ pub enum RecordingMode {
 /// Where recordings go.
 #[derive(Debug, Clone)]
 pub struct Recordings {
-    /// The folder.
+    /// The folder that they are written to, whether or not they go elsewhere then.
     pub dir: PathBuf,
+    /// Where they go while they are written, and stay.
+    pub bucket: Option<Bucket>,
     /// What to do when writing fails.
     pub mode: RecordingMode,
     /// Free space in MiB below which no new session starts.
     pub low_water_mib: u32,
+    /// How much the recording of one session may fill, in MiB; without it, any amount.
+    pub session_mib: Option<u32>,
     /// Who alone can read what is recorded; `None`: whoever can read the files.
     pub encrypt_to: Option<Recipients>,
 }
 
-pub(super) fn read(root: &Section<'_>, state_dir: &Path) -> Option<Recordings> {
+pub(super) fn read(root: &Section<'_>, home: &Path, state_dir: &Path) -> Option<Recordings> {
     let default_dir = state_dir.join(defaults::RECORDINGS_URL.trim_start_matches("file:"));
     let Some(section) = root.section("recordings") else {
         let (mode, low_water_mib) = (RecordingMode::Strict, defaults::LOW_WATER_MIB);
-        return Some(Recordings { dir: default_dir, mode, low_water_mib, encrypt_to: None });
+        return Some(Recordings { dir: default_dir, bucket: None, mode, low_water_mib, session_mib: None, encrypt_to: None });
     };
-    let dir = match section.string("url") {
-        None => Some(default_dir),
-        Some(placed) => match placed.value.strip_prefix("file:").filter(|p| !p.is_empty()) {
-            Some(path) => Some(state_dir.join(path.strip_prefix("//").unwrap_or(path))),
-            None => {
-                let what =
-                    if placed.value.starts_with("s3:") { "object stores are not in this version" } else { "is not a place for recordings" };
-                section.problem(&placed, what, "write \"file:recordings\"; the path is relative to state_dir");
-                None
-            }
-        },
-    };
+    let url = section.string("url");
+    let dir = dir(&section, url.as_ref(), state_dir, default_dir);
+    let bucket = bucket::read(&section, url.as_ref(), home);
     let words = [("strict", RecordingMode::Strict), ("best-effort", RecordingMode::BestEffort)];
     let mode = section.choice("mode", &words, RecordingMode::Strict);
     let encrypt_to = encrypt_to(&section);
     let low_water_mib = section.count("low_water_mib", 1..=1_000_000, defaults::LOW_WATER_MIB);
+    let session_mib = section.has("session_mib").then(|| section.count("session_mib", 1..=1_000_000, 1_000_000));
     section.finish();
-    Some(Recordings { dir: dir?, mode: mode?, low_water_mib: low_water_mib?, encrypt_to: encrypt_to.ok()? })
+    Some(Recordings {
+        dir: dir?,
+        bucket: bucket.ok()?,
+        mode: mode?,
+        low_water_mib: low_water_mib?,
+        session_mib: session_mib.map_or(Some(None), |read| read.map(Some))?,
+        encrypt_to: encrypt_to.ok()?,
+    })
+}
+
+/// The folder that recordings are written to. What goes to an object store lies in the usual one until it has gone.
+fn dir(section: &Section<'_>, url: Option<&Placed<String>>, state_dir: &Path, default_dir: PathBuf) -> Option<PathBuf> {
+    let Some(placed) = url else { return Some(default_dir) };
+    if placed.value.starts_with("s3://") {
+        return Some(default_dir);
+    }
+    let path = placed.value.strip_prefix("file:").filter(|path| !path.is_empty());
+    if path.is_none() {
+        let mend = "write \"file:recordings\", a path relative to state_dir, or \"s3://BUCKET/PREFIX\"";
+        section.problem(placed, "is not a place for recordings", mend);
+    }
+    path.map(|path| state_dir.join(path.strip_prefix("//").unwrap_or(path)))
 }
 
 /// Silence would be worse than an error: who sets one of these keys counts on it.

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use crate::model::{Login, TargetKind, TargetName};
 
+use super::postgres::PostgresTarget;
 use super::reader::Section;
-use super::{SecretSource, secret};
+use super::{SecretSource, postgres, secret};
 
 /// One target.
 #[derive(Debug, Clone)]
@@ -78,21 +79,6 @@ pub enum SshCredential {
     Password(SecretSource),
 }
 
-/// A PostgreSQL server.
-#[derive(Debug, Clone)]
-pub struct PostgresTarget {
-    /// Host and port.
-    pub address: String,
-    /// The database.
-    pub database: String,
-    /// The role.
-    pub user: String,
-    /// Its password.
-    pub password: Option<SecretSource>,
-    /// Whether the connection is encrypted and its certificate verified.
-    pub verify_tls: bool,
-}
-
 /// A Kubernetes API server.
 #[derive(Debug, Clone)]
 pub struct KubernetesTarget {
@@ -141,7 +127,7 @@ fn read_one(section: &Section<'_>, home: &Path) -> Option<Target> {
     }
     let access = match section.choice("kind", &kinds, TargetKind::Ssh)? {
         TargetKind::Ssh => read_ssh(section, home).map(TargetAccess::Ssh),
-        TargetKind::Postgres => read_postgres(section, home).map(TargetAccess::Postgres),
+        TargetKind::Postgres => postgres::read(section, home).map(TargetAccess::Postgres),
         TargetKind::Kubernetes => read_kubernetes(section, home).map(TargetAccess::Kubernetes),
         TargetKind::Http => read_http(section, home).map(TargetAccess::Http),
     };
@@ -149,7 +135,7 @@ fn read_one(section: &Section<'_>, home: &Path) -> Option<Target> {
     Some(Target { name: name?.value, tags, access: access? })
 }
 
-fn read_address(section: &Section<'_>, port: u16) -> Option<String> {
+pub(super) fn read_address(section: &Section<'_>, port: u16) -> Option<String> {
     let mend = format!("host and port, as in \"10.0.0.5:{port}\"");
     let placed = section.need_string("address", &mend)?;
     let split = placed.value.rsplit_once(':').filter(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|p| p > 0));
@@ -235,15 +221,6 @@ fn read_credential(section: &Section<'_>, home: &Path) -> Option<SshCredential> 
         return None;
     }
     Some(SshCredential::Certificate)
-}
-
-fn read_postgres(section: &Section<'_>, home: &Path) -> Option<PostgresTarget> {
-    let address = read_address(section, 5432);
-    let database = section.need_string("database", "the database's name");
-    let user = section.need_string("user", "the role that the bastion logs in as");
-    let password = if section.has("password") { secret::read(section, "password", home).map(Some) } else { Some(None) };
-    let verify_tls = section.choice("tls", &[("verify-full", true), ("disable", false)], true);
-    Some(PostgresTarget { address: address?, database: database?.value, user: user?.value, password: password?, verify_tls: verify_tls? })
 }
 
 fn read_kubernetes(section: &Section<'_>, home: &Path) -> Option<KubernetesTarget> {

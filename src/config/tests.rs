@@ -131,3 +131,45 @@ fn encryption_to_nobody_is_no_recording_in_the_clear() {
         assert!(found[0].key.starts_with("recordings.encrypt_to"), "{lines}: {found:#?}");
     }
 }
+
+const BUCKET: &str = "
+[recordings]
+url = \"s3://evidence/bastion/one\"
+endpoint = \"https://s3.example.com/\"
+access_key = { exec = [\"printf\", \"id\"] }
+secret_key = { exec = [\"printf\", \"key\"] }
+";
+
+#[test]
+fn an_object_store_is_taken_with_its_defaults_and_recordings_are_written_to_the_usual_folder_first() {
+    let config = Config::parse(Path::new("etc/b.toml"), &(sample() + BUCKET)).unwrap();
+    assert_eq!(config.recordings.dir, Path::new("etc/state/recordings"));
+    let bucket = config.recordings.bucket.unwrap();
+    assert_eq!((bucket.name.as_str(), bucket.prefix.as_str()), ("evidence", "bastion/one"));
+    assert_eq!((bucket.endpoint.as_deref(), bucket.region.as_str()), (Some("https://s3.example.com"), defaults::REGION));
+    assert_eq!((bucket.upload_every, bucket.session_token.clone(), bucket.is_plain()), (defaults::UPLOAD_EVERY, None, false));
+}
+
+#[test]
+fn an_object_store_without_tls_is_refused_unless_the_operator_names_it() {
+    let plain = BUCKET.replace("https:", "http:");
+    let found = problems(&(sample() + &plain));
+    assert!(found.len() == 1 && found[0].key == "recordings.endpoint" && found[0].mend.contains("allow_http"), "{found:#?}");
+    let config = Config::parse(Path::new("b.toml"), &(sample() + &plain + "allow_http = true\n")).unwrap();
+    assert!(config.recordings.bucket.unwrap().is_plain());
+}
+
+#[test]
+fn keys_of_an_object_store_without_one_and_names_that_leave_the_prefix_are_refused() {
+    let found = problems(&(sample() + "[recordings]\nendpoint = \"https://s3.example.com\"\n"));
+    assert!(found.len() == 1 && found[0].what.contains("means nothing"), "{found:#?}");
+    for url in ["s3://", "s3://Up", "s3://evidence/a/../b", "s3://evidence/a//b", "s3://evidence/a b", "s3://evidence/?x=1"] {
+        let found = problems(&(sample() + &BUCKET.replace("s3://evidence/bastion/one", url)));
+        assert!(found.len() == 1 && found[0].key == "recordings.url", "{url}: {found:#?}");
+    }
+    for key in ["access_key", "secret_key"] {
+        let without: String = BUCKET.lines().filter(|line| !line.starts_with(key)).map(|line| format!("{line}\n")).collect();
+        let found = problems(&(sample() + &without));
+        assert!(found.len() == 1 && found[0].key == format!("recordings.{key}"), "{found:#?}");
+    }
+}

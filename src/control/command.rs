@@ -110,10 +110,11 @@ impl DeskCommand {
             Wish::Subsystem(name) if name == "control" => return Ok(Self::Control),
             Wish::Subsystem(name) => {
                 return Err(format!(
-                    "The bastion has only the subsystem `control`, not {}; for a target write LOGIN@TARGET as the user name.",
+                    "The bastion has the subsystems `control` and `postgres:TARGET`, not {}; for an SSH target write LOGIN@TARGET as the user name.",
                     Printable(name)
                 ));
             }
+            Wish::Database(_) => return Err("The bastion itself is no database.".to_owned()),
             Wish::Exec(line) => line,
         };
         let words: Vec<&str> = line.split_whitespace().collect();

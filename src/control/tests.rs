@@ -46,6 +46,7 @@ fn the_list_of_targets_says_how_to_reach_each() {
         name: "web-1".into(),
         kind: crate::model::TargetKind::Ssh,
         logins: vec!["deploy".into(), "root".into()],
+        databases: Vec::new(),
         tags: vec!["env=prod".into()],
     };
     let text = targets("bastion", &[reach]);

@@ -20,6 +20,9 @@ pub struct Reach {
     pub kind: TargetKind,
     /// The logins that policy lets the caller connect as; empty for kinds without logins.
     pub logins: Vec<String>,
+    /// The databases of a PostgreSQL target.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub databases: Vec<String>,
     /// Its tags, as `key=value`.
     pub tags: Vec<String>,
 }
@@ -67,6 +70,9 @@ pub fn targets(server: &str, reachable: &[Reach]) -> String {
         let tags = if reach.tags.is_empty() { String::new() } else { format!("  [{}]", reach.tags.join(" ")) };
         let how = match (reach.kind, reach.logins.first()) {
             (TargetKind::Ssh, Some(login)) => format!("ssh {login}@{}@{server}", reach.name),
+            (TargetKind::Postgres, Some(role)) => {
+                format!("ssh -NL 5432:{}:5432 {server}, then psql -h 127.0.0.1 -U {role} {}", reach.name, reach.databases.join("|"))
+            }
             _ => "not reachable in this version".to_owned(),
         };
         let others = if reach.logins.len() > 1 {

@@ -78,12 +78,17 @@ impl Rooms {
         for target in self.catalogue().iter() {
             let logins = match &target.access {
                 TargetAccess::Ssh(ssh) => ssh.logins.clone(),
+                TargetAccess::Postgres(postgres) => postgres.users.iter().map(|user| user.name.clone()).collect(),
                 _ => Vec::new(),
             };
             let reachable = self.enforcer.reachable(caller, target, &logins);
             if !reachable.is_empty() {
                 let tags = target.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
-                all.push(Reach { name: target.name.to_string(), kind: target.kind(), logins: reachable, tags });
+                let databases = match &target.access {
+                    TargetAccess::Postgres(postgres) => postgres.databases.clone(),
+                    _ => Vec::new(),
+                };
+                all.push(Reach { name: target.name.to_string(), kind: target.kind(), logins: reachable, databases, tags });
             }
         }
         all

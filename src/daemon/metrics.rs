@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use metrics::{counter, gauge};
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder};
 
+use crate::depot::Tally;
 use crate::model::RailAction;
 
 /// Serves metrics at `listen`.
@@ -21,7 +22,13 @@ pub(super) fn serve(listen: SocketAddr) -> Result<(), BuildError> {
     metrics::describe_counter!("bartizan_guarded_lines_total", "Lines entered in guarded shells, by verdict");
     metrics::describe_counter!("bartizan_bytes_total", "Bytes carried in sessions, by direction");
     metrics::describe_counter!("bartizan_guard_rails_total", "Guard rails triggered, by what they did");
+    metrics::describe_gauge!("bartizan_depot_waiting_bytes", "Recorded bytes that are final and not in the object store yet");
+    metrics::describe_gauge!("bartizan_depot_waiting_recordings", "Sealed recordings that are not whole in the object store yet");
+    metrics::describe_counter!("bartizan_depot_sent_bytes_total", "Bytes sent to the object store");
+    metrics::describe_counter!("bartizan_depot_stored_total", "Recordings that are whole in the object store");
+    metrics::describe_counter!("bartizan_depot_failures_total", "Steps to the object store that failed, by kind");
     metrics::describe_counter!("bartizan_sftp_operations_total", "Operations on files over SFTP, by action and verdict");
+    metrics::describe_counter!("bartizan_sql_statements_total", "Statements of SQL, by verdict");
     metrics::describe_counter!("bartizan_log_leaves_total", "Leaves appended to the transparency log");
     metrics::describe_counter!("bartizan_log_failures_total", "Times the transparency log could not be written");
     metrics::describe_histogram!("bartizan_log_append_seconds", metrics::Unit::Seconds, "What appending to the transparency log took");
@@ -57,4 +64,16 @@ pub(super) fn watcher(came: bool) {
 pub(super) fn bytes((up, down): (u64, u64)) {
     counter!("bartizan_bytes_total", "direction" => "up").increment(up);
     counter!("bartizan_bytes_total", "direction" => "down").increment(down);
+}
+
+/// What a round to the object store did, and what it left.
+pub(super) fn depot(tally: &Tally) {
+    gauge!("bartizan_depot_waiting_bytes").set(tally.waiting_bytes as f64);
+    gauge!("bartizan_depot_waiting_recordings").set(u32::try_from(tally.waiting).unwrap_or(u32::MAX));
+    counter!("bartizan_depot_sent_bytes_total").increment(tally.sent);
+    counter!("bartizan_depot_stored_total").increment(tally.stored);
+    for (_, error) in &tally.failed {
+        let kind = if error.is_alarming() { "evidence" } else { "store" };
+        counter!("bartizan_depot_failures_total", "kind" => kind).increment(1);
+    }
 }

@@ -2,6 +2,8 @@
 
 mod clock;
 mod controller;
+mod databases;
+mod depot;
 mod desk;
 mod listen;
 mod live;

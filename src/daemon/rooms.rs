@@ -16,13 +16,14 @@ use crate::audit::{AuditLog, Entry, LoginMethod};
 use crate::config::Config;
 use crate::control::protocol::Event;
 use crate::enforce::Enforcer;
-use crate::frontdoor::{Arrival, CodePrompt, DevicePrompt, Door, Hall, Outcome, Refusal, Visitor};
+use crate::frontdoor::{Arrival, CodePrompt, DevicePrompt, Door, Forwarded, Hall, Outcome, Refusal, Visitor};
+use crate::gateways::postgres::{Analysts, Cancels};
 use crate::identity::{Caller, IdentityDesk, Proof};
-use crate::model::{Clock, Secret, TargetName};
+use crate::model::{Clock, Secret, TargetKind, TargetName};
 use crate::record::Recorder;
 use crate::store::Store;
 use crate::targets::Catalogue;
-use crate::upstream::Dialer;
+use crate::upstream::{CatalogDesk, Dialer};
 
 use super::live::Live;
 use super::metrics;
@@ -39,7 +40,15 @@ pub(super) struct Rooms {
     pub(super) broker: Arc<Broker>,
     pub(super) enforcer: Enforcer,
     pub(super) recorder: Recorder,
-    pub(super) dialer: Dialer,
+    pub(super) dialer: Arc<Dialer>,
+    /// What the databases hold.
+    pub(super) catalogs: Arc<CatalogDesk>,
+    /// Who reads statements of SQL.
+    pub(super) analysts: Analysts,
+    /// Makes the hashes that stand for masked values this deployment's own.
+    pub(super) mask_key: Arc<[u8]>,
+    /// Database sessions whose queries can be cancelled.
+    pub(super) cancels: Arc<Cancels>,
     pub(super) names: Names,
     pub(super) live: Arc<Live>,
     /// What happens, for whoever subscribed.
@@ -208,6 +217,15 @@ impl Hall for Foyer {
     fn jump_target(&self, _caller: &Caller, host: &str) -> Option<TargetName> {
         let name: TargetName = host.parse().ok()?;
         self.0.catalogue().is_ssh(&name).then_some(name)
+    }
+
+    fn stream_target(&self, _caller: &Caller, name: &str, kind: Option<TargetKind>) -> Option<TargetName> {
+        self.0.database_target(name, kind)
+    }
+
+    fn stream(self: &Arc<Self>, caller: Arc<Caller>, stream: Forwarded) {
+        let rooms = Arc::clone(&self.0);
+        self.0.tasks.spawn(rooms.database(caller, stream));
     }
 
     fn jump(self: &Arc<Self>, caller: Arc<Caller>, visitor: Visitor, target: TargetName, stream: Channel<server::Msg>) {

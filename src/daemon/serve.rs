@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::control::protocol::Event;
 use crate::enforce::{Enforcer, PoliciesInForce, load_dir};
 use crate::frontdoor::{Gate, sentences};
+use crate::gateways::postgres::{Analysts, Worker};
 use crate::identity::IdentityDesk;
 use crate::identity::authority::{Authorities, open_host_key};
 use crate::identity::oidc::Providers;
@@ -29,6 +30,7 @@ use crate::store::{SessionFilter, SqliteStore, Store};
 use crate::targets::Catalogue;
 use crate::upstream::Dialer;
 
+use super::depot::Depot;
 use super::live::{Live, Watch};
 use super::names::Names;
 use super::rails::RailsInForce;
@@ -101,6 +103,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
         tokio::spawn(reload::follow(Arc::clone(&rooms))),
         tokio::spawn(pass_on(rooms.broker.changes(), rooms.bulletin.clone())),
     ];
+    let depot = Depot::start(&config, &rooms.store, &rooms.audit, &clock).map_err(|e| cannot("the object store")(&e))?;
     let socket = socket::bind(&config.server.state_dir).map_err(|e| cannot("the control socket")(&e))?;
     open_doors(&rooms, listeners, &stop).await?;
     tokio::spawn(socket::accept(socket, Arc::clone(&rooms), stop.clone()));
@@ -108,6 +111,9 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     drain(&rooms, &stop, config.server.drain_timeout).await;
     for task in background {
         task.abort();
+    }
+    if let Some(depot) = depot {
+        depot.end().await;
     }
     let entry = Entry::ServerStopped { reason: "asked to stop".to_owned() };
     let receipt = rooms.audit.append(entry, clock.now()).await.map_err(|e| cannot("the audit log")(&e))?;
@@ -135,13 +141,15 @@ async fn build(
     let host = open_host_key(state_dir, &mut rand::rng()).map_err(|e| cannot("the host key")(&e))?;
     let identity = Arc::new(IdentityDesk::new(providers, Arc::clone(&authorities), Arc::clone(&store), Arc::clone(clock)));
     let in_force = Arc::new(PoliciesInForce::new(policies));
-    let lanes = start_lanes(recordings, clock, ledger).map_err(|e| cannot("the recorder")(&e))?;
+    let low_water = u64::from(config.recordings.low_water_mib) << 20;
+    let lanes = start_lanes(recordings, clock, ledger, reserve_of(low_water)).map_err(|e| cannot("the recorder")(&e))?;
     let settings = RecorderSettings {
         server: config.server.name.clone(),
         node: node.to_owned(),
         dir: config.recordings.dir.clone(),
         mode: config.recordings.mode,
-        low_water: u64::from(config.recordings.low_water_mib) << 20,
+        low_water,
+        session_budget: config.recordings.session_mib.map(|mib| u64::from(mib) << 20),
     };
     let (notifier, senders) = Notifier::new(&config.notify, &config.server.name).map_err(|e| ServeError::Start(e.to_string()))?;
     for sender in senders {
@@ -157,7 +165,11 @@ async fn build(
         enforcer: Enforcer::new(in_force, Arc::clone(&audit), Arc::clone(&broker), Arc::clone(&catalogue), Arc::clone(clock)),
         broker,
         recorder: Recorder::new(settings, lanes, Arc::clone(&store), Arc::clone(&audit), ledger.clone(), Arc::clone(clock)),
-        dialer: Dialer::new(authorities, Arc::clone(&store), Arc::clone(clock)),
+        dialer: Arc::new(Dialer::new(authorities, Arc::clone(&store), Arc::clone(clock))),
+        catalogs: Arc::default(),
+        analysts: start_analysts().map_err(|e| cannot("the readers of SQL")(&e))?,
+        cancels: Arc::default(),
+        mask_key: mask_key(state_dir).map_err(|e| cannot("the key of masks")(&e))?,
         names: Names::new(host, Arc::clone(&identity), Arc::clone(config), Arc::clone(clock)),
         live: Arc::default(),
         bulletin: tokio::sync::broadcast::Sender::new(BULLETIN),
@@ -263,8 +275,13 @@ fn start_scribe(config: &Config, scribe: Scribe, ledger: &Ledger, audit: &Arc<Au
     std::thread::Builder::new().name("ledger".to_owned()).spawn(move || scribe.run(&runtime)).map(drop).map_err(|e| fail(&e))
 }
 
-fn start_lanes(recordings: &Recordings, clock: &Arc<dyn Clock>, ledger: &Ledger) -> std::io::Result<Lanes> {
-    let (lanes, workers) = Lanes::new(recordings, clock, LANES, ledger);
+/// Of what must be free for sessions to begin, a quarter is kept for those that end on a full disk: some kilobytes each.
+fn reserve_of(low_water: u64) -> u64 {
+    (low_water / 4).clamp(256 << 10, 64 << 20)
+}
+
+fn start_lanes(recordings: &Recordings, clock: &Arc<dyn Clock>, ledger: &Ledger, reserve: u64) -> std::io::Result<Lanes> {
+    let (lanes, workers) = Lanes::new(recordings, clock, LANES, ledger, reserve);
     for (n, worker) in workers.into_iter().enumerate() {
         let runtime = tokio::runtime::Handle::current();
         std::thread::Builder::new().name(format!("recorder-{n}")).spawn(move || worker.run(&runtime))?;
@@ -274,6 +291,22 @@ fn start_lanes(recordings: &Recordings, clock: &Arc<dyn Clock>, ledger: &Ledger)
     std::thread::Builder::new().name("recorder-keyframes".to_owned()).spawn(move || keep_drawn(&artist, drawn))?;
     std::thread::Builder::new().name("recorder-sync".to_owned()).spawn(move || keep_synced(&all, alive))?;
     Ok(lanes)
+}
+
+/// The key that makes hashes of masked values: kept with the others, so that equal values stay equal from one start to the next.
+fn mask_key(state_dir: &Path) -> Result<Arc<[u8]>, crate::audit::AuditError> {
+    let key = signing_key(state_dir, "masks", rand::random())?;
+    Ok(Arc::from(key.to_bytes().as_slice()))
+}
+
+/// Statements are read on threads of their own: their grammar needs big stacks, of which only what is used takes memory.
+fn start_analysts() -> std::io::Result<Analysts> {
+    let count = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).clamp(2, 8);
+    let (analysts, workers) = Analysts::new(count);
+    for (n, worker) in workers.into_iter().enumerate() {
+        std::thread::Builder::new().name(format!("sql-{n}")).stack_size(Worker::STACK).spawn(move || worker.run())?;
+    }
+    Ok(analysts)
 }
 
 /// Seeking wants a keyframe now and then, nobody waits for one.

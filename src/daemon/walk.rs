@@ -7,11 +7,11 @@ use russh::{Channel, client, server};
 
 use crate::control::protocol::Event;
 use crate::enforce::Mode;
-use crate::frontdoor::{Arrival, Ask, Destination, Leaving, Missing, Refusal, Requests, Voice, receive, sentences};
+use crate::frontdoor::{Arrival, Ask, Destination, Forwarded, Leaving, Missing, Refusal, Requests, Voice, receive, sentences};
 use crate::gateways::ssh::guarded::{Between, Far};
 use crate::gateways::ssh::{self, Ended, Traffic};
 use crate::identity::Caller;
-use crate::model::{Login, SessionId, TargetName};
+use crate::model::{SessionId, TargetName};
 use crate::record::{Closing, Taped};
 use crate::upstream::{Hold, Link};
 
@@ -26,12 +26,13 @@ pub(super) struct Visit {
     pub(super) handle: server::Handle,
     pub(super) has_terminal: bool,
     pub(super) voice: Voice,
+    leaving: Leaving,
 }
 
 impl Visit {
     fn new(channel: Channel<server::Msg>, handle: server::Handle, has_terminal: bool, leaving: Leaving) -> Self {
-        let voice = Voice::new(handle.clone(), channel.id(), has_terminal, leaving);
-        Self { channel, handle, has_terminal, voice }
+        let voice = Voice::new(handle.clone(), channel.id(), has_terminal, leaving.clone());
+        Self { channel, handle, has_terminal, voice, leaving }
     }
 }
 
@@ -52,17 +53,25 @@ impl Rooms {
         let visit = Visit::new(arrival.channel, arrival.handle, requests.terminal.is_some(), arrival.leaving);
         match arrival.destination {
             Destination::Nowhere(sentence) => visit.refuse(&Refusal::denied(sentence, "bad destination")).await,
-            Destination::Bastion => {
-                let Requests { wish, terminal, environment, reason } = requests;
-                let guest = Guest { caller, visitor: arrival.visitor, terminal, environment, reason };
-                self.answer(guest, &wish, visit).await;
-            }
+            Destination::Bastion => match self.stream_of(&requests.wish) {
+                Some(target) => {
+                    visit.accept().await;
+                    let leaving = visit.leaving;
+                    let stream = Forwarded { visitor: arrival.visitor, target, channel: visit.channel, handle: visit.handle, leaving };
+                    Arc::clone(&self).database(caller, stream).await;
+                }
+                None => {
+                    let Requests { wish, terminal, environment, reason } = requests;
+                    let guest = Guest { caller, visitor: arrival.visitor, terminal, environment, reason };
+                    self.answer(guest, &wish, visit).await;
+                }
+            },
             Destination::Target(login, target) => {
                 let ask = Ask {
                     visitor: arrival.visitor,
                     way: arrival.way,
                     target,
-                    login,
+                    login: Some(login),
                     wish: requests.wish,
                     terminal: requests.terminal,
                     environment: requests.environment,
@@ -74,7 +83,7 @@ impl Rooms {
     }
 
     async fn session(&self, caller: Arc<Caller>, ask: Ask, visit: Visit, notices: &[String]) {
-        let (login, target) = (ask.login.clone(), ask.target.clone());
+        let (login, target) = (ask.account().to_owned(), ask.target.clone());
         match self.walk(caller, ask, &visit).await {
             Ok((link, place, orders)) => {
                 metrics::session("begun");
@@ -93,7 +102,7 @@ impl Rooms {
         drop(self.bulletin.send(Event::Session(session)));
     }
 
-    async fn turn_away(&self, refusal: &Refusal, login: &Login, target: &TargetName, visit: Visit) {
+    async fn turn_away(&self, refusal: &Refusal, login: &str, target: &TargetName, visit: Visit) {
         metrics::session("refused");
         tracing::info!(%login, %target, detail = %refusal.detail, "a session was refused");
         visit.refuse(refusal).await;
@@ -106,9 +115,26 @@ impl Rooms {
         ask: Ask,
         visit: &Visit,
     ) -> Result<(Link, Place, tokio::sync::mpsc::Receiver<ssh::Orders>), Refusal> {
+        let (taped, place, orders) = self.permitted(caller, ask, &visit.voice).await?;
+        match self.dialer.dial(taped).await {
+            Ok(link) => Ok((link, place, orders)),
+            Err((refusal, taped)) => {
+                self.abandon(&taped, &refusal).await;
+                Err(refusal)
+            }
+        }
+    }
+
+    /// From what is asked to a session that is permitted and recorded, before its target is dialled.
+    pub(super) async fn permitted(
+        &self,
+        caller: Arc<Caller>,
+        ask: Ask,
+        voice: &Voice,
+    ) -> Result<(Taped, Place, tokio::sync::mpsc::Receiver<ssh::Orders>), Refusal> {
         let identified = self.identity.identify(caller, ask).await?;
         let routed = self.catalogue().route(identified)?;
-        let permit = self.enforcer.permit(routed, rand::random(), &visit.voice).await?;
+        let permit = self.enforcer.permit(routed, rand::random(), voice).await?;
         let taped = self.recorder.tape(permit).await?;
         let Some((place, orders)) = self.live.enter(&taped, self.config.limits.sessions) else {
             let refusal = Refusal::unavailable("Too many sessions are running; try again in a minute.", "the limit of sessions is reached");
@@ -124,13 +150,7 @@ impl Rooms {
             self.abandon(&taped, &refusal).await;
             return Err(refusal);
         }
-        match self.dialer.dial(taped).await {
-            Ok(link) => Ok((link, place, orders)),
-            Err((refusal, taped)) => {
-                self.abandon(&taped, &refusal).await;
-                Err(refusal)
-            }
-        }
+        Ok((taped, place, orders))
     }
 
     /// Looks once more now that the watch sees the session: a lock, a revocation or a policy that came while it was decided went
@@ -146,7 +166,7 @@ impl Rooms {
     }
 
     /// Seals a session that never reached its target.
-    async fn abandon(&self, taped: &Taped, refusal: &Refusal) {
+    pub(super) async fn abandon(&self, taped: &Taped, refusal: &Refusal) {
         tracing::warn!(session = %taped.permit().session(), detail = %refusal.detail, "a session did not reach its target");
         let closing = Closing { reason: Reason::Failed, sentence: refusal.detail.clone(), exit: None };
         self.recorder.close(taped, closing, (0, 0)).await;
@@ -154,6 +174,8 @@ impl Rooms {
 
     async fn carry(&self, link: Link, visit: Visit, notices: &[String], mut orders: tokio::sync::mpsc::Receiver<ssh::Orders>) {
         let (taped, mut target, hold) = link.split();
+        let unrecorded = (!taped.tape().is_recorded()).then(|| sentences::UNRECORDED.to_owned());
+        let notices = &[notices, unrecorded.as_slice()].concat()[..];
         let ask = taped.permit().routed().identified().ask().clone();
         let traffic = Traffic::default();
         if *taped.permit().mode() == Mode::GuardedShell {
@@ -177,7 +199,7 @@ impl Rooms {
             Err(refusal) => {
                 self.abandon(&taped, &refusal).await;
                 hold.end().await;
-                return self.turn_away(&refusal, &ask.login, &ask.target, visit).await;
+                return self.turn_away(&refusal, ask.account(), &ask.target, visit).await;
             }
         };
         let planned = plan.as_ref().map(ssh::scp::Plan::line);

@@ -18,6 +18,7 @@ use super::moderation::Moderation;
 use super::permit::Permit;
 use super::policies::PoliciesInForce;
 use super::questions::Question;
+use super::sql::{Lately, SqlCase};
 
 /// Operations that were allowed and are not over. They are asked again when policy changes.
 #[derive(Debug, Default)]
@@ -28,9 +29,26 @@ pub(super) struct Ongoing {
 
 /// One of them, with the policies whose holds people answered.
 #[derive(Debug)]
-struct Standing {
-    questions: Vec<Question>,
+pub(super) struct Standing {
+    asked: Asked,
     answered: Vec<String>,
+}
+
+/// What was asked about it.
+#[derive(Debug)]
+enum Asked {
+    Questions(Vec<Question>),
+    Sql(Arc<SqlCase>),
+}
+
+impl Standing {
+    fn questions(questions: Vec<Question>, answered: Vec<String>) -> Self {
+        Self { asked: Asked::Questions(questions), answered }
+    }
+
+    pub(super) fn sql(case: Arc<SqlCase>, answered: Vec<String>) -> Self {
+        Self { asked: Asked::Sql(case), answered }
+    }
 }
 
 /// A slice, and the policy epoch it was cut in.
@@ -46,6 +64,7 @@ pub struct Decider {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) voice: Voice,
     pub(super) slice: Arc<Mutex<Cut>>,
+    pub(super) lately: Arc<Mutex<Lately>>,
 }
 
 /// An operation that policy allowed. While it is kept, a change of policy that would no longer allow it, or a revoked approval,
@@ -88,7 +107,13 @@ impl Decider {
     /// The account on the target, for making questions.
     #[must_use]
     pub fn login(&self) -> &str {
-        self.permit.routed().identified().ask().login.as_str()
+        self.permit.routed().identified().ask().account()
+    }
+
+    /// The target, for making questions.
+    #[must_use]
+    pub fn target(&self) -> &crate::config::Target {
+        self.permit.routed().target()
     }
 
     /// Whether all of this would be allowed now, for completion and hints. Nothing is written.
@@ -157,7 +182,7 @@ impl Decider {
         if judgement.needs.is_empty() {
             let answered = judgement.policies.iter().filter(|policy| standing(policy)).cloned().collect();
             // Made first, so that a change of policy that comes while the verdicts are written finds it.
-            let allowed = self.allowed(questions, answered, judgement.policies, None);
+            let allowed = self.allowed(Standing::questions(questions, answered), judgement.policies, None);
             write_all(&self.audit, judgement.entries, now).await?;
             return Ok(allowed);
         }
@@ -176,7 +201,7 @@ impl Decider {
         };
         let judgement = asker.judge(&slice, now, &questions, &standing);
         let answered = judgement.policies.iter().filter(|policy| standing(policy)).cloned().collect();
-        let allowed = self.allowed(questions, answered, judgement.policies, Some(grant));
+        let allowed = self.allowed(Standing::questions(questions, answered), judgement.policies, Some(grant));
         write_all(&self.audit, judgement.entries, now).await?;
         match judgement.refused {
             Some(refusal) => Err(refusal),
@@ -207,15 +232,15 @@ impl Decider {
         }
     }
 
-    fn allowed(&self, questions: Vec<Question>, answered: Vec<String>, policies: Vec<String>, grant: Option<Arc<Grant>>) -> Allowed {
+    pub(super) fn allowed(&self, standing: Standing, policies: Vec<String>, grant: Option<Arc<Grant>>) -> Allowed {
         let mut ongoing = lock(&self.permit.ongoing);
         let number = ongoing.next;
         ongoing.next += 1;
-        ongoing.all.insert(number, Arc::new(Standing { questions, answered }));
+        ongoing.all.insert(number, Arc::new(standing));
         Allowed { permit: Arc::clone(&self.permit), number, policies, grant }
     }
 
-    fn slice(&self) -> Arc<Slice> {
+    pub(super) fn slice(&self) -> Arc<Slice> {
         let epoch = self.policies.epoch();
         let mut held = lock(&self.slice);
         if let Some((cut, slice)) = &*held
@@ -243,7 +268,10 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 pub(super) fn recheck_ongoing(permit: &Permit, slice: &Slice, now: Timestamp) -> Result<(), Refusal> {
     let ongoing: Vec<_> = lock(&permit.ongoing).all.values().cloned().collect();
     for standing in &ongoing {
-        recheck(permit, slice, now, &standing.questions, &standing.answered)?;
+        match &standing.asked {
+            Asked::Questions(questions) => recheck(permit, slice, now, questions, &standing.answered)?,
+            Asked::Sql(case) => super::sql::recheck(permit, slice, now, case, &standing.answered)?,
+        }
     }
     Ok(())
 }

@@ -85,10 +85,15 @@ impl Enforcer {
         let questions = beginning(&asker, &mode);
         let mut judgement = asker.judge(&slice, now, &questions, &|_| false);
         if judgement.refused.is_none() && !mode.may_be(&slice) {
-            let what = if matches!(mode, Mode::Exec(_)) { "any command" } else { "any file" };
+            let what = match mode {
+                Mode::Exec(_) => "any command",
+                Mode::Postgres => "any statement",
+                _ => "any file",
+            };
             let sentence = format!("No policy permits {} {what} on {}.", asker.caller.principal().id, asker.ask.target);
             let refusal = Refusal::denied(sentence.clone(), sentence);
-            judgement.entries.push(refused(asker.caller, Place::of(asker.ask, session), &asker.ask.wish, &refusal));
+            let action = if mode == Mode::Postgres { Action::PgSelect } else { Action::SftpRead };
+            judgement.entries.push(refused(asker.caller, Place::of(asker.ask, session), action, &asker.ask.wish, &refusal));
             judgement.refused = Some(refusal);
         }
         write_all(&self.audit, std::mem::take(&mut judgement.entries), now).await?;
@@ -105,6 +110,7 @@ impl Enforcer {
         let mut permit = Permit {
             session,
             moderation,
+            reads_only: mode.reads_only(&slice),
             mode,
             started_at: now,
             policies: std::mem::take(&mut judgement.policies),
@@ -112,8 +118,10 @@ impl Enforcer {
             ongoing: Mutex::default(),
             begun_by: None,
             grants: Mutex::default(),
+            unrecorded: Mutex::default(),
             routed,
         };
+        permit.ask_unrecorded(&slice, now);
         if !judgement.needs.is_empty() {
             let asker = Asker::of(&permit.routed, session);
             let asking = asker.asking(&judgement, asker.ask.wish.to_string());
@@ -157,6 +165,7 @@ impl Enforcer {
             return Err(changed());
         }
         (permit.started_at, permit.policies, permit.digest) = (now, judgement.policies, set.digest_hex());
+        permit.ask_unrecorded(&slice, now);
         permit.keep(&grant);
         permit.begun_by = Some(grant);
         Ok(())
@@ -173,7 +182,7 @@ impl Enforcer {
 
     /// Whether an ordinary shell is denied where commands may be permitted; written down if so.
     async fn only_commands(&self, asker: &Asker<'_>, slice: &Slice, now: Timestamp) -> Result<bool, Refusal> {
-        let question = Question::shell(asker.ask.login.as_str());
+        let question = Question::shell(asker.ask.account());
         let decision = asker.ask(slice, now, &question);
         if !matches!(decision.verdict, Verdict::Deny(_)) || !Mode::GuardedShell.may_be(slice) {
             return Ok(false);
@@ -194,6 +203,7 @@ impl Enforcer {
             clock: Arc::clone(&self.clock),
             voice: voice.clone(),
             slice: Arc::default(),
+            lately: Arc::default(),
         }
     }
 
@@ -243,7 +253,7 @@ impl Enforcer {
 
 /// What has to be allowed before a session begins.
 fn beginning(asker: &Asker<'_>, mode: &Mode) -> Vec<Question> {
-    let login = asker.ask.login.as_str();
+    let login = asker.ask.account();
     let mut questions = vec![Question::connect(login, &asker.ask.wish)];
     questions.extend(mode.questions(login));
     questions
@@ -278,6 +288,7 @@ fn mode_of(wish: &Wish) -> Option<Mode> {
             })
         }
         Wish::Subsystem(name) => (name == "sftp").then_some(Mode::Sftp),
+        Wish::Database(_) => Some(Mode::Postgres),
     }
 }
 
@@ -287,13 +298,13 @@ pub(super) async fn write_all(audit: &AuditLog, entries: Vec<Entry>, now: Timest
     futures_util::future::try_join_all(writes).await.map(drop).map_err(|e| Refusal::unavailable(NO_AUDIT, e.to_string()))
 }
 
-fn refused(caller: &Caller, at: Place, wish: &Wish, refusal: &Refusal) -> Entry {
+fn refused(caller: &Caller, at: Place, action: Action, wish: &Wish, refusal: &Refusal) -> Entry {
     Entry::Decision {
         principal: caller.principal().id.clone(),
         principal_kind: caller.principal().kind,
         target: at.target,
         login: at.login,
-        action: Action::SftpRead.to_string(),
+        action: action.to_string(),
         operation: wish.to_string(),
         verdict: audit::Verdict::Deny,
         policies: Vec::new(),
@@ -316,7 +327,7 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn of(ask: &Ask, session: SessionId) -> Self {
-        Self { target: Some(ask.target.clone()), login: Some(ask.login.clone()), session: Some(session), facts: None }
+        Self { target: Some(ask.target.clone()), login: ask.login.clone(), session: Some(session), facts: None }
     }
 
     pub(super) fn of_approval(asked: &NewApproval) -> Self {

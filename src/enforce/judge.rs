@@ -82,7 +82,7 @@ impl<'a> Asker<'a> {
             principal: self.caller.principal().clone(),
             source: self.caller.source(),
             target: self.ask.target.clone(),
-            login: Some(self.ask.login.clone()),
+            login: self.ask.login.clone(),
             action: judgement.held.join(", "),
             operation,
             needs: judgement.needs.clone(),
@@ -99,7 +99,7 @@ impl Judgement {
         moderated
     }
 
-    fn take(&mut self, asker: &Asker<'_>, question: &Question, decision: &Decision, answered: &dyn Fn(&str) -> bool) {
+    pub(super) fn take(&mut self, asker: &Asker<'_>, question: &Question, decision: &Decision, answered: &dyn Fn(&str) -> bool) {
         let at = Place::of(asker.ask, asker.session).telling(asker.told(&question.facts));
         match &decision.verdict {
             Verdict::Deny(_) => self.refused = Some(explained(refusal(decision), question)),

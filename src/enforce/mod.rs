@@ -9,6 +9,7 @@ mod operators;
 mod permit;
 mod policies;
 mod questions;
+mod sql;
 
 pub use decider::{Allowed, Decider};
 pub use enforcer::{Enforcer, Evidence, IssueGrant};
@@ -16,3 +17,4 @@ pub use moderation::{Moderation, Presence};
 pub use permit::{Mode, Permit};
 pub use policies::{PoliciesInForce, known, load_dir};
 pub use questions::{Question, as_principal, as_target};
+pub use sql::{Ruling, SqlCase, Unruled};

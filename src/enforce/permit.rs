@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use bartizan_policies::{Action, Line, PolicySet, Slice, Transfer};
+use bartizan_policies::{Action, Line, PolicySet, Slice, Transfer, Verdict};
 use jiff::Timestamp;
 
 use crate::approvals::Grant;
@@ -30,10 +30,33 @@ pub enum Mode {
     Rsync(Line),
     /// SFTP: every file is decided.
     Sftp,
+    /// A PostgreSQL database: every statement is decided.
+    Postgres,
 }
 
 /// Everything that touches a file.
 const FILE_ACTIONS: [Action; 5] = [Action::SftpList, Action::SftpRead, Action::SftpWrite, Action::SftpRemove, Action::SftpRename];
+
+/// Everything that a statement can be.
+const SQL_ACTIONS: [Action; 14] = [
+    Action::PgSelect,
+    Action::PgInsert,
+    Action::PgUpdate,
+    Action::PgDelete,
+    Action::PgTruncate,
+    Action::PgDdl,
+    Action::PgCall,
+    Action::PgCopyIn,
+    Action::PgCopyOut,
+    Action::PgSet,
+    Action::PgDo,
+    Action::PgMaintain,
+    Action::PgReadColumn,
+    Action::PgFilterColumn,
+];
+
+/// What leaves the rows of a database as they are: `SET` is about the session alone.
+const SQL_READS: [Action; 5] = [Action::PgSelect, Action::PgCopyOut, Action::PgReadColumn, Action::PgFilterColumn, Action::PgSet];
 
 impl Mode {
     /// What a copying program is to do, if the session is one.
@@ -53,7 +76,14 @@ impl Mode {
             Self::Exec(line) => !line.operations().is_empty() || slice.may_permit(Action::SshExec),
             Self::GuardedShell => slice.may_permit(Action::SshExec),
             Self::Scp(_) | Self::Rsync(_) | Self::Sftp => FILE_ACTIONS.iter().any(|action| slice.may_permit(*action)),
+            Self::Postgres => SQL_ACTIONS.iter().any(|action| slice.may_permit(*action)),
         }
+    }
+
+    /// Whether nothing but reading could be permitted.
+    pub(super) fn reads_only(&self, slice: &Slice) -> bool {
+        let changes = |action: &&Action| !SQL_READS.contains(action);
+        *self == Self::Postgres && !SQL_ACTIONS.iter().filter(changes).any(|action| slice.may_permit(*action))
     }
 
     /// What has to be allowed, beside the target itself, before a session of this mode begins.
@@ -61,7 +91,7 @@ impl Mode {
         match self {
             Self::Shell => vec![Question::shell(login)],
             Self::Exec(line) => Question::of_line(login, line),
-            Self::GuardedShell | Self::Scp(_) | Self::Rsync(_) | Self::Sftp => Vec::new(),
+            Self::GuardedShell | Self::Scp(_) | Self::Rsync(_) | Self::Sftp | Self::Postgres => Vec::new(),
         }
     }
 }
@@ -75,12 +105,15 @@ pub struct Permit {
     pub(super) started_at: Timestamp,
     pub(super) policies: Vec<String>,
     pub(super) digest: String,
+    pub(super) reads_only: bool,
     pub(super) ongoing: Mutex<Ongoing>,
     /// What people approved for it to begin.
     pub(super) begun_by: Option<Arc<Grant>>,
     /// What people approved for the whole of it.
     pub(super) grants: Mutex<Vec<Arc<Grant>>>,
     pub(super) moderation: Arc<Moderation>,
+    /// The policies that let it go on, or begin, while it cannot be recorded; none where nothing does.
+    pub(super) unrecorded: Mutex<Option<Vec<String>>>,
 }
 
 impl Permit {
@@ -108,6 +141,12 @@ impl Permit {
         self.started_at
     }
 
+    /// Whether no policy could permit it to change anything on a database: it is opened read-only there.
+    #[must_use]
+    pub fn reads_only(&self) -> bool {
+        self.reads_only
+    }
+
     /// The ids of the policies that allowed it.
     #[must_use]
     pub fn policies(&self) -> &[String] {
@@ -130,6 +169,22 @@ impl Permit {
     #[must_use]
     pub fn moderation(&self) -> &Arc<Moderation> {
         &self.moderation
+    }
+
+    /// The ids of the policies that let the session go on, or begin, while it cannot be recorded; none where it must not. Nothing
+    /// is written: whoever makes use of it raises an alert.
+    #[must_use]
+    pub fn may_go_unrecorded(&self) -> Option<Vec<String>> {
+        lock(&self.unrecorded).clone()
+    }
+
+    /// Asks that again under another set.
+    pub(super) fn ask_unrecorded(&self, slice: &Slice, now: Timestamp) {
+        let asker = Asker::of(&self.routed, self.session);
+        let decision = asker.ask(slice, now, &Question::unrecorded(asker.ask.account()));
+        // There is nobody to wait for when a disk fails: what would have to be approved first is not allowed.
+        let allowed = matches!(decision.verdict, Verdict::Allow);
+        *lock(&self.unrecorded) = allowed.then(|| decision.policies.iter().map(ToString::to_string).collect());
     }
 
     /// A grant that answers what `policy` asks for in any operation of this session at `now`.
@@ -157,8 +212,9 @@ impl Permit {
     pub fn recheck(&self, set: &PolicySet, now: Timestamp) -> Result<(), Refusal> {
         let ask = self.routed.identified().ask();
         let slice = Asker::of(&self.routed, self.session).slice(set);
-        let mut questions = vec![Question::connect(ask.login.as_str(), &ask.wish)];
-        questions.extend(self.mode.questions(ask.login.as_str()));
+        self.ask_unrecorded(&slice, now);
+        let mut questions = vec![Question::connect(ask.account(), &ask.wish)];
+        questions.extend(self.mode.questions(ask.account()));
         let settled = |policy: &String| self.grant().is_some_and(|grant| grant.answers(policy)) || self.moderation.keeps(policy);
         let answered: Vec<String> = self.policies.iter().filter(|policy| settled(policy)).cloned().collect();
         recheck(self, &slice, now, &questions, &answered)?;

@@ -1,5 +1,6 @@
 //! Puts what is asked into policy's words.
 
+use bartizan_policies::sql::{Operation, Statement};
 use bartizan_policies::{Action, Command, Context, Facts, Key, Line, PrincipalKind as Kind};
 use jiff::Timestamp;
 
@@ -58,6 +59,17 @@ impl Question {
         &self.operation
     }
 
+    /// One thing that a statement of SQL does, as it is written down; `text` is the statement.
+    pub(super) fn of_sql(statement: &Statement, operation: &Operation, in_transaction: bool, text: &str) -> Self {
+        let facts = Facts::Sql {
+            statement: statement.kind.to_owned(),
+            has_where: statement.has_where,
+            in_transaction,
+            setting: operation.setting.as_ref().map(ToString::to_string),
+        };
+        Self { action: operation.action, facts, operation: text.to_owned(), about: None }
+    }
+
     /// May the target be used at all as `login`?
     #[must_use]
     pub fn connect(login: &str, wish: &Wish) -> Self {
@@ -68,6 +80,12 @@ impl Question {
     #[must_use]
     pub fn shell(login: &str) -> Self {
         Self { action: Action::SshShell, facts: Facts::Login(login.to_owned()), operation: Wish::Shell.to_string(), about: None }
+    }
+
+    /// May the session go on, or begin, while it cannot be recorded?
+    #[must_use]
+    pub(super) fn unrecorded(login: &str) -> Self {
+        Self { action: Action::Unrecorded, facts: Facts::Login(login.to_owned()), operation: "go unrecorded".to_owned(), about: None }
     }
 
     /// One question for each thing that `line` would do.

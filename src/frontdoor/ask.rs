@@ -52,6 +52,8 @@ pub enum Way {
     Direct,
     /// `ssh -J bastion LOGIN@TARGET`
     Jump,
+    /// A stream to the target's name: `-L`, `-W`, `-D`, a forwarded socket, or a subsystem.
+    Forward,
 }
 
 /// A terminal, as `pty-req` describes it (RFC 4254 section 6.2).
@@ -79,8 +81,8 @@ pub struct Ask {
     pub way: Way,
     /// To which target.
     pub target: TargetName,
-    /// As which account.
-    pub login: Login,
+    /// As which account, where the kind of target has accounts.
+    pub login: Option<Login>,
     /// To do what.
     pub wish: Wish,
     /// On which terminal, if any.
@@ -105,6 +107,28 @@ pub struct Arrival {
     pub handle: server::Handle,
     /// Notices about what was refused by name on this connection, to be shown once.
     pub notices: super::Notices,
+    /// Tells when the visitor will not wait any longer.
+    pub leaving: super::Leaving,
+}
+
+impl Ask {
+    /// The account as policy is told it: empty where there is none.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        self.login.as_ref().map_or("", Login::as_str)
+    }
+}
+
+/// A stream that a forward leads to a target by name: its gateway speaks the target's own protocol on it.
+pub struct Forwarded {
+    /// From where.
+    pub visitor: Visitor,
+    /// To which target.
+    pub target: TargetName,
+    /// The stream.
+    pub channel: Channel<server::Msg>,
+    /// For what has to be said beside it.
+    pub handle: server::Handle,
     /// Tells when the visitor will not wait any longer.
     pub leaving: super::Leaving,
 }

@@ -10,12 +10,12 @@ use russh::server::{Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Response, Sess
 use russh::{Channel, ChannelId, ChannelOpenFailure, Pty, Sig};
 
 use crate::config::Limits;
-use crate::model::{Login, TargetName};
+use crate::model::{Login, Printable, TargetKind, TargetName};
 
 use super::ask::{allows_variable, is_reason};
 use super::entrance::Entrance;
 use super::voice::Presence;
-use super::{Arrival, Destination, Guard, HalfOpen, Hall, Notices, Visitor, Way, sentences};
+use super::{Arrival, Destination, Forwarded, Guard, HalfOpen, Hall, Notices, Visitor, Way, sentences};
 
 /// SSH_OPEN_ADMINISTRATIVELY_PROHIBITED (RFC 4254 section 5.1)
 const PROHIBITED: u32 = 1;
@@ -50,6 +50,8 @@ enum Side<H: Hall> {
 struct Progress {
     requests: u32,
     started: bool,
+    /// It leads to a target's own protocol, by a forward.
+    forwarded: bool,
     presence: Presence,
 }
 
@@ -92,6 +94,39 @@ impl<H: Hall> Door<H> {
             Side::Inner { login: Some(login), target, .. } => Destination::Target(login.clone(), target.clone()),
             Side::Inner { login: None, .. } => Destination::Nowhere(sentences::bad_destination("the login is missing")),
         }
+    }
+
+    /// Whether one more channel may be opened; streams to targets are counted by themselves.
+    fn has_room(&self, forwarded: bool) -> bool {
+        let most = if forwarded { self.limits.forwards } else { self.limits.channels };
+        let open = self.channels.values().filter(|channel| channel.forwarded == forwarded).count();
+        open < usize::try_from(most).unwrap_or(usize::MAX)
+    }
+
+    /// Where a stream to `name` leads, if it may lead anywhere: from the connection itself, not from inside a `-J`.
+    fn stream_target(&self, caller: &H::Caller, name: &str, kind: Option<TargetKind>) -> Option<TargetName> {
+        let outer = matches!(self.side, Side::Outer(_)) && self.destination() == Destination::Bastion;
+        self.hall.stream_target(caller, name, kind).filter(|_| outer)
+    }
+
+    /// Lets a stream through to the gateway of `target`.
+    async fn let_through(
+        &mut self,
+        caller: Arc<H::Caller>,
+        target: TargetName,
+        channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        handle: russh::server::Handle,
+    ) {
+        if !self.has_room(true) {
+            reply.reject(ChannelOpenFailure::ResourceShortage).await;
+            return;
+        }
+        let progress = Progress { started: true, forwarded: true, ..Progress::default() };
+        let leaving = progress.presence.leaving();
+        self.channels.insert(channel.id(), progress);
+        reply.accept().await;
+        self.hall.stream(caller, Forwarded { visitor: self.visitor(), target, channel, handle, leaving });
     }
 
     /// Refuses something by name: noted for the audit log, and told on the next session's standard error.
@@ -212,7 +247,11 @@ impl<H: Hall> russh::server::Handler for Door<H> {
         Ok(())
     }
 
-    async fn channel_eof(&mut self, _channel: ChannelId, _session: &mut Session) -> Result<(), DoorError> {
+    async fn channel_eof(&mut self, channel: ChannelId, _session: &mut Session) -> Result<(), DoorError> {
+        // Whoever ends a forwarded stream has nothing more to wait for; a program's input may end before its output.
+        if let Some(progress) = self.channels.get(&channel).filter(|progress| progress.forwarded) {
+            progress.presence.leave();
+        }
         Ok(())
     }
 
@@ -223,7 +262,7 @@ impl<H: Hall> russh::server::Handler for Door<H> {
         session: &mut Session,
     ) -> Result<(), DoorError> {
         let caller = self.caller()?;
-        if self.channels.len() >= usize::try_from(self.limits.channels).unwrap_or(usize::MAX) {
+        if !self.has_room(false) {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
         }
@@ -265,20 +304,24 @@ impl<H: Hall> russh::server::Handler for Door<H> {
         _originator_address: &str,
         _originator_port: u32,
         reply: ChannelOpenHandle,
-        _session: &mut Session,
+        session: &mut Session,
     ) -> Result<(), DoorError> {
         let caller = self.caller()?;
         let visitor = self.visitor();
+        if let Some(target) = self.stream_target(&caller, host, None) {
+            self.let_through(caller, target, channel, reply, session.handle()).await;
+            return Ok(());
+        }
         let outer = matches!(self.side, Side::Outer(_)) && self.destination() == Destination::Bastion;
         match self.hall.jump_target(&caller, host).filter(|_| outer) {
-            Some(target) if self.channels.len() < usize::try_from(self.limits.channels).unwrap_or(usize::MAX) => {
+            Some(target) if self.has_room(false) => {
                 self.channels.insert(channel.id(), Progress { started: true, ..Progress::default() });
                 reply.accept().await;
                 self.hall.jump(caller, visitor, target, channel);
             }
             Some(_) => reply.reject(ChannelOpenFailure::ResourceShortage).await,
             None => {
-                self.refuse(&format!("forwarding to {}:{port} (direct-tcpip)", crate::model::Printable(host)))?;
+                self.refuse(&format!("forwarding to {}:{port} (direct-tcpip)", Printable(host)))?;
                 reply.reject(prohibited(sentences::not_a_target(host, port))).await;
             }
         }
@@ -302,19 +345,25 @@ impl<H: Hall> russh::server::Handler for Door<H> {
 
     async fn channel_open_direct_streamlocal(
         &mut self,
-        _channel: Channel<Msg>,
+        channel: Channel<Msg>,
         socket_path: &str,
         reply: ChannelOpenHandle,
-        _session: &mut Session,
+        session: &mut Session,
     ) -> Result<(), DoorError> {
-        let what = format!("forwarding to {} (direct-streamlocal)", crate::model::Printable(socket_path));
-        self.refuse(&what)?;
-        reply.reject(prohibited(sentences::refused_by_name(&what))).await;
+        let caller = self.caller()?;
+        let named = socket_path.strip_prefix('/').and_then(|rest| rest.split_once('/'));
+        let target = named.and_then(|(kind, name)| self.stream_target(&caller, name, Some(kind.parse().ok()?)));
+        if let Some(target) = target {
+            self.let_through(caller, target, channel, reply, session.handle()).await;
+            return Ok(());
+        }
+        self.refuse(&format!("forwarding to {} (direct-streamlocal)", Printable(socket_path)))?;
+        reply.reject(prohibited(sentences::not_a_target_path(socket_path))).await;
         Ok(())
     }
 
     async fn channel_open_unknown(&mut self, channel_type: &str, _session: &mut Session) -> Result<(), DoorError> {
-        self.refuse(&format!("a channel of type {}", crate::model::Printable(channel_type)))
+        self.refuse(&format!("a channel of type {}", Printable(channel_type)))
     }
 
     async fn channel_open_confirmation(
@@ -419,7 +468,7 @@ impl<H: Hall> russh::server::Handler for Door<H> {
     }
 
     async fn tcpip_forward(&mut self, address: &str, port: &mut u32, _session: &mut Session) -> Result<bool, DoorError> {
-        self.refuse(&format!("remote forwarding of {}:{port} (tcpip-forward)", crate::model::Printable(address)))?;
+        self.refuse(&format!("remote forwarding of {}:{port} (tcpip-forward)", Printable(address)))?;
         Ok(false)
     }
 
@@ -428,7 +477,7 @@ impl<H: Hall> russh::server::Handler for Door<H> {
     }
 
     async fn streamlocal_forward(&mut self, socket_path: &str, _session: &mut Session) -> Result<bool, DoorError> {
-        self.refuse(&format!("remote forwarding of {} (streamlocal-forward)", crate::model::Printable(socket_path)))?;
+        self.refuse(&format!("remote forwarding of {} (streamlocal-forward)", Printable(socket_path)))?;
         Ok(false)
     }
 

@@ -8,9 +8,9 @@ use std::time::Duration;
 use russh::keys::Certificate;
 use russh::{Channel, server};
 
-use crate::model::{Secret, TargetName};
+use crate::model::{Secret, TargetKind, TargetName};
 
-use super::{Arrival, Refusal, Visitor};
+use super::{Arrival, Forwarded, Refusal, Visitor};
 
 /// A boxed future that owns all it needs.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -76,6 +76,12 @@ pub trait Hall: Send + Sync + 'static {
 
     /// Whether `host` is the name of an SSH target, to be reached by `-J`.
     fn jump_target(&self, caller: &Self::Caller, host: &str) -> Option<TargetName>;
+
+    /// Whether `name` is the name of a target that a stream may lead to: of `kind`, where the visitor says which.
+    fn stream_target(&self, caller: &Self::Caller, name: &str, kind: Option<TargetKind>) -> Option<TargetName>;
+
+    /// Takes charge of a stream to a target.
+    fn stream(self: &Arc<Self>, caller: Arc<Self::Caller>, stream: Forwarded);
 
     /// Takes charge of a `-J` stream: serves SSH on it as `target`.
     fn jump(self: &Arc<Self>, caller: Arc<Self::Caller>, visitor: Visitor, target: TargetName, stream: Channel<server::Msg>);

@@ -13,7 +13,7 @@ pub mod sentences;
 mod settings;
 mod voice;
 
-pub use ask::{Arrival, Ask, Destination, Environment, REASON_VARIABLE, Terminal, Visitor, Way};
+pub use ask::{Arrival, Ask, Destination, Environment, Forwarded, REASON_VARIABLE, Terminal, Visitor, Way};
 pub use door::{Door, DoorError};
 pub use gate::{Gate, HalfOpen};
 pub use guard::{Guard, Guarded};
@@ -21,7 +21,7 @@ pub use hall::{BoxFuture, CodePrompt, DevicePrompt, Hall, Outcome};
 pub use reception::{Missing, Notices, Requests, receive};
 pub use refused::{Cause, Refusal};
 pub use settings::{DoorKeys, inner_settings, outer_settings};
-pub use voice::{Leaving, Voice};
+pub use voice::{Leaving, Patience, Voice};
 
 #[cfg(test)]
 mod tests;

@@ -27,6 +27,15 @@ pub fn not_a_target(host: &str, port: u32) -> String {
     format!("bartizan: {}:{port} is not a target you can reach; forwards go to target names only (ssh bastion targets)", shown(host))
 }
 
+/// A forwarded socket whose path leads nowhere.
+#[must_use]
+pub fn not_a_target_path(path: &str) -> String {
+    format!(
+        "bartizan: {} does not lead to a target you can reach; paths are written /KIND/TARGET, as in /postgres/orders (ssh bastion targets)",
+        shown(path)
+    )
+}
+
 /// The device-code prompt (RFC 8628 section 3.3). The address and the key let a phished victim see that this login is not theirs.
 #[must_use]
 pub fn device_prompt<C>(prompt: &super::DevicePrompt<C>, issuer: &str, from: IpAddr, key: Option<&str>) -> String {
@@ -58,6 +67,9 @@ pub const TOO_MANY_LOGINS: &str = "Too many logins are being waited for; try aga
 pub fn ended(why: &str) -> String {
     format!("\nbartizan: this session was ended: {why}\n")
 }
+
+/// A session that policy lets begin although it cannot be recorded.
+pub const UNRECORDED: &str = "bartizan: this session cannot be recorded; policy lets you go on, and the operators were alerted.";
 
 /// Says that the end is near.
 #[must_use]

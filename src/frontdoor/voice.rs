@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use russh::{ChannelId, server};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::sentences;
@@ -31,6 +31,23 @@ impl Default for Presence {
     }
 }
 
+/// Ends one wait at the will of whoever waits, where the protocol has its own way of saying so.
+#[derive(Debug, Default)]
+pub struct Patience(Presence);
+
+impl Patience {
+    /// It is over.
+    pub fn lose(&self) {
+        self.0.interrupt();
+    }
+
+    /// What is waited with.
+    #[must_use]
+    pub fn leaving(&self) -> Leaving {
+        self.0.leaving()
+    }
+}
+
 impl Presence {
     /// Looks at what was typed.
     pub(super) fn typed(&self, data: &[u8]) {
@@ -42,6 +59,11 @@ impl Presence {
     /// The visitor wants what runs to stop.
     pub(super) fn interrupt(&self) {
         self.interrupts.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// The visitor has ended their side of a stream, and waits for nothing more.
+    pub(super) fn leave(&self) {
+        self.gone.cancel();
     }
 
     pub(super) fn leaving(&self) -> Leaving {
@@ -71,26 +93,42 @@ impl Leaving {
 /// Speaks to a visitor beside their program's own output. Cheap to clone.
 #[derive(Clone)]
 pub struct Voice {
-    handle: server::Handle,
-    channel: ChannelId,
-    has_terminal: bool,
+    mouth: Mouth,
     leaving: Leaving,
+}
+
+#[derive(Clone)]
+enum Mouth {
+    /// Standard error of a channel, or its terminal.
+    Channel { handle: server::Handle, channel: ChannelId, has_terminal: bool },
+    /// A gateway that has its protocol's own messages for it.
+    Gateway(mpsc::Sender<String>),
 }
 
 impl Voice {
     /// A voice on `channel`.
     #[must_use]
     pub fn new(handle: server::Handle, channel: ChannelId, has_terminal: bool, leaving: Leaving) -> Self {
-        Self { handle, channel, has_terminal, leaving }
+        Self { mouth: Mouth::Channel { handle, channel, has_terminal }, leaving }
     }
 
-    /// Shows `text` on standard error, or on the terminal where there is one.
+    /// A voice that a gateway lends: it takes what is said from the other end of `to`.
+    #[must_use]
+    pub fn through(to: mpsc::Sender<String>, leaving: Leaving) -> Self {
+        Self { mouth: Mouth::Gateway(to), leaving }
+    }
+
+    /// Shows `text` on standard error, on the terminal where there is one, or as the gateway does it.
     pub async fn say(&self, text: &str) {
         // A visitor who left does not hear it.
-        if self.has_terminal {
-            drop(self.handle.data(self.channel, sentences::for_terminal(text).into_bytes()).await);
-        } else {
-            drop(self.handle.extended_data(self.channel, 1, text.as_bytes().to_vec()).await);
+        match &self.mouth {
+            Mouth::Channel { handle, channel, has_terminal: true } => {
+                drop(handle.data(*channel, sentences::for_terminal(text).into_bytes()).await);
+            }
+            Mouth::Channel { handle, channel, has_terminal: false } => {
+                drop(handle.extended_data(*channel, 1, text.as_bytes().to_vec()).await);
+            }
+            Mouth::Gateway(to) => drop(to.send(text.to_owned()).await),
         }
     }
 

@@ -1,3 +1,4 @@
 //! One gateway per protocol: what operation is this, is it allowed, is it written, forward it.
 
+pub mod postgres;
 pub mod ssh;

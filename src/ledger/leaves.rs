@@ -26,6 +26,8 @@ fn is_about_a_session(entry: &Value) -> bool {
 fn of_session(entry: &Entry) -> Vec<Leaf> {
     match entry {
         Entry::SessionOpened { number, head, .. } => hash(head).map(|head| Leaf::Opened { number: *number, head }).into_iter().collect(),
+        // It has no recording that could be missed.
+        Entry::SessionUnrecorded { number: Some(number), .. } => vec![Leaf::Void { number: *number }],
         Entry::SessionVoid { number, seal, .. } => {
             let closed = hash(seal).map(|seal| Leaf::Closed { number: *number, seal });
             std::iter::once(Leaf::Void { number: *number }).chain(closed).collect()

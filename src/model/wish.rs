@@ -43,7 +43,7 @@ impl std::str::FromStr for TargetKind {
     }
 }
 
-/// One program run on an SSH target (RFC 4254 section 6.5).
+/// One program run on an SSH target (RFC 4254 section 6.5), or the protocol spoken with a target of another kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "wish", content = "text")]
 pub enum Wish {
@@ -53,6 +53,8 @@ pub enum Wish {
     Exec(String),
     /// A named subsystem.
     Subsystem(String),
+    /// The wire protocol of a PostgreSQL target, for one database.
+    Database(String),
 }
 
 impl fmt::Display for Wish {
@@ -61,6 +63,7 @@ impl fmt::Display for Wish {
             Self::Shell => f.write_str("shell"),
             Self::Exec(line) => write!(f, "exec {}", super::Printable(line)),
             Self::Subsystem(name) => write!(f, "subsystem {}", super::Printable(name)),
+            Self::Database(name) => write!(f, "database {}", super::Printable(name)),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! The writer threads. Each recording belongs to one lane, which encodes and writes its frames; a session waits until its
 //! bytes are in the kernel. Never runs on the async runtime's own threads.
 
+use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -14,6 +16,7 @@ use crate::ledger::Ledger;
 use crate::model::Clock;
 
 use super::feed::Feed;
+use super::reserve::{self, Reserve};
 
 /// How many jobs may wait for one lane; each holds at most one batch of one session.
 const QUEUE: usize = 256;
@@ -46,6 +49,19 @@ impl Piece {
             Self::Event(event) => event.clone(),
         }
     }
+
+    /// Whether it is what a program prints, of which there may be any amount.
+    pub(super) fn is_bulk(&self) -> bool {
+        !matches!(self, Self::Event(_))
+    }
+
+    /// Bytes of it, as a gap counts them.
+    pub(super) fn weight(&self) -> u64 {
+        match self {
+            Self::Output(bytes) | Self::Stderr(bytes) => bytes.len() as u64,
+            Self::Event(event) => event.data().len() as u64,
+        }
+    }
 }
 
 /// A recording under way, shared between its session and its lane.
@@ -53,6 +69,8 @@ pub(super) struct Reel {
     writer: Mutex<Writer>,
     started: Instant,
     number: u64,
+    /// Bytes of its channel file after the last call.
+    bytes: AtomicU64,
     /// SHA-256 of its head.json.
     pub(super) head: [u8; 32],
     /// For whoever watches.
@@ -91,9 +109,17 @@ impl Reel {
         look(&self.writer.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Bytes of its channel file after the last call.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
     fn with<T>(&self, act: impl FnOnce(&mut Writer) -> Result<T, WriteError>) -> Result<T, WriteError> {
         // A writer whose call panicked has changed nothing that a later call would trust wrongly: its own contract.
-        act(&mut self.writer.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = act(&mut writer);
+        self.bytes.store(writer.bytes(), Ordering::Relaxed);
+        done
     }
 }
 
@@ -118,8 +144,7 @@ impl Room {
     /// Below the low-water mark no session begins, so that those under way can be sealed. Blocks.
     fn check(&self) -> Result<(), CreateError> {
         let no_room = |why: String| CreateError::NoRoom { dir: self.dir.clone(), why };
-        let stat = rustix::fs::statvfs(&self.dir).map_err(|error| no_room(error.to_string()))?;
-        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+        let free = reserve::free(&self.dir).map_err(|error| no_room(error.to_string()))?;
         if free < self.free { Err(no_room(format!("only {} MiB are free", free >> 20))) } else { Ok(()) }
     }
 }
@@ -137,6 +162,7 @@ pub(super) enum Job {
 pub struct Lanes {
     lanes: Arc<[mpsc::Sender<Job>]>,
     reels: Reels,
+    reserve: Arc<Reserve>,
 }
 
 /// The recordings under way, of all lanes.
@@ -149,6 +175,7 @@ pub struct Lane {
     clock: Arc<dyn Clock>,
     own: Vec<Own>,
     reels: Reels,
+    reserve: Arc<Reserve>,
     ledger: Ledger,
     ticks: u32,
 }
@@ -165,11 +192,15 @@ struct Own {
 pub struct Artist {
     reels: Reels,
     clock: Arc<dyn Clock>,
+    reserve: Arc<Reserve>,
 }
 
 impl Artist {
     /// Draws what is missing in each recording. Blocks.
     pub fn draw(&self) {
+        if self.reserve.is_given() {
+            return;
+        }
         let all: Vec<_> = {
             let mut reels = self.reels.lock().unwrap_or_else(PoisonError::into_inner);
             reels.retain(|reel| reel.strong_count() > 0);
@@ -189,24 +220,25 @@ impl Artist {
 }
 
 impl Lanes {
-    /// `count` lanes and their workers.
+    /// `count` lanes and their workers, with `reserve` bytes of the disk kept free for ends and seals. Blocks.
     #[must_use]
-    pub fn new(recordings: &Recordings, clock: &Arc<dyn Clock>, count: usize, ledger: &Ledger) -> (Self, Vec<Lane>) {
+    pub fn new(recordings: &Recordings, clock: &Arc<dyn Clock>, count: usize, ledger: &Ledger, reserve: u64) -> (Self, Vec<Lane>) {
         let reels = Reels::default();
+        let reserve = Arc::new(Reserve::take(recordings.root(), reserve));
         let (senders, workers) = (0..count.max(1))
             .map(|_| {
                 let (sender, jobs) = mpsc::channel(QUEUE);
                 let (recordings, clock, reels, ledger) = (recordings.clone(), Arc::clone(clock), Arc::clone(&reels), ledger.clone());
-                (sender, Lane { jobs, recordings, clock, own: Vec::new(), reels, ledger, ticks: 0 })
+                (sender, Lane { jobs, recordings, clock, own: Vec::new(), reels, reserve: Arc::clone(&reserve), ledger, ticks: 0 })
             })
             .unzip::<_, _, Vec<_>, Vec<_>>();
-        (Self { lanes: senders.into(), reels }, workers)
+        (Self { lanes: senders.into(), reels, reserve }, workers)
     }
 
     /// Who draws the keyframes of what goes through these lanes.
     #[must_use]
     pub fn artist(&self, clock: &Arc<dyn Clock>) -> Artist {
-        Artist { reels: Arc::clone(&self.reels), clock: Arc::clone(clock) }
+        Artist { reels: Arc::clone(&self.reels), clock: Arc::clone(clock), reserve: Arc::clone(&self.reserve) }
     }
 
     /// Tells whether the lanes are still in use, without keeping them.
@@ -244,13 +276,26 @@ impl Lane {
         // A session that is gone does not hear the answer; its recording is right all the same.
         match job {
             Job::Create(head, room, reply) => drop(reply.send(self.create(&head, room.as_ref()))),
-            Job::Append(reel, pieces, reply) => {
-                drop(reply.send(reel.append(&*self.clock, &pieces)));
-            }
-            Job::Finish(reel, reason, exit, reply) => {
-                let now = reel.now(&*self.clock);
-                drop(reply.send(reel.with(|writer| writer.finish(now, reason, exit).map(|_| writer.seal_hash()))));
-            }
+            Job::Append(reel, pieces, reply) => drop(reply.send(self.append(&reel, &pieces))),
+            Job::Finish(reel, reason, exit, reply) => drop(reply.send(self.finish(&reel, reason, exit.as_ref()))),
+        }
+    }
+
+    fn append(&self, reel: &Reel, pieces: &[Piece]) -> Result<(), WriteError> {
+        if self.reserve.is_given() {
+            let (doing, path) = ("write below", self.recordings.root().to_owned());
+            return Err(WriteError::Io { doing, path, source: io::ErrorKind::StorageFull.into() });
+        }
+        reel.append(&*self.clock, pieces)
+    }
+
+    /// An end finds room where nothing else does.
+    fn finish(&self, reel: &Reel, reason: Reason, exit: Option<&Exit>) -> Result<Option<[u8; 32]>, WriteError> {
+        let now = reel.now(&*self.clock);
+        let end = || reel.with(|writer| writer.finish(now, reason, exit.cloned()).map(|_| writer.seal_hash()));
+        match end() {
+            Err(WriteError::Io { source, .. }) if source.kind() == io::ErrorKind::StorageFull && self.reserve.give() => end(),
+            done => done,
         }
     }
 
@@ -259,8 +304,8 @@ impl Lane {
         let writer = self.recordings.create(head, &mut rand::rng())?;
         let hash = writer.head_hash();
         let size = head.terminal.as_ref().map(|terminal| (terminal.cols, terminal.rows));
-        let (writer, feed) = (Mutex::new(writer), Arc::new(Feed::new(size)));
-        let reel = Arc::new(Reel { writer, started: Instant::now(), number: head.number, head: hash, feed });
+        let (writer, feed, bytes) = (Mutex::new(writer), Arc::new(Feed::new(size)), AtomicU64::new(0));
+        let reel = Arc::new(Reel { writer, started: Instant::now(), number: head.number, bytes, head: hash, feed });
         self.own.push(Own { reel: Arc::downgrade(&reel), before: None, told: 0 });
         self.reels.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&reel));
         Ok(reel)
@@ -269,6 +314,10 @@ impl Lane {
     /// Commits what quiet recordings hold, and now and then tells the log. A failure shows again at the next write, which
     /// reports it.
     fn tick(&mut self) {
+        self.reserve.restore();
+        if self.reserve.is_given() {
+            return;
+        }
         let clock = Arc::clone(&self.clock);
         self.ticks = self.ticks.wrapping_add(1);
         let tell = self.ticks.is_multiple_of(TICKS_PER_LEAF);

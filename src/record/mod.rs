@@ -2,9 +2,12 @@
 //! that fails holds the session back, and after ten seconds ends it. Never decides, never dials.
 //! What was written is handed to whoever watches the session.
 
+mod alarm;
 mod feed;
+mod gap;
 mod lanes;
 mod recorder;
+mod reserve;
 mod tape;
 mod watcher;
 

@@ -14,8 +14,9 @@ use crate::ledger::Ledger;
 use crate::model::{Clock, Wish};
 use crate::store::{Lease, Opening, SessionEnd, Store};
 
-use super::lanes::{Job, Lanes, Piece, Room};
-use super::tape::{Closing, Tape, Taped};
+use super::alarm::Alarm;
+use super::lanes::{Job, Lanes, Piece, Reel, Room};
+use super::tape::{Closing, PATIENCE, Rules, Tape, Taped};
 
 const NOT_RECORDED: &str = "This session cannot be recorded, so it is not begun; tell the operator.";
 
@@ -32,6 +33,8 @@ pub struct RecorderSettings {
     pub mode: RecordingMode,
     /// Free bytes below which no session begins.
     pub low_water: u64,
+    /// Bytes that the recording of one session may fill.
+    pub session_budget: Option<u64>,
 }
 
 /// Begins and ends recordings.
@@ -42,6 +45,7 @@ pub struct Recorder {
     audit: Arc<AuditLog>,
     ledger: Ledger,
     clock: Arc<dyn Clock>,
+    alarm: Arc<Alarm>,
 }
 
 /// A session that does not begin.
@@ -70,19 +74,21 @@ impl Recorder {
         ledger: Ledger,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { settings, lanes, store, audit, ledger, clock }
+        let alarm = Arc::new(Alarm::new(Arc::clone(&audit), Arc::clone(&clock)));
+        Self { settings, lanes, store, audit, ledger, clock, alarm }
     }
 
     /// Begins the recording of a permitted session.
     ///
     /// # Errors
-    /// When store, disk or audit log refuse: then the session does not run.
+    /// When store, disk or audit log refuse: then the session does not run, unless it is the disk and policy or mode let it.
     pub async fn tape(&self, permit: Permit) -> Result<Taped, Refusal> {
+        let permit = Arc::new(permit);
         let refuse = |e: &dyn std::fmt::Display| Refusal::unavailable(NOT_RECORDED, e.to_string());
         let opening = self.opening(&permit);
         let lease = self.store.open_session(opening.clone()).await.map_err(|e| refuse(&e))?;
-        match self.begin(&permit, lease.number, &opening).await {
-            Ok(tape) => Ok(Taped { permit: Arc::new(permit), tape, lease }),
+        match Box::pin(self.begin(&permit, lease.number, &opening)).await {
+            Ok(tape) => Ok(Taped { permit, tape, lease }),
             Err(failed) => {
                 self.account_for(&opening, lease, &failed).await;
                 Err(failed.refusal)
@@ -106,14 +112,16 @@ impl Recorder {
         }
     }
 
-    async fn begin(&self, permit: &Permit, number: u64, opening: &Opening) -> Result<Tape, NotBegun> {
-        let refuse = |e: &dyn std::fmt::Display| Refusal::unavailable(NOT_RECORDED, e.to_string());
-        let head = self.head(permit, number).map_err(|e| refuse(&e))?;
-        let lane = self.lanes.of(number).ok_or_else(|| refuse(&"no lane"))?;
-        let (reply, answer) = oneshot::channel();
-        lane.send(Job::Create(Box::new(head), self.room(), reply)).await.map_err(|e| refuse(&e))?;
-        let reel = answer.await.map_err(|e| refuse(&e))?.map_err(|e| refuse(&e))?;
-        let tape = Tape { lanes: self.lanes.clone(), number, reel, mode: self.settings.mode };
+    async fn begin(&self, permit: &Arc<Permit>, number: u64, opening: &Opening) -> Result<Tape, NotBegun> {
+        let reel = match self.create(permit, number).await {
+            Ok(reel) => Some(reel),
+            Err(failed) => {
+                self.without(permit, number, failed).await?;
+                None
+            }
+        };
+        let rules = Rules { mode: self.settings.mode, budget: self.settings.session_budget };
+        let tape = Tape::new(self.lanes.clone(), number, reel, rules, Arc::clone(permit), Arc::clone(&self.alarm));
         match self.announce(permit, number, opening, &tape).await {
             Ok(()) => Ok(tape),
             Err(refusal) => match tape.finish(Reason::Failed, None).await {
@@ -124,6 +132,40 @@ impl Recorder {
                 }
             },
         }
+    }
+
+    async fn create(&self, permit: &Permit, number: u64) -> Result<Arc<Reel>, NotBegun> {
+        let refuse = |e: &dyn std::fmt::Display| Refusal::unavailable(NOT_RECORDED, e.to_string());
+        let head = self.head(permit, number).map_err(|e| refuse(&e))?;
+        let lane = self.lanes.of(number).ok_or_else(|| refuse(&"no lane"))?;
+        let (reply, answer) = oneshot::channel();
+        let asked = async {
+            lane.send(Job::Create(Box::new(head), self.room(), reply)).await.map_err(|e| refuse(&e))?;
+            answer.await.map_err(|e| refuse(&e))?.map_err(|e| refuse(&e))
+        };
+        match tokio::time::timeout(PATIENCE, asked).await {
+            Ok(created) => Ok(created?),
+            Err(_) => {
+                let refusal = refuse(&format!("the disk has not answered for {} seconds", PATIENCE.as_secs()));
+                // It may yet be made; the next start closes it then.
+                Err(NotBegun { refusal, seal: None, unsealed: true })
+            }
+        }
+    }
+
+    /// Whether a session begins all the same that cannot be recorded: the alert is written before it does.
+    async fn without(&self, permit: &Permit, number: u64, failed: NotBegun) -> Result<(), NotBegun> {
+        let allowed_by = match self.settings.mode {
+            RecordingMode::BestEffort => Some(vec!["mode = \"best-effort\"".to_owned()]),
+            RecordingMode::Strict => permit.may_go_unrecorded(),
+        };
+        let why = &failed.refusal.detail;
+        let Some(allowed_by) = allowed_by else {
+            self.alarm.failed(permit, why.clone()).await;
+            return Err(failed);
+        };
+        let written = self.alarm.unrecorded(permit, why, allowed_by, Some(number)).await;
+        written.map_err(|error| Refusal::unavailable(NOT_RECORDED, error.to_string()).into())
     }
 
     /// Writes what comes before the target is dialled: the first events, the audit entry, and its leaf.
@@ -138,7 +180,7 @@ impl Recorder {
             login: opening.login.clone(),
             wish: opening.wish.clone(),
             source: opening.source,
-            head: Some(hex::encode(tape.head_hash())),
+            head: tape.head_hash().map(hex::encode),
         };
         let receipt = self.audit.append(entry, self.clock.now()).await.map_err(|e| refuse(&e))?;
         if self.settings.mode == RecordingMode::Strict {
@@ -197,7 +239,7 @@ impl Recorder {
             principal: caller.principal().clone(),
             target: ask.target.clone(),
             target_kind: permit.routed().target().kind(),
-            login: Some(ask.login.clone()),
+            login: ask.login.clone(),
             wish: ask.wish.to_string(),
             source: caller.source(),
             certificate: caller.certificate(),
@@ -217,7 +259,7 @@ impl Recorder {
             first_key: String::new(),
             groups: caller.principal().groups.iter().map(ToString::to_string).collect(),
             kind: kind(permit.mode()).to_owned(),
-            login: Some(ask.login.to_string()),
+            login: ask.login.as_ref().map(ToString::to_string),
             number,
             policy_digest: permit.digest().to_owned(),
             principal: caller.principal().id.to_string(),
@@ -242,6 +284,7 @@ fn kind(mode: &Mode) -> &'static str {
         Mode::Scp(_) => "ssh.scp",
         Mode::Rsync(_) => "ssh.rsync",
         Mode::Sftp => "ssh.sftp",
+        Mode::Postgres => "postgres",
     }
 }
 
@@ -250,6 +293,7 @@ fn command(wish: &Wish) -> Option<String> {
         Wish::Shell => None,
         Wish::Exec(line) => Some(line.clone()),
         Wish::Subsystem(name) => Some(name.clone()),
+        Wish::Database(name) => Some(format!("database {name}")),
     }
 }
 

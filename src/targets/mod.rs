@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::config::{self, SshTarget, TargetAccess};
+use crate::config::{self, PostgresTarget, PostgresUser, SshTarget, TargetAccess};
 use crate::frontdoor::Refusal;
 use crate::identity::Identified;
-use crate::model::{TargetKind, TargetName};
+use crate::model::{Login, TargetKind, TargetName, Wish};
 
 /// All targets of the configuration.
 #[derive(Debug, Clone, Default)]
@@ -15,12 +15,11 @@ pub struct Catalogue {
     targets: BTreeMap<TargetName, Arc<config::Target>>,
 }
 
-/// An identified ask whose target is known and offers the login.
+/// An identified ask whose target is known and offers what is asked for.
 #[derive(Debug)]
 pub struct Routed {
     identified: Identified,
     target: Arc<config::Target>,
-    ssh: SshTarget,
 }
 
 impl Catalogue {
@@ -44,21 +43,79 @@ impl Catalogue {
     /// Finds the target that is asked for.
     ///
     /// # Errors
-    /// When there is none, it is not an SSH target, or it does not offer the login. Whether a name exists is not told apart
-    /// from whether the caller may use it.
+    /// When there is none, it is not reached in this way, or it does not offer the login or database. Whether a name exists is not
+    /// told apart from whether the caller may use it.
     pub fn route(&self, identified: Identified) -> Result<Routed, Refusal> {
-        let (name, login) = (&identified.ask().target, &identified.ask().login);
+        let ask = identified.ask();
+        let name = &ask.target;
         let unknown = || Refusal::denied(unknown(name), format!("no target {name}"));
         let target = Arc::clone(self.find(name).ok_or_else(unknown)?);
-        let TargetAccess::Ssh(ssh) = &target.access else {
-            let sentence = format!("{name} is a {} target; it is not reached by a shell.", target.kind());
-            return Err(Refusal::denied(sentence, format!("{name} is of kind {}", target.kind())));
-        };
-        if !ssh.logins.contains(login) {
-            return Err(Refusal::denied(format!("{name} offers no login {login} to you."), format!("{name} has no login {login}")));
+        match (&target.access, &ask.wish, &ask.login) {
+            (TargetAccess::Ssh(ssh), Wish::Shell | Wish::Exec(_) | Wish::Subsystem(_), Some(login)) => {
+                if !ssh.logins.contains(login) {
+                    return Err(no_login(name, login));
+                }
+            }
+            (TargetAccess::Postgres(postgres), Wish::Database(database), Some(login)) => {
+                if postgres.user(login).is_none() {
+                    return Err(no_login(name, login));
+                }
+                if !postgres.databases.contains(database) {
+                    let sentence = format!("{name} offers no database {} to you.", crate::model::Printable(database));
+                    return Err(Refusal::denied(sentence.clone(), sentence));
+                }
+            }
+            (TargetAccess::Postgres(_), ..) => {
+                let sentence = format!(
+                    "{name} is a PostgreSQL target; reach it by a forward, as in `ssh -L 5432:{name}:5432`, and psql or another client."
+                );
+                return Err(Refusal::denied(sentence, format!("{name} is of kind {}", target.kind())));
+            }
+            _ => {
+                let sentence = format!("{name} is a {} target; it is not reached by a shell.", target.kind());
+                return Err(Refusal::denied(sentence, format!("{name} is of kind {}", target.kind())));
+            }
         }
-        let ssh = ssh.clone();
-        Ok(Routed { identified, target, ssh })
+        Ok(Routed { identified, target })
+    }
+
+    /// The PostgreSQL target of that name.
+    #[must_use]
+    pub fn postgres(&self, name: &TargetName) -> Option<&PostgresTarget> {
+        match &self.find(name)?.access {
+            TargetAccess::Postgres(postgres) => Some(postgres),
+            _ => None,
+        }
+    }
+
+    /// The role and the database that a client gets who names `user` and `database`. Clients name the account of their machine where
+    /// nobody told them a role, and a database like the role: with one role that is passed over, and with no database of that name the
+    /// first is meant.
+    ///
+    /// # Errors
+    /// When the target does not offer what is named.
+    pub fn choose(&self, name: &TargetName, user: Option<&str>, database: Option<&str>) -> Result<(Login, String), Refusal> {
+        let postgres = self.postgres(name).ok_or_else(|| Refusal::denied(unknown(name), format!("no target {name}")))?;
+        let named = user.and_then(|user| postgres.users.iter().find(|known| known.name.as_str() == user));
+        let role = match (named, postgres.users.as_slice()) {
+            (Some(role), _) | (None, [role]) => role.name.clone(),
+            (None, roles) => {
+                let offered = roles.iter().map(|role| role.name.as_str()).collect::<Vec<_>>().join(", ");
+                let sentence = format!("{name} has several roles; name one of {offered} as the user.");
+                return Err(Refusal::denied(sentence.clone(), sentence));
+            }
+        };
+        let chosen = match database {
+            Some(wanted) if postgres.databases.iter().any(|known| known == wanted) => Some(wanted.to_owned()),
+            Some(wanted) if user != Some(wanted) => None,
+            _ => postgres.databases.first().cloned(),
+        };
+        let database = chosen.ok_or_else(|| {
+            let wanted = crate::model::Printable(database.unwrap_or_default()).to_string();
+            let sentence = format!("{name} offers no database {wanted}; it offers {}.", postgres.databases.join(", "));
+            Refusal::denied(sentence.clone(), sentence)
+        })?;
+        Ok((role, database))
     }
 
     /// Whether `name` is an SSH target.
@@ -66,6 +123,10 @@ impl Catalogue {
     pub fn is_ssh(&self, name: &TargetName) -> bool {
         self.find(name).is_some_and(|target| target.kind() == TargetKind::Ssh)
     }
+}
+
+fn no_login(name: &TargetName, login: &Login) -> Refusal {
+    Refusal::denied(format!("{name} offers no login {login} to you."), format!("{name} has no login {login}"))
 }
 
 fn unknown(name: &TargetName) -> String {
@@ -85,9 +146,21 @@ impl Routed {
         &self.target
     }
 
-    /// How it is reached.
+    /// How it is reached, if by SSH.
     #[must_use]
-    pub fn ssh(&self) -> &SshTarget {
-        &self.ssh
+    pub fn ssh(&self) -> Option<&SshTarget> {
+        match &self.target.access {
+            TargetAccess::Ssh(ssh) => Some(ssh),
+            _ => None,
+        }
+    }
+
+    /// How it is reached and as whom, if by PostgreSQL's protocol.
+    #[must_use]
+    pub fn postgres(&self) -> Option<(&PostgresTarget, &PostgresUser)> {
+        match (&self.target.access, &self.identified.ask().login) {
+            (TargetAccess::Postgres(postgres), Some(login)) => Some((postgres, postgres.user(login)?)),
+            _ => None,
+        }
     }
 }

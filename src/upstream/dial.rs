@@ -133,7 +133,7 @@ impl Dialer {
     }
 
     async fn reach(&self, taped: &Taped) -> Result<(client::Handle<TargetHandler>, Channel<client::Msg>), DialError> {
-        let ssh = taped.permit().routed().ssh();
+        let ssh = taped.permit().routed().ssh().ok_or_else(|| DialError::Credential("it is no SSH target".to_owned()))?;
         let stream = TcpStream::connect(&ssh.address).await.map_err(DialError::Connect)?;
         let stream = QuickAck::new(stream).map_err(DialError::Connect)?;
         let host = ssh.address.rsplit_once(':').map_or(ssh.address.as_str(), |(host, _)| host);
@@ -144,7 +144,7 @@ impl Dialer {
             Err(russh::Error::UnknownKey) => return Err(DialError::Host),
             other => other?,
         };
-        login::log_in(&mut connection, taped, &self.authorities, &*self.store, &*self.clock).await?;
+        login::log_in(&mut connection, taped, ssh, &self.authorities, &*self.store, &*self.clock).await?;
         let channel = connection.channel_open_session().await?;
         Ok((connection, channel))
     }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use russh::client::{AuthResult, Handle};
 use russh::keys::{PrivateKey, PrivateKeyWithHashAlg, ssh_key};
 
-use crate::config::{SecretSource, SshCredential};
+use crate::config::{SecretSource, SshCredential, SshTarget};
 use crate::identity::authority::{Authorities, Stamp, TargetGrant};
 use crate::identity::certificate::Permits;
-use crate::model::{AuthorityKind, Clock, Secret};
+use crate::model::{AuthorityKind, Clock, Login, Secret};
 use crate::record::Taped;
 use crate::store::{NewCertificate, Store};
 
@@ -23,12 +23,13 @@ const TTL: Duration = Duration::from_secs(60);
 pub(super) async fn log_in(
     handle: &mut Handle<TargetHandler>,
     taped: &Taped,
+    ssh: &SshTarget,
     authorities: &Authorities,
     store: &dyn Store,
     clock: &dyn Clock,
 ) -> Result<(), DialError> {
-    let login = taped.permit().routed().identified().ask().login.to_string();
-    let outcome = match &taped.permit().routed().ssh().credential {
+    let login = login_of(taped)?.to_string();
+    let outcome = match &ssh.credential {
         SshCredential::Certificate => with_certificate(handle, taped, authorities, store, clock).await?,
         SshCredential::Key(source) => {
             let text = read(source).await?;
@@ -48,6 +49,12 @@ pub(super) async fn log_in(
     }
 }
 
+/// The account that was asked for; a session on an SSH target is not routed without one.
+fn login_of(taped: &Taped) -> Result<&Login, DialError> {
+    let login = taped.permit().routed().identified().ask().login.as_ref();
+    login.ok_or_else(|| DialError::Credential("the session has no login".to_owned()))
+}
+
 async fn with_certificate(
     handle: &mut Handle<TargetHandler>,
     taped: &Taped,
@@ -58,7 +65,7 @@ async fn with_certificate(
     let permit = taped.permit();
     let identified = permit.routed().identified();
     let principal = identified.caller().principal();
-    let login = &identified.ask().login;
+    let login = login_of(taped)?;
     let key = PrivateKey::random(&mut rand::rng(), ssh_key::Algorithm::Ed25519).map_err(|e| DialError::Credential(e.to_string()))?;
     let now = clock.now();
     let ca = authorities.public_keys(AuthorityKind::Target, now);

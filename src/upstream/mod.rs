@@ -4,6 +4,8 @@
 mod dial;
 mod handler;
 mod login;
+mod postgres;
 mod trust;
 
 pub use dial::{Dialer, Hold, Link};
+pub use postgres::{CatalogDesk, DatabaseLink, Fresh, Greeting, SessionFacts, Socket, Wanted};

@@ -5,8 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use super::tls;
 
 /// For one request, connecting and reading included.
 pub const TIME_LIMIT: Duration = Duration::from_secs(10);
@@ -30,6 +29,14 @@ pub enum HttpsError {
 /// # Errors
 /// When `ca` or the TLS settings cannot be used.
 pub fn client(ca: Option<&Path>, loopback: bool) -> Result<reqwest::Client, HttpsError> {
+    client_within(ca, loopback, TIME_LIMIT)
+}
+
+/// The same for requests that carry much, each within `limit`.
+///
+/// # Errors
+/// As [`client`].
+pub fn client_within(ca: Option<&Path>, loopback: bool, limit: Duration) -> Result<reqwest::Client, HttpsError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -39,7 +46,7 @@ pub fn client(ca: Option<&Path>, loopback: bool) -> Result<reqwest::Client, Http
     let builder = reqwest::Client::builder()
         .tls_backend_preconfigured(config)
         .redirect(reqwest::redirect::Policy::none())
-        .timeout(TIME_LIMIT)
+        .timeout(limit)
         .connect_timeout(CONNECT_LIMIT)
         .pool_max_idle_per_host(4)
         .user_agent(concat!("bartizan/", env!("CARGO_PKG_VERSION")));
@@ -53,20 +60,11 @@ fn anchors(ca: Option<&Path>) -> Result<rustls::RootCertStore, HttpsError> {
     let (_taken, _ignored) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if let Some(path) = ca {
         let fail = |why: String| HttpsError::Anchors(path.display().to_string(), why);
-        for certificate in read_pem(path).map_err(fail)? {
+        for certificate in tls::certificates(path).map_err(|error| fail(error.why()))? {
             roots.add(certificate).map_err(|e| fail(e.to_string()))?;
         }
     }
     Ok(roots)
-}
-
-fn read_pem(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let read: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
-    match read {
-        Ok(found) if found.is_empty() => Err("holds no certificate in PEM form".into()),
-        Ok(found) => Ok(found),
-        Err(error) => Err(error.to_string()),
-    }
 }
 
 /// The error with its causes, without the URL.

@@ -1,7 +1,8 @@
-//! What SSH and HTTPS need of a socket on both sides of the bastion. Knows nothing of sessions.
+//! What SSH, HTTPS and databases need of a socket on both sides of the bastion. Knows nothing of sessions.
 
 pub mod https;
 pub mod ssh;
+pub mod tls;
 
 use std::io;
 use std::pin::Pin;

@@ -308,7 +308,8 @@ fn full_screen_programs_pass_through_and_see_the_window_change() {
         terminal.line(" size; stty -echo raw");
         terminal.wait_for("\n25 70");
         // Whatever a program does to the terminal is undone.
-        enter(&terminal, "cat");
+        enter(&terminal, "echo begun; cat");
+        terminal.wait_for("\nbegun");
         terminal.line("echoed");
         terminal.wait_for("\nechoed\nechoed");
         terminal.press(&["C-d"]);

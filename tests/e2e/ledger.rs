@@ -72,9 +72,9 @@ fn copy(from: &Path, to: &Path) {
         let path = entry.unwrap().path();
         let name = to.join(path.file_name().unwrap());
         if path.is_dir() {
-            copy(&path, &name)
+            copy(&path, &name);
         } else {
-            let _ = fs::copy(&path, &name).unwrap();
+            fs::copy(&path, &name).unwrap();
         }
     }
 }
@@ -485,4 +485,44 @@ fn audit_entries_are_exported_with_proofs() {
     let done = third_party(elsewhere.path(), &["case"]);
     assert!(done.code() == 1 && done.text().contains("is not the one that the log has"), "{done}");
     assert_eq!(script(elsewhere.path(), &[]).code(), 1);
+}
+
+#[test]
+fn a_witness_bounds_what_strangers_send_and_goes_on() {
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+
+    let (world, witness) = watched();
+    let address = witness.url.strip_prefix("http://").unwrap().to_owned();
+    let ask = |request: &[u8]| {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(30))).unwrap();
+        // It may have been cut off in the middle; what it said counts.
+        let _ = stream.write_all(request);
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    let post = |body: &[u8]| {
+        let head = format!("POST /add-checkpoint HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+        ask(&[head.as_bytes(), body].concat())
+    };
+    assert!(post(&vec![b'x'; 1 << 20]).contains(" 413 "));
+    let endless = b"POST /add-checkpoint HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 99999999999\r\n\r\n";
+    assert!(ask(&[&endless[..], &vec![b'x'; 1 << 20]].concat()).contains(" 413 "));
+    assert!(post(b"old 0\n\nnonsense\n").contains(" 400 "));
+    assert!(post(&[0xff; 1000]).contains(" 400 "));
+    assert!(ask(b"GET /add-checkpoint HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").contains(" 405 "));
+    assert!(ask(b"GET /checkpoint/../../keys/witness HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").contains(" 404 "));
+    assert!(!ask(&vec![b'A'; 1 << 20]).contains(" 200 "));
+    // Who says nothing is cut off, and keeps nobody out meanwhile.
+    let silent: Vec<TcpStream> = (0..50).map(|_| TcpStream::connect(&address).unwrap()).collect();
+    let alice = world.visitor("alice");
+    alice.on_target(Way::At, &[], "true").ok();
+    cosigned(&world);
+    for mut stream in silent {
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(30))).unwrap();
+        let mut rest = Vec::new();
+        assert!(stream.read_to_end(&mut rest).is_ok(), "a connection that says nothing stays open");
+    }
 }

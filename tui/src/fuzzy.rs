@@ -31,7 +31,7 @@ mod tests {
 
     fn best(typed: &str, names: &[&'static str]) -> Vec<&'static str> {
         let mut found: Vec<_> = names.iter().filter_map(|name| score(typed, name).map(|score| (score, *name))).collect();
-        found.sort_by(|one, other| other.0.cmp(&one.0));
+        found.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
         found.into_iter().map(|(_, name)| name).collect()
     }
 

@@ -42,7 +42,7 @@ pub(crate) fn choices(state: &State, palette: &Palette) -> Vec<Choice> {
     let typed = palette.input.text();
     let mut scored: Vec<(i64, Choice)> =
         all(state).into_iter().filter_map(|choice| fuzzy::score(typed.trim(), &choice.name).map(|score| (score, choice))).collect();
-    scored.sort_by(|one, other| other.0.cmp(&one.0));
+    scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
     scored.into_iter().map(|(_, choice)| choice).collect()
 }
 
@@ -67,7 +67,7 @@ fn all(state: &State) -> Vec<Choice> {
 /// What makes sense as a word: not moving about.
 fn is_command(place: On, act: Act) -> bool {
     let moves = matches!(act, Act::Down | Act::Up | Act::PageDown | Act::PageUp | Act::Back | Act::Palette | Act::Player(Play::Tenth));
-    !moves && !(place == On::Watch && matches!(act, Act::PanLeft | Act::PanRight | Act::PanUp | Act::PanDown))
+    !moves && (place != On::Watch || !matches!(act, Act::PanLeft | Act::PanRight | Act::PanUp | Act::PanDown))
 }
 
 pub(crate) fn press(state: &mut State, key: KeyEvent) -> Vec<Effect> {

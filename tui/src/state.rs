@@ -111,8 +111,7 @@ impl State {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let (keys, problems) = Keymap::new(&settings.keys);
-        let mut targets = Targets::default();
-        targets.typing = settings.start == Screen::Targets;
+        let targets = Targets { typing: settings.start == Screen::Targets, ..Targets::default() };
         Self {
             keys,
             problems,

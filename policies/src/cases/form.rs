@@ -19,6 +19,9 @@ pub(super) struct File {
     pub(super) targets: BTreeMap<String, What>,
     #[serde(default, rename = "case")]
     pub(super) cases: Vec<toml::Spanned<Case>>,
+    /// The tables that cases with `sql` are about: `"schema.name" = ["column", …]`.
+    #[serde(default)]
+    pub(super) tables: BTreeMap<String, Vec<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -46,7 +49,10 @@ pub(super) struct What {
 pub(super) struct Case {
     pub(super) name: String,
     pub(super) principal: String,
+    /// Not for a case with `sql`, which is all that the statement does.
+    #[serde(default)]
     pub(super) action: String,
+    pub(super) sql: Option<String>,
     /// The target, or the one that the session, recording or approval is about.
     pub(super) target: Option<String>,
     #[serde(default)]

@@ -15,6 +15,7 @@ fn rule(id: &str, effect: Effect) -> Rule {
         reason: None,
         approve: None,
         mask: None,
+        mask_equality: false,
         alert: None,
         record_results: false,
         asks: Asks::default(),
@@ -75,6 +76,7 @@ fn summary(decision: &Decision) -> String {
             Why::ForbiddenBy { policy, .. } => format!("deny {policy}"),
             Why::EvaluationError { policies } => format!("deny error {}", policies.join(" ")),
             Why::Unfit => "deny unfit".to_owned(),
+            Why::Statement { sentence, .. } => format!("deny {sentence}"),
         },
     };
     decision.mask.map_or(verdict.clone(), |mask| format!("{verdict} mask {mask}"))

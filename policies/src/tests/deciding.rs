@@ -38,6 +38,25 @@ fn a_policy_that_fails_denies_and_is_named_whether_it_permits_or_forbids() {
 }
 
 #[test]
+fn going_unrecorded_is_permitted_only_by_who_names_it_and_every_forbid_still_counts() {
+    let said = |text: &str| ask(text, &alice(), Action::Unrecorded, &login("deploy")).verdict.word();
+    let all = "@id(\"all\") permit (principal, action, resource);";
+    let named = "@id(\"named\") permit (principal, action == Action::\"unrecorded\", resource in Target::\"web-1\");";
+    let listed = "@id(\"listed\") permit (principal, action in [Action::\"connect\", Action::\"unrecorded\"], resource);";
+    let not_root =
+        "@id(\"not-deploy\") forbid (principal, action == Action::\"unrecorded\", resource) when { context.login == \"deploy\" };";
+    let all_stop = "@id(\"stop\") forbid (principal, action, resource);";
+    let asked = "@id(\"asked\") @approve(\"corp/leads\") forbid (principal, action == Action::\"unrecorded\", resource);";
+    assert_eq!(ask(all, &alice(), Action::SshShell, &login("deploy")).verdict, Verdict::Allow);
+    assert_eq!((said(all), said(named), said(listed)), ("deny", "allow", "allow"));
+    for (more, expected) in [(not_root, "deny"), (all_stop, "deny"), (asked, "hold")] {
+        for permits in [named.to_owned(), format!("{all} {named} {listed}")] {
+            assert_eq!(said(&format!("{permits} {more}")), expected, "{permits} {more}");
+        }
+    }
+}
+
+#[test]
 fn a_dynamic_command_matches_no_program() {
     let text = r#"
         @id("systemctl") permit (principal, action == Action::"ssh.exec", resource)

@@ -317,6 +317,7 @@ fn the_random_policies_bring_about_every_kind_of_answer() {
                     Why::NothingPermits => "nothing permits it",
                     Why::ForbiddenBy { .. } => "forbidden",
                     Why::EvaluationError { .. } => "failed",
+                    Why::Statement { .. } => "statement",
                     Why::Unfit => "unfit",
                     Why::NotCovered(_) => "not covered",
                     Why::Undecidable { .. } => "undecidable",

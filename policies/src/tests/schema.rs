@@ -71,7 +71,10 @@ fn every_request_and_entity_we_build_is_what_the_schema_promises() {
 
 #[test]
 fn a_request_that_no_action_knows_is_refused_even_where_all_is_permitted() {
-    let set = load("@id(\"all\") permit (principal, action, resource);");
+    let set = load(
+        "@id(\"all\") permit (principal, action, resource);
+         @id(\"and-unseen\") permit (principal, action == Action::\"unrecorded\", resource);",
+    );
     let kinds = [
         ResourceKind::Target,
         ResourceKind::Database,
@@ -121,7 +124,7 @@ fn the_starter_policies_are_right_and_hold_what_they_say() {
     let set = PolicySet::load(vec![("starter.cedar".to_owned(), text)], &known).expect("the starter is right");
     assert_eq!(set.warnings().iter().map(ToString::to_string).collect::<Vec<_>>(), Vec::<String>::new());
     let admin = Principal::user("corp/root@example.com", ["corp/admins"]);
-    let refused = [Action::Approve, Action::Publish];
+    let refused = [Action::Approve, Action::Publish, Action::Unrecorded];
     for action in Action::ALL.iter().copied() {
         let context = context(facts_of(action));
         let things = Things::for_action(&alice(), &web(), action);

@@ -26,6 +26,7 @@ fn write(text: &str, path: Option<&str>, recursive: bool) -> String {
             Why::NothingPermits => "nothing".to_owned(),
             Why::ForbiddenBy { .. } => "forbidden".to_owned(),
             Why::EvaluationError { .. } => "failed".to_owned(),
+            Why::Statement { .. } => "statement".to_owned(),
             Why::Unfit => "unfit".to_owned(),
         },
         other => other.word().to_owned(),

@@ -48,7 +48,24 @@ impl Asking {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::tlog::{Leaf, NoteKey, read_proof, read_unverified};
+
+    proptest! {
+        /// What comes from outside is read by all of these; whatever it is, they answer.
+        #[test]
+        fn no_text_makes_a_reader_panic(words in proptest::collection::vec("old |0|17|[a-zA-Z0-9+/=]{0,44}|\u{2014} |\n|\n\n|index |extra |c2sp.org/tlog-proof@v1|audit |\\PC{0,9}", 0..40)) {
+            let text = words.concat();
+            let key = NoteKey::log("a", ed25519_dalek::SigningKey::from_bytes(&[1; 32]).verifying_key()).unwrap();
+            if let Ok(asking) = Asking::read(&text) {
+                prop_assert_eq!(Asking::read(&asking.body()), Ok(asking));
+            }
+            prop_assert!(read_proof(&text, &key).is_err());
+            let _ = (read_unverified(&text), Leaf::read(text.as_bytes()), NoteKey::parse(&text));
+        }
+    }
 
     #[test]
     fn a_request_is_read_as_it_was_written() {

@@ -199,6 +199,26 @@ pub(super) fn root_of(hashes: &[Hash]) -> Hash {
     }
 }
 
+/// The files, below its directory, of a log of `size` leaves that one of `before` leaves has not: tiles, bundles of leaves, and the
+/// parts of those that are not full.
+#[must_use]
+pub fn files_since(before: u64, size: u64) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut new = |kind: &str, before: u64, count: u64| {
+        let (from, full) = (before / FULL as u64, count / FULL as u64);
+        names.extend((from..full).map(|number| path(kind, number, None)));
+        let width = count % FULL as u64;
+        names.extend((width > 0).then(|| path(kind, full, Some(width))));
+    };
+    new("entries", before, size);
+    let (mut level, mut before, mut count) = (0u32, before, size);
+    while count > 0 {
+        new(&level.to_string(), before, count);
+        (level, before, count) = (level + 1, before / FULL as u64, count / FULL as u64);
+    }
+    names
+}
+
 /// `tile/KIND/x001/x234/067`, with `.p/WIDTH` for one that is not full.
 pub(super) fn path(kind: &str, number: u64, width: Option<u64>) -> String {
     let mut name = format!("{:03}", number % 1000);

@@ -5,6 +5,7 @@ mod path;
 mod question;
 mod requests;
 mod show;
+mod sql;
 
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -26,6 +27,7 @@ Examples:
   bartizan policy explain --principal corp/bob@example.com --target web-1 --login deploy --file 'write /etc/motd'
   bartizan policy explain --principal corp/bob@example.com --target web-1 --file 'rename /srv/a \"/srv/b c\"' --json
   bartizan policy explain --principal ci/deploy --service --target web-1 --action ssh.shell
+  bartizan policy explain --principal corp/sue@example.com --target orders --sql 'SELECT card FROM payments' --catalog orders.json
   bartizan policy explain --principal ci/deploy --target billing --http 'POST /v1/refunds'
   bartizan policy explain --principal ci/deploy --target prod --kubernetes 'patch /apis/apps/v1/namespaces/shop/deployments/web'
   bartizan policy explain --principal corp/alice@example.com --action issue --source-ip 203.0.113.7";
@@ -69,8 +71,8 @@ struct Wish {
     /// A file: list, read, write or remove and a path from the root, or rename and two of them, quoted as for a shell
     #[arg(long, value_name = "OPERATION PATH")]
     file: Option<String>,
-    /// An SQL statement (not in this version: exit code 3)
-    #[arg(long, value_name = "STATEMENT")]
+    /// SQL, one statement or several; needs --catalog, where its tables are described
+    #[arg(long, value_name = "STATEMENT", requires = "catalog")]
     sql: Option<String>,
     /// An HTTP request, as policy would be asked; this version has no gateway that serves it
     #[arg(long, value_name = "METHOD PATH")]
@@ -127,6 +129,12 @@ struct Further {
     /// With issue: the key's size
     #[arg(long, value_name = "BITS", default_value_t = 256)]
     key_bits: u32,
+    /// With --sql: what the database holds, as JSON (bartizan-policy(7), THE CATALOG)
+    #[arg(long, value_name = "FILE")]
+    catalog: Option<std::path::PathBuf>,
+    /// With --sql: the schemas in which unqualified names are looked for
+    #[arg(long, value_name = "SCHEMAS", default_value = "\"$user\", public")]
+    search_path: String,
     /// With --file: everything beneath the path too, as rsync asks
     #[arg(long)]
     recursive: bool,
@@ -138,11 +146,13 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
     let texts = files::policies(std::slice::from_ref(&config.policies.dir))?;
     let set = files::load(texts, &crate::enforce::known(&config))?;
     let answers: Vec<Answer> = asked.questions.iter().map(|question| answer(&set, &asked, args, question)).collect();
-    let verdict = answers.iter().map(|answer| answer.explanation.decision.verdict.clone()).reduce(Verdict::and);
+    let said = asked.sql.as_ref().map(|sql| sql.said(&set, &asked, args)).transpose()?;
+    let also = said.iter().map(|said| said.decision.verdict.clone());
+    let verdict = answers.iter().map(|answer| answer.explanation.decision.verdict.clone()).chain(also).reduce(Verdict::and);
     let Some(verdict) = verdict else {
         return Err(Exit::usage("nothing is asked"));
     };
-    show::show(args, &asked, &set, &answers, &verdict)?;
+    show::show(args, &asked, &set, &answers, said.as_ref(), &verdict)?;
     Ok(ExitCode::from(match verdict {
         Verdict::Allow => 0,
         Verdict::Deny(_) => 1,

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::check::count;
 use super::files::{self, Chosen};
 use super::point;
+use crate::cli::local::on_a_big_stack;
 use crate::cli::print::Page;
 use crate::cli::{Common, Exit};
 use crate::model::Printable;
@@ -70,7 +71,9 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
         let mend = "write some into a file NAME.test.toml; bartizan-policy(7) says how";
         return Err(Exit::incomplete(format!("there are no cases beside {}: {mend}", count(set.len(), "policy"))));
     }
-    let outcome = Outcome::new(&set, files::read_all(&cases)?, args.filter.as_deref());
+    let cases = files::read_all(&cases)?;
+    // Cases may have SQL in them.
+    let outcome = on_a_big_stack(|| Outcome::new(&set, cases, args.filter.as_deref()))?;
     let mut page = Page::stdout();
     if args.json {
         page.json(&outcome.as_json(args))?

@@ -15,8 +15,9 @@ use crate::cli::{Common, Exit};
 use crate::control::recordings::Purpose;
 use crate::model::Printable;
 
+use super::note_in_log;
 use super::source::{Which, open};
-use super::{find, note_in_log};
+use super::stored::Place;
 
 /// Options of `recordings cat`.
 #[derive(Debug, clap::Args)]
@@ -79,7 +80,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
 
 /// Needs no key: what is encrypted stays encrypted.
 fn export_bundle(common: &Common, id: &str, into: &Path) -> Result<ExitCode, Exit> {
-    let dir = find(&common.load()?, id)?;
+    let (dir, _copy) = Place::find(&common.load()?, id)?.folder()?;
     let recording = Recording::open(&dir).map_err(|e| Exit::incomplete(Printable(&e.to_string()).to_string()))?;
     let (session, number) = (recording.head().session.clone(), recording.head().number);
     note_in_log(common, &session, |session, by| Entry::RecordingExported { session, format: "bundle".to_owned(), by })?;

@@ -13,6 +13,7 @@ use crate::cli::{Common, Exit};
 use crate::control::recordings::{Listed, Listing};
 
 use super::source::From;
+use super::stored::{self, Shelf};
 use super::{index, verdict};
 
 /// Options of `recordings list`.
@@ -90,7 +91,11 @@ fn here(common: &Common, args: &Args) -> Result<(Vec<Listed>, Vec<[String; 8]>),
         until_us: args.until.map(Timestamp::as_microsecond),
     };
     let holding = holding(common, args)?;
-    let found = bartizan_recorder::list(root, &filter).map_err(|e| Exit::incomplete(format!("{}: {e}", root.display())))?;
+    let mut found = bartizan_recorder::list(root, &filter).map_err(|e| Exit::incomplete(format!("{}: {e}", root.display())))?;
+    if let Some(shelf) = Shelf::open(&config)? {
+        let known = found.iter().map(|one| one.session.clone()).collect();
+        found.extend(shelf.others(&filter, &known)?);
+    }
     let most = args.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let wanted = |found: &&Found| holding.as_ref().is_none_or(|holding| holding.contains(found.session.as_str()));
     let (mut listed, mut unreadable) = (Vec::new(), Vec::new());
@@ -116,7 +121,9 @@ fn holding(common: &Common, args: &Args) -> Result<Option<HashSet<String>>, Exit
     let verdict = args.verdict.map(|verdict| super::word(verdict).to_owned());
     let query = Query { text: args.text.clone(), verdict, limit: usize::MAX, per_session: 1, ..Query::default() };
     let config = common.load()?;
-    let (hits, _) = index::look(&index::of_state(&config), &config.recordings.dir, &query, &mut |_| None)?;
+    let shelf = Shelf::open(&config)?;
+    let mut ready = |recording| stored::ready(recording, shelf.as_ref(), &[]);
+    let (hits, _) = index::look(&index::of_state(&config), &config.recordings.dir, &query, &mut ready)?;
     if let Some(text) = &args.text {
         let hits = u64::try_from(hits.len()).unwrap_or(u64::MAX);
         block_on(local.note(Entry::RecordingsSearched { text: text.clone(), hits, by: operator() }))?;

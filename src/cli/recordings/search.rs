@@ -18,8 +18,9 @@ use crate::control::recordings::Finding;
 use crate::model::Printable;
 
 use super::source::{Far, From};
-use super::unlock::{Keys, open_with};
-use super::{index, verdict, word};
+use super::stored::Shelf;
+use super::unlock::Keys;
+use super::{index, stored, verdict, word};
 
 /// What `--help` says below the options.
 pub(super) const AFTER: &str = "Sessions are found once they have ended; those begun last come first. Encrypted recordings are left out, \
@@ -102,7 +103,9 @@ fn here(common: &Common, args: &Args, query: &Query) -> Result<(Vec<Finding>, Ex
         (None, false) => index::of_auditor(&config.server.name)?,
         (_, true) => index::of_state(&config),
     };
-    let (hits, refreshed) = index::look(&path, &config.recordings.dir, query, &mut |recording| open_with(recording, &identities))?;
+    let shelf = Shelf::open(&config)?;
+    let mut ready = |recording| stored::ready(recording, shelf.as_ref(), &identities);
+    let (hits, refreshed) = index::look(&path, &config.recordings.dir, query, &mut ready)?;
     let found = u64::try_from(hits.len().min(args.limit.into())).unwrap_or(u64::MAX);
     block_on(local.note(Entry::RecordingsSearched { text: args.text.clone(), hits: found, by: operator() }))?;
     Ok((hits.into_iter().map(Finding::from).collect(), remark(&refreshed)))

@@ -2,7 +2,6 @@
 //! the control protocol. From there only the ranges come that are needed, and what is encrypted is decrypted here.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bartizan_recorder::{Channel, ReadAt, Recording, SessionId};
@@ -16,8 +15,9 @@ use crate::cli::{Common, Exit};
 use crate::control::recordings::{Listed, Listing, Opened, Opening, Purpose, READ_MAX, Range};
 use crate::model::{self, Printable};
 
+use super::stored::Place;
 use super::unlock::{Keys, unlock};
-use super::{find, folder, note};
+use super::{folder, note};
 
 /// What is fetched first of a place that is jumped to, in bytes; reading on fetches more at a time.
 const FIRST: u32 = 64 << 10;
@@ -213,9 +213,8 @@ pub(super) fn open(common: &Common, which: &Which, purpose: Purpose, format: &st
 }
 
 fn here(common: &Common, id: &str, keys: &Keys) -> Result<Recording, Exit> {
-    let dir: PathBuf = folder(id).map_or_else(|| find(&common.load()?, id), Ok)?;
-    let recording = Recording::open(dir).map_err(|e| Exit::incomplete(Printable(&e.to_string()).to_string()))?;
-    unlock(recording, keys)
+    let place = folder(id).map_or_else(|| Place::find(&common.load()?, id), |dir| Ok(Place::Here(dir)))?;
+    unlock(place.open()?, keys)
 }
 
 fn note_here(common: &Common, session: &SessionId, purpose: Purpose, format: &str) -> Result<(), Exit> {

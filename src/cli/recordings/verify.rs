@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use bartizan_recorder::{Filter, Outcome};
+use bartizan_recorder::Outcome;
 
 use crate::audit::read_public_key;
 use crate::cli::bundle;
@@ -16,8 +16,9 @@ use crate::config::Config;
 use crate::control::recordings::{Listed, Listing, Opening, Purpose};
 use crate::ledger::{Examined, GivenKeys};
 
+use super::folder;
 use super::source::{Far, From};
-use super::{find, folder};
+use super::stored::Place;
 
 /// Options of `recordings verify`.
 #[derive(Debug, clap::Args)]
@@ -46,7 +47,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
     let log = args.log.log(config(common, args)?.as_ref())?.map(|log| log.examine(None));
     let keys = keys(common, args)?;
     // Held until all is checked: copies of what lies far away go with it.
-    let (dirs, _copies) = match args.from.connect(common)? {
+    let (places, _copies) = match args.from.connect(common)? {
         Some(remote) => copied(&Far::new(remote), args)?,
         None => (chosen(common, args)?, None),
     };
@@ -54,11 +55,11 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
     let mut worst = Outcome::Good;
     let mut reports = Vec::new();
     let mut seen = HashSet::new();
-    for dir in &dirs {
-        let report = checks::recording(dir, &keys, log.as_ref());
+    for place in &places {
+        let report = place.verify(&keys, log.as_ref());
         worst = worst.max(report.outcome());
         seen.extend(report.number);
-        let id = session_of(dir);
+        let id = place.session();
         if args.json { reports.push(checks::json(&id, &report)) } else { checks::print(&mut page, &id, &report)? }
     }
     if let Some(mut log) = log {
@@ -115,21 +116,19 @@ fn removed(log: &mut Examined, seen: &HashSet<u64>) {
     }
 }
 
-fn chosen(common: &Common, args: &Args) -> Result<Vec<PathBuf>, Exit> {
+fn chosen(common: &Common, args: &Args) -> Result<Vec<Place>, Exit> {
     if let Some(dir) = args.id.as_deref().and_then(folder) {
-        return Ok(vec![dir]);
+        return Ok(vec![Place::Here(dir)]);
     }
     let config = common.load()?;
-    if let Some(id) = &args.id {
-        return Ok(vec![find(&config, id)?]);
+    match &args.id {
+        Some(id) => Ok(vec![Place::find(&config, id)?]),
+        None => Place::all(&config),
     }
-    let root = &config.recordings.dir;
-    let all = bartizan_recorder::list(root, &Filter::default()).map_err(|e| Exit::incomplete(format!("{}: {e}", root.display())))?;
-    Ok(all.into_iter().map(|found| found.dir).collect())
 }
 
 /// Copies of the recordings that are to be checked, all files of each, in a folder that goes with what is given back.
-fn copied(far: &Far, args: &Args) -> Result<(Vec<PathBuf>, Option<tempfile::TempDir>), Exit> {
+fn copied(far: &Far, args: &Args) -> Result<(Vec<Place>, Option<tempfile::TempDir>), Exit> {
     let unmade = |error: std::io::Error| Exit::incomplete(format!("a folder for copies cannot be made: {error}"));
     let folder = tempfile::Builder::new().prefix("bartizan-verify-").tempdir().map_err(unmade)?;
     let sessions = match &args.id {
@@ -139,7 +138,7 @@ fn copied(far: &Far, args: &Args) -> Result<(Vec<PathBuf>, Option<tempfile::Temp
             all.iter().filter_map(|one| one.id.parse().ok()).collect()
         }
     };
-    let mut dirs = Vec::new();
+    let mut places = Vec::new();
     for session in sessions {
         let dir = folder.path().join(session.to_string());
         std::fs::create_dir(&dir).map_err(unmade)?;
@@ -151,9 +150,9 @@ fn copied(far: &Far, args: &Args) -> Result<(Vec<PathBuf>, Option<tempfile::Temp
         });
         bar.finish_and_clear();
         copied?;
-        dirs.push(dir);
+        places.push(Place::Here(dir));
     }
-    Ok((dirs, Some(folder)))
+    Ok((places, Some(folder)))
 }
 
 fn keys(common: &Common, args: &Args) -> Result<Vec<ed25519_dalek::VerifyingKey>, Exit> {
@@ -162,8 +161,4 @@ fn keys(common: &Common, args: &Args) -> Result<Vec<ed25519_dalek::VerifyingKey>
     }
     let files = if args.key.is_empty() { vec![common.load()?.server.state_dir.join("keys/recordings.pub")] } else { args.key.clone() };
     files.iter().map(|file| read_public_key(file).map_err(Exit::from)).collect()
-}
-
-fn session_of(dir: &Path) -> String {
-    dir.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }

@@ -4,19 +4,21 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use bartizan_policies::Action;
-use bartizan_recorder::{Filter, Head, Hit, Query, Recording, SearchIndex, TextKind};
+use bartizan_recorder::{Channel, Filter, Head, Hit, Query, ReadAt, Recording, SearchIndex, TextKind};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
 
 use crate::audit::Entry;
+use crate::config::Config;
 use crate::control::recordings::{Finding, Listed, Listing, Opened, OpenedFile, Opening, Purpose, READ_MAX, Range, Search};
+use crate::depot::{Bucket, Library};
 use crate::enforce::Evidence;
 use crate::frontdoor::Refusal;
 use crate::identity::Caller;
@@ -43,7 +45,7 @@ struct Book {
     purpose: Purpose,
     reason: Option<String>,
     digest: String,
-    files: Vec<(String, Arc<File>)>,
+    files: Vec<(String, Arc<Kept>)>,
 }
 
 impl Purpose {
@@ -151,14 +153,14 @@ impl Rooms {
             return Err(bad("write three characters or more to search for"));
         }
         let turn = Arc::clone(&self.index).lock_owned().await;
-        let (path, root) = (self.config.server.state_dir.join("search.db"), self.config.recordings.dir.clone());
+        let (path, config, runtime) = (self.config.server.state_dir.join("search.db"), Arc::clone(&self.config), Handle::current());
         blocking(move || {
             let _turn = turn;
-            match look(&path, &root, &query) {
+            match look(&path, &config, &runtime, &query) {
                 Err(error) if error.is_spoilt() => {
                     tracing::warn!(%error, "the search index is made anew");
                     drop(SearchIndex::renew(&path)?);
-                    look(&path, &root, &query)
+                    look(&path, &config, &runtime, &query)
                 }
                 other => other,
             }
@@ -205,10 +207,10 @@ impl Rooms {
             Purpose::Verify => Entry::RecordingVerified { session, result: "checked by the caller".to_owned(), by },
         })
         .await?;
-        let dir = recording.dir().to_owned();
-        let files = blocking(move || Ok::<_, io::Error>(files_of(&dir))).await?;
+        let (dir, config, runtime) = (recording.dir().to_owned(), Arc::clone(&self.config), Handle::current());
+        let files = blocking(move || files_of(&dir, &config, runtime)).await?;
         let opened = Opened {
-            files: files.iter().map(|(name, file)| OpenedFile { name: name.clone(), bytes: bytes_of(file) }).collect(),
+            files: files.iter().map(|(name, file)| OpenedFile { name: name.clone(), bytes: file.bytes }).collect(),
             sealed: recording.seal().is_some(),
             encrypted: recording.is_encrypted(),
             view_input: false,
@@ -237,11 +239,11 @@ impl Rooms {
         let file = book.files.iter().find(|(name, _)| *name == range.file).map(|(_, file)| Arc::clone(file));
         let file = file.ok_or_else(|| bad(format!("the recording has no file `{}` to read", Printable(&range.file))))?;
         let data = blocking(move || {
-            if range.offset >= bytes_of(&file) {
+            if range.offset >= file.bytes {
                 return Ok(Vec::new());
             }
             let mut data = vec![0; range.length as usize];
-            let read = read_full(&file, &mut data, range.offset)?;
+            let read = read_full(&file.content, &mut data, range.offset)?;
             data.truncate(read);
             Ok::<_, io::Error>(data)
         });
@@ -272,27 +274,43 @@ impl Rooms {
     }
 }
 
-fn look(path: &Path, root: &Path, query: &Query) -> Result<Vec<Hit>, bartizan_recorder::SearchError> {
+fn look(path: &Path, config: &Config, runtime: &Handle, query: &Query) -> Result<Vec<Hit>, bartizan_recorder::SearchError> {
     let mut index = SearchIndex::open(path)?;
-    let refreshed = index.refresh(root, &mut |_| None, &mut |_, _| ())?;
+    let root = &config.recordings.dir;
+    let library = config.recordings.bucket.as_ref().and_then(|bucket| Some(Library::new(Bucket::open(bucket).ok()?, runtime.clone())));
+    let mut ready = |recording: Recording| library.as_ref().filter(|_| !recording.is_encrypted())?.ready(root, recording).ok();
+    let refreshed = index.refresh(root, &mut ready, &mut |_, _| ())?;
     for (dir, error) in &refreshed.failed {
         tracing::warn!(%error, dir = %dir.display(), "a recording could not be indexed");
     }
     index.search(query)
 }
 
-/// The files of a recording that whoever may read it is given.
-fn files_of(dir: &Path) -> Vec<(String, Arc<File>)> {
+/// A file to be read by ranges, wherever it lies.
+struct Kept {
+    content: Channel,
+    bytes: u64,
+}
+
+/// The files of a recording that whoever may read it is given; a channel file that is in the object store is read there.
+fn files_of(dir: &Path, config: &Config, runtime: Handle) -> Result<Vec<(String, Arc<Kept>)>, String> {
     let names = ["head.json", "seal.json", "keys.age", "c0.brec"];
-    let open = |name: &str| File::open(dir.join(name)).ok().map(|file| (name.to_owned(), Arc::new(file)));
-    names.into_iter().filter_map(open).collect()
+    let open = |name: &str| {
+        let file = File::open(dir.join(name)).ok()?;
+        let bytes = file.metadata().map_or(0, |meta| meta.len());
+        Some((name.to_owned(), Arc::new(Kept { content: Channel::new(file), bytes })))
+    };
+    let mut files: Vec<_> = names.into_iter().filter_map(open).collect();
+    let place = dir.strip_prefix(&config.recordings.dir).ok().and_then(Path::to_str);
+    if let (false, Some(settings), Some(place)) = (dir.join("c0.brec").exists(), &config.recordings.bucket, place) {
+        let bucket = Bucket::open(settings).map_err(|error| error.to_string())?;
+        let stored = Library::new(bucket, runtime).at(place).map_err(|error| error.to_string())?;
+        files.extend(stored.map(|stored| ("c0.brec".to_owned(), Arc::new(Kept { content: stored.pieces(), bytes: stored.bytes() }))));
+    }
+    Ok(files)
 }
 
-fn bytes_of(file: &File) -> u64 {
-    file.metadata().map_or(0, |meta| meta.len())
-}
-
-fn read_full(file: &File, data: &mut [u8], offset: u64) -> io::Result<usize> {
+fn read_full(file: &Channel, data: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut have = 0;
     while let Some(room) = data.get_mut(have..).filter(|room| !room.is_empty()) {
         match file.read_at(room, offset.saturating_add(have as u64)) {

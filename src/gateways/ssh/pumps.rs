@@ -30,12 +30,12 @@ impl Traffic {
     }
 
     /// Counts bytes from the visitor.
-    pub(super) fn add_up(&self, bytes: usize) {
+    pub(in crate::gateways) fn add_up(&self, bytes: usize) {
         self.up.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     /// Counts bytes from the target.
-    pub(super) fn add_down(&self, bytes: usize) {
+    pub(in crate::gateways) fn add_down(&self, bytes: usize) {
         self.down.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 }
@@ -211,6 +211,8 @@ pub(super) async fn up(
     mut inlet: Inlet<'_>,
 ) -> Result<(), PumpError> {
     while let Some(message) = inlet.next(visitor).await {
+        // Nothing is typed into a session whose answers could not be recorded.
+        tape.flows().await;
         let sent = match message {
             ChannelMsg::Data { data } => {
                 traffic.up.fetch_add(data.len() as u64, Ordering::Relaxed);

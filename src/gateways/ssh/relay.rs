@@ -102,7 +102,11 @@ fn told(done: Result<Option<Exit>, PumpError>) -> Ended {
 
 pub(super) fn failed(error: &PumpError) -> Ended {
     tracing::error!(%error, alert = true, "a session could not be recorded");
-    closing(Reason::Failed, "it could not be recorded any more", None)
+    let sentence = match error {
+        PumpError::Tape(error) => error.sentence(),
+        PumpError::Gone(_) => "the connection was lost".to_owned(),
+    };
+    closing(Reason::Failed, &sentence, None)
 }
 
 pub(super) fn closing(reason: Reason, sentence: &str, exit: Option<Exit>) -> Closing {

@@ -24,7 +24,7 @@ impl Bastion {
         let log = dir.join("serve.log");
         // What an earlier start of the same bastion said must not be taken for this one's.
         let _ = fs::rename(&log, dir.join("serve.log.before"));
-        let mut command = if small_disk(dir).exists() { on_a_small_disk(dir) } else { bartizan(dir) };
+        let mut command = if small_disk(dir).exists() { on_a_disk_of_its_own(dir) } else { bartizan(dir) };
         command.arg("serve").env("RUST_LOG", "bartizan=debug,info").env("BARTIZAN_TEST_PASSWORD", super::target::PASSWORD);
         let mut process = Guarded::logged(command, &log);
         let rest = wait_for_line(&log, "listening on 127.0.0.1:", &mut process);
@@ -63,11 +63,18 @@ impl Bastion {
         status.unwrap_or_else(|| panic!("the bastion goes on:\n{}", self.log())).code().unwrap()
     }
 
-    /// A subcommand that sees the small disk too; only root may enter another's namespace.
+    /// Another program where the bastion's own disk is seen; only root may enter another's namespace.
+    pub(crate) fn beside(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new("nsenter");
+        command.args(["--mount", "--target", &self.process.child.id().to_string()]).arg(program);
+        command
+    }
+
+    /// A subcommand that sees that disk too.
     pub(crate) fn run_beside(&self, arguments: &[&str]) -> Run {
         let plain = bartizan(&self.dir);
-        let mut command = Command::new("nsenter");
-        command.args(["--mount", "--target", &self.process.child.id().to_string()]).arg(plain.get_program()).args(arguments);
+        let mut command = self.beside(plain.get_program());
+        command.args(arguments);
         command.env("BARTIZAN_CONFIG", self.dir.join("bartizan.toml")).env("BARTIZAN_TEST_PASSWORD", super::target::PASSWORD);
         Run::new(command)
     }
@@ -85,19 +92,28 @@ impl Bastion {
     }
 }
 
-/// Where the recordings go when their disk is to be small; exists only then.
+/// Where the recordings go when they have a disk of their own; exists only then.
 pub(crate) fn small_disk(dir: &Path) -> PathBuf {
     dir.join("small")
 }
 
-/// `bartizan` in a mount namespace of its own, where that folder is a file system of four megabytes.
-fn on_a_small_disk(dir: &Path) -> Command {
+/// The disk to be mounted there, if it is not one of four megabytes in memory.
+pub(crate) fn image(dir: &Path) -> PathBuf {
+    dir.join("disk.ext4")
+}
+
+/// `bartizan` in a mount namespace of its own, where that folder is a file system of its own.
+fn on_a_disk_of_its_own(dir: &Path) -> Command {
     let plain = bartizan(dir);
+    let mount = match image(dir).exists() {
+        true => format!("mount -o loop {} \"$1\"", image(dir).display()),
+        false => "mount -t tmpfs -o size=4m,mode=0700 none \"$1\"".to_owned(),
+    };
     let mut command = Command::new("unshare");
     if !rustix::process::getuid().is_root() {
         command.arg("--map-root-user");
     }
-    command.args(["--mount", "sh", "-c", "mount -t tmpfs -o size=4m,mode=0700 none \"$1\" && shift && exec \"$@\"", "sh"]);
+    command.args(["--mount", "sh", "-c", &format!("{mount} && chmod 700 \"$1\" && shift && exec \"$@\""), "sh"]);
     command.arg(small_disk(dir)).arg(plain.get_program());
     for (name, value) in plain.get_envs() {
         match value {

@@ -1,8 +1,11 @@
 //! What the tests stand on. `World` has everything; the other files are its parts.
 
 mod bastion;
+mod bucket;
 mod control;
+mod faulty;
 mod fixture;
+mod postgres;
 mod process;
 mod provider;
 mod target;
@@ -11,8 +14,11 @@ mod visitor;
 mod world;
 
 pub(crate) use bastion::{Bastion, bartizan};
+pub(crate) use bucket::{ObjectStore, SECRET};
 pub(crate) use control::{Control, Watching};
+pub(crate) use faulty::{Fault, Faulty};
 pub(crate) use fixture::{fixture, free_port, full, keygen, repository, wait_until, wait_until_within};
+pub(crate) use postgres::Postgres;
 pub(crate) use process::{Done, Guarded, Run, wait_for_line};
 pub(crate) use provider::{Provider, SecondProvider};
 pub(crate) use target::{PASSWORD, Target};

@@ -21,6 +21,10 @@ pub(crate) struct Setup {
     pub(crate) more: String,
     /// Recordings go to a file system of four megabytes.
     pub(crate) small_disk: bool,
+    /// Recordings go to an ext4 of their own, which can be frozen or go read-only; only root can mount it.
+    pub(crate) own_disk: bool,
+    /// Lines of `[recordings]` for these two.
+    pub(crate) disk_lines: &'static str,
     /// How long certificates live.
     pub(crate) ttl: Option<&'static str>,
     /// Policies instead of [`POLICIES`].
@@ -83,8 +87,15 @@ impl World {
         fs::create_dir(dir.join("policies")).unwrap();
         fs::write(dir.join("policies/test.cedar"), setup.policies.unwrap_or(POLICIES)).unwrap();
         fs::write(dir.join("bartizan.toml"), configuration(&setup, &provider, &target)).unwrap();
-        if setup.small_disk {
+        if setup.small_disk || setup.own_disk {
             fs::create_dir(bastion::small_disk(&dir)).unwrap();
+        }
+        if setup.own_disk {
+            let image = bastion::image(&dir);
+            fs::File::create(&image).unwrap().set_len(32 << 20).unwrap();
+            let mut make = std::process::Command::new("mkfs.ext4");
+            make.args(["-q", "-F"]).arg(image);
+            super::Run::new(make).ok();
         }
         let bastion = Bastion::start(&dir);
         let host_ca = authority(&dir, "host");
@@ -177,8 +188,8 @@ certificate_ttl = "{ttl}"
             target.address()
         );
     }
-    if setup.small_disk {
-        text += "\n[recordings]\nurl = \"file:../small\"\nlow_water_mib = 1\n";
+    if setup.small_disk || setup.own_disk {
+        text += &format!("\n[recordings]\nurl = \"file:../small\"\nlow_water_mib = 1\n{}", setup.disk_lines);
     }
     text + &setup.more
 }

@@ -72,8 +72,7 @@ impl FromStr for Chord {
     fn from_str(text: &str) -> Result<Self, String> {
         let bad = || format!("`{}` is no key; write x, X, space, enter, left, F5, ctrl-x, alt-x or shift-left", crate::safe::shown(text));
         let (mut rest, mut chord) = (text, Self { code: Code::None, control: false, alt: false, shift: false });
-        loop {
-            let Some((before, after)) = rest.split_once('-').filter(|(_, after)| !after.is_empty()) else { break };
+        while let Some((before, after)) = rest.split_once('-').filter(|(_, after)| !after.is_empty()) {
             match before {
                 "ctrl" => chord.control = true,
                 "alt" => chord.alt = true,

@@ -103,7 +103,7 @@ pub(crate) fn show(state: &mut State) {
     // What text is in them only the bastion knows.
     let local = recordings.list.filter.without(Field::Text).without(Field::Verdict);
     let mut items: Vec<(&Text, &Recording)> = recordings.all.iter().filter(|(_, recording)| local.passes(*recording)).collect();
-    items.sort_by(|one, other| other.1.started_at.cmp(&one.1.started_at));
+    items.sort_by_key(|item| std::cmp::Reverse(item.1.started_at));
     recordings.list.rows.set(items.into_iter().map(|(id, _)| id.clone()).collect());
 }
 

@@ -61,7 +61,7 @@ fn bad() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
     fn no_cell_ever_holds_what_could_act_on_a_terminal(text in bad(), cols in 20u16..140, rows in 5u16..50) {

@@ -126,8 +126,8 @@ fn a_click_on_the_timeline_goes_there() {
 
 #[test]
 fn a_list_of_ten_thousand_is_walked_from_end_to_end() {
-    let mut bastion = Bastion::default();
-    bastion.sessions = (0..10_000).map(|n| session(&format!("S{n:05}"), "alice", "web-12", "shell", "11:00:00")).collect();
+    let sessions = (0..10_000).map(|n| session(&format!("S{n:05}"), "alice", "web-12", "shell", "11:00:00")).collect();
+    let bastion = Bastion { sessions, ..Bastion::default() };
     let mut world = World::with(Settings::default(), bastion);
     world.press("2 G");
     assert_eq!(world.state.live.list.rows.at(), 9_999);

@@ -75,7 +75,7 @@ fn strike(world: &mut World, blow: Blow) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn no_storm_panics_decides_without_a_question_or_leaves_no_way_out(blows in prop::collection::vec(blow(), 0..80)) {

@@ -63,6 +63,10 @@ fn sentence(state: &State) -> (String, Role) {
 }
 
 pub(super) fn keys(state: &State, area: Rect, buffer: &mut Buffer) {
+    if matches!(state.overlay, Some(Overlay::Confirm(_))) {
+        // The question says its own.
+        return;
+    }
     put(buffer, area, 0, 0, &footer(state, area.width), state.style(Role::Key));
 }
 

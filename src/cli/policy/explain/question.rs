@@ -4,9 +4,11 @@
 use std::os::unix::ffi::OsStrExt;
 
 use bartizan_policies::{
-    Action, Approval, Facts, FactsKind, Key, Kind, Line, Principal, PrincipalKind, Resource, ResourceKind, Route, Target, Visit,
+    Action, Approval, Database, DbSchema, Facts, FactsKind, Function, Key, Kind, Line, Principal, PrincipalKind, Resource, ResourceKind,
+    Route, Table, Target, Visit,
 };
 
+use super::sql::Sql;
 use super::{Args, Wish, requests};
 use crate::cli::Exit;
 use crate::cli::print::note;
@@ -21,6 +23,8 @@ pub(super) struct Asked {
     pub(super) login: Option<String>,
     /// The line that is analysed, with `--command`.
     pub(super) line: Option<Line>,
+    /// What is analysed, with `--sql`.
+    pub(super) sql: Option<Sql>,
     /// The target is of this kind, and the bastion has no gateway for it.
     pub(super) unserved: Option<TargetKind>,
     pub(super) questions: Vec<Question>,
@@ -38,6 +42,11 @@ pub(super) struct Question {
 /// What a question is about, owned.
 pub(super) enum On {
     Target(Target),
+    Database(Database),
+    Schema(DbSchema),
+    Table(Table),
+    Column(Table, String),
+    Function(Function),
     Kind(Kind),
     Route(Route),
     Session(Visit),
@@ -51,6 +60,11 @@ impl On {
     pub(super) fn resource(&self) -> Resource<'_> {
         match self {
             Self::Target(target) => Resource::Target(target),
+            Self::Database(database) => Resource::Database(database),
+            Self::Schema(schema) => Resource::Schema(schema),
+            Self::Table(table) => Resource::Table(table),
+            Self::Column(table, column) => Resource::Column(table, column),
+            Self::Function(function) => Resource::Function(function),
             Self::Kind(kind) => Resource::Kind(kind),
             Self::Route(route) => Resource::Route(route),
             Self::Session(visit) => Resource::Session(visit),
@@ -66,7 +80,8 @@ impl Asked {
     pub(super) fn new(config: &Config, args: &Args) -> Result<Self, Exit> {
         let principal = principal(config, &args.principal, &args.groups, args.service)?;
         let found = args.target.as_deref().map(|name| find(config, name)).transpose()?;
-        let mut asked = Self { principal, target: found.map(as_target), login: None, line: None, unserved: None, questions: Vec::new() };
+        let mut asked =
+            Self { principal, target: found.map(as_target), login: None, line: None, sql: None, unserved: None, questions: Vec::new() };
         let Wish { command, file, sql, http, kubernetes, action } = &args.wish;
         if let Some(line) = command {
             let login = asked.begin(found, args, "exec", "--command")?;
@@ -77,14 +92,17 @@ impl Asked {
             let (action, path, to) = file_words(words)?;
             let login = asked.begin(found, args, "subsystem sftp", "--file")?;
             asked.add(vec![enforce::Question::of_file(&login, action, Some(&path), to.as_deref(), args.further.recursive)]);
-        } else if sql.is_some() {
+        } else if let Some(text) = sql {
             let target = of_kind(found, TargetKind::Postgres, "--sql")?;
-            let why = "this version does not read SQL, has no gateway for targets of kind postgres, and refuses every session on them";
-            return Err(not_yet(&format!("{} is one: {why}", target.name)));
+            let sql = Sql::read(text, args, &target.access)?;
+            asked.request(target, |target| sql.questions(target))?;
+            asked.sql = Some(sql);
         } else if let Some(request) = http {
-            asked.request(of_kind(found, TargetKind::Http, "--http")?, |target| requests::http(request, target))?;
+            asked.request(of_kind(found, TargetKind::Http, "--http")?, |target| Ok(vec![requests::http(request, target)?]))?;
         } else if let Some(request) = kubernetes {
-            asked.request(of_kind(found, TargetKind::Kubernetes, "--kubernetes")?, |target| requests::kubernetes(request, target))?;
+            asked.request(of_kind(found, TargetKind::Kubernetes, "--kubernetes")?, |target| {
+                Ok(vec![requests::kubernetes(request, target)?])
+            })?;
         } else if let Some(action) = action {
             asked.action(config, found, args, *action)?;
         }
@@ -102,12 +120,12 @@ impl Asked {
     }
 
     /// A request to a target that has no accounts.
-    fn request(&mut self, found: &config::Target, question: impl Fn(&Target) -> Result<Question, Exit>) -> Result<(), Exit> {
+    fn request(&mut self, found: &config::Target, questions: impl Fn(&Target) -> Result<Vec<Question>, Exit>) -> Result<(), Exit> {
         let target = as_target(found);
         let connect = On::Target(target.clone());
         let facts = Facts::Login(String::new());
         self.questions.push(Question { action: Action::Connect, facts, operation: found.kind().to_string(), on: connect });
-        self.questions.push(question(&target)?);
+        self.questions.extend(questions(&target)?);
         self.unserved = Some(found.kind());
         Ok(())
     }
@@ -140,7 +158,8 @@ impl Asked {
             FactsKind::None => {}
             FactsKind::HttpRequest => return Err(instead(action, "a request: use --http 'METHOD PATH'")),
             FactsKind::ApiRequest | FactsKind::ApiPath => return Err(instead(action, "a request: use --kubernetes 'VERB PATH'")),
-            FactsKind::Sql | FactsKind::HttpField => {
+            FactsKind::Sql => return Err(instead(action, "a statement: use --sql STATEMENT --catalog FILE")),
+            FactsKind::HttpField => {
                 return Err(not_yet(&format!("{action} belongs to a gateway that this version does not have")));
             }
         }

@@ -4,17 +4,25 @@ use bartizan_policies::{Action, Copier, Effect, Facts, Hold, Line, PolicySet, Ve
 use serde_json::{Value, json};
 
 use super::question::Asked;
+use super::sql::Said;
 use super::{Answer, Args};
 use crate::cli::Exit;
 use crate::cli::print::Page;
 use crate::model::Printable;
 
-pub(super) fn show(args: &Args, asked: &Asked, set: &PolicySet, answers: &[Answer<'_>], verdict: &Verdict) -> Result<(), Exit> {
+pub(super) fn show(
+    args: &Args,
+    asked: &Asked,
+    set: &PolicySet,
+    answers: &[Answer<'_>],
+    said: Option<&Said>,
+    verdict: &Verdict,
+) -> Result<(), Exit> {
     let mut page = Page::stdout();
     if args.json {
-        page.json(&as_json(args, asked, set, answers, verdict))?;
+        page.json(&as_json(args, asked, set, answers, said, verdict))?;
     } else {
-        told(&mut page, args, asked, set, answers, verdict)?;
+        told(&mut page, args, asked, set, answers, said, verdict)?;
     }
     page.flush()
 }
@@ -29,7 +37,15 @@ pub(in crate::cli::policy) fn coloured(page: &Page, word: &str) -> String {
     }
 }
 
-fn told(page: &mut Page, args: &Args, asked: &Asked, set: &PolicySet, answers: &[Answer<'_>], verdict: &Verdict) -> Result<(), Exit> {
+fn told(
+    page: &mut Page,
+    args: &Args,
+    asked: &Asked,
+    set: &PolicySet,
+    answers: &[Answer<'_>],
+    said: Option<&Said>,
+    verdict: &Verdict,
+) -> Result<(), Exit> {
     let word = coloured(page, verdict.word());
     page.line(&format!("{} {}{}", word.trim_end(), asked.principal.id, place(asked)))?;
     for answer in answers {
@@ -39,6 +55,9 @@ fn told(page: &mut Page, args: &Args, asked: &Asked, set: &PolicySet, answers: &
     page.line("")?;
     if let Some(line) = &asked.line {
         page.line(&sent(line))?;
+    }
+    if let Some(said) = said {
+        said.lines().iter().try_for_each(|line| page.line(line))?;
     }
     if let Some(remark) = guarded(asked, set, answers) {
         page.line(remark)?;
@@ -97,6 +116,8 @@ fn words(answer: &Answer<'_>) -> String {
         Facts::File { path, to, .. } => [path, to].into_iter().flatten().cloned().collect::<Vec<_>>().join(" to "),
         Facts::None | Facts::HttpRequest(_) | Facts::ApiRequest(_) => answer.explanation.on.clone(),
         Facts::ApiPath { verb, path } => format!("{verb} {path}"),
+        Facts::Sql { setting: Some(setting), .. } => format!("{} {setting}", answer.explanation.on),
+        Facts::Sql { .. } => answer.explanation.on.clone(),
         _ => String::new(),
     };
     if text.is_empty() { text } else { format!("  {}", Printable(&text)) }
@@ -162,7 +183,7 @@ fn guarded(asked: &Asked, set: &PolicySet, answers: &[Answer<'_>]) -> Option<&'s
     instead.then_some("a shell that is asked for is a guarded one instead: some ssh.exec may be permitted, and each line is decided")
 }
 
-fn as_json(args: &Args, asked: &Asked, set: &PolicySet, answers: &[Answer<'_>], verdict: &Verdict) -> Value {
+fn as_json(args: &Args, asked: &Asked, set: &PolicySet, answers: &[Answer<'_>], said: Option<&Said>, verdict: &Verdict) -> Value {
     let mut policies: Vec<&str> = answers.iter().flat_map(|a| a.explanation.decision.policies.iter().map(AsRef::as_ref)).collect();
     policies.sort_unstable();
     policies.dedup();
@@ -183,6 +204,8 @@ fn as_json(args: &Args, asked: &Asked, set: &PolicySet, answers: &[Answer<'_>], 
         "policies": policies,
         "requirements": requirements,
         "why_dynamic": asked.line.as_ref().and_then(Line::why_dynamic),
+        "results": said.map(Said::results),
+        "refused": said.and_then(Said::refusal),
         "served": asked.unserved.is_none(),
         "canonical": asked.line.as_ref().and_then(|line| line.canonical()),
         "guarded_shell_instead": guarded(asked, set, answers).is_some(),
@@ -223,6 +246,12 @@ fn facts_json(facts: &Facts) -> Value {
         Facts::File { path, to, recursive, .. } => json!({ "path": path, "to": to, "recursive": recursive }),
         Facts::HttpRequest(request) => json!({ "method": request.method, "path": request.path, "query": request.query }),
         Facts::ApiPath { verb, path } => json!({ "verb": verb, "path": path }),
+        Facts::Sql { statement, has_where, in_transaction, setting } => json!({
+            "statement": statement,
+            "has_where": has_where,
+            "in_transaction": in_transaction,
+            "setting": setting,
+        }),
         Facts::ApiRequest(request) => json!({
             "verb": request.verb,
             "api_group": request.group,

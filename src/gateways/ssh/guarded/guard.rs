@@ -162,7 +162,8 @@ impl Guard<'_> {
         }
         let banner = format!(
             "Guarded shell on {} as {}. Policy checks each line before it runs, and all is recorded; `help` says more.\n",
-            self.ask.target, self.ask.login
+            self.ask.target,
+            self.ask.account()
         );
         self.show.say(&banner).await?;
         loop {

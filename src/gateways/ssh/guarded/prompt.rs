@@ -90,7 +90,7 @@ impl Guard<'_> {
         let shown = Printable(&folder).to_string();
         let length = shown.chars().count();
         let shown = if length > FOLDER { format!("…{}", shown.chars().skip(length - FOLDER).collect::<String>()) } else { shown };
-        format!("{}@{}:{shown}$ ", self.ask.login, self.ask.target)
+        format!("{}@{}:{shown}$ ", self.ask.account(), self.ask.target)
     }
 
     async fn draw_again(&mut self) -> Result<(), Over> {

@@ -190,7 +190,9 @@ pub(super) async fn meanwhile(
             return std::future::pending().await;
         }
         // A target that takes no more keys may still speak, and is heard elsewhere.
-        match visitor.wait().await {
+        let message = visitor.wait().await;
+        show.tape.flows().await;
+        match message {
             None | Some(ChannelMsg::Close) => return Over::Left,
             Some(ChannelMsg::Data { data }) if show.has_terminal => {
                 show.traffic.add_up(data.len());

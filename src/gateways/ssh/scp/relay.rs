@@ -167,7 +167,7 @@ fn broken(error: &FlowError) -> Ended {
     match error {
         FlowError::Tape(error) => {
             tracing::error!(%error, alert = true, "a session could not be recorded");
-            closing(Reason::Failed, "it could not be recorded any more", None)
+            closing(Reason::Failed, &error.sentence(), None)
         }
         FlowError::Gone(_) => closing(Reason::Disconnected, "the visitor left", None),
         error => closing(Reason::Ended, &error.to_string(), None),

@@ -57,7 +57,7 @@ fn broken(error: &SftpError) -> Ended {
     match error {
         SftpError::Tape(error) => {
             tracing::error!(%error, alert = true, "a session could not be recorded");
-            closing(Reason::Failed, "it could not be recorded any more", None)
+            closing(Reason::Failed, &error.sentence(), None)
         }
         error => closing(Reason::Ended, &error.to_string(), None),
     }

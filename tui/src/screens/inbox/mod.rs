@@ -137,29 +137,31 @@ pub(crate) fn title(state: &State) -> String {
 pub(crate) fn row(state: &State, id: &Text, width: usize) -> Cells {
     let Some(approval) = state.inbox.all.get(id) else { return vec![(Role::Dim, id.to_string())] };
     let (given, asked) = approval.quorum();
-    let who = approval.principal.short().to_string();
-    let (sign, word) = approval.state.words();
     let own = approval.is_of(&state.me.principal);
-    let (mark, role) = match approval.state {
-        ApprovalState::Waiting if own => ("you", Role::Dim),
-        ApprovalState::Waiting if approval.answered_by(&state.me.principal) => ("✓ answered", Role::Good),
-        ApprovalState::Waiting => ("", Role::Plain),
-        ApprovalState::Approved => (word, Role::Good),
-        _ => (word, Role::Warn),
+    let role = match approval.state {
+        ApprovalState::Waiting if own => Role::Dim,
+        ApprovalState::Waiting if approval.answered_by(&state.me.principal) => Role::Good,
+        ApprovalState::Waiting => Role::Plain,
+        ApprovalState::Approved => Role::Good,
+        _ => Role::Warn,
     };
-    let end = if approval.waits() {
-        format!("{} {} {given}/{asked}", counter(approval.left(state.now)), bar(approval, state.now))
-    } else {
-        let by = approval.reviews.last().map(|review| format!(" {}", review.by.short())).unwrap_or_default();
-        format!("{sign} {word}{by} {}", moment(approval.ended_at.unwrap_or(approval.asked_at), state.now))
+    let answered = if approval.waits() && approval.answered_by(&state.me.principal) { "✓ " } else { "" };
+    let who = if own { "you".to_owned() } else { format!("{answered}{}", approval.principal.short()) };
+    let (sign, word) = approval.state.words();
+    let left = counter(approval.left(state.now));
+    let by = approval.reviews.last().map(|review| format!(" {}", review.by.short())).unwrap_or_default();
+    let end = match (approval.waits(), width < 48) {
+        (true, true) => format!("{left} {given}/{asked}"),
+        (true, false) => format!("{left} {} {given}/{asked}", bar(approval, state.now)),
+        (false, true) => format!("{sign} {word}"),
+        (false, false) => format!("{sign} {word}{by} {}", moment(approval.ended_at.unwrap_or(approval.asked_at), state.now)),
     };
-    let what = if mark.is_empty() || !approval.waits() { approval.action.to_string() } else { mark.to_owned() };
-    let end_wide = if width < 36 { 6 } else { crate::safe::width(&end).min(width / 2) };
-    let end = if width < 36 && approval.waits() { counter(approval.left(state.now)) } else { end };
-    columns(
-        width,
-        vec![(role, who, 0), (role, approval.place(), 0), (Role::Dim, what, if width < 44 { 0 } else { 10 }), (role, end, end_wide)],
-    )
+    let end_wide = crate::safe::width(&end).min(width / 2);
+    let mut parts = vec![(role, who, 0), (role, approval.place(), 0), (role, end, end_wide)];
+    if width >= 60 {
+        parts.insert(2, (Role::Dim, approval.action.to_string(), 12));
+    }
+    columns(width, parts)
 }
 
 /// How much time is left, in six steps.

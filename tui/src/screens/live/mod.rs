@@ -138,7 +138,7 @@ pub(crate) fn show(state: &mut State) {
     let live = &mut state.live;
     let mut items: Vec<(&Text, &Session)> = live.all.iter().filter(|(_, session)| session.is_live() || live.ended).collect();
     match live.sort {
-        Sort::Newest => items.sort_by(|one, other| other.1.started_at.cmp(&one.1.started_at)),
+        Sort::Newest => items.sort_by_key(|item| std::cmp::Reverse(item.1.started_at)),
         Sort::Oldest => items.sort_by_key(|item| item.1.started_at),
         Sort::User => items.sort_by(|one, other| one.1.principal.id.cmp(&other.1.principal.id)),
         Sort::Target => items.sort_by(|one, other| one.1.target.cmp(&other.1.target)),
@@ -167,7 +167,7 @@ pub(crate) fn row(state: &State, id: &Text, width: usize) -> Cells {
     let age = if session.is_live() { counter(state.now.duration_since(session.started_at).as_secs()) } else { "ended".to_owned() };
     let mut parts =
         vec![(role, seen.to_owned(), 1), (role, session.principal.short().to_string(), 0), (role, session.place(), 0), (role, age, 8)];
-    if width >= 46 {
+    if width >= 60 {
         parts.insert(3, (Role::Dim, shown(session.wish.raw()).into_owned(), 0));
     }
     columns(width, parts)

@@ -1,0 +1,83 @@
+//! How long a statement takes to be understood: by the parser alone, analysed, found in the cache, and judged. It prints microseconds
+//! and asserts no time.
+//!
+//! `cargo bench -p bartizan-policies --bench sql`
+
+#![allow(clippy::print_stdout, clippy::expect_used)]
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bartizan_policies::sql::{Cache, Catalog, Column, Judge, Limits, Relation, RelationKind, Rows, STACK, State, analyse};
+use bartizan_policies::{Context, Facts, Known, PolicySet, Principal, Target};
+
+/// Best of many short rounds, in microseconds a call.
+fn time(mut call: impl FnMut()) -> f64 {
+    const CALLS: u32 = 50;
+    let round = |_| {
+        let start = Instant::now();
+        (0..CALLS).for_each(|_| call());
+        start.elapsed().as_secs_f64() * 1e6 / f64::from(CALLS)
+    };
+    (0..100).map(round).fold(f64::INFINITY, f64::min)
+}
+
+const TABLES: [(&str, &str); 3] = [
+    ("accounts", "aid bid abalance filler"),
+    ("customers", "id name email card age note"),
+    ("orders", "id customer_id total state note created"),
+];
+
+fn catalog() -> Catalog {
+    let mut rows = Rows { major: 18, database: "bench".to_owned(), schemas: vec!["public".into()], ..Rows::default() };
+    for (oid, (name, columns)) in (16_384..).zip(TABLES) {
+        let columns = (1..).zip(columns.split(' ')).map(|(number, name)| Column { number, name: name.into(), type_oid: 25 }).collect();
+        let (schema, kind, parents, definition, rules) = ("public".into(), RelationKind::Table, Vec::new(), None, false);
+        rows.relations.push(Arc::new(Relation { oid, schema, name: name.into(), kind, columns, parents, definition, rules }));
+    }
+    Catalog::new(rows)
+}
+
+fn long() -> String {
+    let part = |n: usize| {
+        format!(
+            "p{n} AS (SELECT c.id, c.name, count(*) AS orders, sum(o.total) AS total FROM customers c JOIN orders o ON o.customer_id = c.id \
+             WHERE o.state = 'paid' AND o.created > now() - interval '{n} days' AND c.name LIKE 'A%' GROUP BY c.id, c.name HAVING count(*) > {n})"
+        )
+    };
+    let parts: Vec<String> = (1..9).map(part).collect();
+    format!("WITH {} SELECT a.id, b.total FROM p1 a JOIN p2 b ON a.id = b.id ORDER BY b.total DESC LIMIT 10", parts.join(", "))
+}
+
+fn run() {
+    let (catalog, state, limits) = (catalog(), State::new("app", ["$user", "public"]), Limits::default());
+    let set =
+        PolicySet::load(vec![("p.cedar".to_owned(), "@id(\"all\") permit (principal, action, resource);".to_owned())], &Known::default());
+    let target = Target::new("bench", "postgres");
+    let slice = set.expect("policies").slice(&Principal::user("corp/ann", ["corp/sre"]), &target);
+    let now = "2026-01-02T03:04:05Z".parse().expect("a moment");
+    let source_ip = "192.0.2.7".parse().expect("an address");
+    let context = Context { source_ip, time: now, authenticated_at: now, device_bound: false, reason: None, facts: Facts::None };
+    let long = long();
+    println!("{:<28} {:>9} {:>9} {:>6} {:>9} {:>9}", "statement, microseconds", "pg_query", "analyse", "ratio", "repeated", "judge");
+    for (name, text) in [
+        ("short select", "SELECT abalance FROM accounts WHERE aid = $1"),
+        ("update", "UPDATE accounts SET abalance = abalance + $1 WHERE aid = $2"),
+        ("join of two", "SELECT c.name, o.total FROM customers c JOIN orders o ON o.customer_id = c.id WHERE c.id = 7 ORDER BY o.created"),
+        ("eight common tables", &long),
+    ] {
+        let script = Arc::new(analyse(text.as_bytes(), &catalog, &state, &limits).expect("it is read"));
+        let mut cache = Cache::new(1 << 20);
+        cache.put(text.as_bytes(), &catalog, &state, &script);
+        let alone = time(|| drop(black_box(pg_query::parse(black_box(text), 0))));
+        let analysed = time(|| drop(black_box(analyse(black_box(text.as_bytes()), &catalog, &state, &limits))));
+        let repeated = time(|| drop(black_box(cache.get(black_box(text.as_bytes()), &catalog, &state))));
+        let judged = time(|| drop(black_box(Judge::new(&slice, &target, &catalog, &context).judge(&script, text))));
+        println!("{name:<28} {alone:>9.1} {analysed:>9.1} {:>6.2} {repeated:>9.3} {judged:>9.1}", analysed / alone);
+    }
+}
+
+fn main() {
+    std::thread::Builder::new().stack_size(STACK).spawn(run).expect("a thread").join().expect("it ends well");
+}

@@ -1,0 +1,99 @@
+//! COPY: rows in and out over the connection. Programs and files of the server are refused to everybody.
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{CopyStmt, DefElem, Node};
+
+use super::super::refused::Refused;
+use super::super::script::{Answer, Concern, On, Use};
+use super::scope::{Column, Item, Scope};
+use super::select::Rows;
+use super::{Analyst, For, Ruled, outputs, string};
+use crate::Action;
+
+impl Analyst<'_> {
+    pub(super) fn copy(&mut self, copy: &CopyStmt) -> Ruled<Answer> {
+        let CopyStmt { relation, query, attlist, is_from, is_program, filename, options, where_clause } = copy;
+        if *is_program || !filename.is_empty() {
+            let what = if *is_program { "programs" } else { "files" };
+            let refused = Refused::new("0A000", format!("COPY does not reach {what} of the server through the bastion"));
+            return Err(refused.hint("COPY ... FROM STDIN or TO STDOUT; in psql, \\copy"));
+        }
+        self.copy_options(options)?;
+        match (relation, query) {
+            (Some(range), None) => {
+                let table = self.readable(range)?;
+                let item = Item::of(table.clone(), None, Vec::new());
+                let rows = self.listed(attlist, &item)?;
+                if *is_from {
+                    self.ask_table(Action::PgInsert, &table);
+                    self.ask_table(Action::PgCopyIn, &table);
+                    if table.rules {
+                        self.hazard(Concern::Session, Use::Object("changing a relation with rules:", table.name.clone()), range.location);
+                    }
+                    self.condition(where_clause.as_deref(), &Scope::under(None, &[item]), For::Filter)?;
+                    self.note_where(where_clause.is_some());
+                    return Ok(Answer::CopyIn);
+                }
+                self.ask_table(Action::PgSelect, &table);
+                self.ask_table(Action::PgCopyOut, &table);
+                Ok(self.copied(rows))
+            }
+            (None, Some(query)) if !*is_from => {
+                let rows = self.query(query, None)?;
+                let read: Vec<On> = self
+                    .operations
+                    .iter()
+                    .filter(|operation| operation.action == Action::PgSelect)
+                    .map(|operation| operation.on.clone())
+                    .collect();
+                read.into_iter().for_each(|table| self.ask(Action::PgCopyOut, table));
+                Ok(self.copied(rows))
+            }
+            _ => Err(Refused::unsupported("the bastion cannot read this COPY")),
+        }
+    }
+
+    /// What is copied out is passed on unread, so that nothing masked can be among it.
+    fn copied(&mut self, rows: Rows) -> Answer {
+        for column in &rows.columns {
+            self.used_as(&column.value, Action::PgReadColumn, &Use::Copied, -1);
+        }
+        Answer::CopyOut(outputs(rows.columns))
+    }
+
+    /// The columns of a table that a list names, all if it is empty.
+    fn listed(&mut self, names: &[Node], item: &Item) -> Ruled<Rows> {
+        let all = item.all();
+        if names.is_empty() {
+            return Ok(Rows { columns: all, open: false });
+        }
+        let of = |name: &Node| -> Ruled<Column> {
+            let name = string(name).ok_or_else(|| Refused::unsupported("the bastion cannot read this COPY"))?;
+            let found = all.iter().find(|column| *column.name == *name).cloned();
+            found.ok_or_else(|| Refused::unknown("42703", format!("column \"{name}\" of relation \"{}\" does not exist", item.name)))
+        };
+        Ok(Rows { columns: names.iter().map(of).collect::<Ruled<_>>()?, open: false })
+    }
+
+    /// The text that is copied is looked into where columns are masked, so that its form has to be one of those known.
+    fn copy_options(&mut self, options: &[Node]) -> Ruled<()> {
+        for option in options {
+            let Some(NodeEnum::DefElem(option)) = &option.node else {
+                return Err(Refused::unsupported("the bastion cannot read this COPY"));
+            };
+            let DefElem { defnamespace: _, defname, arg, defaction: _, location, arg_location: _ } = &**option;
+            if defname == "encoding" {
+                let encoding = arg.as_deref().and_then(string).unwrap_or_default();
+                if !is_utf8(encoding) {
+                    return Err(self.refused(Refused::unsupported("COPY is let through in UTF8 only"), *location));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn is_utf8(encoding: &str) -> bool {
+    let plain: String = encoding.chars().filter(char::is_ascii_alphanumeric).collect();
+    matches!(plain.to_ascii_lowercase().as_str(), "utf8" | "unicode")
+}

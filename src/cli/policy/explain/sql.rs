@@ -1,0 +1,135 @@
+//! SQL as the gateway would understand it, over a catalog from a file: what it asks policy, what of its results would be masked, and
+//! why it would be refused although policy permits it. Reads that file and nothing else.
+
+use std::sync::Arc;
+
+use bartizan_policies::sql::{
+    Answer, Catalog, Judge, Limits, Name, On as SqlOn, Operation, Refused, Rows, Script, State, analyse, schemas,
+};
+use bartizan_policies::{Database, DbSchema, Decision, Facts, Function, Mask, PolicySet, Table, Target};
+use serde_json::{Value, json};
+
+use super::Args;
+use super::question::{Asked, On, Question};
+use crate::cli::Exit;
+use crate::cli::local::on_a_big_stack;
+use crate::config::TargetAccess;
+use crate::model::Printable;
+
+/// A text, and what analysis makes of it.
+pub(super) struct Sql {
+    text: String,
+    catalog: Catalog,
+    script: Result<Script, Refused>,
+}
+
+/// What policy says of it as a whole.
+pub(super) struct Said {
+    pub(super) decision: Decision,
+    refused: Option<Refused>,
+    /// Each result that is predicted, by the statement it is of.
+    results: Vec<(usize, Arc<str>, Option<Mask>)>,
+}
+
+impl Sql {
+    pub(super) fn read(text: &str, args: &Args, access: &TargetAccess) -> Result<Self, Exit> {
+        let path = args.further.catalog.as_deref().ok_or_else(|| Exit::usage("--sql needs --catalog FILE"))?;
+        let unreadable = |why: &dyn std::fmt::Display| Exit::incomplete(format!("{}: {why}", Printable(&path.display().to_string())));
+        let json = std::fs::read_to_string(path).map_err(|error| unreadable(&error))?;
+        let rows: Rows = serde_json::from_str(&json).map_err(|error| unreadable(&error))?;
+        let user = match (access, &args.login) {
+            (_, Some(login)) => login.to_string(),
+            (TargetAccess::Postgres(target), None) => target.users.first().map(|user| user.name.to_string()).unwrap_or_default(),
+            _ => String::new(),
+        };
+        let (catalog, state) = (Catalog::new(rows), State::new(user, schemas(&args.further.search_path)));
+        let script = on_a_big_stack(|| analyse(text.as_bytes(), &catalog, &state, &Limits::default()))?;
+        Ok(Self { text: text.to_owned(), catalog, script })
+    }
+
+    /// What is asked of policy.
+    pub(super) fn questions(&self, target: &Target) -> Result<Vec<Question>, Exit> {
+        let Ok(script) = &self.script else { return Ok(Vec::new()) };
+        let mut questions = Vec::new();
+        for statement in &script.statements {
+            let facts = |operation: &Operation| Facts::Sql {
+                statement: statement.kind.to_owned(),
+                has_where: statement.has_where,
+                in_transaction: false,
+                setting: operation.setting.as_ref().map(ToString::to_string),
+            };
+            questions.extend(statement.operations.iter().map(|operation| Question {
+                action: operation.action,
+                facts: facts(operation),
+                operation: statement.kind.to_owned(),
+                on: self.on(target, &operation.on),
+            }));
+        }
+        Ok(questions)
+    }
+
+    fn on(&self, target: &Target, on: &SqlOn) -> On {
+        let database = self.catalog.rows().database.clone();
+        let table = |name: &Name| Table {
+            target: target.clone(),
+            database: self.catalog.rows().database.clone(),
+            schema: name.schema.to_string(),
+            name: name.name.to_string(),
+        };
+        match on {
+            SqlOn::Database => On::Database(Database { target: target.clone(), name: database }),
+            SqlOn::Schema(schema) => On::Schema(DbSchema { target: target.clone(), database, name: schema.to_string() }),
+            SqlOn::Table(name, _) => On::Table(table(name)),
+            SqlOn::Column(name, column, _) => On::Column(table(name), column.to_string()),
+            SqlOn::Function(name) => {
+                On::Function(Function { target: target.clone(), database, schema: name.schema.to_string(), name: name.name.to_string() })
+            }
+        }
+    }
+
+    pub(super) fn said(&self, set: &PolicySet, asked: &Asked, args: &Args) -> Result<Said, Exit> {
+        let (Some(target), Some(question)) = (&asked.target, asked.questions.first()) else {
+            return Err(Exit::usage("--sql needs the target: add --target NAME"));
+        };
+        let (slice, context) = (set.slice(&asked.principal, target), args.circumstances.context(question));
+        let judge = Judge::new(&slice, target, &self.catalog, &context);
+        let script = match &self.script {
+            Ok(script) => script,
+            Err(refused) => return Ok(Said { decision: judge.denial(refused), refused: Some(refused.clone()), results: Vec::new() }),
+        };
+        let judgement = judge.judge(script, &self.text);
+        let mut results = Vec::new();
+        for (number, (statement, judged)) in (1..).zip(script.statements.iter().zip(&judgement.statements)) {
+            if let Answer::Rows(outputs) | Answer::CopyOut(outputs) = &statement.answer {
+                results.extend(outputs.iter().zip(&judged.masks).map(|(output, mask)| (number, Arc::clone(&output.name), *mask)));
+            }
+        }
+        Ok(Said { decision: judgement.decision, refused: judgement.refused, results })
+    }
+}
+
+impl Said {
+    pub(super) fn lines(&self) -> Vec<String> {
+        let several = self.results.iter().any(|(statement, _, _)| *statement > 1);
+        let masked = self.results.iter().filter_map(|(statement, name, mask)| {
+            let of = if several { format!(" of statement {statement}") } else { String::new() };
+            Some(format!("result \"{}\"{of} would be masked: {}", Printable(name), (*mask)?))
+        });
+        let refused = self.refused.iter().flat_map(|refused| {
+            let lines = refused.to_string();
+            lines.lines().map(|line| Printable(line).to_string()).collect::<Vec<_>>()
+        });
+        masked.chain(refused).collect()
+    }
+
+    pub(super) fn results(&self) -> Value {
+        let one =
+            |(statement, name, mask): &(usize, Arc<str>, Option<Mask>)| json!({ "statement": statement, "name": &**name, "mask": mask });
+        self.results.iter().map(one).collect()
+    }
+
+    pub(super) fn refusal(&self) -> Option<Value> {
+        let Refused { code, message, hint, position, stale: _ } = self.refused.as_ref()?;
+        Some(json!({ "sqlstate": code, "message": message, "hint": hint, "position": position }))
+    }
+}

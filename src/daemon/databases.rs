@@ -1,0 +1,178 @@
+//! The walk of one database session: what the client opens with, then Ask, Identified, Routed, Permit, Taped, Link, and the gateway
+//! until it ends.
+
+use std::sync::Arc;
+
+use bartizan_policies::sql::Catalog;
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use crate::frontdoor::{Ask, BoxFuture, Forwarded, Patience, Refusal, Voice, Way};
+use crate::gateways::postgres::{self, Between, Client, Hello, Library, Received};
+use crate::gateways::ssh::{Orders, Traffic};
+use crate::identity::Caller;
+use crate::model::{TargetKind, TargetName, Wish};
+use crate::record::Taped;
+use crate::upstream::{CatalogDesk, DatabaseLink, Dialer, Fresh, Wanted};
+
+use super::live::Place;
+use super::{metrics, rooms::Rooms};
+
+/// Sentences of the broker that may wait to be shown.
+const SAID: usize = 16;
+
+/// A session that has been admitted and dialled.
+struct Begun {
+    link: DatabaseLink,
+    place: Place,
+    orders: mpsc::Receiver<Orders>,
+}
+
+/// The catalogs of a session's database, and a way to cancel what runs in it.
+struct Shelf {
+    catalogs: Arc<CatalogDesk>,
+    dialer: Arc<Dialer>,
+    taped: Arc<Taped>,
+    key: Option<(u32, Bytes)>,
+}
+
+impl Library for Shelf {
+    fn catalog(&self, now: bool) -> BoxFuture<Result<Arc<Catalog>, Refusal>> {
+        let (catalogs, taped) = (Arc::clone(&self.catalogs), Arc::clone(&self.taped));
+        Box::pin(async move {
+            let routed = taped.permit().routed();
+            let wish = &routed.identified().ask().wish;
+            let (Some((target, user)), Wish::Database(database)) = (routed.postgres(), wish) else {
+                return Err(Refusal::unavailable("This is no database session.", "no database"));
+            };
+            let fresh = if now { Fresh::Now } else { Fresh::Usual };
+            catalogs.get(&routed.target().name, target, user, database, fresh).await
+        })
+    }
+
+    fn cancel(&self) -> BoxFuture<()> {
+        let (dialer, taped, key) = (Arc::clone(&self.dialer), Arc::clone(&self.taped), self.key.clone());
+        Box::pin(async move {
+            if let (Some((target, _)), Some(key)) = (taped.permit().routed().postgres(), key) {
+                dialer.cancel(target, &key).await;
+            }
+        })
+    }
+}
+
+impl Rooms {
+    /// The PostgreSQL target of that name, if a stream of `kind` may lead to it.
+    pub(super) fn database_target(&self, name: &str, kind: Option<TargetKind>) -> Option<TargetName> {
+        let name: TargetName = name.parse().ok()?;
+        let fits = kind.is_none_or(|kind| kind == TargetKind::Postgres);
+        (fits && self.catalogue().postgres(&name).is_some()).then_some(name)
+    }
+
+    /// The target that a subsystem such as `postgres:orders` leads to.
+    pub(super) fn stream_of(&self, wish: &Wish) -> Option<TargetName> {
+        let Wish::Subsystem(subsystem) = wish else { return None };
+        let (kind, name) = subsystem.split_once(':')?;
+        self.database_target(name, Some(kind.parse().ok()?))
+    }
+
+    /// Serves one stream to a PostgreSQL target until it ends.
+    pub(super) async fn database(self: Arc<Self>, caller: Arc<Caller>, stream: Forwarded) {
+        let Forwarded { visitor, target, channel, handle: _handle, leaving } = stream;
+        let mut client = Client::new(channel);
+        let hello = match client.receive().await {
+            Received::Hello(hello) => hello,
+            Received::Cancel(process, key) => {
+                self.cancels.cancel(&caller.principal().id, process, &key);
+                return client.close().await;
+            }
+            Received::Nothing => return,
+        };
+        client.welcome(&hello).await;
+        let ask = match self.ask(visitor, target, &hello) {
+            Ok(ask) => ask,
+            Err(refusal) => return self.turn_away_client(client, &refusal).await,
+        };
+        let (to, said) = mpsc::channel(SAID);
+        let patience = Patience::default();
+        let voice = Voice::through(to, leaving.clone());
+        let beginning = client.hearing(said, Box::pin(self.begin(Arc::clone(&caller), ask, &hello, &voice))).await;
+        let Begun { link, place, orders } = match beginning {
+            Ok(begun) => begun,
+            Err(refusal) => return self.turn_away_client(client, &refusal).await,
+        };
+        let session = link.session();
+        metrics::session("begun");
+        self.changed(session);
+        let traffic = Traffic::default();
+        let (taped, socket, ahead, greeting) = link.split();
+        let taped = Arc::new(taped);
+        let (to, said) = mpsc::channel(SAID);
+        let voice = Voice::through(to, patience.leaving());
+        let database = match &taped.permit().routed().identified().ask().wish {
+            Wish::Database(name) => name.clone(),
+            _ => String::new(),
+        };
+        let between = Between {
+            decider: self.enforcer.decider(taped.permit(), &voice),
+            registered: self.cancels.register(caller.principal().id.clone(), hello.key_length(), rand::random),
+            client,
+            hello,
+            socket,
+            ahead,
+            parameters: greeting.parameters,
+            cancellable: greeting.key.is_some(),
+            state: (greeting.state.role, greeting.state.search_path),
+            database,
+            tape: taped.tape(),
+            analysts: self.analysts.clone(),
+            library: Arc::new(Shelf {
+                catalogs: Arc::clone(&self.catalogs),
+                dialer: Arc::clone(&self.dialer),
+                taped: Arc::clone(&taped),
+                key: greeting.key,
+            }),
+            said,
+            patience: &patience,
+            leaving,
+            traffic: &traffic,
+            mask_key: Arc::clone(&self.mask_key),
+        };
+        let ended = Box::pin(postgres::relay(between, orders)).await;
+        metrics::bytes(traffic.counted());
+        self.recorder.close(&taped, ended, traffic.counted()).await;
+        drop(place);
+        self.changed(session);
+    }
+
+    /// What is asked, as the client named it and the configuration offers it.
+    fn ask(&self, visitor: crate::frontdoor::Visitor, target: TargetName, hello: &Hello) -> Result<Ask, Refusal> {
+        let (login, database) = self.catalogue().choose(&target, hello.user(), hello.database())?;
+        Ok(Ask {
+            visitor,
+            way: Way::Forward,
+            target,
+            login: Some(login),
+            wish: Wish::Database(database),
+            terminal: None,
+            environment: Vec::new(),
+            reason: hello.reason(),
+        })
+    }
+
+    async fn begin(&self, caller: Arc<Caller>, ask: Ask, hello: &Hello, voice: &Voice) -> Result<Begun, Refusal> {
+        let (taped, place, orders) = self.permitted(caller, ask, voice).await?;
+        match self.dialer.dial_database(taped, Wanted { settings: hello.settings() }).await {
+            Ok(link) => Ok(Begun { link, place, orders }),
+            Err((refusal, taped)) => {
+                self.abandon(&taped, &refusal).await;
+                Err(refusal)
+            }
+        }
+    }
+
+    async fn turn_away_client(&self, client: Client, refusal: &Refusal) {
+        metrics::session("refused");
+        tracing::info!(detail = %refusal.detail, "a database session was refused");
+        client.refuse(refusal).await;
+    }
+}

@@ -1,0 +1,258 @@
+//! Decides texts of SQL. Each is decided and recorded; that one is allowed is written to the audit log once for the session and the
+//! policies in force, and not again for the same thing done to the same object. What is denied or held is written each time.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use bartizan_policies::sql::{Catalog, Judge, Judged, Operation, Refused, Script, Statement};
+use bartizan_policies::{Facts, Slice, Verdict};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::approvals::Grant;
+use crate::audit::Entry;
+use crate::frontdoor::Refusal;
+
+use super::Decider;
+use super::decider::{Allowed, Standing, changed, lock};
+use super::enforcer::{refusal, wait_for_people, write_all};
+use super::judge::{Asker, Judgement, settled};
+use super::permit::Permit;
+use super::questions::{Question, as_target, context};
+
+/// How long a verdict that allowed something is good for the very same text; a change of policy ends it at once.
+const LATELY: SignedDuration = SignedDuration::from_millis(200);
+
+/// Texts that are remembered so, and objects whose verdicts were written.
+const MOST: usize = 4_096;
+
+/// A text of SQL that is asked about, as it was understood.
+#[derive(Debug)]
+pub struct SqlCase {
+    /// Its own: the same number always means the same text, understood alike.
+    pub id: u64,
+    /// What was understood of it.
+    pub script: Arc<Script>,
+    /// What the database held.
+    pub catalog: Arc<Catalog>,
+    /// The text.
+    pub text: Arc<str>,
+    /// Whether a transaction block is open.
+    pub in_transaction: bool,
+}
+
+/// A text that policy allowed.
+#[derive(Debug)]
+pub struct Ruling {
+    /// The permission; keep it as long as it runs.
+    pub allowed: Allowed,
+    /// What is said of each statement: which columns are masked, and how.
+    pub statements: Arc<[Judged]>,
+    /// Whether anything is masked for the principal on this target.
+    pub is_masked: bool,
+    /// What the database held when it was understood.
+    pub catalog: Arc<Catalog>,
+}
+
+/// Why a text is not let through.
+#[derive(Debug)]
+pub enum Unruled {
+    /// Policy or people say no.
+    Refusal(Refusal),
+    /// A masked column is used otherwise than by being handed on.
+    Masked(Refused),
+}
+
+impl From<Refusal> for Unruled {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refusal(refusal)
+    }
+}
+
+/// What was allowed lately.
+#[derive(Debug, Default)]
+pub(super) struct Lately {
+    epoch: u64,
+    written: HashSet<String>,
+    allowed: HashMap<(u64, bool), Arc<Known>>,
+}
+
+#[derive(Debug)]
+struct Known {
+    at: Timestamp,
+    policies: Vec<String>,
+    statements: Arc<[Judged]>,
+    is_masked: bool,
+}
+
+/// What policy says at one moment.
+struct Said {
+    judgement: Judgement,
+    keys: Vec<String>,
+    statements: Arc<[Judged]>,
+    masked: Option<Refused>,
+    is_masked: bool,
+}
+
+impl Lately {
+    fn under(&mut self, epoch: u64) {
+        if self.epoch != epoch {
+            *self = Self { epoch, ..Self::default() };
+        }
+    }
+
+    fn known(&self, id: (u64, bool), now: Timestamp) -> Option<Arc<Known>> {
+        let known = self.allowed.get(&id)?;
+        let age = now.duration_since(known.at);
+        (age >= SignedDuration::ZERO && age <= LATELY).then(|| Arc::clone(known))
+    }
+
+    fn keep(&mut self, id: (u64, bool), known: Known) {
+        if self.allowed.len() >= MOST {
+            self.allowed.clear();
+        }
+        self.allowed.insert(id, Arc::new(known));
+    }
+
+    /// Whether the verdict on this has not been written yet; from now on it has.
+    fn is_new(&mut self, key: &str) -> bool {
+        self.written.len() >= MOST || self.written.insert(key.to_owned())
+    }
+}
+
+impl Decider {
+    /// Decides a text of SQL. People who are asked about it see `operation`, which has to be all of what will be done.
+    ///
+    /// # Errors
+    /// As [`Decider::decide`], and when a masked column is used otherwise than by being handed on.
+    pub async fn decide_sql(&self, case: &Arc<SqlCase>, operation: &str) -> Result<Ruling, Unruled> {
+        let (epoch, now) = (self.policies.epoch(), self.clock.now());
+        let id = (case.id, case.in_transaction);
+        let known = {
+            let mut lately = lock(&self.lately);
+            lately.under(epoch);
+            lately.known(id, now)
+        };
+        if let Some(known) = known {
+            let allowed = self.allowed(Standing::sql(Arc::clone(case), Vec::new()), known.policies.clone(), None);
+            let (statements, catalog) = (Arc::clone(&known.statements), Arc::clone(&case.catalog));
+            return Ok(Ruling { allowed, statements, is_masked: known.is_masked, catalog });
+        }
+        let asker = Asker::of(self.permit.routed(), self.permit.session());
+        let standing = |policy: &str| self.permit.session_grant(policy, now).is_some();
+        let said = ask(&asker, &self.slice(), now, case, &standing);
+        let said = self.unless_refused(said, now).await?;
+        if said.judgement.needs.is_empty() {
+            return self.allow(case, said, (epoch, now)).await;
+        }
+        write_all(&self.audit, said.judgement.entries.clone(), now).await?;
+        let asking = asker.asking(&said.judgement, operation.to_owned());
+        let grant = Arc::new(wait_for_people(&self.broker, &self.voice, asking, now).await?);
+        self.permit.keep(&grant);
+        self.decide_approved_sql(&asker, case, grant).await
+    }
+
+    /// Gives back what is not refused; a refusal is written down.
+    async fn unless_refused(&self, mut said: Said, now: Timestamp) -> Result<Said, Unruled> {
+        if let Some(refusal) = said.judgement.refused.take() {
+            write_all(&self.audit, said.judgement.entries, now).await?;
+            return Err(refusal.into());
+        }
+        if let Some(masked) = said.masked.take() {
+            self.refused("pg", &masked.message).await?;
+            return Err(Unruled::Masked(masked));
+        }
+        Ok(said)
+    }
+
+    async fn allow(&self, case: &Arc<SqlCase>, said: Said, (epoch, now): (u64, Timestamp)) -> Result<Ruling, Unruled> {
+        let Said { judgement, keys, statements, is_masked, .. } = said;
+        let answered: Vec<String> =
+            judgement.policies.iter().filter(|policy| self.permit.session_grant(policy, now).is_some()).cloned().collect();
+        let lasting = answered.is_empty();
+        // Made first, so that a change of policy that comes while the verdicts are written finds it.
+        let allowed = self.allowed(Standing::sql(Arc::clone(case), answered), judgement.policies.clone(), None);
+        let entries: Vec<Entry> = {
+            let mut lately = lock(&self.lately);
+            lately.under(epoch);
+            judgement.entries.into_iter().zip(&keys).filter(|(_, key)| lately.is_new(key)).map(|(entry, _)| entry).collect()
+        };
+        write_all(&self.audit, entries, now).await?;
+        for name in statements.iter().flat_map(|judged| &judged.equalities) {
+            self.refused("pg.equality", &format!("allowed by its mask: {name} was compared for equality")).await?;
+        }
+        // What people answered is theirs to answer each time.
+        if lasting {
+            let known = Known { at: now, policies: judgement.policies, statements: Arc::clone(&statements), is_masked };
+            let mut lately = lock(&self.lately);
+            lately.under(epoch);
+            lately.keep((case.id, case.in_transaction), known);
+        }
+        Ok(Ruling { allowed, statements, is_masked, catalog: Arc::clone(&case.catalog) })
+    }
+
+    /// Decides once more after people have answered: policy may have changed while they thought.
+    async fn decide_approved_sql(&self, asker: &Asker<'_>, case: &Arc<SqlCase>, grant: Arc<Grant>) -> Result<Ruling, Unruled> {
+        let now = self.clock.now();
+        let standing = |policy: &str| grant.answers(policy) || self.permit.session_grant(policy, now).is_some();
+        let said = ask(asker, &self.slice(), now, case, &standing);
+        let said = self.unless_refused(said, now).await?;
+        if !said.judgement.needs.is_empty() {
+            write_all(&self.audit, said.judgement.entries, now).await?;
+            return Err(changed().into());
+        }
+        let answered = said.judgement.policies.iter().filter(|policy| standing(policy)).cloned().collect();
+        let allowed = self.allowed(Standing::sql(Arc::clone(case), answered), said.judgement.policies, Some(Arc::clone(&grant)));
+        write_all(&self.audit, said.judgement.entries, now).await?;
+        // Kept in use by now: what was taken back before is seen here, what is taken back later ends the session.
+        self.broker.stands(&grant).await?;
+        let catalog = Arc::clone(&case.catalog);
+        Ok(Ruling { allowed, statements: said.statements, is_masked: said.is_masked, catalog })
+    }
+}
+
+/// Asks policy about all of a text.
+fn ask(asker: &Asker<'_>, slice: &Slice, now: Timestamp, case: &SqlCase, answered: &dyn Fn(&str) -> bool) -> Said {
+    let target = as_target(asker.target);
+    let context = context(asker.caller, now, asker.ask.reason.clone(), Facts::None);
+    let judge = Judge::new(slice, &target, &case.catalog, &context).in_transaction(case.in_transaction);
+    let found = judge.judge(&case.script, &case.text);
+    let (mut judgement, mut keys) = (Judgement::default(), Vec::new());
+    for (statement, judged) in case.script.statements.iter().zip(&found.statements) {
+        for (operation, decision) in &judged.asked {
+            if judgement.refused.is_some() {
+                break;
+            }
+            let question = Question::of_sql(statement, operation, case.in_transaction, part(case, statement));
+            judgement.take(asker, &question, decision, answered);
+            keys.push(key(statement, operation));
+        }
+    }
+    judgement.policies.sort();
+    judgement.policies.dedup();
+    Said { judgement, keys, statements: found.statements.into(), masked: found.refused, is_masked: judge.is_masked() }
+}
+
+fn part<'a>(case: &'a SqlCase, statement: &Statement) -> &'a str {
+    case.text.get(statement.range.clone()).unwrap_or(&case.text).trim()
+}
+
+fn key(statement: &Statement, operation: &Operation) -> String {
+    format!("{} {} {} {:?} {:?}", statement.kind, statement.has_where, operation.action, operation.on, operation.setting)
+}
+
+/// Asks again; holds that people answered are answered.
+pub(super) fn recheck(permit: &Permit, slice: &Slice, now: Timestamp, case: &SqlCase, answered: &[String]) -> Result<(), Refusal> {
+    let asker = Asker::of(permit.routed(), permit.session());
+    let target = as_target(asker.target);
+    let context = context(asker.caller, now, asker.ask.reason.clone(), Facts::None);
+    let judge = Judge::new(slice, &target, &case.catalog, &context).in_transaction(case.in_transaction);
+    let found = judge.judge(&case.script, &case.text);
+    if let Some(masked) = found.refused {
+        return Err(Refusal::denied(masked.message.clone(), masked.message));
+    }
+    match &found.decision.verdict {
+        Verdict::Allow => Ok(()),
+        Verdict::Hold(hold) if settled(hold, &|policy| answered.iter().any(|known| known == policy)) => Ok(()),
+        Verdict::Hold(_) | Verdict::Deny(_) => Err(refusal(&found.decision)),
+    }
+}

@@ -1,0 +1,68 @@
+//! Masks the rows of a result. What was predicted of the statement is held against what the server says of its columns; only if both
+//! agree is a row handed on, with the masked values replaced.
+
+use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
+
+use bartizan_policies::Mask;
+use bartizan_policies::sql::mask::{Format, masked};
+use bartizan_policies::sql::{Answer, Catalog, ColumnId, Judged, Statement};
+use bytes::Bytes;
+
+use super::codec::{self, CodecError, Column};
+
+/// What is done to each column of a result.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    columns: Vec<(Option<Mask>, Column)>,
+}
+
+/// The plan of a portal, once the server has described it.
+pub(super) type Shape = Arc<OnceLock<Plan>>;
+
+impl Plan {
+    /// What the server says of a result, held against what was predicted; none if they differ.
+    pub(super) fn of(statement: &Statement, judged: &Judged, catalog: &Catalog, described: Vec<Column>) -> Option<Self> {
+        let outputs = match &statement.answer {
+            // Nothing of a table is in it.
+            Answer::Report => return Some(Self { columns: described.into_iter().map(|column| (None, column)).collect() }),
+            Answer::Rows(outputs) => outputs,
+            Answer::Nothing | Answer::CopyOut(_) | Answer::CopyIn | Answer::Unknown => return None,
+        };
+        if outputs.len() != described.len() || outputs.len() != judged.masks.len() {
+            return None;
+        }
+        let fits = |(output, column): (&bartizan_policies::sql::Output, &Column)| {
+            let reported = ColumnId { relation: column.table, number: i16::try_from(column.attribute).unwrap_or(0) };
+            output.admits(reported, catalog.numbered(column.table).is_some())
+        };
+        if !outputs.iter().zip(&described).all(fits) {
+            return None;
+        }
+        Some(Self { columns: judged.masks.iter().copied().zip(described).collect() })
+    }
+
+    /// Whether any column is masked.
+    pub(super) fn masks(&self) -> bool {
+        self.columns.iter().any(|(mask, _)| mask.is_some())
+    }
+
+    /// The row as the client may see it.
+    pub(super) fn row(&self, frame: &Bytes, key: &[u8]) -> Result<Bytes, CodecError> {
+        let values = codec::row(frame)?;
+        if values.len() != self.columns.len() {
+            return Err(CodecError::Malformed('D'));
+        }
+        if !self.masks() {
+            return Ok(frame.clone());
+        }
+        let shown = values.into_iter().zip(&self.columns).map(|(value, (mask, column))| match mask {
+            Some(mask) => {
+                let format = if column.binary { Format::Binary } else { Format::Text };
+                masked(*mask, column.type_oid, format, value, key)
+            }
+            None => value.map(Cow::Borrowed),
+        });
+        Ok(codec::data_row(shown))
+    }
+}

@@ -1,0 +1,194 @@
+//! Dials a PostgreSQL server, logs in as the role that was asked for, and reads its catalogs. A [`Taped`] session goes in, a
+//! [`DatabaseLink`] comes out. Never shows a credential.
+
+mod binding;
+mod catalog;
+mod connection;
+mod login;
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::config::{PostgresTarget, PostgresUser};
+use crate::frontdoor::Refusal;
+use crate::model::{SessionId, TargetName, Wish};
+use crate::record::Taped;
+use crate::wire::tls::TlsError;
+
+use super::Dialer;
+
+pub use catalog::{CatalogDesk, Fresh};
+pub use connection::Socket;
+
+use connection::Connection;
+
+/// From the first packet to the first statement.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What of a session's beginning the server is told, beside the role and the database.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// Settings, by name.
+    pub settings: Vec<(String, String)>,
+}
+
+/// What a server says of itself and of the session when it lets somebody in.
+#[derive(Debug, Clone, Default)]
+pub struct Greeting {
+    /// Settings that it reports, by name, in their order.
+    pub parameters: Vec<(String, String)>,
+    /// What a request to cancel has to show, if it can be cancelled.
+    pub key: Option<(u32, Bytes)>,
+    /// What names mean.
+    pub state: SessionFacts,
+}
+
+/// What names mean at the beginning of a session.
+#[derive(Debug, Clone, Default)]
+pub struct SessionFacts {
+    /// The search path as the server writes it.
+    pub search_path: String,
+    /// The role in force.
+    pub role: String,
+}
+
+/// A taped session and its connection to a database. Only `upstream` makes one.
+pub struct DatabaseLink {
+    taped: Taped,
+    socket: Box<dyn Socket>,
+    ahead: BytesMut,
+    greeting: Greeting,
+}
+
+impl DatabaseLink {
+    /// Whose session it is.
+    #[must_use]
+    pub fn session(&self) -> SessionId {
+        self.taped.permit().session()
+    }
+
+    /// Takes the link apart for its gateway: the session, the connection, what was read from it already, and what the server said.
+    #[must_use]
+    pub fn split(self) -> (Taped, Box<dyn Socket>, BytesMut, Greeting) {
+        (self.taped, self.socket, self.ahead, self.greeting)
+    }
+}
+
+/// Why a database could not be reached. Never holds a credential.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DatabaseError {
+    #[error("cannot connect: {0}")]
+    Connect(std::io::Error),
+    #[error("the connection was lost: {0}")]
+    Lost(std::io::Error),
+    #[error("no answer in time")]
+    Slow,
+    #[error("{0}")]
+    Tls(TlsError),
+    #[error("TLS failed: {0}")]
+    Handshake(String),
+    #[error("the server offers no TLS")]
+    NoTls,
+    #[error("no credential: {0}")]
+    Credential(String),
+    #[error("the server asks for {0}, which is not given")]
+    Method(&'static str),
+    #[error("the login failed: {0}")]
+    Login(String),
+    #[error("the server refuses: {code} {message}")]
+    Server { code: String, message: String },
+    #[error("the server does not keep to the protocol: {0}")]
+    Protocol(String),
+}
+
+impl DatabaseError {
+    fn refusal(&self, target: &TargetName) -> Refusal {
+        let sentence = match self {
+            Self::Connect(_) => format!("{target} cannot be reached now."),
+            Self::Slow => format!("{target} did not answer in time."),
+            Self::Tls(_) | Self::Handshake(_) | Self::NoTls => {
+                format!("{target} could not show that it is {target}; tell the operator. No credential was sent to it.")
+            }
+            Self::Credential(_) => format!("The bastion has no credential for {target} now; tell the operator."),
+            Self::Method(_) | Self::Login(_) => format!("{target} and the bastion could not agree on a login; tell the operator."),
+            // What is wrong with the bastion's own login is for the operator.
+            Self::Server { code, .. } if code.starts_with("28") => format!("{target} refused the bastion's credential; tell the operator."),
+            Self::Server { code, message } if ["3D", "53", "55", "57"].iter().any(|class| code.starts_with(class)) => {
+                format!("{target} says: {message}")
+            }
+            Self::Server { .. } | Self::Lost(_) | Self::Protocol(_) => {
+                format!("{target} ended the connection while the bastion logged in.")
+            }
+        };
+        Refusal::unavailable(sentence, format!("{target}: {self}"))
+    }
+}
+
+impl Dialer {
+    /// Dials the database of a taped session.
+    ///
+    /// # Errors
+    /// When it cannot be reached, is not who it should be, or refuses us; the tape comes back to be closed.
+    pub async fn dial_database(&self, taped: Taped, wanted: Wanted) -> Result<DatabaseLink, (Refusal, Box<Taped>)> {
+        let reached = tokio::time::timeout(PATIENCE, open(&taped, wanted)).await.unwrap_or(Err(DatabaseError::Slow));
+        match reached {
+            Ok((connection, greeting)) => {
+                let (socket, ahead) = connection.split();
+                Ok(DatabaseLink { taped, socket, ahead, greeting })
+            }
+            Err(error) => {
+                let target = taped.permit().routed().target().name.clone();
+                Err((error.refusal(&target), Box::new(taped)))
+            }
+        }
+    }
+
+    /// Asks the server of `target` to cancel what runs for `key`. Nothing comes of it if that is over already.
+    pub async fn cancel(&self, target: &PostgresTarget, key: &(u32, Bytes)) {
+        let asking = async {
+            let mut connection = Connection::open(target).await?;
+            connection.send(&login::cancel(key)).await
+        };
+        match tokio::time::timeout(PATIENCE, asking).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "a query could not be cancelled"),
+            Err(_) => tracing::warn!("a query could not be cancelled in time"),
+        }
+    }
+}
+
+/// What the server is asked for the beginning of a session.
+const STATE: &str = "SELECT pg_catalog.current_setting('search_path'), current_user";
+
+async fn open(taped: &Taped, wanted: Wanted) -> Result<(Connection, Greeting), DatabaseError> {
+    let permit = taped.permit();
+    let not = || DatabaseError::Credential("it is no PostgreSQL target".to_owned());
+    let (target, user) = permit.routed().postgres().ok_or_else(not)?;
+    let Wish::Database(database) = &permit.routed().identified().ask().wish else { return Err(not()) };
+    let mut settings = wanted.settings;
+    if permit.reads_only() || target.read_only {
+        settings.push(("default_transaction_read_only".to_owned(), "on".to_owned()));
+    }
+    let (mut connection, mut greeting) = connect(target, user, database, &settings).await?;
+    greeting.state = session_facts(&mut connection).await?;
+    Ok((connection, greeting))
+}
+
+async fn connect(
+    target: &PostgresTarget,
+    user: &PostgresUser,
+    database: &str,
+    settings: &[(String, String)],
+) -> Result<(Connection, Greeting), DatabaseError> {
+    let mut connection = Connection::open(target).await?;
+    let greeting = login::log_in(&mut connection, target, user, database, settings).await?;
+    Ok((connection, greeting))
+}
+
+async fn session_facts(connection: &mut Connection) -> Result<SessionFacts, DatabaseError> {
+    let rows = connection.rows(STATE).await?;
+    let mut values = rows.into_iter().next().unwrap_or_default().into_iter().map(Option::unwrap_or_default);
+    let mut next = || values.next().ok_or_else(|| DatabaseError::Protocol("it does not tell the session's settings".to_owned()));
+    Ok(SessionFacts { search_path: next()?, role: next()? })
+}

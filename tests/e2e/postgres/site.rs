@@ -1,0 +1,135 @@
+//! A bastion with one PostgreSQL server behind it, and ways for clients to reach it.
+
+use std::process::Command;
+
+use crate::harness::{Done, Guarded, Postgres, Run, Setup, Visitor, World, fixture, free_port, wait_for_line, wait_until};
+
+/// Admins may everything; developers may read and change `public.orders` and read the rest but for what is secret; what they do
+/// without WHERE waits for an admin.
+pub(super) const POLICIES: &str = r#"
+@id("admins-may-everything")
+permit (principal in Group::"corp/admins", action, resource);
+
+@id("all-get-certificates")
+permit (principal, action == Action::"issue", resource);
+
+@id("developers-reach-databases")
+permit (principal in Group::"corp/developers", action == Action::"connect", resource == Target::"orders");
+
+@id("developers-read-and-write")
+permit (principal in Group::"corp/developers", action in [Action::"pg.read", Action::"pg.write", Action::"pg.set"], resource in Target::"orders");
+
+@id("developers-make-temporary-things")
+permit (principal in Group::"corp/developers", action in [Action::"pg.call", Action::"pg.ddl"], resource in Target::"orders");
+
+@id("nobody-reads-payroll")
+@reason("Salaries are for the payroll team.")
+forbid (principal in Group::"corp/developers", action, resource in Table::"orders/public.payroll");
+
+@id("deletes-are-approved")
+@reason("Rows do not come back.")
+@approve("corp/admins")
+forbid (principal in Group::"corp/developers", action == Action::"pg.delete", resource);
+"#;
+
+/// What is in the database.
+pub(super) const TABLES: &str = "
+CREATE TABLE orders (id int PRIMARY KEY, customer text NOT NULL, amount numeric(10,2), at timestamptz DEFAULT '2026-01-01 00:00Z');
+INSERT INTO orders SELECT n, 'customer ' || n, n * 1.5 FROM generate_series(1, 100) n;
+CREATE TABLE payroll (name text, salary int);
+INSERT INTO payroll VALUES ('alice', 123456789);
+CREATE TABLE notes (id serial PRIMARY KEY, body text);
+CREATE VIEW big_orders AS SELECT * FROM orders WHERE amount > 100;
+GRANT ALL ON ALL TABLES IN SCHEMA public TO app;
+GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO app;
+GRANT ALL ON SCHEMA public TO app;
+ALTER TABLE orders OWNER TO app;
+ALTER TABLE notes OWNER TO app;
+";
+
+/// The bastion, and the server.
+pub(super) struct Site {
+    pub(super) server: Postgres,
+    pub(super) world: World,
+    _folder: tempfile::TempDir,
+}
+
+/// A forward that is open.
+pub(super) struct Tunnel {
+    pub(super) port: u16,
+    _processes: Vec<Guarded>,
+}
+
+impl Site {
+    pub(super) fn start() -> Self {
+        Self::with(POLICIES, "", TABLES)
+    }
+
+    pub(super) fn with(policies: &'static str, target: &str, tables: &str) -> Self {
+        Self::of("orders", policies, target, tables)
+    }
+
+    /// The target `orders` leads to the database `database`.
+    pub(super) fn of(database: &str, policies: &'static str, target: &str, tables: &str) -> Self {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::Builder::new().prefix("bartizan-pg-").tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
+        let server = Postgres::start(&folder.path().join("server"), database, tables);
+        let more = server.target("orders", target);
+        let world = World::with(Setup { policies: Some(policies), more, ..Setup::default() });
+        Self { server, world, _folder: folder }
+    }
+
+    /// Opens `ssh -N -L` to the target.
+    pub(super) fn tunnel(&self, visitor: &Visitor) -> Tunnel {
+        let port = free_port();
+        let forward = format!("{port}:orders:5432");
+        let process = Guarded::logged(
+            visitor.openssh("ssh", ["-N", "-o", "ExitOnForwardFailure=yes", "-L", &forward, "bastion"]),
+            &visitor.dir.join("tunnel.log"),
+        );
+        wait_until("the forward is open", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+        Tunnel { port, _processes: vec![process] }
+    }
+
+    /// A port whose connections each go to a command of their own.
+    pub(super) fn pipe(&self, visitor: &Visitor, command: &Command, before: Option<Guarded>) -> Tunnel {
+        let mut python = visitor.command("python3", [fixture("postgres/pipe.py")]);
+        python.arg(command.get_program()).args(command.get_args());
+        let log = visitor.dir.join("pipe.log");
+        let _ = std::fs::remove_file(&log);
+        let mut process = Guarded::logged(python, &log);
+        let port = wait_for_line(&log, "PORT ", &mut process).parse().unwrap();
+        Tunnel { port, _processes: std::iter::once(process).chain(before).collect() }
+    }
+
+    /// What has been recorded of all sessions, as text.
+    pub(super) fn recorded(&self) -> String {
+        let list = self.world.bastion.run(["recordings", "list", "--json"]).ok().json();
+        let ids = list.as_array().unwrap().iter().filter_map(|one| one["session"].as_str().or(one["id"].as_str()).map(str::to_owned));
+        ids.map(|id| self.world.bastion.run(["recordings", "cat", &id]).finish().text()).collect()
+    }
+
+    /// The audit log.
+    pub(super) fn audited(&self) -> String {
+        self.world.bastion.run(["audit", "tail", "--json", "-n", "1000"]).ok().text()
+    }
+}
+
+impl Tunnel {
+    /// `psql` through the forward.
+    pub(super) fn psql(&self, visitor: &Visitor, arguments: &[&str]) -> Run {
+        Run::new(self.psql_command(visitor, arguments))
+    }
+
+    pub(super) fn psql_command(&self, visitor: &Visitor, arguments: &[&str]) -> Command {
+        let mut command = visitor.command("psql", ["-X", "-q", "-h", "127.0.0.1", "-U", "app", "-d", "orders", "-p"]);
+        command.arg(self.port.to_string()).args(arguments).env("PGCONNECT_TIMEOUT", "30");
+        command
+    }
+
+    /// What some statements give, without decoration; they may fail.
+    pub(super) fn ask(&self, visitor: &Visitor, statements: &str) -> Done {
+        self.psql(visitor, &["-At", "-f", "-"]).input(statements).finish()
+    }
+}

@@ -1,0 +1,176 @@
+//! What statements do through the bastion: the same as directly, or what policy says.
+
+use super::Site;
+use super::site::POLICIES;
+
+#[test]
+fn what_is_denied_fails_alone_and_the_connection_and_the_transaction_stay_true() {
+    let site = Site::start();
+    let bob = site.world.visitor("bob");
+    let tunnel = site.tunnel(&bob);
+    let done = tunnel.ask(
+        &bob,
+        "\\set VERBOSITY verbose
+SELECT salary FROM payroll;
+SELECT count(*) FROM orders;
+BEGIN;
+INSERT INTO notes (body) VALUES ('in vain');
+SELECT name FROM payroll;
+SELECT 1;
+ROLLBACK;
+SELECT count(*) FROM notes;
+SAVEPOINT nowhere;
+BEGIN;
+SAVEPOINT a;
+SELECT * FROM payroll;
+ROLLBACK TO a;
+INSERT INTO notes (body) VALUES ('kept');
+COMMIT;
+SELECT body FROM notes;
+SELECT 1; SELECT salary FROM payroll;
+",
+    );
+    assert_eq!(done.text(), "100\n0\nkept\n1\n", "{done}");
+    assert_eq!(done.err.matches("ERROR:  42501:").count(), 4, "{done}");
+    assert!(done.err.contains("nobody-reads-payroll") && done.err.contains("Salaries are for the payroll team."), "{done}");
+    assert!(done.err.contains("25P02"), "the transaction has failed in the server too: {done}");
+    assert!(!done.err.contains("BARTIZAN DENIED") && !format!("{done}").contains("123456789"), "{done}");
+    let recorded = site.recorded();
+    assert!(recorded.contains("SELECT salary FROM payroll") && recorded.contains("42501"), "{recorded}");
+    let audited = site.audited();
+    assert!(audited.contains("nobody-reads-payroll") && audited.contains("pg.select"), "{audited}");
+}
+
+#[test]
+fn a_text_of_several_statements_is_decided_whole_before_any_of_it_runs() {
+    let site = Site::start();
+    let bob = site.world.visitor("bob");
+    let tunnel = site.tunnel(&bob);
+    let done =
+        tunnel.psql(&bob, &["-At", "-c", "INSERT INTO notes (body) VALUES ('first'); SELECT salary FROM payroll"]).finish().refused();
+    assert!(done.err.contains("42501") || done.err.contains("nobody-reads-payroll"), "{done}");
+    assert_eq!(site.server.ask("SELECT count(*) FROM notes"), "0");
+}
+
+#[test]
+fn what_cannot_be_read_is_refused_and_the_session_goes_on() {
+    let site = Site::start();
+    let bob = site.world.visitor("bob");
+    let tunnel = site.tunnel(&bob);
+    let long = "x".repeat(17 << 20);
+    let done = tunnel.ask(&bob, &format!("SELECT '{long}';\nSELECT FROM WHERE;\nSELECT * FROM no_such_table;\nSELECT 5;\n"));
+    assert_eq!(done.text(), "5\n", "{}", &done.err[..done.err.len().min(2_000)]);
+    assert!(done.err.contains("16 MiB") && done.err.contains("syntax error at or near \"WHERE\""), "{}", done.err);
+    assert!(done.err.contains("relation \"no_such_table\" does not exist"), "{}", done.err);
+}
+
+#[test]
+fn copies_go_in_and_out() {
+    let site = Site::start();
+    let bob = site.world.visitor("bob");
+    let tunnel = site.tunnel(&bob);
+    let done = tunnel.ask(
+        &bob,
+        "COPY notes (body) FROM STDIN;
+one
+two
+\\.
+COPY (SELECT body FROM notes ORDER BY id) TO STDOUT;
+COPY payroll TO STDOUT;
+COPY notes (id, body) FROM STDIN;
+not a number\tx
+\\.
+SELECT count(*) FROM notes;
+COPY orders FROM '/etc/passwd';
+COPY orders TO PROGRAM 'cat';
+SELECT 'still here';
+",
+    );
+    assert_eq!(done.text(), "one\ntwo\n2\nstill here\n", "{done}");
+    assert!(done.err.contains("invalid input syntax for type integer"), "{done}");
+}
+
+#[test]
+fn a_held_statement_waits_for_people_and_is_told_of_it() {
+    let site = Site::start();
+    let (alice, bob) = (site.world.visitor("alice"), site.world.visitor("bob"));
+    let tunnel = site.tunnel(&bob);
+    let delete = |arguments: &'static [&'static str]| {
+        let command = tunnel.psql_command(&bob, arguments);
+        std::thread::spawn(move || crate::harness::Run::new(command).within(60).finish())
+    };
+    let waiting = |site: &Site| {
+        let mut id = None;
+        crate::harness::wait_until("something waits", || {
+            let list = alice.ssh(["bastion", "approvals", "--json"]).ok().json();
+            id = list.as_array().unwrap().first().map(|one| (one["id"].as_str().unwrap().to_owned(), one["operation"].to_string()));
+            id.is_some()
+        });
+        assert!(site.server.ask("SELECT count(*) FROM orders") != "0");
+        id.unwrap()
+    };
+    let yes = delete(&["-c", "DELETE FROM orders WHERE id = 1", "-c", "SELECT 'after'"]);
+    let (id, operation) = waiting(&site);
+    assert!(operation.contains("DELETE FROM orders WHERE id = 1"), "{operation}");
+    assert_eq!(site.server.ask("SELECT count(*) FROM orders"), "100", "it is not sent before it is approved");
+    alice.ssh(["bastion", "approve", &id]).ok();
+    let done = yes.join().unwrap().ok();
+    assert!(done.err.contains("needs approval") && done.err.contains("approved by corp/alice") && done.text().contains("after"), "{done}");
+    assert_eq!(site.server.ask("SELECT count(*) FROM orders"), "99");
+
+    let no = delete(&["-v", "VERBOSITY=verbose", "-c", "DELETE FROM orders WHERE id = 2"]);
+    let (id, _) = waiting(&site);
+    alice.ssh(["bastion", "deny", &id, "not", "now"]).ok();
+    let done = no.join().unwrap().refused();
+    assert!(done.err.contains("42501") && done.err.contains("not now"), "{done}");
+    assert_eq!(site.server.ask("SELECT count(*) FROM orders"), "99");
+    let recorded = site.recorded();
+    assert!(recorded.contains("DELETE FROM orders WHERE id = 1") && recorded.contains("DELETE 1"), "{recorded}");
+}
+
+#[test]
+fn a_principal_who_may_only_read_gets_a_session_that_only_reads() {
+    let policies: &'static str = Box::leak(
+        POLICIES
+            .replace("Action::\"pg.read\", Action::\"pg.write\", Action::\"pg.set\"", "Action::\"pg.read\", Action::\"pg.set\"")
+            .replace("@id(\"developers-make-temporary-things\")\npermit", "@id(\"nobody-makes-things\")\nforbid")
+            .into_boxed_str(),
+    );
+    let site = Site::with(policies, "", super::site::TABLES);
+    let (alice, bob) = (site.world.visitor("alice"), site.world.visitor("bob"));
+    let done = site.tunnel(&bob).ask(&bob, "SHOW transaction_read_only;\nINSERT INTO notes (body) VALUES ('x');\n");
+    assert_eq!(done.text(), "on\n", "{done}");
+    assert!(done.err.contains("bartizan: pg.insert"), "{done}");
+    assert_eq!(site.tunnel(&alice).ask(&alice, "SHOW transaction_read_only;").text(), "off\n");
+}
+
+#[test]
+fn a_change_of_the_search_path_is_followed_before_the_next_name_is_read() {
+    let tables = format!(
+        "{}\nCREATE SCHEMA other; CREATE VIEW other.orders AS SELECT * FROM payroll; GRANT ALL ON SCHEMA other TO app; GRANT ALL ON other.orders TO app;",
+        super::site::TABLES
+    );
+    let policies: &'static str = Box::leak(format!("{POLICIES}\n@id(\"other-is-closed\") forbid (principal in Group::\"corp/developers\", action, resource in Table::\"orders/other.orders\");").into_boxed_str());
+    let site = Site::with(policies, "", &tables);
+    let bob = site.world.visitor("bob");
+    let tunnel = site.tunnel(&bob);
+    let done = tunnel.ask(
+        &bob,
+        "SET search_path = other, public;
+SELECT * FROM orders LIMIT 1;
+RESET search_path;
+SELECT id FROM orders LIMIT 1;
+BEGIN;
+SET LOCAL search_path = other;
+SELECT * FROM orders LIMIT 1;
+ROLLBACK;
+SELECT id FROM orders LIMIT 1;
+SELECT pg_catalog.set_config('search_path', 'other', false);
+SELECT * FROM orders LIMIT 1;
+SET search_path = other; SELECT * FROM orders LIMIT 1;
+",
+    );
+    assert!(!format!("{done}").contains("123456789"), "{done}");
+    assert_eq!(done.text().lines().filter(|line| *line == "1").count(), 2, "{done}");
+    assert_eq!(done.err.matches("refused by policy \"other-is-closed\"").count(), 4, "{done}");
+}
