@@ -106,6 +106,7 @@ impl Enforcer {
             started_at: now,
             policies: std::mem::take(&mut judgement.policies),
             digest: set.digest_hex(),
+            record_input: judgement.record_input,
             ongoing: Mutex::default(),
             begun_by: None,
             grants: Mutex::default(),
@@ -135,6 +136,7 @@ impl Enforcer {
             return Err(changed());
         }
         (permit.started_at, permit.policies, permit.digest) = (now, judgement.policies, set.digest_hex());
+        permit.record_input = judgement.record_input;
         permit.keep(&grant);
         permit.begun_by = Some(grant);
         Ok(())

@@ -104,6 +104,7 @@ pub struct Permit {
     pub(super) started_at: Timestamp,
     pub(super) policies: Vec<String>,
     pub(super) digest: String,
+    pub(super) record_input: bool,
     pub(super) reads_only: bool,
     pub(super) ongoing: Mutex<Ongoing>,
     /// What people approved for it to begin.
@@ -153,6 +154,12 @@ impl Permit {
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.digest
+    }
+
+    /// Whether what is typed is to be recorded, as the policies said that it began under.
+    #[must_use]
+    pub fn records_input(&self) -> bool {
+        self.record_input
     }
 
     /// The approval that it began with, if it was held.
