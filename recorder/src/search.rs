@@ -238,6 +238,7 @@ impl SearchIndex {
             return Ok(Some(Added::Unchanged));
         }
         let recording = if recording.is_locked() { unlock(recording).ok_or(SearchError::Locked)? } else { recording };
+        let recording = recording.with_input()?;
         self.add(&recording).map(Some)
     }
 
