@@ -126,8 +126,10 @@ impl Room {
 
 /// One call of a session to its lane.
 pub(super) enum Job {
-    Create(Box<Head>, Option<Room>, oneshot::Sender<Result<Arc<Reel>, CreateError>>),
+    /// The flag tells whether what is typed is recorded.
+    Create(Box<Head>, bool, Option<Room>, oneshot::Sender<Result<Arc<Reel>, CreateError>>),
     Append(Arc<Reel>, Vec<Piece>, oneshot::Sender<Result<(), WriteError>>),
+    Typed(Arc<Reel>, Vec<Event<'static>>, oneshot::Sender<Result<(), WriteError>>),
     /// Answers with SHA-256 of its seal.json.
     Finish(Arc<Reel>, Reason, Option<Exit>, oneshot::Sender<Result<Option<[u8; 32]>, WriteError>>),
 }
@@ -243,9 +245,13 @@ impl Lane {
     fn work(&mut self, job: Job) {
         // A session that is gone does not hear the answer; its recording is right all the same.
         match job {
-            Job::Create(head, room, reply) => drop(reply.send(self.create(&head, room.as_ref()))),
+            Job::Create(head, input, room, reply) => drop(reply.send(self.create(&head, input, room.as_ref()))),
             Job::Append(reel, pieces, reply) => {
                 drop(reply.send(reel.append(&*self.clock, &pieces)));
+            }
+            Job::Typed(reel, events, reply) => {
+                let now = reel.now(&*self.clock);
+                drop(reply.send(reel.with(|writer| writer.append_input(now, &events))));
             }
             Job::Finish(reel, reason, exit, reply) => {
                 let now = reel.now(&*self.clock);
@@ -254,9 +260,12 @@ impl Lane {
         }
     }
 
-    fn create(&mut self, head: &Head, room: Option<&Room>) -> Result<Arc<Reel>, CreateError> {
+    fn create(&mut self, head: &Head, input: bool, room: Option<&Room>) -> Result<Arc<Reel>, CreateError> {
         room.map_or(Ok(()), Room::check)?;
-        let writer = self.recordings.create(head, &mut rand::rng())?;
+        let writer = match input {
+            true => self.recordings.create_with_input(head, &mut rand::rng())?,
+            false => self.recordings.create(head, &mut rand::rng())?,
+        };
         let hash = writer.head_hash();
         let size = head.terminal.as_ref().map(|terminal| (terminal.cols, terminal.rows));
         let (writer, feed) = (Mutex::new(writer), Arc::new(Feed::new(size)));

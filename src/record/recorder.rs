@@ -1,9 +1,9 @@
 //! Begins and ends recordings: store, head, audit entry and its leaf in the transparency log first; the target is dialled only after.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use bartizan_recorder::{Event, Head, Reason, Terminal};
+use bartizan_recorder::{Event, Head, Reason, Terminal, Typed};
 use tokio::sync::oneshot;
 
 use crate::audit::{AuditLog, Entry};
@@ -109,11 +109,13 @@ impl Recorder {
     async fn begin(&self, permit: &Permit, number: u64, opening: &Opening) -> Result<Tape, NotBegun> {
         let refuse = |e: &dyn std::fmt::Display| Refusal::unavailable(NOT_RECORDED, e.to_string());
         let head = self.head(permit, number).map_err(|e| refuse(&e))?;
+        let columns = head.terminal.as_ref().filter(|_| permit.records_input()).map(|terminal| terminal.cols);
         let lane = self.lanes.of(number).ok_or_else(|| refuse(&"no lane"))?;
         let (reply, answer) = oneshot::channel();
-        lane.send(Job::Create(Box::new(head), self.room(), reply)).await.map_err(|e| refuse(&e))?;
+        lane.send(Job::Create(Box::new(head), columns.is_some(), self.room(), reply)).await.map_err(|e| refuse(&e))?;
         let reel = answer.await.map_err(|e| refuse(&e))?.map_err(|e| refuse(&e))?;
-        let tape = Tape { lanes: self.lanes.clone(), number, reel, mode: self.settings.mode };
+        let typing = columns.map(|columns| Arc::new(Mutex::new(Typed::new(columns))));
+        let tape = Tape { lanes: self.lanes.clone(), number, reel, mode: self.settings.mode, typing };
         match self.announce(permit, number, opening, &tape).await {
             Ok(()) => Ok(tape),
             Err(refusal) => match tape.finish(Reason::Failed, None).await {
@@ -215,6 +217,7 @@ impl Recorder {
             client: String::new(),
             command: command(&ask.wish),
             first_key: String::new(),
+            input_key: String::new(),
             groups: caller.principal().groups.iter().map(ToString::to_string).collect(),
             kind: kind(permit.mode()).to_owned(),
             login: ask.login.as_ref().map(ToString::to_string),
@@ -276,5 +279,9 @@ fn first_pieces(permit: &Permit) -> Vec<Piece> {
         "approved_by": permit.grant().map(|grant| grant.by()),
     });
     pieces.push(Piece::Event(Event::operation(operation.to_string()).into_owned()));
+    if permit.records_input() && ask.terminal.is_none() {
+        // Without a terminal there is no echo, and so no telling what is secret.
+        pieces.push(Tape::note("input is not recorded: the session has no terminal".to_owned()));
+    }
     pieces
 }

@@ -1,9 +1,9 @@
 //! One session's tape. What it took is in the kernel when the call returns.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bartizan_recorder::{Event, Exit, Reason, WriteError};
+use bartizan_recorder::{Event, Exit, Reason, Typed, WriteError};
 use tokio::sync::oneshot;
 
 use crate::config::RecordingMode;
@@ -37,6 +37,8 @@ pub struct Tape {
     pub(super) number: u64,
     pub(super) reel: Arc<Reel>,
     pub(super) mode: RecordingMode,
+    /// Where what is typed is recorded: what tells it from secrets.
+    pub(super) typing: Option<Arc<Mutex<Typed>>>,
 }
 
 impl Tape {
@@ -45,9 +47,39 @@ impl Tape {
     /// # Errors
     /// In strict mode, when it cannot be written for that long. In best-effort mode only when the recorder is gone.
     pub async fn write(&self, pieces: Vec<Piece>) -> Result<(), TapeError> {
+        self.keep(&|reply| Job::Append(Arc::clone(&self.reel), pieces.clone(), reply)).await?;
+        let Some(typing) = &self.typing else { return Ok(()) };
+        let shown = {
+            let mut typing = typing.lock().unwrap_or_else(PoisonError::into_inner);
+            pieces.iter().flat_map(|piece| see(&mut typing, piece)).collect()
+        };
+        self.keep_typed(shown).await
+    }
+
+    /// Takes in what is typed, before the target is given it. It is recorded once the target has shown it, where it is recorded at
+    /// all.
+    ///
+    /// # Errors
+    /// As [`Tape::write`].
+    pub async fn typed(&self, bytes: &[u8]) -> Result<(), TapeError> {
+        let Some(typing) = &self.typing else { return Ok(()) };
+        let given_up = typing.lock().unwrap_or_else(PoisonError::into_inner).typed(bytes);
+        self.keep_typed(given_up).await
+    }
+
+    async fn keep_typed(&self, events: Vec<Event<'static>>) -> Result<(), TapeError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        self.keep(&|reply| Job::Typed(Arc::clone(&self.reel), events.clone(), reply)).await
+    }
+
+    async fn keep(&self, job: &(dyn Fn(oneshot::Sender<Result<(), WriteError>>) -> Job + Sync)) -> Result<(), TapeError> {
         let begun = Instant::now();
         loop {
-            match self.append(pieces.clone()).await? {
+            let (reply, answer) = oneshot::channel();
+            self.send(job(reply)).await?;
+            match answer.await.map_err(|_| TapeError::Stopped)? {
                 Ok(()) => return Ok(()),
                 Err(error) if self.mode == RecordingMode::BestEffort => {
                     tracing::error!(%error, session = self.number, alert = true, "a session goes on unrecorded");
@@ -59,12 +91,6 @@ impl Tape {
                 Err(_) => tokio::time::sleep(RETRY).await,
             }
         }
-    }
-
-    async fn append(&self, pieces: Vec<Piece>) -> Result<Result<(), WriteError>, TapeError> {
-        let (reply, answer) = oneshot::channel();
-        self.send(Job::Append(Arc::clone(&self.reel), pieces, reply)).await?;
-        answer.await.map_err(|_| TapeError::Stopped)
     }
 
     async fn send(&self, job: Job) -> Result<(), TapeError> {
@@ -83,6 +109,12 @@ impl Tape {
     /// # Errors
     /// As [`Tape::write`]; the next start of the bastion seals it then.
     pub async fn finish(&self, reason: Reason, exit: Option<Exit>) -> Result<Option<[u8; 32]>, TapeError> {
+        if let Some(typing) = &self.typing {
+            let left = typing.lock().unwrap_or_else(PoisonError::into_inner).finish();
+            if let Err(error) = self.keep_typed(left).await {
+                tracing::error!(%error, session = self.number, "the last of what was typed could not be recorded");
+            }
+        }
         let begun = Instant::now();
         loop {
             let (reply, answer) = oneshot::channel();
@@ -105,6 +137,18 @@ impl Tape {
     #[must_use]
     pub fn note(text: String) -> Piece {
         Piece::Event(Event::note(text).into_owned())
+    }
+}
+
+/// What of what was typed is known once `piece` was shown.
+fn see(typing: &mut Typed, piece: &Piece) -> Vec<Event<'static>> {
+    match piece {
+        Piece::Output(bytes) => typing.shown(bytes),
+        Piece::Event(Event::Resize { cols, .. }) => {
+            typing.resize(*cols);
+            Vec::new()
+        }
+        _ => Vec::new(),
     }
 }
 

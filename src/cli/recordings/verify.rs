@@ -55,7 +55,9 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
     let mut reports = Vec::new();
     let mut seen = HashSet::new();
     for dir in &dirs {
-        let report = checks::recording(dir, &keys, log.as_ref());
+        // A copy is without what was typed where one may not see that.
+        let is_part = args.from.way.bastion.is_some() && !dir.join("c1.brec").exists();
+        let report = checks::recording(dir, &keys, log.as_ref(), is_part);
         worst = worst.max(report.outcome());
         seen.extend(report.number);
         let id = session_of(dir);
@@ -143,7 +145,7 @@ fn copied(far: &Far, args: &Args) -> Result<(Vec<PathBuf>, Option<tempfile::Temp
     for session in sessions {
         let dir = folder.path().join(session.to_string());
         std::fs::create_dir(&dir).map_err(unmade)?;
-        let opening = Opening { session, purpose: Purpose::Verify, reason: args.from.reason.clone(), format: None };
+        let opening = Opening { session, purpose: Purpose::Verify, reason: args.from.reason.clone(), input: false, format: None };
         let bar = bar(u64::MAX, "fetching");
         let copied = far.copy(&opening, &dir, &mut |behind, all| {
             bar.set_length(all);

@@ -195,6 +195,9 @@ impl Rooms {
         let recording = self.open_recording(&recorded(opening.session)?).await?.ok_or_else(no_such)?;
         let evidence = self.evidence(recording.head()).ok_or_else(no_such)?;
         self.enforcer.permit_with(caller, opening.purpose.action(), &evidence, reason.as_deref()).await?;
+        if opening.input {
+            self.enforcer.permit_with(caller, Action::ViewInput, &evidence, reason.as_deref()).await?;
+        }
         let digest = self.enforcer.policies().current().digest_hex();
         let by = caller.principal().id.to_string();
         let session = opening.session;
@@ -206,12 +209,13 @@ impl Rooms {
         })
         .await?;
         let dir = recording.dir().to_owned();
-        let files = blocking(move || Ok::<_, io::Error>(files_of(&dir))).await?;
+        let input = opening.input;
+        let files = blocking(move || Ok::<_, io::Error>(files_of(&dir, input))).await?;
         let opened = Opened {
             files: files.iter().map(|(name, file)| OpenedFile { name: name.clone(), bytes: bytes_of(file) }).collect(),
             sealed: recording.seal().is_some(),
             encrypted: recording.is_encrypted(),
-            view_input: false,
+            view_input: input || self.enforcer.may_with(caller, Action::ViewInput, &evidence),
         };
         shelf.0.retain(|book| book.evidence.session() != session);
         if shelf.0.len() >= OPEN_MAX {
@@ -232,6 +236,9 @@ impl Rooms {
         let digest = self.enforcer.policies().current().digest_hex();
         if digest != book.digest {
             self.enforcer.permit_with(caller, book.purpose.action(), &book.evidence, book.reason.as_deref()).await?;
+            if book.files.iter().any(|(name, _)| name == INPUT) {
+                self.enforcer.permit_with(caller, Action::ViewInput, &book.evidence, book.reason.as_deref()).await?;
+            }
             book.digest = digest;
         }
         let file = book.files.iter().find(|(name, _)| *name == range.file).map(|(_, file)| Arc::clone(file));
@@ -281,11 +288,14 @@ fn look(path: &Path, root: &Path, query: &Query) -> Result<Vec<Hit>, bartizan_re
     index.search(query)
 }
 
-/// The files of a recording that whoever may read it is given.
-fn files_of(dir: &Path) -> Vec<(String, Arc<File>)> {
+/// The file of what was typed.
+const INPUT: &str = "c1.brec";
+
+/// The files of a recording that whoever may read it is given; that of what was typed only with `input`.
+fn files_of(dir: &Path, input: bool) -> Vec<(String, Arc<File>)> {
     let names = ["head.json", "seal.json", "keys.age", "c0.brec"];
     let open = |name: &str| File::open(dir.join(name)).ok().map(|file| (name.to_owned(), Arc::new(file)));
-    names.into_iter().filter_map(open).collect()
+    names.into_iter().chain(input.then_some(INPUT)).filter_map(open).collect()
 }
 
 fn bytes_of(file: &File) -> u64 {

@@ -180,6 +180,9 @@ pub(super) async fn meanwhile(
         && !first.is_empty()
         && show.has_terminal
     {
+        if let Err(error) = show.tape.typed(first).await {
+            return error.into();
+        }
         let _ = terminal.data_bytes(first.clone()).await;
     }
     loop {
@@ -193,6 +196,9 @@ pub(super) async fn meanwhile(
             Some(ChannelMsg::Data { data }) if show.has_terminal => {
                 show.traffic.add_up(data.len());
                 if matches!(keys, Keys::Passed(_)) {
+                    if let Err(error) = show.tape.typed(&data).await {
+                        return error.into();
+                    }
                     let _ = terminal.data_bytes(data).await;
                 }
             }
