@@ -243,6 +243,12 @@ pub enum Entry {
     /// Somebody searched what was recorded; written before they see what was found.
     #[serde(rename = "recordings.searched")]
     RecordingsSearched { text: String, hits: u64, by: String },
+    /// A recording is kept whatever its age.
+    #[serde(rename = "recording.held")]
+    RecordingHeld { session: SessionId, reason: String, by: String },
+    /// A recording is kept no longer than others.
+    #[serde(rename = "recording.released")]
+    RecordingReleased { session: SessionId, by: String },
     /// A recording that a crash left open was closed.
     #[serde(rename = "recording.recovered")]
     RecordingRecovered {

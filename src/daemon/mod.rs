@@ -12,6 +12,7 @@ mod names;
 mod rails;
 mod recover;
 mod reload;
+mod retention;
 mod rooms;
 mod serve;
 mod stage;

@@ -34,7 +34,7 @@ use super::live::{Live, Watch};
 use super::names::Names;
 use super::rails::RailsInForce;
 use super::rooms::{Foyer, Rooms};
-use super::{SystemClock, listen, metrics, recover, reload};
+use super::{SystemClock, listen, metrics, recover, reload, retention};
 
 /// How many threads write recordings.
 const LANES: usize = 2;
@@ -100,6 +100,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let background = [
         tokio::spawn(watch(&rooms, &node).keep()),
         tokio::spawn(reload::follow(Arc::clone(&rooms))),
+        tokio::spawn(retention::sweep(Arc::clone(&rooms), ledger.clone())),
         tokio::spawn(pass_on(rooms.broker.changes(), rooms.bulletin.clone())),
     ];
     open_doors(&rooms, listeners, &stop).await?;
