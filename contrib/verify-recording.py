@@ -184,8 +184,8 @@ def crc32c(data):
 class Walk:
     """Follows the chain through one channel file."""
 
-    def __init__(self, head, first_key, keys, marks=()):
-        self.chain = sha256(b"bartizan recording chain 1\n" + MAGIC + sha256(head) + struct.pack("<I", 0))
+    def __init__(self, head, first_key, keys, marks=(), channel=0):
+        self.chain = sha256(b"bartizan recording chain 1\n" + MAGIC + sha256(head) + struct.pack("<I", channel))
         self.key, self.keys = first_key, keys
         self.frames = self.bytes = self.commits = self.index = self.last = 0
         self.signed_to = len(MAGIC)
@@ -305,7 +305,7 @@ def is_frame(data, number):
     return body if crc32c(data[:24] + body) == crc else None
 
 
-def verify(directory, keys, log=None):
+def verify(directory, keys, log=None, without_input=False):
     report = Report()
     data = read(directory, "head.json")
     if data is None:
@@ -322,7 +322,8 @@ def verify(directory, keys, log=None):
         report.add("head", GOOD, f"session {head['session']}, number {head['number']}, signed")
     if log:
         log.seen.add(head["number"])
-    if any(file.endswith(".brec") and file != "c0.brec" for file in os.listdir(directory)):
+    named = ["c0.brec"] + (["c1.brec"] if head.get("input_key") else [])
+    if any(file.endswith(".brec") and file not in named for file in os.listdir(directory)):
         report.add("files", TAMPERED, "there is a channel file that the recording does not name")
     seal = read(directory, "seal.json")
     sealed = None
@@ -355,11 +356,36 @@ def verify(directory, keys, log=None):
         detail = f"recovered after a crash, by the bastion at Unix time {wall // 1000000}: {cut} bytes of a torn last write were cut off"
         report.add("recovery", GOOD, f"{detail}; the {vouched} bytes before that are vouched for by the recording key only")
     report.add("end", *((GOOD, f"signed: {walk.end['reason']}") if walk.end else (INCOMPLETE, "there is no end frame")))
+    typed = check_input(report, directory, data, head, keys, sealed, without_input) if head.get("input_key") else None
     if sealed:
-        report.add("seal", *check_seal(sealed, head, data, walk))
+        report.add("seal", *check_seal(sealed, head, data, walk, typed))
     if log:
         report.add("log", *check_log(log, head, sha256(data), sealed, seal and sha256(seal), walk))
     return report.worst
+
+
+def check_input(report, directory, data, head, keys, sealed, without):
+    """What was typed, in a channel file of its own. True if this copy is without it, the walk if it holds."""
+    if without:
+        report.add("input", GOOD, "what was typed is recorded apart and not in this copy")
+        return True
+    walk = Walk(data, bytes.fromhex(head["input_key"]), keys, channel=1)
+    path = os.path.join(directory, "c1.brec")
+    try:
+        with open(path, "rb") as file:
+            walk.run(file)
+        report.add("input", GOOD, f"{walk.frames} frames, {walk.bytes} bytes, chain unbroken")
+        if walk.end is None:
+            report.add("input", INCOMPLETE, "there is no end frame")
+    except FileNotFoundError:
+        report.add("input", TAMPERED if sealed else INCOMPLETE, "there is no c1.brec")
+        return None
+    except Bad as bad:
+        torn = isinstance(bad, Torn) and not sealed and walk.end is None and not goes_on(path, walk)
+        report.add("input", INCOMPLETE if torn else TAMPERED, f"{bad}; {walk.frames} frames hold up to there")
+    if walk.clear if head.get("recipients") else walk.encrypted:
+        report.add("input", TAMPERED, "what was typed is not encrypted as the head says")
+    return walk
 
 
 def check_keys(report, directory, head, walk):
@@ -381,15 +407,27 @@ def check_keys(report, directory, head, walk):
         report.add("keys", GOOD, f"encrypted to {count} recipients; every frame with content is encrypted")
 
 
-def check_seal(seal, head, data, walk):
-    if (seal["session"], seal["number"], seal["head"]) != (head["session"], head["number"], sha256(data).hex()):
-        return TAMPERED, "it is another recording's seal"
+def counted(channel, walk):
+    """What a seal must say of a channel file; None if its own end says otherwise."""
     end = walk.end or {}
-    counted = {
-        "bytes": walk.bytes, "channel": 0, "commits": walk.commits, "events": end.get("events"), "frames": walk.frames,
+    if (end.get("commits"), end.get("index")) != (walk.commits, walk.index):
+        return None
+    return {
+        "bytes": walk.bytes, "channel": channel, "commits": walk.commits, "events": end.get("events"), "frames": walk.frames,
         "hash": walk.chain.hex(), "index": walk.index, "last_us": walk.last, "output_bytes": end.get("output_bytes"),
     }
-    if seal["channels"] != [counted] or (end.get("commits"), end.get("index")) != (walk.commits, walk.index):
+
+
+def check_seal(seal, head, data, walk, typed):
+    if (seal["session"], seal["number"], seal["head"]) != (head["session"], head["number"], sha256(data).hex()):
+        return TAMPERED, "it is another recording's seal"
+    expected = [counted(0, walk)]
+    if typed is True:
+        # Its walk is not ours to take; that there is one is in the seal.
+        expected += [entry for entry in seal["channels"][1:2] if entry.get("channel") == 1]
+    elif typed is not None:
+        expected.append(counted(1, typed))
+    if None in expected or seal["channels"] != expected or (len(expected) == 2) != bool(head.get("input_key")):
         return TAMPERED, "counts or final hash are not those of the frames"
     return GOOD, "signed; counts and final hash fit"
 
@@ -794,7 +832,8 @@ def verify_bundle(folder, keys, log_key, witnesses):
     check_bundled_entries(report, entries, read(folder, "audit.ndjson") or b"")
     for name in recordings:
         print(name)
-        worst = max(worst, verify(os.path.join(below, name), keys, sessions))
+        # What was typed is not put into bundles.
+        worst = max(worst, verify(os.path.join(below, name), keys, sessions, True))
     print("bundle")
     sessions.check_removed(report)
     return max(worst, report.worst)
@@ -892,6 +931,7 @@ def main():
     parser.add_argument("--audit", metavar="FILE", help="the audit log, to be compared with the transparency log")
     parser.add_argument("--bundle", metavar="DIRECTORY", help="a bundle")
     parser.add_argument("--inclusion", nargs=2, metavar=("PROOF", "LEAF"), help="a proof of inclusion and the leaf it is of")
+    parser.add_argument("--without-input", action="store_true", help="the copy is without what was typed (c1.brec)")
     parser.add_argument("directory", nargs="*", help="directory of a recording")
     given = parser.parse_args()
     if given.bundle:
@@ -919,7 +959,7 @@ def main():
         worst = max(worst, outcome)
     for directory in given.directory:
         print(directory)
-        worst = max(worst, verify(directory, given.key, sessions))
+        worst = max(worst, verify(directory, given.key, sessions, given.without_input))
     if root and sessions:
         print("recordings")
         report = Report()

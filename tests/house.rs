@@ -237,6 +237,7 @@ fn the_manual_names_every_key_of_the_configuration_and_no_other() {
     assert_eq!(written["notify"], known_keys("notify", true, ""), "[[notify]]");
     assert_eq!(written["issuer"], known_keys("issuer", true, ""), "[[issuer]]");
     assert_eq!(written["guard_rail"], known_keys("guard_rail", true, ""), "[[guard_rail]]");
+    assert_eq!(written["retention"], known_keys("retention", true, ""), "[[retention]]");
     assert_eq!(written["witness"], known_keys("witness", true, ""), "[[witness]]");
     let kinds = ["ssh", "postgres", "kubernetes", "http"];
     let targets: BTreeSet<String> = kinds.iter().flat_map(|kind| known_keys("target", true, &format!("kind = \"{kind}\""))).collect();

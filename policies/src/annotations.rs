@@ -82,6 +82,7 @@ impl<'a> Reader<'a> {
     fn rule(&mut self, asks: Asks) -> Option<Rule> {
         self.unknown_keys();
         self.misplaced_keys();
+        let record = self.record();
         let rule = Rule {
             id: self.id().unwrap_or_default().into(),
             effect: self.effect(),
@@ -92,7 +93,8 @@ impl<'a> Reader<'a> {
             mask: self.word("mask", &Mask::WORDS),
             mask_equality: self.word("mask_use", &[("eq", true)]).unwrap_or(false),
             alert: self.sentence("alert").map(Into::into),
-            record_results: self.word("record", &[("results", true)]).unwrap_or(false),
+            record_results: record.contains(&"results"),
+            record_input: record.contains(&"input"),
             asks,
             certificate_ttl: self.duration("certificate_ttl"),
             pin_source_address: self.flag("pin_source_address"),
@@ -198,6 +200,24 @@ impl<'a> Reader<'a> {
             let all: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
             let help = near::did_you_mean(&text, all.iter().copied()).unwrap_or_else(|| format!("it can be \"{}\"", all.join("\", \"")));
             self.problem(span, format!("@{key} cannot be \"{}\"", text.escape_debug()), help);
+        }
+        found
+    }
+
+    /// What is recorded beside what always is; commas stand between words.
+    fn record(&mut self) -> Vec<&'static str> {
+        const WORDS: [&str; 2] = ["results", "input"];
+        let Some((text, span)) = self.values.get("record").cloned() else { return Vec::new() };
+        let mut found = Vec::new();
+        for word in text.split(',').map(str::trim) {
+            match WORDS.into_iter().find(|known| *known == word) {
+                Some(known) => found.push(known),
+                None => {
+                    let help = near::did_you_mean(word, WORDS)
+                        .unwrap_or_else(|| "it can be \"results\", \"input\" or \"results, input\"".to_owned());
+                    self.problem(span, format!("@record cannot be \"{}\"", text.escape_debug()), help);
+                }
+            }
         }
         found
     }

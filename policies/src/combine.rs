@@ -170,6 +170,7 @@ fn obligations(found: &Found<'_>, action: Action) -> Obligations {
     Obligations {
         alerts: told.chain(broken).collect(),
         record_results: permits().any(|rule| rule.record_results),
+        record_input: permits().any(|rule| rule.record_input),
         certificate_ttl: permits().filter(|_| action == Action::Issue).filter_map(|rule| rule.certificate_ttl).min(),
         pin_source_address: action == Action::Issue && permits().any(|rule| rule.pin_source_address),
     }

@@ -217,6 +217,8 @@ pub struct Obligations {
     pub alerts: Vec<Alert>,
     /// Results are to be recorded too, after masking.
     pub record_results: bool,
+    /// What is typed is to be recorded too, without secrets.
+    pub record_input: bool,
     /// The certificate lives no longer than this; only for `issue`.
     #[serde(serialize_with = "crate::rule::optional_seconds")]
     pub certificate_ttl: Option<Duration>,
@@ -227,12 +229,13 @@ pub struct Obligations {
 impl Obligations {
     /// What comes with both.
     fn and(mut self, other: Obligations) -> Obligations {
-        let Obligations { alerts, record_results, certificate_ttl, pin_source_address } = other;
+        let Obligations { alerts, record_results, record_input, certificate_ttl, pin_source_address } = other;
         let new = alerts.into_iter().filter(|alert| !self.alerts.contains(alert)).collect::<Vec<_>>();
         self.alerts.extend(new);
         Obligations {
             alerts: self.alerts,
             record_results: self.record_results || record_results,
+            record_input: self.record_input || record_input,
             certificate_ttl: [self.certificate_ttl, certificate_ttl].into_iter().flatten().min(),
             pin_source_address: self.pin_source_address || pin_source_address,
         }

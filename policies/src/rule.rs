@@ -126,6 +126,9 @@ pub struct Rule {
     /// `@record("results")`: results are recorded too.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub record_results: bool,
+    /// `@record("input")`: what is typed is recorded too.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub record_input: bool,
     /// What its conditions ask for.
     #[serde(skip)]
     pub(crate) asks: Asks,

@@ -75,6 +75,7 @@ fn writer(recordings: &Recordings) -> Writer {
         client: "SSH-2.0-OpenSSH_10.0".into(),
         command: None,
         first_key: String::new(),
+        input_key: String::new(),
         groups: Vec::new(),
         kind: "ssh.shell".into(),
         login: None,

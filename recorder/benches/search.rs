@@ -53,6 +53,7 @@ fn record(recordings: &Recordings, number: u64) -> u64 {
         client: String::new(),
         command: None,
         first_key: String::new(),
+        input_key: String::new(),
         groups: Vec::new(),
         kind: "ssh.shell".into(),
         login: Some("deploy".into()),

@@ -13,6 +13,7 @@ use crate::events::{ReadError, Timed};
 use crate::frames::FrameError;
 use crate::head::Head;
 use crate::recording::{OpenError, Recording};
+use crate::redact::{Item, Redaction, Stream};
 use crate::render::{Renderer, Style, label_of, one_line};
 use crate::screen::DEFAULT_SIZE;
 
@@ -38,6 +39,14 @@ pub enum ExportError {
     /// The output cannot be written.
     #[error("the export cannot be written: {0}")]
     Write(#[from] io::Error),
+    /// A redacted copy would still show what a rule names.
+    #[error("at {at_s} s the screen still shows something of the rule \"{rule}\", drawn in parts: this copy must not be used")]
+    StillShown {
+        /// Which rule.
+        rule: String,
+        /// When, in seconds since the session began.
+        at_s: u64,
+    },
 }
 
 /// Writes `recording` as asciicast to `out`. `exact` leaves everything in that a terminal could obey, and gives the bytes
@@ -53,12 +62,43 @@ pub fn export_cast(
     out: &mut impl Write,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(), ExportError> {
+    export(recording, version, exact, None, out, progress)
+}
+
+/// The same as a copy without what `redaction` names.
+///
+/// # Errors
+/// [`ExportError`]; with [`ExportError::StillShown`] all was written, and must not be used.
+pub fn export_cast_redacted(
+    recording: &Recording,
+    version: CastVersion,
+    redaction: &mut Redaction,
+    out: &mut impl Write,
+    progress: &mut dyn FnMut(u64),
+) -> Result<(), ExportError> {
+    export(recording, version, false, Some(redaction), out, progress)
+}
+
+pub(crate) fn export(
+    recording: &Recording,
+    version: CastVersion,
+    exact: bool,
+    redaction: Option<&mut Redaction>,
+    out: &mut impl Write,
+    progress: &mut dyn FnMut(u64),
+) -> Result<(), ExportError> {
     let head = recording.head();
     let style = if exact { Style::Exact } else { Style::Drawn };
     let renderer = Renderer::new(style, head.terminal.is_some());
-    let mut cast = Cast { version, exact, renderer, out, last_us: 0, text: String::new() };
-    cast.line(&header(head, version))?;
-    let mut events = recording.events()?;
+    let size = head.terminal.as_ref().map_or(DEFAULT_SIZE, |terminal| (terminal.cols, terminal.rows));
+    let stream = redaction.map(|redaction| Stream::new(redaction, size));
+    let mut cast = Cast { version, exact, renderer, out, last_us: 0, put_us: 0, text: String::new(), stream };
+    let mut header = header(head, version);
+    if let (Some(stream), Some(title)) = (&mut cast.stream, header.get_mut("title")) {
+        *title = stream.masked(title.as_str().unwrap_or_default()).into();
+    }
+    cast.line(&header)?;
+    let mut events = recording.all_events()?;
     loop {
         match events.next_event() {
             Ok(Some(Timed { at_us, event })) => cast.event(at_us, &event)?,
@@ -98,13 +138,19 @@ struct Cast<'a, W> {
     exact: bool,
     renderer: Renderer,
     out: &'a mut W,
+    /// Time of the last event that came.
     last_us: u64,
+    /// Time of the last event that was written.
+    put_us: u64,
     text: String,
+    /// Where something is to be taken out.
+    stream: Option<Stream<'a>>,
 }
 
 impl<W: Write> Cast<'_, W> {
     fn event(&mut self, at_us: u64, event: &Event<'_>) -> Result<(), ExportError> {
         let at_us = at_us.max(self.last_us);
+        self.last_us = at_us;
         self.text.clear();
         let lossy = self.renderer.push(event, &mut self.text);
         if lossy && self.exact {
@@ -141,6 +187,12 @@ impl<W: Write> Cast<'_, W> {
         self.text.clear();
         self.renderer.finish(&mut self.text);
         self.put_text(self.last_us)?;
+        if let Some(stream) = self.stream.take() {
+            let shown = |(rule, at_us): (String, u64)| ExportError::StillShown { rule, at_s: at_us / 1_000_000 };
+            for item in stream.finish().map_err(shown)? {
+                self.write(item.at_us, item.code, &item.data)?;
+            }
+        }
         self.out.flush()?;
         Ok(())
     }
@@ -155,13 +207,21 @@ impl<W: Write> Cast<'_, W> {
         done
     }
 
+    fn put(&mut self, at_us: u64, code: &'static str, data: &str) -> Result<(), ExportError> {
+        let Some(stream) = &mut self.stream else { return self.write(at_us, code, data) };
+        for item in stream.push(Item { at_us, code, data: data.to_owned() }) {
+            self.write(item.at_us, item.code, &item.data)?;
+        }
+        Ok(())
+    }
+
     /// One event line: three elements, the last a string.
-    fn put(&mut self, at_us: u64, code: &str, data: &str) -> Result<(), ExportError> {
+    fn write(&mut self, at_us: u64, code: &str, data: &str) -> Result<(), ExportError> {
         let time = match self.version {
             CastVersion::V2 => at_us,
-            CastVersion::V3 => at_us - self.last_us,
+            CastVersion::V3 => at_us - self.put_us,
         };
-        self.last_us = at_us;
+        self.put_us = at_us;
         let line = format!("[{}.{:06}, \"{code}\", {}]", time / 1_000_000, time % 1_000_000, quoted(data)?);
         self.whole_line(line)
     }

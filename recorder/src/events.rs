@@ -201,5 +201,54 @@ impl<R: ReadAt> Events<R> {
     }
 }
 
+/// The events of a recording, and those of what was typed, in order of time.
+pub(crate) struct AllEvents<R> {
+    main: Events<R>,
+    typed: Option<Events<R>>,
+}
+
+impl<R: ReadAt> AllEvents<R> {
+    pub(crate) fn new(main: Events<R>, typed: Option<Events<R>>) -> Self {
+        Self { main, typed }
+    }
+
+    /// When what was typed next was, if that is next. Its torn end, as a running recording may have, is an end.
+    fn typed_next(&mut self) -> Result<Option<u64>, ReadError> {
+        let Some(typed) = &mut self.typed else { return Ok(None) };
+        let next = match typed.peek_us() {
+            Err(ReadError::Frame(FrameError::Torn { .. })) => None,
+            next => next?,
+        };
+        let main = self.main.peek_us().ok().flatten();
+        Ok(next.filter(|next| main.is_none_or(|main| *next < main)))
+    }
+
+    /// As [`Events::next_event`].
+    pub(crate) fn next_event(&mut self) -> Result<Option<Timed<'_>>, ReadError> {
+        match (self.typed_next()?, &mut self.typed) {
+            (Some(_), Some(typed)) => typed.next_event(),
+            _ => self.main.next_event(),
+        }
+    }
+
+    /// As [`Events::peek_us`].
+    pub(crate) fn peek_us(&mut self) -> Result<Option<u64>, ReadError> {
+        match self.typed_next()? {
+            Some(next) => Ok(Some(next)),
+            None => self.main.peek_us(),
+        }
+    }
+
+    /// Bytes of the first channel file behind us: for a progress bar.
+    pub(crate) fn offset(&self) -> u64 {
+        self.main.offset()
+    }
+
+    /// Where the frame of the first channel begins that was read last.
+    pub(crate) fn frame_offset(&self) -> u64 {
+        self.main.frame_offset()
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -92,6 +92,10 @@ pub struct Head {
     /// Groups of the principal, qualified by issuer.
     #[serde(default)]
     pub groups: Vec<String>,
+    /// Hex public key of the first epoch of channel 1, which holds what was typed; empty where that is not recorded. Filled in
+    /// by `create`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub input_key: String,
     /// `ssh`, `postgres`, `kubernetes` or `http`, optionally with what it was used for: `ssh.shell`, `ssh.sftp`.
     pub kind: String,
     /// The account on the target.

@@ -7,14 +7,15 @@
 //! |---|---|
 //! | begin a recording | [`Recordings::create`] |
 //! | record, before a byte goes on | [`Writer::append`], one call per read |
+//! | record what is typed, without secrets | [`Recordings::create_with_input`], [`Typed`], [`Writer::append_input`] |
 //! | commit, draw keyframes | [`Writer::tick`], about once a second |
 //! | end and seal | [`Writer::finish`] |
 //! | have all of them on disk | [`Recordings::sync`], every 250 ms for all sessions together |
 //! | close what a crash left open | [`Recordings::recover`], at a start |
 //! | find | [`list`], [`find`] |
 //! | read | [`Recording::open`], [`Recording::events`] |
-//! | verify | [`verify`], [`verify_logged`]; [`verify_files`] where the files lie elsewhere |
-//! | export | [`export_cast`], [`transcript`] |
+//! | verify | [`verify`], [`verify_logged`], [`verify_without_input`]; [`verify_files`] where the files lie elsewhere |
+//! | export | [`export_cast`], [`export_html`], [`transcript`]; [`Redaction`] for a copy without what rules name |
 //! | look at lines as they are drawn | [`DrawnLines`] |
 //! | watch a session while it is recorded | [`Writer::present_work`], [`Present`], [`Drawing`], [`Canvas`] |
 //! | play, jump to a marker | [`Replay`], [`places`] |
@@ -22,6 +23,7 @@
 //! | read what is encrypted | [`Identities`], [`Recording::unlock`]; everything that reads then decrypts |
 //! | read what lies elsewhere | [`Recording::remote`], [`Recording::reading`] |
 //! | copy a recording away while it is written | [`Committed`] |
+//! | keep, remove | [`hold`], [`release`], [`remove`] |
 //! | search | [`SearchIndex`], [`Query`]; [`text_rows`] for one recording |
 //! | prove that nothing was taken out | [`tlog`] |
 //!
@@ -49,6 +51,7 @@
 //!     terminal: Some(Terminal { cols: 80, rows: 24, term: "xterm-256color".into() }),
 //!     // Filled in by `create`; recipients belong to encryption.
 //!     first_key: String::new(),
+//!     input_key: String::new(),
 //!     recipients: Vec::new(),
 //!     version: 0,
 //! };
@@ -89,6 +92,7 @@ mod frames;
 mod garbage;
 mod grid;
 mod head;
+mod html;
 mod index;
 mod keyframe;
 mod list;
@@ -104,8 +108,10 @@ mod recipients;
 mod recording;
 mod recordings;
 mod recover;
+mod redact;
 mod render;
 mod replay;
+mod retain;
 mod sanitise;
 mod screen;
 mod seal;
@@ -116,13 +122,14 @@ mod testing;
 mod text;
 pub mod tlog;
 mod transcript;
+mod typed;
 mod utf8;
 mod verify;
 mod walk;
 mod wire;
 mod writer;
 
-pub use cast::{CastVersion, ExportError, export_cast};
+pub use cast::{CastVersion, ExportError, export_cast, export_cast_redacted};
 pub use channel::Channel;
 pub use committed::Committed;
 pub use drawn::DrawnLines;
@@ -133,6 +140,7 @@ pub use frame::BadFrame;
 pub use frames::{FrameError, ReadAt};
 pub use grid::{Cell, CellStyle, Colour, Grid};
 pub use head::{BadHead, ChannelSeal, Head, Reason, Seal, SessionId, Terminal};
+pub use html::export_html;
 pub use keyframe::{KeyframeWork, Keyframes};
 pub use list::{Filter, Found, directories, find, list, newest};
 pub use logged::{InLog, ON_ITS_WAY_US, document_hashes};
@@ -142,10 +150,13 @@ pub use recipients::{BadRecipients, Identities, Recipients, UnlockError, WrapErr
 pub use recording::{OpenError, Recording};
 pub use recordings::Recordings;
 pub use recover::{Recovered, Recovery};
+pub use redact::Redaction;
 pub use replay::{Place, Replay, Step, places};
+pub use retain::{Hold, held, hold, release, remove, sweep};
 pub use search::{Added, Hit, Query, Refreshed, SearchError, SearchIndex};
 pub use squeeze::BadBody;
 pub use text::{TextKind, TextLimits, TextRow, text_rows};
-pub use transcript::transcript;
-pub use verify::{Check, Files, Outcome, Report, verify, verify_files, verify_logged};
+pub use transcript::{transcript, transcript_redacted};
+pub use typed::Typed;
+pub use verify::{Check, Files, Outcome, Report, verify, verify_files, verify_logged, verify_without_input};
 pub use writer::{KEYFRAMES_PER_TICK, Now, WriteError, Writer};

@@ -19,8 +19,13 @@ pub(crate) const KEYS: &str = "keys.age";
 /// Name of the signed seal.
 pub(crate) const SEAL: &str = "seal.json";
 
-/// Name of the file that keeps what recovery cut off.
-pub(crate) const CUT: &str = "c0.cut";
+/// Name of the file that keeps what recovery cut off a channel file.
+pub(crate) fn cut_name(channel: u32) -> String {
+    format!("c{channel}.cut")
+}
+
+/// The channel of what is typed.
+pub(crate) const INPUT: u32 = 1;
 
 /// Name of a channel file.
 #[must_use]

@@ -35,6 +35,15 @@ pub(crate) fn new_secret(rng: &mut impl CryptoRng) -> Secret {
     secret
 }
 
+const CHANNEL: &[u8] = b"bartizan recording channel secret 1\n";
+
+/// The secret of a further channel file. Each has a row of keys of its own: frame numbers are the nonces, and two files count
+/// the same ones.
+pub(crate) fn secret_of(secret: &Secret, channel: u32) -> Secret {
+    let hash = Sha256::new().chain_update(CHANNEL).chain_update(channel.to_le_bytes()).chain_update(secret.as_slice());
+    Zeroizing::new(hash.finalize().into())
+}
+
 /// A point in the row of keys. The secret before it cannot be found from it.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Ratchet {

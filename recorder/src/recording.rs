@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use crate::chain::{Chain, digest};
 use crate::channel::Channel;
 use crate::envelope::{self, Document};
-use crate::events::{Events, ReadError};
+use crate::events::{AllEvents, Events, ReadError};
 use crate::frame::Kind;
 use crate::frames::{Expected, Frames, ReadAt, frame_at};
 use crate::head::{BadHead, Head, Seal};
-use crate::place;
-use crate::ratchet::{Opener, Ratchet};
+use crate::place::{self, INPUT};
+use crate::ratchet::{Opener, Ratchet, secret_of};
 use crate::recipients::{Identities, KEYS_LIMIT, UnlockError};
 
 /// Why a recording cannot be opened.
@@ -53,6 +53,9 @@ pub struct Recording {
     /// The channel file, where it does not lie in `dir`.
     channel: Option<(Channel, u64)>,
     opener: Option<Opener>,
+    /// What was typed, where it was asked for.
+    input: Option<Channel>,
+    input_opener: Option<Opener>,
 }
 
 impl Recording {
@@ -65,7 +68,7 @@ impl Recording {
         let path = dir.join(place::HEAD);
         let (head, hash) = read(&path)?;
         let seal = read(&dir.join(place::SEAL)).ok();
-        Ok(Self { dir, head, hash, seal, channel: None, opener: None })
+        Ok(Self { dir, head, hash, seal, channel: None, opener: None, input: None, input_opener: None })
     }
 
     /// A recording whose files lie elsewhere: the content of its head.json and seal.json, and its channel file of `bytes`
@@ -76,7 +79,32 @@ impl Recording {
     pub fn remote(head: &[u8], seal: Option<&[u8]>, channel: Channel, bytes: u64) -> Result<Self, BadHead> {
         let (dir, hash, head) = (PathBuf::new(), digest(head), envelope::read(head)?);
         let seal = seal.and_then(|seal| Some((envelope::read(seal).ok()?, digest(seal))));
-        Ok(Self { dir, head, hash, seal, channel: Some((channel, bytes)), opener: None })
+        Ok(Self { dir, head, hash, seal, channel: Some((channel, bytes)), opener: None, input: None, input_opener: None })
+    }
+
+    /// True when what was typed is recorded, in a channel file of its own.
+    #[must_use]
+    pub fn records_input(&self) -> bool {
+        !self.head.input_key.is_empty()
+    }
+
+    /// The same recording with what was typed, where that is recorded: for those only who may see it.
+    ///
+    /// # Errors
+    /// [`OpenError::Io`].
+    pub fn with_input(self) -> Result<Self, OpenError> {
+        if !self.records_input() {
+            return Ok(self);
+        }
+        let path = self.dir.join(place::channel_file(INPUT));
+        let file = File::open(&path).map_err(|source| OpenError::Io { path, source })?;
+        Ok(self.with_remote_input(Channel::new(file)))
+    }
+
+    /// The same, where the channel file lies elsewhere.
+    #[must_use]
+    pub fn with_remote_input(self, input: Channel) -> Self {
+        Self { input: Some(input), ..self }
     }
 
     /// The same recording, its channel file of `bytes` bytes read from `channel`: where that file lies elsewhere now.
@@ -114,8 +142,9 @@ impl Recording {
         }
         let keys = self.keys().ok_or(UnlockError::NoKeys)?;
         let secret = identities.unwrap(&self.head.session, &keys)?;
+        let typed = Opener::new(Ratchet::first(secret_of(&secret, INPUT)), Chain::start(&self.hash, INPUT).0);
         let opener = Opener::new(Ratchet::first(secret), Chain::start(&self.hash, 0).0);
-        Ok(Self { opener: Some(opener), ..self })
+        Ok(Self { opener: Some(opener), input_opener: Some(typed), ..self })
     }
 
     /// The wrapped key: from the channel file, where the chain vouches for it, or else from `keys.age`.
@@ -151,8 +180,9 @@ impl Recording {
         self.seal.as_ref().map(|(seal, _)| seal)
     }
 
-    /// SHA-256 of its seal.json.
-    pub(crate) fn seal_hash(&self) -> Option<[u8; 32]> {
+    /// SHA-256 of its seal.json, which speaks for all of it.
+    #[must_use]
+    pub fn seal_hash(&self) -> Option<[u8; 32]> {
         self.seal.as_ref().map(|(_, hash)| *hash)
     }
 
@@ -186,6 +216,18 @@ impl Recording {
     pub fn events(&self) -> Result<Events<Channel>, OpenError> {
         let frames = Frames::open(self.channel()?).map_err(ReadError::from)?;
         Ok(Events::over(frames, self.opener())?)
+    }
+
+    /// Its events, and between them what was typed where that was asked for, in order of time.
+    pub(crate) fn all_events(&self) -> Result<AllEvents<Channel>, OpenError> {
+        let typed = match &self.input {
+            Some(input) => {
+                let frames = Frames::open(input.clone()).map_err(ReadError::from)?;
+                Some(Events::over(frames, self.input_opener.clone())?)
+            }
+            None => None,
+        };
+        Ok(AllEvents::new(self.events()?, typed))
     }
 
     pub(crate) fn channel(&self) -> Result<Channel, OpenError> {

@@ -13,8 +13,8 @@ use crate::envelope;
 use crate::frame::{Flags, Kind, MAGIC};
 use crate::head::{BadHead, Head, VERSION};
 use crate::log::{Log, Position, Tape};
-use crate::place;
-use crate::ratchet::{Opener, Ratchet, Sealer, new_secret};
+use crate::place::{self, INPUT};
+use crate::ratchet::{Opener, Ratchet, Sealer, new_secret, secret_of};
 use crate::recipients::Recipients;
 use crate::seal::Identity;
 use crate::squeeze::Pool;
@@ -79,21 +79,45 @@ impl Recordings {
     /// # Errors
     /// [`WriteError::Head`] for a head that does not do, [`WriteError::Io`] when the place is taken or cannot be written.
     pub fn create(&self, head: &Head, rng: &mut impl CryptoRng) -> Result<Writer, WriteError> {
+        self.begin(head, None, rng)
+    }
+
+    /// The same, with a second channel file for what is typed: [`Writer::append_input`].
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub fn create_with_input(&self, head: &Head, rng: &mut impl CryptoRng) -> Result<Writer, WriteError> {
+        let input = Epoch::first(rng);
+        self.begin(head, Some(input), rng)
+    }
+
+    fn begin(&self, head: &Head, input: Option<Epoch>, rng: &mut impl CryptoRng) -> Result<Writer, WriteError> {
         head.check()?;
         let epoch = Epoch::first(rng);
         let recipients = self.shared.recipients.as_ref();
         let names = recipients.map(Recipients::names).unwrap_or_default();
-        let head = Head { first_key: hex::encode(epoch.public()), recipients: names, version: VERSION, ..head.clone() };
+        let input_key = input.as_ref().map(|epoch| hex::encode(epoch.public())).unwrap_or_default();
+        let head = Head { first_key: hex::encode(epoch.public()), input_key, recipients: names, version: VERSION, ..head.clone() };
         let bytes = envelope::sign(&head, &self.shared.key)?;
         let identity = Identity { session: head.session, number: head.number, head: digest(&bytes) };
         let secret = new_secret(rng);
         let keys = recipients.map(|recipients| recipients.wrap(&identity.session, &secret)).transpose()?;
         let dir = place::directory(&self.shared.root, head.started_us, &identity.session).ok_or(BadHead::Time)?;
         let start = Chain::start(&identity.head, 0);
-        let log = begin(&dir, &bytes, start, keys.as_deref())?;
-        let ratchet = keys.map(|_| Ratchet::first(secret));
+        let input_start = input.as_ref().map(|_| Chain::start(&identity.head, INPUT));
+        let (log, input_log) = begin(&dir, &bytes, start, input_start, keys.as_deref())?;
+        let typed = secret_of(&secret, INPUT);
+        let is_encrypted = keys.is_some();
+        let ratchet = is_encrypted.then(|| Ratchet::first(secret));
         let opener = ratchet.clone().map(|ratchet| Opener::new(ratchet, start.0));
+        let input = input.zip(input_log).zip(input_start).map(|((epoch, log), start)| {
+            let writer = Writer::new(Arc::clone(&self.shared), dir.clone(), identity.clone(), log, epoch);
+            if is_encrypted { writer.encrypting(Sealer::new(Ratchet::first(typed), start.0)) } else { writer }
+        });
         let mut writer = Writer::new(Arc::clone(&self.shared), dir, identity, log, epoch);
+        if let Some(input) = input {
+            writer = writer.with_input(input);
+        }
         if let Some(ratchet) = ratchet {
             writer = writer.encrypting(Sealer::new(ratchet, start.0));
         }
@@ -112,12 +136,19 @@ impl Recordings {
     }
 }
 
-/// Makes directory, channel file, wrapped key and head, and begins the channel file.
-fn begin(dir: &Path, head: &[u8], start: Chain, keys: Option<&[u8]>) -> Result<Log<File>, WriteError> {
+/// Makes directory, channel files, wrapped key and head, and begins the channel files.
+fn begin(
+    dir: &Path,
+    head: &[u8],
+    start: Chain,
+    input: Option<Chain>,
+    keys: Option<&[u8]>,
+) -> Result<(Log<File>, Option<Log<File>>), WriteError> {
     place::make(dir).map_err(WriteError::io("make", dir))?;
     let path = dir.join(place::channel_file(0));
     // The channel file first: its lock keeps a recovery away from here.
     let mut file = place::new_file(&path).map_err(WriteError::io("make", &path))?;
+    let input = input.map(|start| begin_input(dir, start)).transpose()?;
     let (mut out, mut position) = (MAGIC.to_vec(), Position::first(start));
     if let Some(keys) = keys {
         place::write_whole(dir, place::KEYS, keys).map_err(WriteError::io("write the key of", dir))?;
@@ -126,5 +157,13 @@ fn begin(dir: &Path, head: &[u8], start: Chain, keys: Option<&[u8]>) -> Result<L
     }
     place::write_whole(dir, place::HEAD, head).map_err(WriteError::io("write the head of", dir))?;
     file.append(&out).map_err(WriteError::io("write", &path))?;
-    Ok(Log::resume(file, position))
+    Ok((Log::resume(file, position), input))
+}
+
+/// Begins the channel file of what is typed.
+fn begin_input(dir: &Path, start: Chain) -> Result<Log<File>, WriteError> {
+    let path = dir.join(place::channel_file(INPUT));
+    let mut file = place::new_file(&path).map_err(WriteError::io("make", &path))?;
+    file.append(&MAGIC).map_err(WriteError::io("write", &path))?;
+    Ok(Log::resume(file, Position::first(start)))
 }

@@ -7,6 +7,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use ed25519_dalek::VerifyingKey;
 use rand::CryptoRng;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -17,13 +18,13 @@ use crate::event::Event;
 use crate::events::{Events, Timed};
 use crate::frame::{Kind, MAGIC};
 use crate::frames::ReadAt;
-use crate::head::{BadHead, Head, Reason, Seal, SessionId, VERSION};
+use crate::head::{BadHead, ChannelSeal, Head, Reason, Seal, SessionId, VERSION};
 use crate::list::{Filter, directories};
 use crate::log::{Log, Position, Signed, Tape};
-use crate::place;
+use crate::place::{self, INPUT};
 use crate::recording::keys_frame;
 use crate::recordings::Recordings;
-use crate::seal::{CommitText, EndText, Identity, RecoveryText, make_seal, save_seal};
+use crate::seal::{CommitText, EndText, Identity, RecoveryText, channel_seal, make_seal, save_seal};
 use crate::verify::under_any;
 use crate::walk::{Roots, Trouble, Walk, goes_on_behind, walk};
 use crate::writer::WriteError;
@@ -119,44 +120,61 @@ impl Recordings {
         if head.session != *session {
             return Ok(Some(Recovery::Tampered("the directory is named after another session".into())));
         }
-        let mut first_key = [0; 32];
-        hex::decode_to_slice(&head.first_key, &mut first_key).map_err(|_| BadHead::Form)?;
         let identity = Identity { session: head.session, number: head.number, head: digest(&bytes) };
-        let file = match file {
-            Some(file) => file,
-            None => place::new_file(&dir.join(place::channel_file(0))).map_err(WriteError::io("make", dir))?,
+        let at = At { dir, identity: &identity, keys: &keys, wall_us };
+        // What was typed first: the seal speaks of both.
+        let input = match head.input_key.as_str() {
+            "" => None,
+            key => match self.close(&at, INPUT, key, open_channel(dir, INPUT)?, rng)? {
+                Closed::Whole(closed) => Some(closed.0),
+                Closed::Tampered(why) => return Ok(Some(Recovery::Tampered(format!("{}: {why}", place::channel_file(INPUT))))),
+            },
         };
-        let walk = walk(&file, &Roots { head: identity.head, first_key, keys: &keys, marks: &[] }, &mut |_| ());
-        self.close(dir, file, walk, &identity, wall_us, rng).map(Some)
+        match self.close(&at, 0, &head.first_key, file, rng)? {
+            Closed::Tampered(why) => Ok(Some(Recovery::Tampered(why))),
+            Closed::Whole(closed) => {
+                let (seal, End { text, wall_us, recovery }) = *closed;
+                let channels = std::iter::once(seal).chain(input).collect();
+                save_seal(&self.shared.key, dir, &make_seal(&identity, channels, text, wall_us))?;
+                Ok(Some(recovery))
+            }
+        }
     }
 
+    /// Cuts one channel file after its last good frame, signs for what is left and ends it, unless it has its end.
     fn close(
         &self,
-        dir: &Path,
-        file: File,
-        walk: Walk,
-        identity: &Identity,
-        wall_us: i64,
+        at: &At<'_>,
+        channel: u32,
+        first_key: &str,
+        file: Option<File>,
         rng: &mut impl CryptoRng,
-    ) -> Result<Recovery, WriteError> {
+    ) -> Result<Closed, WriteError> {
+        let (dir, wall_us) = (at.dir, at.wall_us);
         let io = |doing| WriteError::io(doing, dir);
+        let mut key = [0; 32];
+        hex::decode_to_slice(first_key, &mut key).map_err(|_| BadHead::Form)?;
+        let mut file = match file {
+            Some(file) => file,
+            None => place::new_file(&dir.join(place::channel_file(channel))).map_err(io("make"))?,
+        };
+        let walk = walk(&file, &Roots { head: at.identity.head, first_key: key, keys: at.keys, channel, marks: &[] }, &mut |_| ());
         if let Some(why) = changed(&file, &walk).map_err(io("read"))? {
-            return Ok(Recovery::Tampered(why));
+            return Ok(Closed::Tampered(why));
         }
         restore_keys(dir, &file, &walk).map_err(io("write the key of"))?;
         if let Some(end) = walk.end {
             let text = end.text.ok_or(BadHead::Form)?;
-            save_seal(&self.shared.key, dir, &make_seal(identity, &walk.position, text, end.wall_us))?;
-            return Ok(Recovery::Sealed);
+            let seal = channel_seal(channel, &walk.position, &text);
+            return Ok(Closed::Whole(Box::new((seal, End { text, wall_us: end.wall_us, recovery: Recovery::Sealed }))));
         }
-        let mut file = file;
         let from = walk.position.offset;
-        let (cut_bytes, cut_sha256) = keep_tail(&file, from, dir).map_err(io("save the torn end of"))?;
+        let (cut_bytes, cut_sha256) = keep_tail(&file, from, &dir.join(place::cut_name(channel))).map_err(io("save the torn end of"))?;
         file.cut(from).map_err(io("cut"))?;
         let mut position = walk.position;
         if from == 0 {
             file.append(&MAGIC).map_err(io("write"))?;
-            position = Position::first(Chain::start(&identity.head, 0));
+            position = Position::first(Chain::start(&at.identity.head, channel));
         }
         let kept_bytes = position.offset;
         let text = json(&RecoveryText { cut_bytes, cut_sha256 })?;
@@ -169,8 +187,9 @@ impl Recordings {
         position.put_signed(&mut out, Kind::END, &epoch.key(), &said);
         let start = Position { offset: kept_bytes, ..position };
         Log::resume(file, start).write(&out, position).map_err(io("write"))?;
-        save_seal(&self.shared.key, dir, &make_seal(identity, &position, end, wall_us))?;
-        Ok(Recovery::Closed { cut_bytes, kept_bytes })
+        let seal = channel_seal(channel, &position, &end);
+        let recovery = Recovery::Closed { cut_bytes, kept_bytes };
+        Ok(Closed::Whole(Box::new((seal, End { text: end, wall_us, recovery }))))
     }
 
     /// Without its head a recording cannot be continued. The seal says so, and accounts for the session.
@@ -187,6 +206,36 @@ impl Recordings {
         };
         save_seal(&self.shared.key, dir, &seal)?;
         Ok(Recovery::HeadUnreadable)
+    }
+}
+
+/// What is being recovered.
+struct At<'a> {
+    dir: &'a Path,
+    identity: &'a Identity,
+    keys: &'a [VerifyingKey],
+    wall_us: i64,
+}
+
+/// What became of one channel file.
+enum Closed {
+    Whole(Box<(ChannelSeal, End)>),
+    Tampered(String),
+}
+
+/// How it ended.
+struct End {
+    text: EndText,
+    wall_us: i64,
+    recovery: Recovery,
+}
+
+/// The file of a further channel; none if it never reached the disk.
+fn open_channel(dir: &Path, channel: u32) -> Result<Option<File>, WriteError> {
+    match OpenOptions::new().append(true).read(true).open(dir.join(place::channel_file(channel))) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(WriteError::io("open", dir)(error)),
     }
 }
 
@@ -231,7 +280,7 @@ fn changed(file: &File, walk: &Walk) -> io::Result<Option<String>> {
 
 /// Copies what is about to be cut to a file of its own: nothing that was written is ever deleted. Returns its length and
 /// SHA-256.
-fn keep_tail(file: &File, from: u64, dir: &Path) -> io::Result<(u64, String)> {
+fn keep_tail(file: &File, from: u64, path: &Path) -> io::Result<(u64, String)> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 64 * 1024];
     let mut len = 0;
@@ -244,7 +293,7 @@ fn keep_tail(file: &File, from: u64, dir: &Path) -> io::Result<(u64, String)> {
         let bytes = buffer.get(..read).unwrap_or_default();
         hash.update(bytes);
         if kept.is_none() {
-            kept = Some(place::cut_file(&dir.join(place::CUT))?);
+            kept = Some(place::cut_file(path)?);
         }
         kept.iter_mut().try_for_each(|kept| kept.append(bytes))?;
         len += read as u64;
@@ -255,7 +304,7 @@ fn keep_tail(file: &File, from: u64, dir: &Path) -> io::Result<(u64, String)> {
 fn count(file: &File, walk: &Walk) -> EndText {
     let (commits, index) = (walk.commits, walk.index);
     let mut text = EndText { commits, events: 0, exit: None, index, output_bytes: 0, reason: Reason::Recovered };
-    if walk.keys.is_some() {
+    if walk.keys.is_some() || walk.encrypted > 0 {
         let counted = walk.counted.unwrap_or(CommitText { events: 0, output_bytes: 0 });
         (text.events, text.output_bytes) = (counted.events, counted.output_bytes);
         return text;

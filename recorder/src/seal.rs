@@ -49,10 +49,10 @@ pub(crate) struct Identity {
 }
 
 /// What a seal says of the channel file that ends at `position` with `text`.
-pub(crate) fn channel_seal(position: &Position, text: &EndText) -> ChannelSeal {
+pub(crate) fn channel_seal(channel: u32, position: &Position, text: &EndText) -> ChannelSeal {
     ChannelSeal {
         bytes: position.offset,
-        channel: 0,
+        channel,
         commits: text.commits,
         events: text.events,
         frames: position.seq,
@@ -63,9 +63,10 @@ pub(crate) fn channel_seal(position: &Position, text: &EndText) -> ChannelSeal {
     }
 }
 
-pub(crate) fn make_seal(identity: &Identity, position: &Position, text: EndText, ended_us: i64) -> Seal {
+/// `channels` in order; `text` is the end of the first.
+pub(crate) fn make_seal(identity: &Identity, channels: Vec<ChannelSeal>, text: EndText, ended_us: i64) -> Seal {
     Seal {
-        channels: vec![channel_seal(position, &text)],
+        channels,
         ended_us,
         exit: text.exit,
         head: hex::encode(identity.head),

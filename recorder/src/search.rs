@@ -242,6 +242,7 @@ impl SearchIndex {
             true => ready(recording).ok_or(SearchError::Locked)?,
             false => recording,
         };
+        let recording = recording.with_input()?;
         self.add(&recording).map(Some)
     }
 

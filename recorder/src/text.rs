@@ -127,7 +127,7 @@ pub fn text_rows(
     progress: &mut dyn FnMut(u64),
 ) -> Result<bool, OpenError> {
     let mut reader = Reader::new(recording, limits, sink);
-    let mut events = recording.events()?;
+    let mut events = recording.all_events()?;
     loop {
         match events.peek_us() {
             Ok(Some(_)) => {}

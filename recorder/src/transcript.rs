@@ -8,6 +8,7 @@ use crate::event::Event;
 use crate::events::{ReadError, Timed};
 use crate::frames::FrameError;
 use crate::recording::Recording;
+use crate::redact::Redaction;
 use crate::render::{Renderer, Style};
 use crate::sanitise::Cost;
 use crate::screen::Lines;
@@ -17,6 +18,60 @@ use crate::screen::Lines;
 /// # Errors
 /// [`ExportError`]. A torn end, as a running recording may have, is none.
 pub fn transcript(recording: &Recording, out: &mut impl Write, progress: &mut dyn FnMut(u64)) -> Result<(), ExportError> {
+    write_text(recording, out, progress)
+}
+
+/// The same as a copy without what `redaction` names.
+///
+/// # Errors
+/// As [`transcript`].
+pub fn transcript_redacted(
+    recording: &Recording,
+    redaction: &mut Redaction,
+    out: &mut impl Write,
+    progress: &mut dyn FnMut(u64),
+) -> Result<(), ExportError> {
+    let mut masked = Masked { redaction, out, line: Vec::new() };
+    write_text(recording, &mut masked, progress)?;
+    masked.end()
+}
+
+/// Masks whole lines on their way.
+struct Masked<'a, W> {
+    redaction: &'a mut Redaction,
+    out: &'a mut W,
+    line: Vec<u8>,
+}
+
+impl<W: Write> Masked<'_, W> {
+    fn put(&mut self) -> std::io::Result<()> {
+        let line = std::mem::take(&mut self.line);
+        self.out.write_all(self.redaction.masked(&String::from_utf8_lossy(&line)).as_bytes())
+    }
+
+    fn end(mut self) -> Result<(), ExportError> {
+        self.put()?;
+        Ok(self.out.flush()?)
+    }
+}
+
+impl<W: Write> Write for Masked<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            self.line.extend_from_slice(part);
+            if part.ends_with(b"\n") {
+                self.put()?;
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.out.flush()
+    }
+}
+
+fn write_text(recording: &Recording, out: &mut impl Write, progress: &mut dyn FnMut(u64)) -> Result<(), ExportError> {
     let terminal = recording.head().terminal.as_ref();
     let mut lines = terminal.and_then(|terminal| Lines::new((terminal.cols, terminal.rows)));
     let style = if lines.is_some() { Style::Drawn } else { Style::Plain };

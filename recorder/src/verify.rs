@@ -11,9 +11,9 @@ use ed25519_dalek::VerifyingKey;
 use crate::chain::digest;
 use crate::channel::Channel;
 use crate::envelope;
-use crate::head::{BadHead, Head, Seal, SessionId};
+use crate::head::{BadHead, ChannelSeal, Head, Seal, SessionId};
 use crate::logged::{InLog, check_log};
-use crate::place;
+use crate::place::{self, INPUT};
 use crate::walk::{End, Roots, Trouble, Walk, goes_on_behind, walk};
 
 /// What a check found. Ordered from best to worst.
@@ -88,11 +88,11 @@ pub trait Files {
     /// [`io::ErrorKind::NotFound`] where there is none.
     fn small(&self, name: &str) -> io::Result<Vec<u8>>;
 
-    /// The channel file.
+    /// The channel file of that number.
     ///
     /// # Errors
     /// What the system says.
-    fn channel(&self) -> io::Result<Channel>;
+    fn channel(&self, number: u32) -> io::Result<Channel>;
 
     /// The names of all files, as far as they can be told.
     fn names(&self) -> Vec<String>;
@@ -109,8 +109,8 @@ impl Files for Directory<'_> {
         place::read_small(&self.0.join(name))
     }
 
-    fn channel(&self) -> io::Result<Channel> {
-        File::open(self.0.join(place::channel_file(0))).map(Channel::new)
+    fn channel(&self, number: u32) -> io::Result<Channel> {
+        File::open(self.0.join(place::channel_file(number))).map(Channel::new)
     }
 
     fn names(&self) -> Vec<String> {
@@ -127,31 +127,41 @@ impl Files for Directory<'_> {
 /// told how many bytes of the channel file are behind.
 #[must_use]
 pub fn verify(dir: &Path, keys: &[VerifyingKey], progress: &mut dyn FnMut(u64)) -> Report {
-    verify_logged(dir, keys, None, progress)
+    check(&Directory(dir), keys, None, true, progress)
+}
+
+/// The same of a copy without what was typed, as they have it who may not see that: all else is verified.
+#[must_use]
+pub fn verify_without_input(dir: &Path, keys: &[VerifyingKey], log: Option<&InLog<'_>>, progress: &mut dyn FnMut(u64)) -> Report {
+    check(&Directory(dir), keys, log, false, progress)
 }
 
 /// The same, and whether it is what the deployment's transparency log says of this session.
 #[must_use]
 pub fn verify_logged(dir: &Path, keys: &[VerifyingKey], log: Option<&InLog<'_>>, progress: &mut dyn FnMut(u64)) -> Report {
-    verify_files(&Directory(dir), keys, log, progress)
+    check(&Directory(dir), keys, log, true, progress)
 }
 
 /// The same for files that lie elsewhere.
 #[must_use]
 pub fn verify_files(dir: &dyn Files, keys: &[VerifyingKey], log: Option<&InLog<'_>>, progress: &mut dyn FnMut(u64)) -> Report {
+    check(dir, keys, log, true, progress)
+}
+
+fn check(dir: &dyn Files, keys: &[VerifyingKey], log: Option<&InLog<'_>>, has_input: bool, progress: &mut dyn FnMut(u64)) -> Report {
     let mut report = Report::default();
     let Some((head, hash)) = check_head(&mut report, dir, keys) else {
         return report;
     };
     report.number = Some(head.number);
-    check_files(&mut report, dir);
+    check_files(&mut report, dir, !head.input_key.is_empty());
     let seal = read_seal(&mut report, dir, keys);
     let marks = log.map(|log| log.marks(head.number)).unwrap_or_default();
-    let Some(roots) = roots(&head, hash, keys, &marks) else {
+    let Some(roots) = roots(&head.first_key, hash, keys, (0, &marks)) else {
         report.add("frames", Outcome::Tampered, "the head names no usable first key");
         return report;
     };
-    let file = match dir.channel() {
+    let file = match dir.channel(0) {
         Ok(file) => file,
         Err(error) => {
             let outcome = if seal.is_some() { Outcome::Tampered } else { Outcome::Incomplete };
@@ -160,13 +170,21 @@ pub fn verify_files(dir: &dyn Files, keys: &[VerifyingKey], log: Option<&InLog<'
         }
     };
     let walk = walk(&file, &roots, progress);
-    check_frames(&mut report, &file, &walk, seal.is_some());
+    check_frames(&mut report, FRAMES, &file, &walk, seal.is_some());
     check_keys(&mut report, dir, &head, &walk);
     check_commits(&mut report, &walk);
     check_recoveries(&mut report, &walk);
     check_end(&mut report, &walk);
+    let input = match (head.input_key.is_empty(), has_input) {
+        (true, _) => Input::None,
+        (false, true) => check_input(&mut report, dir, &head, (hash, keys), seal.is_some()),
+        (false, false) => {
+            report.add("input", Outcome::Good, "what was typed is recorded apart and not in this copy");
+            Input::Elsewhere
+        }
+    };
     if let Some(seal) = &seal {
-        check_seal(&mut report, seal, &head, &hex::encode(hash), &walk);
+        check_seal(&mut report, seal, &head, &hex::encode(hash), (&walk, &input));
     }
     if let Some(log) = log {
         check_log(&mut report, dir, (&head, &hash, seal.as_ref()), (&marks, &walk), log);
@@ -174,11 +192,51 @@ pub fn verify_files(dir: &dyn Files, keys: &[VerifyingKey], log: Option<&InLog<'
     report
 }
 
-fn roots<'a>(head: &Head, hash: [u8; 32], keys: &'a [VerifyingKey], marks: &'a [(u64, [u8; 32])]) -> Option<Roots<'a>> {
+fn roots<'a>(key: &str, hash: [u8; 32], keys: &'a [VerifyingKey], (channel, marks): (u32, &'a [(u64, [u8; 32])])) -> Option<Roots<'a>> {
     let mut first_key = [0; 32];
-    hex::decode_to_slice(&head.first_key, &mut first_key).ok()?;
-    Some(Roots { head: hash, first_key, keys, marks })
+    hex::decode_to_slice(key, &mut first_key).ok()?;
+    Some(Roots { head: hash, first_key, keys, channel, marks })
 }
+
+/// What was found of the channel of what was typed.
+enum Input {
+    /// The head names none.
+    None,
+    /// It is not in this copy.
+    Elsewhere,
+    /// It is missing or cannot be read; that is reported.
+    Lost,
+    Here(Box<Walk>),
+}
+
+/// What was typed is chained and signed as all else is.
+fn check_input(report: &mut Report, dir: &dyn Files, head: &Head, (hash, keys): ([u8; 32], &[VerifyingKey]), sealed: bool) -> Input {
+    let Some(roots) = roots(&head.input_key, hash, keys, (INPUT, &[])) else {
+        report.add("input", Outcome::Tampered, "the head names no usable first key for what was typed");
+        return Input::Lost;
+    };
+    let file = match dir.channel(INPUT) {
+        Ok(file) => file,
+        Err(error) => {
+            let outcome = if sealed { Outcome::Tampered } else { Outcome::Incomplete };
+            report.add("input", outcome, format!("c1.brec cannot be read: {error}"));
+            return Input::Lost;
+        }
+    };
+    let walk = walk(&file, &roots, &mut |_| ());
+    check_frames(report, ("input", "c1.brec"), &file, &walk, sealed);
+    let encrypts = !head.recipients.is_empty();
+    if (encrypts && walk.clear > 0) || (!encrypts && walk.encrypted > 0) {
+        report.add("input", Outcome::Tampered, "what was typed is not encrypted as the head says");
+    }
+    if walk.trouble.is_none() && walk.end.is_none() {
+        report.add("input", Outcome::Incomplete, "there is no end frame");
+    }
+    Input::Here(Box::new(walk))
+}
+
+/// The first channel file, as its check is called.
+const FRAMES: (&str, &str) = ("frames", "c0.brec");
 
 /// The document under the first of `keys` that fits.
 pub(crate) fn under_any<D: envelope::Document>(bytes: &[u8], keys: &[VerifyingKey]) -> Result<D, BadHead> {
@@ -217,8 +275,9 @@ fn check_head(report: &mut Report, dir: &dyn Files, keys: &[VerifyingKey]) -> Op
 }
 
 /// A channel file that nothing names does not belong here.
-fn check_files(report: &mut Report, dir: &dyn Files) {
-    let extra = dir.names().into_iter().find(|name| name.ends_with(".brec") && *name != place::channel_file(0));
+fn check_files(report: &mut Report, dir: &dyn Files, has_input: bool) {
+    let named = |name: &String| *name == place::channel_file(0) || (has_input && *name == place::channel_file(INPUT));
+    let extra = dir.names().into_iter().find(|name| name.ends_with(".brec") && !named(name));
     if extra.is_some() {
         report.add("files", Outcome::Tampered, "there is a channel file that the recording does not name");
     }
@@ -240,27 +299,27 @@ fn read_seal(report: &mut Report, dir: &dyn Files, keys: &[VerifyingKey]) -> Opt
     None
 }
 
-fn check_frames(report: &mut Report, file: &Channel, walk: &Walk, sealed: bool) {
+fn check_frames(report: &mut Report, (check, name): (&'static str, &str), file: &Channel, walk: &Walk, sealed: bool) {
     let good = format!("{} frames, {} bytes, chain unbroken", walk.position.seq, walk.position.offset);
     let Some(trouble) = &walk.trouble else {
-        report.add("frames", Outcome::Good, good);
+        report.add(check, Outcome::Good, good);
         return;
     };
     let (damage, detail) = match trouble {
-        Trouble::Magic => (true, "c0.brec is not a recording".to_owned()),
+        Trouble::Magic => (true, format!("{name} is not a recording")),
         Trouble::Torn { offset } => (true, format!("the file ends inside the frame at byte {offset}")),
         Trouble::Bad { offset, bad } => (true, format!("the frame at byte {offset} is bad: {bad}")),
         Trouble::Statement { offset, why } => (false, format!("the signed frame at byte {offset} does not hold: {why}")),
         Trouble::AfterEnd { offset } => (false, format!("something follows the end, at byte {offset}")),
         Trouble::Io(error) => {
-            report.add("frames", Outcome::Incomplete, format!("c0.brec cannot be read: {error}"));
+            report.add(check, Outcome::Incomplete, format!("{name} cannot be read: {error}"));
             return;
         }
     };
     // Before the seal a crash may have torn the last write; but then nothing good can follow it.
     let torn = damage && !sealed && walk.end.is_none() && !goes_on_behind(&file, walk).unwrap_or(true);
     let outcome = if torn { Outcome::Incomplete } else { Outcome::Tampered };
-    report.add("frames", outcome, format!("{detail}; {good} up to there"));
+    report.add(check, outcome, format!("{detail}; {good} up to there"));
 }
 
 /// An encrypted recording begins with its wrapped key, has it once more in a file, and holds nothing in the clear; one
@@ -312,15 +371,18 @@ fn check_end(report: &mut Report, walk: &Walk) {
     }
 }
 
-fn check_seal(report: &mut Report, seal: &Seal, head: &Head, hash: &str, walk: &Walk) {
-    let found = seal_of(walk);
+fn check_seal(report: &mut Report, seal: &Seal, head: &Head, hash: &str, (walk, input): (&Walk, &Input)) {
+    let found = seal_of(0, walk);
+    let typed = |sealed: &ChannelSeal, walk: &Walk| seal_of(INPUT, walk).is_some_and(|found| found == *sealed);
     let wrong = if seal.session != head.session || seal.number != head.number || seal.head != hash {
         Some("it is another recording's seal")
     } else if walk.end.is_none() {
         Some("the recording has no end, yet it is sealed")
     } else {
-        match (seal.channels.as_slice(), &found) {
-            ([channel], Some(found)) if channel == found => None,
+        match (seal.channels.as_slice(), &found, input) {
+            ([channel], Some(found), Input::None) if channel == found => None,
+            ([channel, typed], Some(found), Input::Elsewhere) if channel == found && typed.channel == INPUT => None,
+            ([channel, sealed], Some(found), Input::Here(walk)) if channel == found && typed(sealed, walk) => None,
             _ => Some("counts or final hash are not those of the frames"),
         }
     };
@@ -331,10 +393,10 @@ fn check_seal(report: &mut Report, seal: &Seal, head: &Head, hash: &str, walk: &
 }
 
 /// The channel's seal as the frames say it must be.
-fn seal_of(walk: &Walk) -> Option<crate::ChannelSeal> {
+fn seal_of(channel: u32, walk: &Walk) -> Option<ChannelSeal> {
     let text = walk.end.as_ref()?.text.as_ref()?;
     let counted = text.commits == walk.commits && text.index == walk.index;
-    counted.then(|| crate::seal::channel_seal(&walk.position, text))
+    counted.then(|| crate::seal::channel_seal(channel, &walk.position, text))
 }
 
 #[cfg(test)]

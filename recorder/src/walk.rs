@@ -84,6 +84,8 @@ pub(crate) struct Roots<'a> {
     pub(crate) first_key: [u8; 32],
     /// Keys that may sign a recovery.
     pub(crate) keys: &'a [VerifyingKey],
+    /// Which channel file.
+    pub(crate) channel: u32,
     /// Where frames must end and what the chain must be there, as the transparency log has it; in order.
     pub(crate) marks: &'a [(u64, Hash)],
 }
@@ -91,7 +93,7 @@ pub(crate) struct Roots<'a> {
 /// Walks all of `source`, telling `progress` how many bytes are behind.
 pub(crate) fn walk<R: ReadAt>(source: R, roots: &Roots<'_>, progress: &mut dyn FnMut(u64)) -> Walk {
     let mut walk = Walk {
-        position: Position::first(Chain::start(&roots.head, 0)),
+        position: Position::first(Chain::start(&roots.head, roots.channel)),
         commits: 0,
         counted: None,
         keys: None,

@@ -14,14 +14,15 @@ use crate::draft::{Draft, State};
 use crate::envelope;
 use crate::event::{Event, Exit};
 use crate::frame::Kind;
-use crate::head::{BadHead, Reason, Seal};
+use crate::head::{BadHead, ChannelSeal, Reason, Seal};
 use crate::index::{Index, KeyframeAt};
 use crate::keyframe::{Drawn, KeyframeWork, Keyframer, Keyframes};
-use crate::log::Log;
+use crate::log::{Log, Position};
+use crate::place::INPUT;
 use crate::present::PresentWork;
 use crate::ratchet::{Opener, Sealer};
 use crate::recipients::{Recipients, WrapError};
-use crate::seal::{EndText, Identity, make_seal, save_seal};
+use crate::seal::{EndText, Identity, channel_seal, make_seal, save_seal};
 use crate::squeeze::{History, Pool};
 
 /// What catching up with keyframes may cost in one tick, in half nanoseconds.
@@ -106,6 +107,10 @@ pub struct Writer {
     /// `None` once the end is written.
     epoch: Option<Epoch>,
     seal: Option<Seal>,
+    /// What is typed, where it is recorded: a channel file of its own, which is ended and sealed with this one.
+    input: Option<Box<Writer>>,
+    /// What a seal says of it, once it has ended.
+    input_seal: Option<ChannelSeal>,
     /// Where the latest commit ends, and the chain there.
     committed: Option<(u64, [u8; 32])>,
 }
@@ -114,7 +119,22 @@ impl Writer {
     pub(crate) fn new(shared: Arc<Shared>, dir: PathBuf, identity: Identity, log: Log<File>, epoch: Epoch) -> Self {
         let state = State { position: log.position(), pace: Default::default(), counts: Default::default() };
         let (history, index, epoch) = (History::default(), Index::default(), Some(epoch));
-        Self { shared, dir, identity, log, state, history, index, sealer: None, keyframer: None, epoch, seal: None, committed: None }
+        Self {
+            shared,
+            dir,
+            identity,
+            log,
+            state,
+            history,
+            index,
+            sealer: None,
+            keyframer: None,
+            epoch,
+            seal: None,
+            input: None,
+            input_seal: None,
+            committed: None,
+        }
     }
 
     /// Bodies are encrypted.
@@ -125,6 +145,29 @@ impl Writer {
     /// The session has a terminal, of this size; `opener` reads back what was recorded of it.
     pub(crate) fn with_terminal(self, size: (u16, u16), opener: Option<Opener>) -> Self {
         Self { keyframer: Some(Keyframer::new(size, opener)), ..self }
+    }
+
+    /// What is typed goes to `input`.
+    pub(crate) fn with_input(self, input: Self) -> Self {
+        Self { input: Some(Box::new(input)), ..self }
+    }
+
+    /// Whether what is typed is recorded.
+    #[must_use]
+    pub fn records_input(&self) -> bool {
+        self.input.is_some()
+    }
+
+    /// Records what was typed, in its own channel file. Without one, nothing.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub fn append_input(&mut self, now: Now, events: &[Event<'_>]) -> Result<(), WriteError> {
+        match &mut self.input {
+            Some(input) => input.append(now, events),
+            None if self.epoch.is_none() => Err(WriteError::Ended),
+            None => Ok(()),
+        }
     }
 
     /// The recording's directory.
@@ -192,6 +235,9 @@ impl Writer {
     /// # Errors
     /// [`WriteError::Io`], [`WriteError::Ended`].
     pub fn commit(&mut self, now: Now) -> Result<(), WriteError> {
+        if let Some(input) = &mut self.input {
+            input.commit(now)?;
+        }
         if self.state.pace.is_over(now.at_us) {
             self.state.pace.end_chunk();
             self.history.forget();
@@ -305,12 +351,19 @@ impl Writer {
         let seal = match self.seal.take() {
             Some(seal) => seal,
             None => {
+                if let Some(input) = &mut self.input {
+                    let (position, text) = input.end(now, reason, None)?;
+                    self.input_seal = Some(channel_seal(INPUT, &position, &text));
+                }
+                self.input = None;
                 match self.draw_keyframes(now, KEYFRAMES_AT_END) {
                     // They only make seeking faster: on a full disk what room there is belongs to the end and the seal.
                     Ok(()) | Err(WriteError::Io { .. }) => {}
                     Err(error) => return Err(error),
                 }
-                self.end(now, reason, exit)?
+                let (position, text) = self.end(now, reason, exit)?;
+                let channels = std::iter::once(channel_seal(0, &position, &text)).chain(self.input_seal.clone()).collect();
+                make_seal(&self.identity, channels, text, now.wall_us)
             }
         };
         let saved = save_seal(&self.shared.key, &self.dir, &seal);
@@ -318,7 +371,7 @@ impl Writer {
         saved.map(|()| seal)
     }
 
-    fn end(&mut self, now: Now, reason: Reason, exit: Option<Exit>) -> Result<Seal, WriteError> {
+    fn end(&mut self, now: Now, reason: Reason, exit: Option<Exit>) -> Result<(Position, EndText), WriteError> {
         let epoch = self.epoch.as_ref().ok_or(WriteError::Ended)?;
         let shared = Arc::clone(&self.shared);
         let ended = shared.pool.lend(|scratch| {
@@ -341,7 +394,7 @@ impl Writer {
         self.sealer = None;
         self.keyframer = None;
         self.history.forget();
-        Ok(make_seal(&self.identity, &state.position, text, now.wall_us))
+        Ok((state.position, text))
     }
 }
 

@@ -26,6 +26,21 @@ impl Fixture {
         Self::recorded(end, None)
     }
 
+    /// The same with what was typed beside it.
+    fn typed(recipients: Option<Recipients>) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let recordings = recordings(root.path()).encrypting_to(recipients);
+        let mut writer = recordings.create_with_input(&head(), &mut rand::rng()).unwrap();
+        for second in 0..45u64 {
+            writer.append(now(second * 1_000_000), &[Event::output(&b"$ "[..])]).unwrap();
+            writer.append_input(now(second * 1_000_000), &[Event::Input(b"ls -l /srv\r"[..].into())]).unwrap();
+            writer.tick(now(second * 1_000_000 + 1)).unwrap();
+        }
+        let dir = writer.dir().to_owned();
+        writer.finish(now(46_000_000), Reason::Closed, None).unwrap();
+        Self { _root: root, dir, key: recordings.public_key() }
+    }
+
     fn encrypted(end: End) -> Self {
         let recipients = [Identities::generate().1, Identities::generate().1];
         Self::recorded(end, Some(Recipients::parse(recipients).unwrap()))
@@ -89,6 +104,27 @@ fn both_agree_on_what_is_good_and_what_is_incomplete() {
     let unsealed = Fixture::new(End::Finished);
     fs::remove_file(unsealed.dir.join("seal.json")).unwrap();
     assert_eq!(unsealed.codes(), (3, 3));
+}
+
+#[test]
+fn both_agree_on_what_was_typed() {
+    let recipients = [Identities::generate().1, Identities::generate().1];
+    for recipients in [None, Some(Recipients::parse(recipients).unwrap())] {
+        let fixture = Fixture::typed(recipients);
+        assert_eq!(fixture.codes(), (0, 0), "{:?}", fixture.verified());
+        let path = fixture.dir.join("c1.brec");
+        let good = fs::read(&path).unwrap();
+        for at in (0..good.len()).step_by(good.len() / 20) {
+            let mut bad = good.clone();
+            bad[at] ^= 0x40;
+            fs::write(&path, bad).unwrap();
+            assert_eq!(fixture.codes(), (1, 1), "byte {at}");
+        }
+        fs::copy(fixture.channel(), &path).unwrap();
+        assert_eq!(fixture.codes(), (1, 1));
+        fs::remove_file(&path).unwrap();
+        assert_eq!(fixture.codes(), (1, 1));
+    }
 }
 
 #[test]

@@ -271,6 +271,12 @@ pub enum Entry {
     /// Somebody reads the audit log; written before they see any of it.
     #[serde(rename = "audit.read")]
     AuditRead { by: String, filter: String },
+    /// A recording is kept whatever its age.
+    #[serde(rename = "recording.held")]
+    RecordingHeld { session: SessionId, reason: String, by: String },
+    /// A recording is kept no longer than others.
+    #[serde(rename = "recording.released")]
+    RecordingReleased { session: SessionId, by: String },
     /// A recording that a crash left open was closed.
     #[serde(rename = "recording.recovered")]
     RecordingRecovered {

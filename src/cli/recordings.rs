@@ -1,7 +1,8 @@
-//! `bartizan recordings`: list, search, play, cat, export and verify what was recorded. Recorded bytes never reach the terminal raw.
+//! `bartizan recordings`: list, search, play, cat, export, verify, keep and remove what was recorded. Recorded bytes never reach the terminal raw.
 
 mod export;
 mod index;
+mod keep;
 mod list;
 mod play;
 mod search;
@@ -47,6 +48,12 @@ enum Command {
     Export(export::Args),
     /// Check that recordings are as they were written
     Verify(verify::Args),
+    /// Keep a recording whatever its age, until it is released
+    Hold(keep::Args),
+    /// Let a recording go that was held
+    Release(keep::ReleaseArgs),
+    /// Remove a recording before its time
+    Delete(keep::Args),
 }
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
@@ -57,6 +64,9 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
         Command::Cat(args) => export::cat(common, args),
         Command::Export(args) => export::run(common, args),
         Command::Verify(args) => verify::run(common, args),
+        Command::Hold(args) => keep::hold(common, args),
+        Command::Release(args) => keep::release(common, args),
+        Command::Delete(args) => keep::delete(common, args),
     }
 }
 

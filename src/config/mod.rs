@@ -14,6 +14,7 @@ mod postgres;
 mod problem;
 mod reader;
 mod recordings;
+mod retention;
 mod secret;
 mod server;
 mod target;
@@ -32,6 +33,7 @@ pub use policies::Policies;
 pub use postgres::{PostgresTarget, PostgresUser, Tls};
 pub use problem::{Problem, Problems};
 pub use recordings::{RecordingMode, Recordings};
+pub use retention::Retention;
 pub use secret::{SecretError, SecretSource};
 pub use server::Server;
 pub use target::{HostTrust, HttpTarget, KubernetesTarget, SshCredential, SshTarget, Target, TargetAccess};
@@ -68,6 +70,8 @@ pub struct Config {
     pub targets: Vec<Target>,
     /// `[[guard_rail]]`
     pub guard_rails: Vec<GuardRail>,
+    /// `[[retention]]`
+    pub retention: Vec<Retention>,
     /// `[[witness]]`
     pub witnesses: Vec<Witness>,
 }
@@ -124,6 +128,7 @@ impl Config {
         let issuers = issuer::read_all(root, home);
         let targets = target::read_all(root, home);
         let guard_rails = guard_rail::read_all(root, targets.as_deref());
+        let retention = retention::read_all(root);
         let witnesses = witness::read_all(root, home);
         Some(Self {
             file: path.to_owned(),
@@ -139,6 +144,7 @@ impl Config {
             issuers: issuers?,
             targets: targets?,
             guard_rails: guard_rails?,
+            retention: retention?,
             witnesses: witnesses?,
         })
     }

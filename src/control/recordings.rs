@@ -62,6 +62,9 @@ pub struct Opening {
     /// Why; policy may ask for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Whether what was typed is wanted, where it was recorded: that has a right of its own.
+    #[serde(default)]
+    pub input: bool,
     /// What the copy is made into, for the audit log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
@@ -76,7 +79,7 @@ pub struct Opened {
     pub sealed: bool,
     /// Whether it can be read only with an auditor's identity.
     pub encrypted: bool,
-    /// Whether what was typed is among the files, where it was recorded.
+    /// Whether the caller may see what was typed. It is among the files where it was recorded and asked for.
     pub view_input: bool,
 }
 

@@ -14,6 +14,7 @@ mod names;
 mod rails;
 mod recover;
 mod reload;
+mod retention;
 mod rooms;
 mod serve;
 mod socket;

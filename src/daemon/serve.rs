@@ -35,7 +35,7 @@ use super::live::{Live, Watch};
 use super::names::Names;
 use super::rails::RailsInForce;
 use super::rooms::{Foyer, Rooms};
-use super::{SystemClock, listen, metrics, recover, reload, socket};
+use super::{SystemClock, listen, metrics, recover, reload, retention, socket};
 
 /// How many threads write recordings.
 const LANES: usize = 2;
@@ -101,6 +101,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let background = [
         tokio::spawn(watch(&rooms, &node).keep()),
         tokio::spawn(reload::follow(Arc::clone(&rooms))),
+        tokio::spawn(retention::sweep(Arc::clone(&rooms), ledger.clone())),
         tokio::spawn(pass_on(rooms.broker.changes(), rooms.bulletin.clone())),
     ];
     let depot = Depot::start(&config, &rooms.store, &rooms.audit, &clock).map_err(|e| cannot("the object store")(&e))?;

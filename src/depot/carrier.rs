@@ -22,7 +22,7 @@ use crate::model;
 const PIECE: u64 = 5 << 20;
 const LARGEST: u64 = 8 << 20;
 /// The longest of the other files: what a recovery cut off is one write, and that is no longer.
-const SMALL: u64 = 64 << 20;
+const SMALL: u64 = names::INPUT_MAX;
 /// What a look at the sealed file reads at once.
 const BLOCK: usize = 1 << 20;
 

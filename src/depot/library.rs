@@ -138,7 +138,13 @@ impl Stored {
         let head = self.fetch("head.json").await?.ok_or_else(|| DepotError::Differs(name.clone()))?;
         let seal = self.fetch("seal.json").await?;
         let opened = Recording::remote(&head, seal.as_deref(), self.pieces(), self.bytes());
-        opened.map_err(|_: BadHead| DepotError::Differs(name))
+        let opened = opened.map_err(|_: BadHead| DepotError::Differs(name))?;
+        // Only where the head names it: most recordings have none.
+        let input = if opened.records_input() { self.fetch(names::INPUT).await? } else { None };
+        Ok(match input {
+            Some(bytes) => opened.with_remote_input(Channel::new(bytes.to_vec())),
+            None => opened,
+        })
     }
 
     /// Its channel file, to be read by ranges.
@@ -178,7 +184,8 @@ impl Stored {
         if !self.small.iter().any(|name| name == file) {
             return Ok(None);
         }
-        self.library.bucket.get(&format!("{}/{file}", self.place), SMALL).await
+        let most = if file == names::INPUT { names::INPUT_MAX } else { SMALL };
+        self.library.bucket.get(&format!("{}/{file}", self.place), most).await
     }
 }
 
@@ -188,7 +195,11 @@ impl Files for Stored {
         found.map(|bytes| bytes.to_vec()).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    fn channel(&self) -> io::Result<Channel> {
+    fn channel(&self, number: u32) -> io::Result<Channel> {
+        if number > 0 {
+            let found = self.library.runtime.block_on(self.fetch(names::INPUT)).map_err(io::Error::other)?;
+            return found.map(|bytes| Channel::new(bytes.to_vec())).ok_or_else(|| io::ErrorKind::NotFound.into());
+        }
         if self.pieces.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(self.pieces()) }
     }
 

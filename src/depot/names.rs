@@ -7,6 +7,12 @@ use super::Object;
 
 /// How the channel file is called, and its pieces before their offset.
 pub(super) const CHANNEL: &str = "c0.brec";
+
+/// The channel file of what was typed: small, and carried as it is once the recording is sealed.
+pub(super) const INPUT: &str = "c1.brec";
+
+/// The longest of those that is carried, in bytes.
+pub(super) const INPUT_MAX: u64 = 64 << 20;
 /// The digits of an offset: so that names sort as offsets do.
 const DIGITS: usize = 20;
 

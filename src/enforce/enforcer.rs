@@ -115,6 +115,7 @@ impl Enforcer {
             started_at: now,
             policies: std::mem::take(&mut judgement.policies),
             digest: set.digest_hex(),
+            record_input: judgement.record_input,
             ongoing: Mutex::default(),
             begun_by: None,
             grants: Mutex::default(),
@@ -166,6 +167,7 @@ impl Enforcer {
         }
         (permit.started_at, permit.policies, permit.digest) = (now, judgement.policies, set.digest_hex());
         permit.ask_unrecorded(&slice, now);
+        permit.record_input = judgement.record_input;
         permit.keep(&grant);
         permit.begun_by = Some(grant);
         Ok(())

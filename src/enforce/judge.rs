@@ -36,6 +36,8 @@ pub(super) struct Judgement {
     pub(super) needs: Vec<Needed>,
     /// The actions that are held.
     pub(super) held: Vec<String>,
+    /// Whether any policy that had a say wants what is typed recorded.
+    pub(super) record_input: bool,
 }
 
 impl<'a> Asker<'a> {
@@ -106,6 +108,7 @@ impl Judgement {
             Verdict::Hold(hold) if !settled(hold, answered) => self.hold(question, hold, answered),
             Verdict::Hold(_) | Verdict::Allow => {}
         }
+        self.record_input |= decision.obligations.record_input;
         self.policies.extend(decision.policies.iter().map(ToString::to_string));
         let settled = matches!(&decision.verdict, Verdict::Hold(hold) if settled(hold, answered));
         self.entries.push(verdict(asker.caller, at, question.action, question.operation.clone(), decision, settled));

@@ -106,6 +106,7 @@ pub struct Permit {
     pub(super) policies: Vec<String>,
     pub(super) digest: String,
     pub(super) reads_only: bool,
+    pub(super) record_input: bool,
     pub(super) ongoing: Mutex<Ongoing>,
     /// What people approved for it to begin.
     pub(super) begun_by: Option<Arc<Grant>>,
@@ -157,6 +158,12 @@ impl Permit {
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.digest
+    }
+
+    /// Whether what is typed is to be recorded, as the policies said that it began under.
+    #[must_use]
+    pub fn records_input(&self) -> bool {
+        self.record_input
     }
 
     /// The approval that it began with, if it was held.

@@ -151,8 +151,10 @@ impl Room {
 
 /// One call of a session to its lane.
 pub(super) enum Job {
-    Create(Box<Head>, Option<Room>, oneshot::Sender<Result<Arc<Reel>, CreateError>>),
+    /// The flag tells whether what is typed is recorded.
+    Create(Box<Head>, bool, Option<Room>, oneshot::Sender<Result<Arc<Reel>, CreateError>>),
     Append(Arc<Reel>, Vec<Piece>, oneshot::Sender<Result<(), WriteError>>),
+    Typed(Arc<Reel>, Vec<Event<'static>>, oneshot::Sender<Result<(), WriteError>>),
     /// Answers with SHA-256 of its seal.json.
     Finish(Arc<Reel>, Reason, Option<Exit>, oneshot::Sender<Result<Option<[u8; 32]>, WriteError>>),
 }
@@ -275,18 +277,32 @@ impl Lane {
     fn work(&mut self, job: Job) {
         // A session that is gone does not hear the answer; its recording is right all the same.
         match job {
-            Job::Create(head, room, reply) => drop(reply.send(self.create(&head, room.as_ref()))),
+            Job::Create(head, input, room, reply) => drop(reply.send(self.create(&head, input, room.as_ref()))),
             Job::Append(reel, pieces, reply) => drop(reply.send(self.append(&reel, &pieces))),
+            Job::Typed(reel, events, reply) => drop(reply.send(self.append_typed(&reel, &events))),
             Job::Finish(reel, reason, exit, reply) => drop(reply.send(self.finish(&reel, reason, exit.as_ref()))),
         }
     }
 
     fn append(&self, reel: &Reel, pieces: &[Piece]) -> Result<(), WriteError> {
         if self.reserve.is_given() {
-            let (doing, path) = ("write below", self.recordings.root().to_owned());
-            return Err(WriteError::Io { doing, path, source: io::ErrorKind::StorageFull.into() });
+            return Err(self.full());
         }
         reel.append(&*self.clock, pieces)
+    }
+
+    fn append_typed(&self, reel: &Reel, events: &[Event<'static>]) -> Result<(), WriteError> {
+        if self.reserve.is_given() {
+            return Err(self.full());
+        }
+        let now = reel.now(&*self.clock);
+        reel.with(|writer| writer.append_input(now, events))
+    }
+
+    /// What room is left is for ends and seals.
+    fn full(&self) -> WriteError {
+        let (doing, path) = ("write below", self.recordings.root().to_owned());
+        WriteError::Io { doing, path, source: io::ErrorKind::StorageFull.into() }
     }
 
     /// An end finds room where nothing else does.
@@ -299,9 +315,12 @@ impl Lane {
         }
     }
 
-    fn create(&mut self, head: &Head, room: Option<&Room>) -> Result<Arc<Reel>, CreateError> {
+    fn create(&mut self, head: &Head, input: bool, room: Option<&Room>) -> Result<Arc<Reel>, CreateError> {
         room.map_or(Ok(()), Room::check)?;
-        let writer = self.recordings.create(head, &mut rand::rng())?;
+        let writer = match input {
+            true => self.recordings.create_with_input(head, &mut rand::rng())?,
+            false => self.recordings.create(head, &mut rand::rng())?,
+        };
         let hash = writer.head_hash();
         let size = head.terminal.as_ref().map(|terminal| (terminal.cols, terminal.rows));
         let (writer, feed, bytes) = (Mutex::new(writer), Arc::new(Feed::new(size)), AtomicU64::new(0));

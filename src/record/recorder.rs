@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bartizan_recorder::{Event, Head, Reason, Terminal};
+use bartizan_recorder::{Event, Head, Reason, Terminal, Typed};
 use tokio::sync::oneshot;
 
 use crate::audit::{AuditLog, Entry};
@@ -121,7 +121,8 @@ impl Recorder {
             }
         };
         let rules = Rules { mode: self.settings.mode, budget: self.settings.session_budget };
-        let tape = Tape::new(self.lanes.clone(), number, reel, rules, Arc::clone(permit), Arc::clone(&self.alarm));
+        let typing = columns(permit).filter(|_| reel.is_some()).map(Typed::new);
+        let tape = Tape::new(self.lanes.clone(), number, reel, rules, Arc::clone(permit), Arc::clone(&self.alarm), typing);
         match self.announce(permit, number, opening, &tape).await {
             Ok(()) => Ok(tape),
             Err(refusal) => match tape.finish(Reason::Failed, None).await {
@@ -140,7 +141,7 @@ impl Recorder {
         let lane = self.lanes.of(number).ok_or_else(|| refuse(&"no lane"))?;
         let (reply, answer) = oneshot::channel();
         let asked = async {
-            lane.send(Job::Create(Box::new(head), self.room(), reply)).await.map_err(|e| refuse(&e))?;
+            lane.send(Job::Create(Box::new(head), columns(permit).is_some(), self.room(), reply)).await.map_err(|e| refuse(&e))?;
             answer.await.map_err(|e| refuse(&e))?.map_err(|e| refuse(&e))
         };
         match tokio::time::timeout(PATIENCE, asked).await {
@@ -257,6 +258,7 @@ impl Recorder {
             client: String::new(),
             command: command(&ask.wish),
             first_key: String::new(),
+            input_key: String::new(),
             groups: caller.principal().groups.iter().map(ToString::to_string).collect(),
             kind: kind(permit.mode()).to_owned(),
             login: ask.login.as_ref().map(ToString::to_string),
@@ -274,6 +276,12 @@ impl Recorder {
             version: 0,
         })
     }
+}
+
+/// The width of the terminal where what is typed is recorded; none where it is not.
+fn columns(permit: &Permit) -> Option<u16> {
+    let ask = Some(permit.routed().identified().ask()).filter(|_| permit.records_input())?;
+    terminal(ask).map(|terminal| terminal.cols)
 }
 
 fn kind(mode: &Mode) -> &'static str {
@@ -318,5 +326,9 @@ fn first_pieces(permit: &Permit) -> Vec<Piece> {
         "approved_by": permit.grant().map(|grant| grant.by()),
     });
     pieces.push(Piece::Event(Event::operation(operation.to_string()).into_owned()));
+    if permit.records_input() && ask.terminal.is_none() {
+        // Without a terminal there is no echo, and so no telling what is secret.
+        pieces.push(Tape::note("input is not recorded: the session has no terminal".to_owned()));
+    }
     pieces
 }

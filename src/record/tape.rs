@@ -2,10 +2,10 @@
 //! ways, and after ten seconds ends it. Where it may go on all the same, the gap is counted, marked and told.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use bartizan_recorder::{Event, Exit, Reason, WriteError};
+use bartizan_recorder::{Event, Exit, Reason, Typed, WriteError};
 use tokio::sync::{Mutex, oneshot, watch};
 
 use crate::config::RecordingMode;
@@ -73,6 +73,13 @@ struct State {
     begun: Instant,
 }
 
+/// What is to be written at once.
+#[derive(Clone)]
+enum Work {
+    Shown(Vec<Piece>),
+    Typed(Vec<Event<'static>>),
+}
+
 /// Writes one session's recording. Cheap to clone; all clones write the same one.
 #[derive(Clone)]
 pub struct Tape {
@@ -84,10 +91,20 @@ pub struct Tape {
     permit: Arc<Permit>,
     alarm: Arc<Alarm>,
     state: Arc<State>,
+    /// Where what is typed is recorded: what tells it from secrets.
+    typing: Option<Arc<std::sync::Mutex<Typed>>>,
 }
 
 impl Tape {
-    pub(super) fn new(lanes: Lanes, number: u64, reel: Option<Arc<Reel>>, rules: Rules, permit: Arc<Permit>, alarm: Arc<Alarm>) -> Self {
+    pub(super) fn new(
+        lanes: Lanes,
+        number: u64,
+        reel: Option<Arc<Reel>>,
+        rules: Rules,
+        permit: Arc<Permit>,
+        alarm: Arc<Alarm>,
+        typing: Option<Typed>,
+    ) -> Self {
         let state = State {
             stuck: watch::Sender::new(false),
             has_gap: AtomicBool::new(false),
@@ -96,7 +113,8 @@ impl Tape {
             over_budget: AtomicBool::new(false),
             begun: Instant::now(),
         };
-        Self { lanes, number, reel, rules, permit, alarm, state: Arc::new(state) }
+        let typing = typing.map(|typing| Arc::new(std::sync::Mutex::new(typing)));
+        Self { lanes, number, reel, rules, permit, alarm, state: Arc::new(state), typing }
     }
 
     /// Whether the session has a recording at all.
@@ -110,6 +128,39 @@ impl Tape {
     /// # Errors
     /// When it cannot be written for that long and neither mode nor policy lets the session go on.
     pub async fn write(&self, pieces: Vec<Piece>) -> Result<(), TapeError> {
+        let Some(typing) = &self.typing else { return self.show(pieces).await };
+        let shown = {
+            let mut typing = typing.lock().unwrap_or_else(PoisonError::into_inner);
+            pieces.iter().flat_map(|piece| see(&mut typing, piece)).collect()
+        };
+        self.show(pieces).await?;
+        self.keep_typed(shown).await
+    }
+
+    /// Takes in what is typed, before the target is given it. It is recorded once the target has shown it, where it is recorded at
+    /// all.
+    ///
+    /// # Errors
+    /// As [`Tape::write`].
+    pub async fn typed(&self, bytes: &[u8]) -> Result<(), TapeError> {
+        let Some(typing) = &self.typing else { return Ok(()) };
+        let given_up = typing.lock().unwrap_or_else(PoisonError::into_inner).typed(bytes);
+        self.keep_typed(given_up).await
+    }
+
+    async fn keep_typed(&self, events: Vec<Event<'static>>) -> Result<(), TapeError> {
+        let Some(reel) = self.reel.as_ref().filter(|_| !events.is_empty()) else { return Ok(()) };
+        // A gap of what is shown is one of what is typed, and marked there.
+        if self.state.has_gap.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        match self.persist(reel, Work::Typed(events)).await {
+            Ok(()) => Ok(()),
+            Err((error, pending)) => Box::pin(self.not_written(error, 0, pending)).await,
+        }
+    }
+
+    async fn show(&self, pieces: Vec<Piece>) -> Result<(), TapeError> {
         let Some(reel) = &self.reel else {
             self.leave_out(weight(&pieces));
             return Ok(());
@@ -123,7 +174,7 @@ impl Tape {
             return Ok(());
         }
         let missing = weight(&pieces);
-        let (error, pending) = match self.persist(reel, pieces).await {
+        let (error, pending) = match self.persist(reel, Work::Shown(pieces)).await {
             Ok(()) => return Ok(()),
             Err(failed) => failed,
         };
@@ -147,10 +198,10 @@ impl Tape {
     }
 
     /// Tries until it is written or patience ends. With the error comes the answer that is still waited for.
-    async fn persist(&self, reel: &Arc<Reel>, pieces: Vec<Piece>) -> Result<(), (TapeError, Option<Pending>)> {
+    async fn persist(&self, reel: &Arc<Reel>, work: Work) -> Result<(), (TapeError, Option<Pending>)> {
         let (begun, patience) = (Instant::now(), self.patience());
         let done = loop {
-            let mut answer = self.send(reel, pieces.clone(), patience).await.map_err(|error| (error, None))?;
+            let mut answer = self.send(reel, work.clone(), patience).await.map_err(|error| (error, None))?;
             let answered = match tokio::time::timeout(RETRY, &mut answer).await {
                 Ok(answered) => answered,
                 Err(_) => {
@@ -183,9 +234,13 @@ impl Tape {
         if self.rules.mode == RecordingMode::BestEffort { LITTLE_PATIENCE } else { PATIENCE }
     }
 
-    async fn send(&self, reel: &Arc<Reel>, pieces: Vec<Piece>, patience: Duration) -> Result<Pending, TapeError> {
+    async fn send(&self, reel: &Arc<Reel>, work: Work, patience: Duration) -> Result<Pending, TapeError> {
         let (reply, answer) = oneshot::channel();
-        self.enqueue(Job::Append(Arc::clone(reel), pieces, reply), patience).await?;
+        let job = match work {
+            Work::Shown(pieces) => Job::Append(Arc::clone(reel), pieces, reply),
+            Work::Typed(events) => Job::Typed(Arc::clone(reel), events, reply),
+        };
+        self.enqueue(job, patience).await?;
         Ok(answer)
     }
 
@@ -237,7 +292,7 @@ impl Tape {
         }
         let missing = gap.so_far();
         let marked = std::iter::once(Self::note(missing.sentence())).chain(pieces.iter().cloned()).collect();
-        let mut answer = match self.send(reel, marked, RETRY).await {
+        let mut answer = match self.send(reel, Work::Shown(marked), RETRY).await {
             Ok(answer) => answer,
             Err(TapeError::Slow(_)) => {
                 gap.miss(bytes);
@@ -297,6 +352,12 @@ impl Tape {
             self.tell_left_out("it was not recorded").await;
             return Ok(None);
         };
+        if let Some(typing) = &self.typing {
+            let left = typing.lock().unwrap_or_else(PoisonError::into_inner).finish();
+            if let Err(error) = self.keep_typed(left).await {
+                tracing::error!(%error, session = self.number, "the last of what was typed could not be recorded");
+            }
+        }
         if self.state.has_gap.load(Ordering::SeqCst) {
             // The last chance to mark it where it is.
             tokio::time::sleep(RETRY).await;
@@ -356,6 +417,18 @@ impl Tape {
 
 fn weight(pieces: &[Piece]) -> u64 {
     pieces.iter().map(Piece::weight).sum()
+}
+
+/// What of what was typed is known once `piece` was shown.
+fn see(typing: &mut Typed, piece: &Piece) -> Vec<Event<'static>> {
+    match piece {
+        Piece::Output(bytes) => typing.shown(bytes),
+        Piece::Event(Event::Resize { cols, .. }) => {
+            typing.resize(*cols);
+            Vec::new()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// How a session ended.

@@ -35,7 +35,7 @@ fn world() -> World {
 }
 
 /// `bartizan` on a machine of `visitor`'s own, with their ssh and no configuration of a bastion.
-fn bartizan(visitor: &Visitor, arguments: &[&str]) -> Done {
+pub(crate) fn bartizan(visitor: &Visitor, arguments: &[&str]) -> Done {
     let mut command = visitor.command(env!("CARGO_BIN_EXE_bartizan"), arguments);
     command.env("BARTIZAN_CONFIG", visitor.dir.join("none.toml")).env("BARTIZAN_BASTION", "bastion").env("NO_COLOR", "1");
     command.env("PATH", ssh_of(visitor));

@@ -28,17 +28,18 @@ fn operator() -> Operator {
         target: "web-1".into(),
         terminal: None,
         first_key: String::new(),
+        input_key: String::new(),
         recipients: Vec::new(),
         version: 0,
     };
     let recordings = Recordings::new(operator.state().join("recordings"), SigningKey::from_bytes(&[7; 32]));
-    let mut writer = recordings.create(&head, &mut rand::rng()).unwrap();
+    let mut writer = recordings.create_with_input(&head, &mut rand::rng()).unwrap();
     let now = |at_us: u64| Now { at_us, wall_us: head.started_us + i64::try_from(at_us).unwrap() };
     writer.append(now(1_000), &[Event::output(&b"sixteen \x1b[31mpelicans\x1b[0m\r\n"[..])]).unwrap();
     writer
         .append(now(4_000_000), &[Event::operation(r#"{"action":"sftp.read","text":"sftp.read /srv/heron\u202e","verdict":"deny"}"#)])
         .unwrap();
-    writer.append(now(5_000_000), &[Event::Input(b"flamingo\r"[..].into())]).unwrap();
+    writer.append_input(now(5_000_000), &[Event::Input(b"flamingo\r"[..].into())]).unwrap();
     writer.finish(now(6_000_000), Reason::Closed, None).unwrap();
     operator
 }
@@ -101,4 +102,38 @@ fn a_search_that_makes_no_sense_is_a_usage_error_and_does_nothing() {
         operator.sees(2, &[&["recordings", "search"], line].concat());
     }
     assert!(!operator.state().join("search.db").exists() && !operator.state().join("audit").exists(), "something was done");
+}
+
+#[test]
+fn a_recording_is_held_released_and_deleted_each_with_its_entry() {
+    let operator = operator();
+    operator.sees(0, &["recordings", "search", "pelicans"]);
+    operator.sees(0, &["recordings", "hold", SESSION, "--reason", "case 4711"]);
+    let told = operator.sees(1, &["recordings", "delete", SESSION, "--reason", "asked to"]);
+    assert!(told.contains("case 4711") && told.contains("recordings release"), "{told}");
+    operator.sees(0, &["recordings", "release", &SESSION[..20]]);
+    operator.sees(1, &["recordings", "release", SESSION]);
+    operator.sees(0, &["recordings", "delete", SESSION, "--reason", "asked to"]);
+    assert!(operator.sees(1, &["recordings", "delete", SESSION, "--reason", "again"]).contains("no recording"));
+    assert_eq!(operator.json(&["recordings", "list", "--json"]), serde_json::json!([]));
+    assert_eq!(operator.json(&["recordings", "search", "pelicans", "--json"]), serde_json::json!([]));
+    let entries: Vec<_> = operator.audited().into_iter().map(|line| line["entry"].clone()).collect();
+    let of = |kind: &str| entries.iter().find(|entry| entry["kind"] == kind).unwrap_or_else(|| panic!("{kind}: {entries:?}"));
+    assert_eq!(of("recording.held")["reason"], "case 4711");
+    assert_eq!(of("recording.released")["session"], SESSION);
+    let deleted = of("recording.deleted");
+    assert_eq!((&deleted["number"], &deleted["reason"]), (&1.into(), &"asked to".into()), "{deleted}");
+    operator.sees(2, &["recordings", "delete", SESSION]);
+}
+
+#[test]
+fn recordings_are_listed_by_what_was_recorded_and_how_it_was_decided() {
+    let operator = operator();
+    let listed = |more: &[&str]| operator.json(&[&["recordings", "list", "--json"], more].concat()).as_array().unwrap().len();
+    assert_eq!((listed(&["--text", "pelicans"]), listed(&["--text", "ostrich"])), (1, 0));
+    assert_eq!((listed(&["--verdict", "deny"]), listed(&["--verdict", "hold"])), (1, 0));
+    assert_eq!((listed(&["--user", "alice", "--limit", "1"]), listed(&["--text", "pelicans", "--target", "db-*"])), (1, 0));
+    assert_eq!(listed(&["--text", "flamingo"]), 0, "what was typed is not looked through");
+    operator.sees(2, &["recordings", "list", "--verdict", "maybe"]);
+    operator.sees(2, &["recordings", "list", "--text", "ab"]);
 }

@@ -66,6 +66,7 @@ fn bad_values_are_errors_that_say_what_is_right() {
         ("@reason(\"a\\nb\")", "@reason is empty, too long or not one line"),
         ("@alert", "@alert is empty, too long or not one line"),
         ("@record(\"result\")", "@record cannot be \"result\"; did you mean \"results\"?"),
+        ("@record(\"results,\")", "@record cannot be \"results,\""),
     ] {
         let complaint = complaint(&format!("@id(\"a\") {annotations} permit {REST}"));
         assert!(complaint.contains(expected), "{annotations}: {complaint}");
@@ -124,6 +125,7 @@ fn right_annotations_become_types() {
     let text = format!(
         "@id(\"two\") @reason(\"Because.\") @approve(\"corp/a, corp/b\") @approvals(\"2\") @valid(\"1h30m\") @scope(\"session\") \
          @alert(\"Look.\") @record(\"results\") permit {REST}\n\
+         @id(\"keys\") @record(\"input, results\") permit {REST}\n\
          @id(\"one\") @approve(\"corp/a\") permit {REST}\n\
          @id(\"cert\") @certificate_ttl(\"15m\") @pin_source_address permit (principal, action == Action::\"issue\", resource);\n\
          @id(\"mask\") @mask(\"last4\") forbid (principal, action == Action::\"pg.read_column\", resource);"
@@ -131,6 +133,9 @@ fn right_annotations_become_types() {
     let set = load(&text, &Known::default()).expect("all is right");
     let two = set.rule("two").expect("it is there");
     assert_eq!((two.reason.as_deref(), two.alert.as_deref(), two.record_results, two.line), (Some("Because."), Some("Look."), true, 1));
+    assert!(!two.record_input);
+    let keys = set.rule("keys").expect("it is there");
+    assert!(keys.record_input && keys.record_results);
     let approve = Approve {
         groups: vec!["corp/a".to_owned(), "corp/b".to_owned()],
         approvals: 2,

@@ -18,6 +18,7 @@ fn rule(id: &str, effect: Effect) -> Rule {
         mask_equality: false,
         alert: None,
         record_results: false,
+        record_input: false,
         asks: Asks::default(),
         certificate_ttl: None,
         pin_source_address: false,
@@ -213,7 +214,7 @@ fn every_pair_of_things_that_come_with_a_verdict_comes_with_it() {
     for (one, first) in things {
         for (two, second) in things {
             let rules = [first(permit("a")), second(permit("b"))];
-            let Obligations { alerts, record_results, certificate_ttl, pin_source_address } =
+            let Obligations { alerts, record_results, record_input: _, certificate_ttl, pin_source_address } =
                 decide_as(Action::Issue, &rules, &[]).obligations;
             let count = |name: &str| usize::from(one == name) + usize::from(two == name);
             assert_eq!(alerts.len(), count("alert"), "{one} {two}");

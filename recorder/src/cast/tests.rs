@@ -182,3 +182,25 @@ fn debians_player_plays_an_export() {
         }
     }
 }
+
+/// A reader of version 2 by others, which knows output and input only.
+#[test]
+fn another_reader_reads_what_was_written() {
+    let mut tape = shell();
+    let events =
+        [Event::output(&b"a\x1b[31m\xc3\xa4\xff\r\n"[..]), Event::input(&b"l\ts\r"[..]), Event::marker("here"), Event::stderr(&b"e"[..])];
+    for (at, event) in events.iter().enumerate() {
+        tape.writer.append(now(at as u64 * 1_500_000), std::slice::from_ref(event)).unwrap();
+    }
+    let mut out = Vec::new();
+    export_cast(&tape.recording(), CastVersion::V2, false, &mut out, &mut |_| ()).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    let header: asciicast::Header = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    assert_eq!((header.version, header.width, header.height, header.timestamp), (2, 80, 24, Some(1_795_348_800.0)));
+    let known = text.lines().skip(1).filter(|line| line.contains("\"o\"") || line.contains("\"i\""));
+    let entries: Vec<asciicast::Entry> = known.map(|line| serde_json::from_str(line).unwrap()).collect();
+    let seen: Vec<(f64, asciicast::EventType, &str)> =
+        entries.iter().map(|entry| (entry.time, entry.event_type, entry.event_data.as_str())).collect();
+    use asciicast::EventType::{Input, Output};
+    assert_eq!(seen, [(0.0, Output, "a\u{1b}[31mä\u{fffd}\r\n"), (1.5, Input, "l\ts\r"), (4.5, Output, "e")]);
+}

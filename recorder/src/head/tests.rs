@@ -8,6 +8,7 @@ pub(crate) fn head(id: &str) -> Head {
         client: "SSH-2.0-OpenSSH_10.0".into(),
         command: None,
         first_key: String::new(),
+        input_key: String::new(),
         groups: vec!["corp/engineers".into()],
         kind: "ssh".into(),
         login: Some("deploy".into()),

@@ -17,6 +17,7 @@ pub fn head() -> Head {
         client: "SSH-2.0-OpenSSH_10.0".into(),
         command: None,
         first_key: String::new(),
+        input_key: String::new(),
         groups: vec!["corp/engineers".into()],
         kind: "ssh.shell".into(),
         login: Some("deploy".into()),

@@ -77,7 +77,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
     if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
         return Err(Exit::usage("`recordings play` needs a terminal; `recordings cat` prints the text"));
     }
-    let (recording, far) = open(common, &args.which, Purpose::Replay, "screen")?;
+    let (recording, far) = open(common, &args.which, Purpose::Replay, "screen", false)?;
     let mut replay = Replay::open(&recording).map_err(failed)?;
     let mut state = State::new(title(&recording), replay.duration_us(), markers(&recording, far.as_ref())?);
     state.speed = args.speed;

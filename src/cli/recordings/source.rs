@@ -93,12 +93,20 @@ impl Far {
         let first = file("c0.brec").ok_or_else(|| Exit::incomplete("the recording has no channel"))?;
         let bytes = first.bytes;
         let read = Recording::remote(&head, seal.as_deref(), Channel::new(first), bytes);
-        read.map_err(|bad| Exit::incomplete(format!("recording {}: {bad}", opening.session)))
+        let read = read.map_err(|bad| Exit::incomplete(format!("recording {}: {bad}", opening.session)))?;
+        Ok(match file("c1.brec") {
+            Some(input) => read.with_remote_input(Channel::new(input)),
+            None => read,
+        })
     }
 
-    /// Copies all files of a recording into the new folder `dir`, for who checks them.
+    /// Copies all files of a recording that the caller may have into the new folder `dir`, for who checks them.
     pub(super) fn copy(&self, opening: &Opening, dir: &std::path::Path, progress: &mut dyn FnMut(u64, u64)) -> Result<(), Exit> {
-        let opened: Opened = self.with(|remote| remote.ask("recording.open", opening))?;
+        let mut opened: Opened = self.with(|remote| remote.ask("recording.open", opening))?;
+        if opened.view_input {
+            let whole = Opening { input: true, ..opening.clone() };
+            opened = self.with(|remote| remote.ask("recording.open", &whole))?;
+        }
         let all: u64 = opened.files.iter().map(|file| file.bytes).sum();
         let mut behind = 0;
         for file in opened.files {
@@ -199,15 +207,17 @@ impl ReadAt for FarFile {
     }
 }
 
-/// A recording that can be read, decrypted where it must be; written down before.
-pub(super) fn open(common: &Common, which: &Which, purpose: Purpose, format: &str) -> Result<(Recording, Option<Far>), Exit> {
+/// A recording that can be read, decrypted where it must be, with what was typed if `input` says so; written down before.
+pub(super) fn open(common: &Common, which: &Which, purpose: Purpose, format: &str, input: bool) -> Result<(Recording, Option<Far>), Exit> {
+    let format = if input { format!("{format} with input") } else { format.to_owned() };
     let Some(remote) = which.from.connect(common)? else {
         let recording = here(common, &which.id, &which.keys)?;
-        note_here(common, &recording.head().session, purpose, format)?;
+        let recording = if input { recording.with_input().map_err(super::index::failed)? } else { recording };
+        note_here(common, &recording.head().session, purpose, &format)?;
         return Ok((recording, None));
     };
     let far = Far::new(remote);
-    let opening = Opening { session: far.session(&which.id)?, purpose, reason: which.from.reason.clone(), format: Some(format.to_owned()) };
+    let opening = Opening { session: far.session(&which.id)?, purpose, reason: which.from.reason.clone(), input, format: Some(format) };
     let recording = unlock(far.open(&opening)?, &which.keys)?;
     Ok((recording, Some(far)))
 }

@@ -159,10 +159,10 @@ impl Place {
         }
     }
 
-    /// Whether it is as it was written.
-    pub(super) fn verify(&self, keys: &[VerifyingKey], log: Option<&Examined>) -> Report {
+    /// Whether it is as it was written; a copy from far away is without what was typed where one may not see that.
+    pub(super) fn verify(&self, keys: &[VerifyingKey], log: Option<&Examined>, is_copy: bool) -> Report {
         match self {
-            Self::Here(dir) => checks::recording(dir, keys, log),
+            Self::Here(dir) => checks::recording(dir, keys, log, is_copy && !dir.join("c1.brec").exists()),
             Self::There(stored) => checks::files(&**stored, stored.bytes(), keys, log),
         }
     }

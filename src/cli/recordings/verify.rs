@@ -56,7 +56,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
     let mut reports = Vec::new();
     let mut seen = HashSet::new();
     for place in &places {
-        let report = place.verify(&keys, log.as_ref());
+        let report = place.verify(&keys, log.as_ref(), args.from.way.bastion.is_some());
         worst = worst.max(report.outcome());
         seen.extend(report.number);
         let id = place.session();
@@ -142,7 +142,7 @@ fn copied(far: &Far, args: &Args) -> Result<(Vec<Place>, Option<tempfile::TempDi
     for session in sessions {
         let dir = folder.path().join(session.to_string());
         std::fs::create_dir(&dir).map_err(unmade)?;
-        let opening = Opening { session, purpose: Purpose::Verify, reason: args.from.reason.clone(), format: None };
+        let opening = Opening { session, purpose: Purpose::Verify, reason: args.from.reason.clone(), input: false, format: None };
         let bar = bar(u64::MAX, "fetching");
         let copied = far.copy(&opening, &dir, &mut |behind, all| {
             bar.set_length(all);

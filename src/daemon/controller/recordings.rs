@@ -197,6 +197,9 @@ impl Rooms {
         let recording = self.open_recording(&recorded(opening.session)?).await?.ok_or_else(no_such)?;
         let evidence = self.evidence(recording.head()).ok_or_else(no_such)?;
         self.enforcer.permit_with(caller, opening.purpose.action(), &evidence, reason.as_deref()).await?;
+        if opening.input {
+            self.enforcer.permit_with(caller, Action::ViewInput, &evidence, reason.as_deref()).await?;
+        }
         let digest = self.enforcer.policies().current().digest_hex();
         let by = caller.principal().id.to_string();
         let session = opening.session;
@@ -207,13 +210,14 @@ impl Rooms {
             Purpose::Verify => Entry::RecordingVerified { session, result: "checked by the caller".to_owned(), by },
         })
         .await?;
+        let input = opening.input;
         let (dir, config, runtime) = (recording.dir().to_owned(), Arc::clone(&self.config), Handle::current());
-        let files = blocking(move || files_of(&dir, &config, runtime)).await?;
+        let files = blocking(move || files_of(&dir, &config, runtime, input)).await?;
         let opened = Opened {
             files: files.iter().map(|(name, file)| OpenedFile { name: name.clone(), bytes: file.bytes }).collect(),
             sealed: recording.seal().is_some(),
             encrypted: recording.is_encrypted(),
-            view_input: false,
+            view_input: input || self.enforcer.may_with(caller, Action::ViewInput, &evidence),
         };
         shelf.0.retain(|book| book.evidence.session() != session);
         if shelf.0.len() >= OPEN_MAX {
@@ -234,6 +238,9 @@ impl Rooms {
         let digest = self.enforcer.policies().current().digest_hex();
         if digest != book.digest {
             self.enforcer.permit_with(caller, book.purpose.action(), &book.evidence, book.reason.as_deref()).await?;
+            if book.files.iter().any(|(name, _)| name == INPUT) {
+                self.enforcer.permit_with(caller, Action::ViewInput, &book.evidence, book.reason.as_deref()).await?;
+            }
             book.digest = digest;
         }
         let file = book.files.iter().find(|(name, _)| *name == range.file).map(|(_, file)| Arc::clone(file));
@@ -286,21 +293,24 @@ fn look(path: &Path, config: &Config, runtime: &Handle, query: &Query) -> Result
     index.search(query)
 }
 
+/// The file of what was typed.
+const INPUT: &str = "c1.brec";
+
 /// A file to be read by ranges, wherever it lies.
 struct Kept {
     content: Channel,
     bytes: u64,
 }
 
-/// The files of a recording that whoever may read it is given; a channel file that is in the object store is read there.
-fn files_of(dir: &Path, config: &Config, runtime: Handle) -> Result<Vec<(String, Arc<Kept>)>, String> {
+/// The files of a recording that whoever may read it is given, that of what was typed only with `input`; a channel file that is in the object store is read there.
+fn files_of(dir: &Path, config: &Config, runtime: Handle, input: bool) -> Result<Vec<(String, Arc<Kept>)>, String> {
     let names = ["head.json", "seal.json", "keys.age", "c0.brec"];
     let open = |name: &str| {
         let file = File::open(dir.join(name)).ok()?;
         let bytes = file.metadata().map_or(0, |meta| meta.len());
         Some((name.to_owned(), Arc::new(Kept { content: Channel::new(file), bytes })))
     };
-    let mut files: Vec<_> = names.into_iter().filter_map(open).collect();
+    let mut files: Vec<_> = names.into_iter().chain(input.then_some(INPUT)).filter_map(open).collect();
     let place = dir.strip_prefix(&config.recordings.dir).ok().and_then(Path::to_str);
     if let (false, Some(settings), Some(place)) = (dir.join("c0.brec").exists(), &config.recordings.bucket, place) {
         let bucket = Bucket::open(settings).map_err(|error| error.to_string())?;

@@ -42,6 +42,7 @@ fn head() -> Head {
         client: String::new(),
         command: None,
         first_key: String::new(),
+        input_key: String::new(),
         groups: Vec::new(),
         kind: "ssh.shell".into(),
         login: None,

@@ -216,6 +216,7 @@ pub(super) async fn up(
         let sent = match message {
             ChannelMsg::Data { data } => {
                 traffic.up.fetch_add(data.len() as u64, Ordering::Relaxed);
+                tape.typed(&data).await?;
                 target.data_bytes(data).await
             }
             ChannelMsg::ExtendedData { data, ext } => {

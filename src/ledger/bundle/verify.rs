@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bartizan_recorder::tlog::{Checkpoint, Hash, Leaf, LoggedSessions, NoteKey, read_proof, verify_cosignature};
-use bartizan_recorder::{InLog, Outcome, Report, VerifyingKey, verify_logged};
+use bartizan_recorder::{InLog, Outcome, Report, VerifyingKey, verify_without_input};
 use jiff::Timestamp;
 
 use super::{BundleError, ENTRIES, LOG_KEY, PROOFS, RECORDING_KEY, RECORDINGS, WITNESS_KEYS, at};
@@ -44,7 +44,8 @@ pub fn verify_bundle(dir: &Path, given: &GivenKeys, progress: &mut dyn FnMut(u64
     let log = InLog { sessions: &proofs.sessions, now_us: i64::MAX };
     for path in folders(&dir.join(RECORDINGS))? {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        all.push((name, verify_logged(&path, &keys.recordings, Some(&log), progress)));
+        // What was typed is not put into bundles.
+        all.push((name, verify_without_input(&path, &keys.recordings, Some(&log), progress)));
     }
     removed(&mut report, &proofs, &all);
     entries(dir, &proofs, &mut report)?;

@@ -66,6 +66,7 @@ impl Said {
             with.extend(obligations.certificate_ttl.map(|ttl| format!("a certificate for at most {} s", ttl.as_secs())));
             with.extend(obligations.pin_source_address.then(|| "from its address only".to_owned()));
             with.extend(obligations.record_results.then(|| "results recorded".to_owned()));
+            with.extend(obligations.record_input.then(|| "input recorded".to_owned()));
         }
         Self { verdict: decision.verdict.word(), with: with.join(", "), policies: decision.policies.clone() }
     }

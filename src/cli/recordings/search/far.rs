@@ -48,7 +48,7 @@ pub(super) fn search(far: &Far, args: &Args, query: &Query) -> Result<(Vec<Findi
         if known.iter().any(|known| known.as_str() == one.id) {
             continue;
         }
-        let opening = Opening { session, purpose: Purpose::Replay, reason: args.from.reason.clone(), format: None };
+        let opening = Opening { session, purpose: Purpose::Replay, reason: args.from.reason.clone(), input: false, format: None };
         match open_with(far.open(&opening)?, &identities) {
             Some(readable) => match own.add(&readable) {
                 Err(SearchError::Index(error)) => return Err(index::failed(error)),

@@ -182,6 +182,9 @@ pub(super) async fn meanwhile(
         && !first.is_empty()
         && show.has_terminal
     {
+        if let Err(error) = show.tape.typed(first).await {
+            return error.into();
+        }
         let _ = terminal.data_bytes(first.clone()).await;
     }
     loop {
@@ -198,6 +201,9 @@ pub(super) async fn meanwhile(
                 show.traffic.add_up(data.len());
                 // Typed blindly, it must not run later.
                 if matches!(keys, Keys::Passed(_)) && show.watched.is_open() {
+                    if let Err(error) = show.tape.typed(&data).await {
+                        return error.into();
+                    }
                     let _ = terminal.data_bytes(data).await;
                 }
             }
