@@ -64,7 +64,7 @@ impl Held {
     }
 
     fn ends(&mut self) -> i32 {
-        let ended = self.session.wait(Duration::from_secs(20));
+        let ended = self.session.wait(Duration::from_secs(60));
         ended.unwrap_or_else(|| panic!("it goes on: {}", self.said())).code().unwrap_or(255)
     }
 }

@@ -26,7 +26,7 @@ fn approval(who: &Visitor, id: &str) -> serde_json::Value {
 
 #[test]
 fn two_different_people_are_two_and_one_in_two_groups_is_one() {
-    let world = world_of(POLICIES, "1m");
+    let world = world_of(POLICIES, "5m");
     let (dora, erik, bob) = (world.visitor("dora"), world.visitor("erik"), world.visitor("bob"));
     for way in WAYS {
         let before = world.target.logins();
@@ -50,7 +50,7 @@ fn two_different_people_are_two_and_one_in_two_groups_is_one() {
 
 #[test]
 fn an_admin_is_no_second_pair_of_eyes_for_what_they_ask_themselves_by_any_path() {
-    let world = world_of(POLICIES, "1m");
+    let world = world_of(POLICIES, "5m");
     let (alice, dora) = (world.visitor("alice"), world.visitor("dora"));
     let mut held = hold(&alice, Way::Jump, &["-n"], "echo payout");
     let id = held.id();
@@ -75,7 +75,7 @@ fn an_admin_is_no_second_pair_of_eyes_for_what_they_ask_themselves_by_any_path()
 
 #[test]
 fn of_answers_that_race_exactly_one_counts() {
-    let world = world_of(POLICIES, "1m");
+    let world = world_of(POLICIES, "5m");
     let (alice, dora, bob) = (world.visitor("alice"), world.visitor("dora"), world.visitor("bob"));
     let (mut yes, mut no) = (Control::open(&alice), Control::open(&dora));
     for round in 0..6 {
@@ -101,7 +101,7 @@ fn of_answers_that_race_exactly_one_counts() {
 
 #[test]
 fn an_approval_is_used_once_and_for_nothing_else() {
-    let world = world_of(POLICIES, "1m");
+    let world = world_of(POLICIES, "5m");
     let (alice, bob) = (world.visitor("alice"), world.visitor("bob"));
     let mut held = hold(&bob, Way::At, &["-n"], "echo refund 1");
     let first = held.id();
@@ -225,7 +225,7 @@ impl Drop for Island {
 
 #[test]
 fn an_approver_who_is_cut_off_in_the_middle_keeps_nobody_from_deciding() {
-    let world = world_of(POLICIES, "3m");
+    let world = world_of(POLICIES, "5m");
     let (alice, dora, bob) = (world.visitor("alice"), world.visitor("dora"), world.visitor("bob"));
     let island = Island::open(&world.dir(), world.bastion.port);
     let there = Visitor { dir: alice.dir.clone(), port: island.port };
@@ -256,7 +256,7 @@ const MODERATED: &str = r#"
 
 #[test]
 fn a_moderated_session_whose_watcher_is_cut_off_without_a_sign_stands_still_before_long() {
-    let world = world_of(MODERATED, "3m");
+    let world = world_of(MODERATED, "5m");
     let (alice, bob) = (world.visitor("alice"), world.visitor("bob"));
     let island = Island::open(&world.dir(), world.bastion.port);
     let there = Visitor { dir: alice.dir.clone(), port: island.port };

@@ -53,7 +53,7 @@ fn now() -> String {
 
 #[test]
 fn the_command_line_signs_and_the_signature_is_kept_for_others_to_check() {
-    let world = world_of(POLICIES, "1m");
+    let world = world_of(POLICIES, "5m");
     let (alice, bob) = (world.visitor("alice"), world.visitor("bob"));
     let mut held = hold(&bob, Way::At, &["-n"], "echo payout");
     let id = held.id();
@@ -92,7 +92,7 @@ fn the_command_line_signs_and_the_signature_is_kept_for_others_to_check() {
 
 #[test]
 fn a_signature_that_does_not_fit_is_an_answer_that_is_not_taken() {
-    let world = world_of(POLICIES, "1m");
+    let world = world_of(POLICIES, "5m");
     let (alice, bob) = (world.visitor("alice"), world.visitor("bob"));
     let held = hold(&bob, Way::At, &["-n"], "echo refund");
     let other = hold(&bob, Way::Jump, &["-n"], "echo refund other");
