@@ -174,12 +174,13 @@ impl Feed {
         }
     }
 
-    /// A screen for who has seen the one before the batch numbered `seen`, if any.
-    pub(super) fn ready(&self, seen: Option<u64>, now_us: u64) -> Ready {
+    /// A screen for who has seen the one before the batch numbered `seen`, if any. `now_us` is the session's time; none once it is over.
+    pub(super) fn ready(&self, seen: Option<u64>, now_us: Option<u64>) -> Ready {
         let mut inner = self.lock();
         if let Some((placed, at_us)) = &inner.present {
             let new = seen.is_none_or(|seen| placed.0 > seen);
-            let fresh = now_us.saturating_sub(*at_us) < FRAME_US;
+            // What is over is drawn as soon as somebody wants it.
+            let fresh = now_us.is_some_and(|now_us| now_us.saturating_sub(*at_us) < FRAME_US);
             if new && (fresh || inner.behind(placed.0).is_some_and(|bytes| bytes <= NEAR)) {
                 return Ready::Here(placed.clone());
             }
@@ -198,11 +199,11 @@ impl Feed {
     }
 
     /// The screen was drawn, at `now_us`, or could not be.
-    pub(super) fn drawn(&self, placed: Option<Placed>, now_us: u64) {
+    pub(super) fn drawn(&self, placed: Option<Placed>, now_us: Option<u64>) {
         let mut inner = self.lock();
         inner.drawing = false;
         if let Some(placed) = placed {
-            inner.present = Some((placed, now_us));
+            inner.present = Some((placed, now_us.unwrap_or(u64::MAX)));
         }
         inner.notify();
     }

@@ -67,8 +67,8 @@ impl Watchable {
         (Present::blank(size).size(), self.feed.at_us())
     }
 
-    fn now_us(&self) -> u64 {
-        self.reel.upgrade().map_or(u64::MAX, |reel| reel.at_us())
+    fn now_us(&self) -> Option<u64> {
+        self.reel.upgrade().map(|reel| reel.at_us())
     }
 }
 
@@ -217,7 +217,7 @@ impl Draw {
 impl Drop for Draw {
     fn drop(&mut self) {
         if self.work.is_some() {
-            self.place.feed.drawn(None, 0);
+            self.place.feed.drawn(None, None);
         }
     }
 }
