@@ -42,8 +42,7 @@ impl Keeper {
     pub fn open(state_dir: &Path, beginning: &Beginning) -> Result<Self, LedgerError> {
         let dir = folder(state_dir);
         let at = |error| LedgerError::Log { dir: dir.clone(), error };
-        let key = signing_key(state_dir, "tlog", beginning.seed)?;
-        let public = public_key(state_dir, &beginning.name, &key)?;
+        let (public, key) = keys(state_dir, beginning)?;
         let mut log = TransparencyLog::open(&dir, public.name(), key).map_err(at)?;
         if log.checkpoint().size == 0 {
             log.append(&[Leaf::Begin { session: beginning.session }.to_string()]).map_err(at)?;
@@ -112,6 +111,17 @@ pub fn catch_up(state_dir: &Path, beginning: &Beginning) -> Result<bool, LedgerE
         Err(LedgerError::Log { error: LogError::InUse, .. }) => Ok(false),
         opened => opened?.advance(&[]).map(|_| true),
     }
+}
+
+/// Both halves of the key, made by one process when several begin the log at once.
+fn keys(state_dir: &Path, beginning: &Beginning) -> Result<(NoteKey, SigningKey), LedgerError> {
+    let path = state_dir.join("tlog.making");
+    let bad = |error: std::io::Error| LedgerError::Key { path: path.clone(), why: error.to_string() };
+    let lock = std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(&path).map_err(bad)?;
+    lock.lock().map_err(bad)?;
+    let key = signing_key(state_dir, "tlog", beginning.seed)?;
+    let public = public_key(state_dir, &beginning.name, &key)?;
+    Ok((public, key))
 }
 
 /// The key with the log's name: what was written down when the log began, for the bastion may have another name today.

@@ -156,6 +156,22 @@ async fn the_log_keeps_its_name_and_key_when_the_bastion_is_renamed() {
     assert_eq!(leaves(state.path())[0], Leaf::Begin { session: 1 });
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn many_that_begin_the_log_at_once_begin_one() {
+    for _ in 0..10 {
+        let state = tempfile::tempdir().unwrap();
+        write(&audit_log(state.path()), [lock(1)]).await;
+        let begin = |n: u8| {
+            let (path, beginning) = (state.path().to_owned(), Beginning { seed: [n; 32], ..beginning() });
+            std::thread::spawn(move || catch_up(&path, &beginning).unwrap())
+        };
+        let threads: Vec<_> = (1..=4).map(begin).collect();
+        let done = threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>();
+        assert!(done.contains(&true), "nobody did it");
+        assert_eq!(entries(&leaves(state.path())), [1]);
+    }
+}
+
 #[tokio::test]
 async fn a_log_whose_checkpoint_is_gone_is_not_begun_anew() {
     let state = tempfile::tempdir().unwrap();
