@@ -71,6 +71,8 @@ impl Held {
 
 fn hold(visitor: &Visitor, way: Way, options: &[&str], line: &str) -> Held {
     let log = visitor.dir.join(format!("held-{way:?}-{}.log", line.len()));
+    // What an earlier one said there is not what this one says.
+    let _ = std::fs::remove_file(&log);
     Held::begin(visitor.on_command(way, "web-1", options, line), log)
 }
 
