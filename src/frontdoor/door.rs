@@ -52,6 +52,8 @@ struct Progress {
     started: bool,
     /// It leads to a target's own protocol, by a forward.
     forwarded: bool,
+    /// It was handed to somebody together with its presence.
+    served: bool,
     presence: Presence,
 }
 
@@ -96,8 +98,10 @@ impl<H: Hall> Door<H> {
         }
     }
 
-    /// Whether one more channel may be opened; streams to targets are counted by themselves.
-    fn has_room(&self, forwarded: bool) -> bool {
+    /// Whether one more channel may be opened; streams to targets are counted by themselves. The library does not tell of the end of a
+    /// channel that this side closed first: what nobody serves any more is over.
+    fn has_room(&mut self, forwarded: bool) -> bool {
+        self.channels.retain(|_, channel| !(channel.served && channel.presence.is_alone()));
         let most = if forwarded { self.limits.forwards } else { self.limits.channels };
         let open = self.channels.values().filter(|channel| channel.forwarded == forwarded).count();
         open < usize::try_from(most).unwrap_or(usize::MAX)
@@ -122,7 +126,7 @@ impl<H: Hall> Door<H> {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return;
         }
-        let progress = Progress { started: true, forwarded: true, ..Progress::default() };
+        let progress = Progress { started: true, forwarded: true, served: true, ..Progress::default() };
         let leaving = progress.presence.leaving();
         self.channels.insert(channel.id(), progress);
         reply.accept().await;
@@ -266,7 +270,7 @@ impl<H: Hall> russh::server::Handler for Door<H> {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
         }
-        let progress = Progress::default();
+        let progress = Progress { served: true, ..Progress::default() };
         let leaving = progress.presence.leaving();
         self.channels.insert(channel.id(), progress);
         reply.accept().await;

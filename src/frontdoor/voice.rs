@@ -61,6 +61,11 @@ impl Presence {
         self.interrupts.send_modify(|count| *count = count.wrapping_add(1));
     }
 
+    /// Whether nobody serves the channel any more: whoever does holds what [`Presence::leaving`] gave.
+    pub(super) fn is_alone(&self) -> bool {
+        Arc::strong_count(&self.interrupts) == 1
+    }
+
     /// The visitor has ended their side of a stream, and waits for nothing more.
     pub(super) fn leave(&self) {
         self.gone.cancel();

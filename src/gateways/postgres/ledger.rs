@@ -245,13 +245,17 @@ impl Book {
         self.copies_in = false;
         let gone: Vec<Entry> = self.awaited.drain(..end.unwrap_or(self.awaited.len())).collect();
         for entry in &gone {
-            match &entry.awaited {
-                Awaited::Parse { name, taken: true, .. } => drop(self.names.statements.remove(name)),
-                Awaited::Close(Kind::Statement, name) => drop(self.names.statements.remove(name)),
-                Awaited::Bind { portal } | Awaited::Close(Kind::Portal, portal) => drop(self.names.portals.remove(portal)),
-                _ => {}
-            }
+            self.forget(&entry.awaited);
         }
         gone
+    }
+
+    /// What is skipped is not known any more: neither what it prepared nor whether it closed anything.
+    pub(super) fn forget(&mut self, awaited: &Awaited) {
+        match awaited {
+            Awaited::Parse { name, taken: true } | Awaited::Close(Kind::Statement, name) => drop(self.names.statements.remove(name)),
+            Awaited::Bind { portal } | Awaited::Close(Kind::Portal, portal) => drop(self.names.portals.remove(portal)),
+            _ => {}
+        }
     }
 }

@@ -181,19 +181,31 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
         if self.out.len() >= TOGETHER { self.flush().await } else { Ok(()) }
     }
 
-    /// Sends `bytes`, whose answer is `entry`.
-    async fn send(&mut self, entry: Entry, bytes: &[u8]) -> Result<(), Over> {
-        if matches!(entry.awaited, Awaited::Query(_) | Awaited::Sync { .. }) {
-            (self.in_group, self.dirty) = (false, false);
-        } else {
-            self.in_group = true;
-        }
+    /// Sends `bytes`, whose answer is `entry`. False when an error came meanwhile: the server skips everything up to the next `Sync`, so
+    /// that nothing is sent and nothing is waited for.
+    async fn send(&mut self, entry: Entry, bytes: &[u8]) -> Result<bool, Over> {
         // Recorded before it can be answered.
-        if !self.pieces.is_empty() && self.pieces.len() > 64 {
+        if self.pieces.len() > 64 {
             self.flush().await?;
         }
-        self.ledger.lock().awaited.push_back(entry);
-        self.put(bytes).await
+        let ends = matches!(entry.awaited, Awaited::Query(_) | Awaited::Sync { .. });
+        {
+            let mut book = self.ledger.lock();
+            // One look and one step: an error that comes between them would be missed.
+            if matches!(entry.awaited, Awaited::Sync { .. }) {
+                book.skips = false;
+            } else if book.skips {
+                book.forget(&entry.awaited);
+                return Ok(false);
+            }
+            book.awaited.push_back(entry);
+        }
+        self.in_group = !ends;
+        if ends {
+            self.dirty = false;
+        }
+        self.put(bytes).await?;
+        Ok(true)
     }
 
     /// Handles one message; false for the last.
@@ -260,7 +272,6 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
             Front::Flush => self.put(bytes).await?,
             Front::Sync => {
                 let dirty = self.dirty;
-                self.ledger.lock().skips = false;
                 self.send(Entry::of(Awaited::Sync { dirty }), bytes).await?;
             }
             // The server ignores what is left of a copy that failed.
@@ -337,7 +348,7 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
             Ok(ruling) => {
                 let run = Run::new(reading.script.statements.clone(), Some(ruling));
                 self.awaits_copy = copies(&run);
-                self.send(Entry::of(Awaited::Query(run)), bytes).await
+                self.send(Entry::of(Awaited::Query(run)), bytes).await.map(drop)
             }
             Err(denial) => self.refuse_text(b'Q', &text, denial).await,
         }
@@ -363,7 +374,7 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
         };
         let prepared = Arc::new(Prepared { text, reading, read_with });
         let taken = self.ledger.lock().names.prepare(name, Arc::clone(&prepared));
-        self.send(Entry::of(Awaited::Parse { name: name.to_owned(), taken }), bytes).await
+        self.send(Entry::of(Awaited::Parse { name: name.to_owned(), taken }), bytes).await.map(drop)
     }
 
     async fn bind(&mut self, portal: &str, statement: &str, rest: &[u8], bytes: &[u8], whole: bool) -> Result<(), Over> {
@@ -384,9 +395,12 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
                 let describing =
                     ruling.is_masked.then(|| Awaited::Shape { statement, ruling: Arc::clone(&ruling), shape: Arc::clone(&shape) });
                 self.ledger.lock().names.portals.insert(portal.to_owned(), Portal { prepared, ruling, shape });
+                let describing = describing.map(|awaited| (awaited, portal.to_owned()));
+                if !self.send(Entry::of(awaited), bytes).await? {
+                    return Ok(());
+                }
                 self.passing = if whole { Passing::Dropped } else { Passing::Forwarded };
-                self.describing = describing.map(|awaited| (awaited, portal.to_owned()));
-                self.send(Entry::of(awaited), bytes).await?;
+                self.describing = describing;
                 if whole { self.describe_masked().await } else { Ok(()) }
             }
             Err(denial) => self.refuse_recorded(awaited, &prepared.text, denial).await,
@@ -397,7 +411,7 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
     /// run, and sends rows without saying so.
     async fn describe_masked(&mut self) -> Result<(), Over> {
         match self.describing.take() {
-            Some((awaited, portal)) => self.send(Entry::own(awaited), &codec::describe_portal(&portal)).await,
+            Some((awaited, portal)) => self.send(Entry::own(awaited), &codec::describe_portal(&portal)).await.map(drop),
             None => Ok(()),
         }
     }
@@ -425,7 +439,7 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
             }
         };
         if known {
-            return self.send(Entry::of(Awaited::Describe), bytes).await;
+            return self.send(Entry::of(Awaited::Describe), bytes).await.map(drop);
         }
         self.refuse_message(Awaited::Describe, unknown(kind, name)).await
     }
@@ -439,7 +453,7 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
         run.shape = portal.shape;
         self.dirty |= run.has_effects();
         self.awaits_copy = copies(&run);
-        self.send(Entry::of(Awaited::Execute(run)), bytes).await
+        self.send(Entry::of(Awaited::Execute(run)), bytes).await.map(drop)
     }
 
     /// Reads a text, once everything before it that could change its meaning is acknowledged.
@@ -670,7 +684,7 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
         if kind == b'Q' {
             self.note_denial(text, &denial);
             let awaited = Awaited::Query(Run::new(Vec::new(), None));
-            return self.send(Entry::denied(awaited, denial), &codec::query(SURE_TO_FAIL)).await;
+            return self.send(Entry::denied(awaited, denial), &codec::query(SURE_TO_FAIL)).await.map(drop);
         }
         self.refuse_recorded(Awaited::Parse { name: NAME.to_owned(), taken: false }, text, denial).await
     }
@@ -682,7 +696,7 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
 
     /// Puts something sure to fail in the place of any message of the extended protocol.
     async fn refuse_message(&mut self, awaited: Awaited, denial: Denial) -> Result<(), Over> {
-        self.send(Entry::denied(awaited, denial), &codec::parse(NAME, SURE_TO_FAIL)).await
+        self.send(Entry::denied(awaited, denial), &codec::parse(NAME, SURE_TO_FAIL)).await.map(drop)
     }
 
     fn note_denial(&mut self, text: &str, denial: &Denial) {

@@ -38,7 +38,7 @@ DO $$ DECLARE s text; BEGIN FOR s IN SELECT nspname FROM pg_namespace WHERE nspn
   EXECUTE format('GRANT ALL ON ALL TABLES IN SCHEMA %I TO app', s);
   EXECUTE format('GRANT ALL ON ALL FUNCTIONS IN SCHEMA %I TO app', s);
 END LOOP; END $$;";
-    Site::of("corpus", POLICIES, "", &(tables + grants))
+    Site::of("corpus", POLICIES, "", &(tables + grants), "")
 }
 
 #[test]

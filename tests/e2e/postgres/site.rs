@@ -66,17 +66,17 @@ impl Site {
     }
 
     pub(super) fn with(policies: &'static str, target: &str, tables: &str) -> Self {
-        Self::of("orders", policies, target, tables)
+        Self::of("orders", policies, target, tables, "")
     }
 
     /// The target `orders` leads to the database `database`.
-    pub(super) fn of(database: &str, policies: &'static str, target: &str, tables: &str) -> Self {
+    pub(super) fn of(database: &str, policies: &'static str, target: &str, tables: &str, limits: &'static str) -> Self {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::Builder::new().prefix("bartizan-pg-").tempdir().unwrap();
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
         let server = Postgres::start(&folder.path().join("server"), database, tables);
         let more = server.target("orders", target);
-        let world = World::with(Setup { policies: Some(policies), more, ..Setup::default() });
+        let world = World::with(Setup { policies: Some(policies), more, limits, ..Setup::default() });
         Self { server, world, _folder: folder }
     }
 

@@ -103,3 +103,23 @@ fn many_connections_share_one_ssh_connection_up_to_the_limit() {
         assert_eq!(one.join().unwrap(), format!("{}|\n", n + 1));
     }
 }
+
+#[test]
+fn connections_that_are_over_do_not_count_whoever_ended_them() {
+    let site = Site::of("orders", POLICIES, "", super::site::TABLES, "forwards = 5\nchannels = 5");
+    let bob = site.world.visitor("bob");
+    let tunnel = site.tunnel(&bob);
+    for n in 1..=20 {
+        assert_eq!(tunnel.ask(&bob, &format!("SELECT {n};")).ok().text(), format!("{n}\n"));
+    }
+    // Five at once, and no sixth.
+    let sleepers: Vec<_> = (0..5)
+        .map(|n| Guarded::logged(tunnel.psql_command(&bob, &["-c", "SELECT pg_sleep(60)"]), &bob.dir.join(format!("sleeper-{n}"))))
+        .collect();
+    wait_until("five run", || {
+        site.server.ask("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND usename = 'app'") == "5"
+    });
+    tunnel.ask(&bob, "SELECT 1;").refused();
+    drop(sleepers);
+    wait_until("there is room again", || tunnel.ask(&bob, "SELECT 1;").status.success());
+}
