@@ -25,11 +25,6 @@ impl Exit {
         Self { code: 3, message: message.into() }
     }
 
-    /// The sentence.
-    pub(crate) fn message(&self) -> &str {
-        &self.message
-    }
-
     /// Somebody has to approve first: exit code 4.
     pub(crate) fn held(message: impl Into<String>) -> Self {
         Self { code: 4, message: message.into() }

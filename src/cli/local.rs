@@ -64,7 +64,7 @@ impl Local {
     pub(super) async fn note(&self, entry: Entry) -> Result<(), Exit> {
         self.audit()?.append(entry, now()).await?;
         if let Err(exit) = self.catch_up().await {
-            print::note(&format!("the entry is in the audit log, but not in the transparency log yet: {}", exit.message()));
+            print::note(&format!("the entry is in the audit log, but not in the transparency log yet: {}", exit.sentence()));
         }
         Ok(())
     }
