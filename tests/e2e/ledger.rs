@@ -73,7 +73,7 @@ fn copy(from: &Path, to: &Path) {
         let name = to.join(path.file_name().unwrap());
         if path.is_dir() {
             copy(&path, &name);
-        } else {
+        } else if path.is_file() {
             fs::copy(&path, &name).unwrap();
         }
     }
