@@ -2,14 +2,13 @@
 
 use std::process::Command;
 
-use crate::harness::{Guarded, Run, Setup, World, fixture, wait_for_line};
+use crate::harness::{Guarded, Run, Setup, Visitor, World, fixture, wait_for_line};
 
 use super::Site;
 
 /// A raw client's attack from the list in the script, through an open forward.
-fn attack(site: &Site, which: &str) -> String {
-    let bob = site.world.visitor("bob");
-    let tunnel = site.tunnel(&bob);
+fn attack(site: &Site, bob: &Visitor, which: &str) -> String {
+    let tunnel = site.tunnel(bob);
     let mut command = Command::new("python3");
     command.arg(fixture("postgres/client.py")).arg(tunnel.port.to_string()).arg(which);
     Run::new(command).ok().text()
@@ -18,13 +17,14 @@ fn attack(site: &Site, which: &str) -> String {
 #[test]
 fn bytes_behind_a_request_for_encryption_end_the_connection() {
     let site = Site::start();
-    assert!(attack(&site, "early").contains("before it was answered"));
+    assert!(attack(&site, &site.world.visitor("bob"), "early").contains("before it was answered"));
     assert!(!site.recorded().contains("early"), "nothing of it ran");
 }
 
 #[test]
 fn what_is_not_served_is_refused_by_name() {
     let site = Site::start();
+    let bob = site.world.visitor("bob");
     for (which, words) in [
         ("tls", "TLS is not spoken inside the SSH tunnel"),
         ("replication", "replication connections are not served"),
@@ -33,7 +33,7 @@ fn what_is_not_served_is_refused_by_name() {
         ("encoding", "client_encoding"),
         ("long", "bytes"),
     ] {
-        let said = attack(&site, which);
+        let said = attack(&site, &bob, which);
         assert!(said.contains(words), "{which}: {said}");
     }
     assert!(site.world.bastion.log().matches("panicked").count() == 0);
@@ -42,9 +42,10 @@ fn what_is_not_served_is_refused_by_name() {
 #[test]
 fn an_old_a_new_and_an_unknown_protocol_version_are_negotiated() {
     let site = Site::start();
-    assert!(attack(&site, "3.0").contains("key 4"));
-    assert!(attack(&site, "3.2").contains("key 32"));
-    let said = attack(&site, "3.9");
+    let bob = site.world.visitor("bob");
+    assert!(attack(&site, &bob, "3.0").contains("key 4"));
+    assert!(attack(&site, &bob, "3.2").contains("key 32"));
+    let said = attack(&site, &bob, "3.9");
     assert!(said.contains("negotiated 3.2") && said.contains("_pq_.other") && said.contains("key 32"), "{said}");
 }
 

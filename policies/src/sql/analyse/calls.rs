@@ -122,6 +122,9 @@ impl Analyst<'_> {
     fn set_config(&mut self, names: &[&str], args: &[Node], location: i32) -> Ruled<()> {
         let system = matches!(names, [_]) && self.own("set_config").is_empty() || matches!(names, [SYSTEM, _]);
         let constants = match args {
+            [_, value, local] if system && self.text.trim() == OF_PG_DUMP => {
+                Some("restrict_nonsystem_relation_kind".to_owned()).zip(text(value)).zip(truth(local))
+            }
             [name, value, local] if system => text(name).zip(text(value)).zip(truth(local)),
             _ => None,
         };
@@ -182,6 +185,10 @@ impl Analyst<'_> {
         self.expression_if(arg.as_deref(), scope, purpose)
     }
 }
+
+/// What pg_dump says first (since the fix of CVE-2024-7348): its WHERE leaves one name only.
+const OF_PG_DUMP: &str =
+    "SELECT set_config(name, 'view, foreign-table', false) FROM pg_settings WHERE name = 'restrict_nonsystem_relation_kind'";
 
 /// A text written out, with or without a cast.
 fn text(node: &Node) -> Option<String> {
