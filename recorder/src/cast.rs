@@ -169,7 +169,8 @@ impl<W: Write> Cast<'_, W> {
                 self.put(at_us, "P", json)
             }
             Event::Environment { .. } => self.put(at_us, "V", &String::from_utf8_lossy(&event.data())),
-            Event::Note(text) => self.put(at_us, "N", text),
+            Event::Note(text) if self.exact => self.put(at_us, "N", text),
+            Event::Note(text) => self.put(at_us, "N", &one_line(text, usize::MAX)),
             Event::Exit(exit) => self.put_exit(at_us, exit, &event.data()),
         }
     }

@@ -26,7 +26,7 @@ fn a_mistyped_key_is_an_error_that_points_at_it_and_says_what_was_meant() {
     assert_eq!(
         complaint(&format!("@id(\"a\") @zebra permit {REST}")),
         "p.cedar:1:10: there is no annotation @zebra; the annotations are @id, @reason, @approve, @approvals, @valid, @scope, \
-         @mask, @mask_use, @alert, @record, @certificate_ttl, @pin_source_address"
+         @signed, @moderated, @mask, @mask_use, @alert, @record, @certificate_ttl, @pin_source_address"
     );
 }
 

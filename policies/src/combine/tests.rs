@@ -378,7 +378,7 @@ fn what_has_to_be_watched_is_held_and_no_permit_takes_it_away() {
     let decide = |rules: &[Rule]| summary(&decide_as(Action::SshShell, rules, &[]));
     assert_eq!(decide(&[permit("p"), watched("w")]), "hold w");
     assert_eq!(decide(&[permit("p"), permit("q"), watched("w"), once(forbid("f"))]), "hold f w");
-    assert_eq!(decide(&[watched("w")]), "deny nothing permits");
+    assert_eq!(decide(&[watched("w")]), "deny nothing");
     let only = |id: &str| Rule { effect: Effect::Permit, ..watched(id) };
     assert_eq!(decide(&[only("a")]), "hold a");
     assert_eq!(decide(&[only("a"), once(permit("b"))]), "hold b", "an answer demands less than somebody who stays");
