@@ -101,8 +101,12 @@ fn an_interactive_shell_follows_its_window_and_passes_control_c() {
         // The new size takes a round trip to arrive.
         terminal.line("until [ \"$(stty size)\" = '27 91' ]; do sleep 0.05; done; echo now-$(stty size | tr ' ' x)");
         terminal.wait_for("now-27x91");
-        terminal.line("sleep 300");
+        // What is typed ahead goes with Ctrl-C: it is pressed once the program runs, and typed on once it has ended.
+        terminal.line("echo be''gun; sleep 300");
+        terminal.wait_for("\nbegun");
         terminal.press(&["C-c"]);
+        terminal.wait_for("^C");
+        std::thread::sleep(std::time::Duration::from_millis(500));
         terminal.line("echo interrupted-$?");
         terminal.wait_for("interrupted-130");
         terminal.line("exit 5");
