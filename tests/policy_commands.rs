@@ -442,7 +442,7 @@ fn what_makes_no_sense_is_a_usage_error_with_a_mend() {
     assert!(author.sees(2, &["explain", "--principal", "crop/ann", "--action", "issue"]).contains("did you mean corp?"));
     for (line, sentence) in [
         (&["--target", "billing", "--http", "GET"][..], "--http takes two words"),
-        (&["--target", "billing", "--http", "GET /a//b"], "an empty segment"),
+        (&["--target", "billing", "--http", "GET /a/..;/b"], "read differently"),
         (&["--target", "billing", "--http", "GET /%2f"], "read differently"),
         (&["--target", "billing", "--http", "G(T /"], "is no method"),
         (&["--target", "web-1", "--http", "GET /"], "web-1 is a ssh target; --http is for targets of kind http"),

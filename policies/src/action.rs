@@ -182,6 +182,8 @@ actions! {
     HttpDelete = "http.DELETE", HttpRequest, [Route];
     /// Any other HTTP method.
     HttpOther = "http.other", HttpRequest, [Route];
+    /// Turn the connection into one of another protocol, such as WebSocket.
+    HttpUpgrade = "http.upgrade", HttpRequest, [Route];
     /// See one field of a JSON answer.
     HttpReadField = "http.read_field", HttpField, [Route];
     /// Be given a certificate for a key.

@@ -51,6 +51,7 @@ mod doubts;
 mod entities;
 mod explain;
 mod facts;
+pub mod http;
 mod index;
 mod known;
 mod line;

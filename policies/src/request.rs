@@ -324,7 +324,7 @@ impl Request<'_> {
                 }
                 (Resource::Route(route), Facts::HttpRequest(request)) => {
                     let same = route.method == request.method && route.path == request.path;
-                    same && self.action == Action::of_http_method(&request.method)
+                    same && (self.action == Action::of_http_method(&request.method) || self.action == Action::HttpUpgrade)
                 }
                 (Resource::Route(route), Facts::HttpField { request, .. }) => route.method == request.method && route.path == request.path,
                 _ => true,

@@ -54,6 +54,25 @@ pub enum About {
         #[serde(default, skip_serializing_if = "is_false")]
         recursive: bool,
     },
+    /// An HTTP request.
+    Http {
+        /// As it was sent.
+        method: String,
+        /// Normalised, without query.
+        path: String,
+        /// What follows the `?`.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        query: String,
+        /// The body's media type.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        content_type: Option<String>,
+        /// The headers that policy is shown.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        headers: Vec<String>,
+        /// The announced length of the body, in bytes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        size: Option<u64>,
+    },
     /// A public key that wants a certificate.
     Key {
         /// `SHA256:…`

@@ -243,6 +243,14 @@ fn what_policy_was_told_is_read_back_as_it_was_written() {
         },
         About::File { path: Some("/a".into()), to: Some("/b".into()), recursive: true },
         About::Key { fingerprint: "SHA256:x".into(), algorithm: "ssh-ed25519".into(), bits: 256 },
+        About::Http {
+            method: "POST".into(),
+            path: "/v1/refunds".into(),
+            query: "page=2".into(),
+            content_type: Some("application/json".into()),
+            headers: vec!["x-tenant: shop".into()],
+            size: Some(17),
+        },
         About::Unkept,
     ];
     for about in about {

@@ -126,7 +126,7 @@ fn show(target: &Target) -> Shown {
             (postgres.address.clone(), users, credential, postgres.tls.word())
         }
         TargetAccess::Kubernetes(kubernetes) => (kubernetes.server.clone(), Vec::new(), "token", "TLS"),
-        TargetAccess::Http(http) => (http.upstream.clone(), Vec::new(), "headers", "TLS"),
+        TargetAccess::Http(http) => (http.upstream.clone(), Vec::new(), "headers", if http.tls { "TLS" } else { "plain" }),
     };
     Shown { name: target.name.to_string(), kind: target.kind().to_string(), address, logins, credential, host, tags: target.tags.clone() }
 }

@@ -147,7 +147,7 @@ fn read_users(section: &Section<'_>, home: &Path) -> Option<Vec<PostgresUser>> {
 }
 
 /// The paths of a table such as `{ file = "…", key = "…" }`: all of them, or none where the table is not there.
-fn read_files(section: &Section<'_>, key: &'static str, names: &[&'static str], home: &Path) -> Option<Vec<PathBuf>> {
+pub(super) fn read_files(section: &Section<'_>, key: &'static str, names: &[&'static str], home: &Path) -> Option<Vec<PathBuf>> {
     if !section.has(key) {
         return Some(Vec::new());
     }

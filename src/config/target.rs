@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use crate::model::{Login, TargetKind, TargetName};
 
+use super::http::HttpTarget;
 use super::postgres::PostgresTarget;
 use super::reader::Section;
-use super::{SecretSource, postgres, secret};
+use super::{SecretSource, http, postgres, secret};
 
 /// One target.
 #[derive(Debug, Clone)]
@@ -92,15 +93,6 @@ pub struct KubernetesTarget {
     pub impersonate: bool,
 }
 
-/// An HTTP server.
-#[derive(Debug, Clone)]
-pub struct HttpTarget {
-    /// Its URL.
-    pub upstream: String,
-    /// Headers added to each request.
-    pub headers: BTreeMap<String, SecretSource>,
-}
-
 pub(super) fn read_all(root: &Section<'_>, home: &Path) -> Option<Vec<Target>> {
     let sections = root.sections("target");
     let read: Vec<_> = sections.iter().map(|section| read_one(section, home)).collect();
@@ -129,7 +121,7 @@ fn read_one(section: &Section<'_>, home: &Path) -> Option<Target> {
         TargetKind::Ssh => read_ssh(section, home).map(TargetAccess::Ssh),
         TargetKind::Postgres => postgres::read(section, home).map(TargetAccess::Postgres),
         TargetKind::Kubernetes => read_kubernetes(section, home).map(TargetAccess::Kubernetes),
-        TargetKind::Http => read_http(section, home).map(TargetAccess::Http),
+        TargetKind::Http => http::read(section, home).map(TargetAccess::Http),
     };
     section.finish();
     Some(Target { name: name?.value, tags, access: access? })
@@ -236,15 +228,4 @@ fn read_kubernetes(section: &Section<'_>, home: &Path) -> Option<KubernetesTarge
     let token = if section.has("token") { secret::read(section, "token", home).map(Some) } else { Some(None) };
     let impersonate = section.flag("impersonate", true);
     Some(KubernetesTarget { server: server?.value, ca, token: token?, impersonate: impersonate? })
-}
-
-fn read_http(section: &Section<'_>, home: &Path) -> Option<HttpTarget> {
-    let upstream = section.need_string("upstream", "the server's URL, as in \"http://10.0.0.3:8080\"");
-    let mut headers = BTreeMap::new();
-    if let Some(inner) = section.section("headers") {
-        for (name, source) in inner.named_sections() {
-            headers.insert(name, secret::read_source(&source, home)?);
-        }
-    }
-    Some(HttpTarget { upstream: upstream?.value, headers })
 }

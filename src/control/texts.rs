@@ -73,6 +73,7 @@ pub fn targets(server: &str, reachable: &[Reach]) -> String {
             (TargetKind::Postgres, Some(role)) => {
                 format!("ssh -NL 5432:{}:5432 {server}, then psql -h 127.0.0.1 -U {role} {}", reach.name, reach.databases.join("|"))
             }
+            (TargetKind::Http, _) => format!("ssh -NL 8080:{}:80 {server}, then curl http://127.0.0.1:8080/", reach.name),
             _ => "not reachable in this version".to_owned(),
         };
         let others = if reach.logins.len() > 1 {

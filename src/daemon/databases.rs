@@ -11,7 +11,7 @@ use crate::frontdoor::{Ask, BoxFuture, Forwarded, Patience, Refusal, Voice, Way}
 use crate::gateways::postgres::{self, Between, Client, Hello, Library, Received};
 use crate::gateways::ssh::{Orders, Traffic};
 use crate::identity::Caller;
-use crate::model::{TargetKind, TargetName, Wish};
+use crate::model::{TargetName, Wish};
 use crate::record::Taped;
 use crate::upstream::{CatalogDesk, DatabaseLink, Dialer, Fresh, Wanted};
 
@@ -61,20 +61,6 @@ impl Library for Shelf {
 }
 
 impl Rooms {
-    /// The PostgreSQL target of that name, if a stream of `kind` may lead to it.
-    pub(super) fn database_target(&self, name: &str, kind: Option<TargetKind>) -> Option<TargetName> {
-        let name: TargetName = name.parse().ok()?;
-        let fits = kind.is_none_or(|kind| kind == TargetKind::Postgres);
-        (fits && self.catalogue().postgres(&name).is_some()).then_some(name)
-    }
-
-    /// The target that a subsystem such as `postgres:orders` leads to.
-    pub(super) fn stream_of(&self, wish: &Wish) -> Option<TargetName> {
-        let Wish::Subsystem(subsystem) = wish else { return None };
-        let (kind, name) = subsystem.split_once(':')?;
-        self.database_target(name, Some(kind.parse().ok()?))
-    }
-
     /// Serves one stream to a PostgreSQL target until it ends.
     pub(super) async fn database(self: Arc<Self>, caller: Arc<Caller>, stream: Forwarded) {
         let Forwarded { visitor, target, channel, handle: _handle, leaving } = stream;

@@ -19,7 +19,9 @@ mod rooms;
 mod serve;
 mod socket;
 mod stage;
+mod streams;
 mod walk;
+mod web;
 mod witness;
 
 pub use clock::SystemClock;

@@ -220,12 +220,12 @@ impl Hall for Foyer {
     }
 
     fn stream_target(&self, _caller: &Caller, name: &str, kind: Option<TargetKind>) -> Option<TargetName> {
-        self.0.database_target(name, kind)
+        self.0.stream_target(name, kind)
     }
 
     fn stream(self: &Arc<Self>, caller: Arc<Caller>, stream: Forwarded) {
         let rooms = Arc::clone(&self.0);
-        self.0.tasks.spawn(rooms.database(caller, stream));
+        self.0.tasks.spawn(rooms.stream(caller, stream));
     }
 
     fn jump(self: &Arc<Self>, caller: Arc<Caller>, visitor: Visitor, target: TargetName, stream: Channel<server::Msg>) {

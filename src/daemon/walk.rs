@@ -58,7 +58,7 @@ impl Rooms {
                     visit.accept().await;
                     let leaving = visit.leaving;
                     let stream = Forwarded { visitor: arrival.visitor, target, channel: visit.channel, handle: visit.handle, leaving };
-                    Arc::clone(&self).database(caller, stream).await;
+                    Arc::clone(&self).stream(caller, stream).await;
                 }
                 None => {
                     let Requests { wish, terminal, environment, reason } = requests;

@@ -88,11 +88,16 @@ impl Enforcer {
             let what = match mode {
                 Mode::Exec(_) => "any command",
                 Mode::Postgres => "any statement",
+                Mode::Http => "any request",
                 _ => "any file",
             };
             let sentence = format!("No policy permits {} {what} on {}.", asker.caller.principal().id, asker.ask.target);
             let refusal = Refusal::denied(sentence.clone(), sentence);
-            let action = if mode == Mode::Postgres { Action::PgSelect } else { Action::SftpRead };
+            let action = match mode {
+                Mode::Postgres => Action::PgSelect,
+                Mode::Http => Action::HttpGet,
+                _ => Action::SftpRead,
+            };
             judgement.entries.push(refused(asker.caller, Place::of(asker.ask, session), action, &asker.ask.wish, &refusal));
             judgement.refused = Some(refusal);
         }
@@ -291,6 +296,7 @@ fn mode_of(wish: &Wish) -> Option<Mode> {
         }
         Wish::Subsystem(name) => (name == "sftp").then_some(Mode::Sftp),
         Wish::Database(_) => Some(Mode::Postgres),
+        Wish::Http => Some(Mode::Http),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::model::SessionId;
 use crate::store::Needed;
 
 use super::enforcer::{Place, refusal, verdict};
-use super::questions::{Question, as_principal, as_target, context, kept, told};
+use super::questions::{Question, as_principal, as_target, context, kept, route, told};
 use crate::{config, targets::Routed};
 
 /// Who asks, for which session.
@@ -54,7 +54,14 @@ impl<'a> Asker<'a> {
     /// Asks one question.
     pub(super) fn ask(&self, slice: &Slice, now: Timestamp, question: &Question) -> Decision {
         let context = context(self.caller, now, self.ask.reason.clone(), question.facts.clone());
-        slice.decide(&Request { action: question.action, resource: Resource::Target(&as_target(self.target)), context: &context })
+        let target = as_target(self.target);
+        match &question.facts {
+            Facts::HttpRequest(request) => {
+                let route = route(target, request);
+                slice.decide(&Request { action: question.action, resource: Resource::Route(&route), context: &context })
+            }
+            _ => slice.decide(&Request { action: question.action, resource: Resource::Target(&target), context: &context }),
+        }
     }
 
     /// What policy is told in a question with these facts, as the audit log keeps it.

@@ -3,6 +3,7 @@
 
 mod decider;
 mod enforcer;
+mod http;
 mod judge;
 mod moderation;
 mod operators;
@@ -13,6 +14,7 @@ mod sql;
 
 pub use decider::{Allowed, Decider};
 pub use enforcer::{Enforcer, Evidence, IssueGrant};
+pub use http::Fields;
 pub use moderation::{Moderation, Presence};
 pub use permit::{Mode, Permit};
 pub use policies::{PoliciesInForce, known, load_dir};

@@ -32,6 +32,8 @@ pub enum Mode {
     Sftp,
     /// A PostgreSQL database: every statement is decided.
     Postgres,
+    /// An HTTP server: every request is decided.
+    Http,
 }
 
 /// Everything that touches a file.
@@ -53,6 +55,18 @@ const SQL_ACTIONS: [Action; 14] = [
     Action::PgMaintain,
     Action::PgReadColumn,
     Action::PgFilterColumn,
+];
+
+/// Every request.
+const HTTP_ACTIONS: [Action; 8] = [
+    Action::HttpGet,
+    Action::HttpHead,
+    Action::HttpOptions,
+    Action::HttpPost,
+    Action::HttpPut,
+    Action::HttpPatch,
+    Action::HttpDelete,
+    Action::HttpOther,
 ];
 
 /// What leaves the rows of a database as they are: `SET` is about the session alone.
@@ -77,6 +91,7 @@ impl Mode {
             Self::GuardedShell => slice.may_permit(Action::SshExec),
             Self::Scp(_) | Self::Rsync(_) | Self::Sftp => FILE_ACTIONS.iter().any(|action| slice.may_permit(*action)),
             Self::Postgres => SQL_ACTIONS.iter().any(|action| slice.may_permit(*action)),
+            Self::Http => HTTP_ACTIONS.iter().any(|action| slice.may_permit(*action)),
         }
     }
 
@@ -91,7 +106,7 @@ impl Mode {
         match self {
             Self::Shell => vec![Question::shell(login)],
             Self::Exec(line) => Question::of_line(login, line),
-            Self::GuardedShell | Self::Scp(_) | Self::Rsync(_) | Self::Sftp | Self::Postgres => Vec::new(),
+            Self::GuardedShell | Self::Scp(_) | Self::Rsync(_) | Self::Sftp | Self::Postgres | Self::Http => Vec::new(),
         }
     }
 }

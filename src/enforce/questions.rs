@@ -1,7 +1,7 @@
 //! Puts what is asked into policy's words.
 
 use bartizan_policies::sql::{Operation, Statement};
-use bartizan_policies::{Action, Command, Context, Facts, Key, Line, PrincipalKind as Kind};
+use bartizan_policies::{Action, Command, Context, Facts, HttpRequest, Key, Line, PrincipalKind as Kind, Route};
 use jiff::Timestamp;
 
 use crate::audit::{self, About};
@@ -108,6 +108,19 @@ impl Question {
         bartizan_policies::questions(login, line).into_iter().map(one).collect()
     }
 
+    /// A request to an HTTP server, and whether it turns the connection into one of another protocol.
+    #[must_use]
+    pub fn of_http(request: &HttpRequest, upgrades: bool) -> Vec<Self> {
+        let query = if request.query.is_empty() { String::new() } else { format!("?{}", request.query) };
+        let operation = Printable(&format!("{} {}{query}", request.method, request.path)).to_string();
+        let upgrade = upgrades.then_some(Action::HttpUpgrade);
+        let actions = std::iter::once(Action::of_http_method(&request.method)).chain(upgrade);
+        let about = format!("Refused: {}", operation.chars().take(ABOUT_MAX).collect::<String>());
+        let question =
+            |action| Self { action, facts: Facts::HttpRequest(request.clone()), operation: operation.clone(), about: Some(about.clone()) };
+        actions.map(question).collect()
+    }
+
     /// A file operation: `path` and `to` are absolute and normalised, as the target sees them.
     #[must_use]
     pub fn of_file(login: &str, action: Action, path: Option<&str>, to: Option<&str>, recursive: bool) -> Self {
@@ -133,6 +146,11 @@ fn explained(line: &Line, command: &Command) -> String {
 
 /// How much of a command a refusal repeats, in characters.
 const ABOUT_MAX: usize = 300;
+
+/// The route of a request, as policies name it.
+pub(super) fn route(target: bartizan_policies::Target, request: &HttpRequest) -> Route {
+    Route { target, method: request.method.clone(), path: request.path.clone() }
+}
 
 /// What is known about the asking.
 pub(super) fn context(caller: &Caller, now: Timestamp, reason: Option<String>, facts: Facts) -> Context {
@@ -163,6 +181,14 @@ pub(super) fn kept(facts: &Facts) -> About {
             patterns: command.has_patterns(),
         },
         Facts::File { path, to, recursive, .. } => About::File { path: path.clone(), to: to.clone(), recursive: *recursive },
+        Facts::HttpRequest(HttpRequest { method, path, query, content_type, headers, size }) => About::Http {
+            method: method.clone(),
+            path: path.clone(),
+            query: query.clone(),
+            content_type: content_type.clone(),
+            headers: headers.clone(),
+            size: *size,
+        },
         _ => About::Unkept,
     }
 }

@@ -1,4 +1,5 @@
 //! One gateway per protocol: what operation is this, is it allowed, is it written, forward it.
 
+pub mod http;
 pub mod postgres;
 pub mod ssh;

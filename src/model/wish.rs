@@ -55,6 +55,8 @@ pub enum Wish {
     Subsystem(String),
     /// The wire protocol of a PostgreSQL target, for one database.
     Database(String),
+    /// The requests of a client of an HTTP target.
+    Http,
 }
 
 impl fmt::Display for Wish {
@@ -64,6 +66,7 @@ impl fmt::Display for Wish {
             Self::Exec(line) => write!(f, "exec {}", super::Printable(line)),
             Self::Subsystem(name) => write!(f, "subsystem {}", super::Printable(name)),
             Self::Database(name) => write!(f, "database {}", super::Printable(name)),
+            Self::Http => f.write_str("http"),
         }
     }
 }

@@ -293,6 +293,7 @@ fn kind(mode: &Mode) -> &'static str {
         Mode::Rsync(_) => "ssh.rsync",
         Mode::Sftp => "ssh.sftp",
         Mode::Postgres => "postgres",
+        Mode::Http => "http",
     }
 }
 
@@ -302,6 +303,7 @@ fn command(wish: &Wish) -> Option<String> {
         Wish::Exec(line) => Some(line.clone()),
         Wish::Subsystem(name) => Some(name.clone()),
         Wish::Database(name) => Some(format!("database {name}")),
+        Wish::Http => None,
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::config::{self, PostgresTarget, PostgresUser, SshTarget, TargetAccess};
+use crate::config::{self, HttpTarget, PostgresTarget, PostgresUser, SshTarget, TargetAccess};
 use crate::frontdoor::Refusal;
 use crate::identity::Identified;
 use crate::model::{Login, TargetKind, TargetName, Wish};
@@ -65,6 +65,12 @@ impl Catalogue {
                     return Err(Refusal::denied(sentence.clone(), sentence));
                 }
             }
+            (TargetAccess::Http(_), Wish::Http, None) => {}
+            (TargetAccess::Http(_), ..) => {
+                let sentence =
+                    format!("{name} is an HTTP target; reach it by a forward, as in `ssh -L 8080:{name}:80`, and curl or a browser.");
+                return Err(Refusal::denied(sentence, format!("{name} is of kind {}", target.kind())));
+            }
             (TargetAccess::Postgres(_), ..) => {
                 let sentence = format!(
                     "{name} is a PostgreSQL target; reach it by a forward, as in `ssh -L 5432:{name}:5432`, and psql or another client."
@@ -86,6 +92,12 @@ impl Catalogue {
             TargetAccess::Postgres(postgres) => Some(postgres),
             _ => None,
         }
+    }
+
+    /// Of which kind `name` is, if streams lead to it: its gateway speaks its protocol.
+    #[must_use]
+    pub fn stream(&self, name: &TargetName) -> Option<TargetKind> {
+        self.find(name).map(|target| target.kind()).filter(|kind| matches!(kind, TargetKind::Postgres | TargetKind::Http))
     }
 
     /// The role and the database that a client gets who names `user` and `database`. Clients name the account of their machine where
@@ -151,6 +163,15 @@ impl Routed {
     pub fn ssh(&self) -> Option<&SshTarget> {
         match &self.target.access {
             TargetAccess::Ssh(ssh) => Some(ssh),
+            _ => None,
+        }
+    }
+
+    /// How it is reached, if by HTTP.
+    #[must_use]
+    pub fn http(&self) -> Option<&HttpTarget> {
+        match &self.target.access {
+            TargetAccess::Http(http) => Some(http),
             _ => None,
         }
     }

@@ -3,9 +3,11 @@
 
 mod dial;
 mod handler;
+mod http;
 mod login;
 mod postgres;
 mod trust;
 
 pub use dial::{Dialer, Hold, Link};
+pub use http::{HttpLink, HttpServer};
 pub use postgres::{CatalogDesk, DatabaseLink, Fresh, Greeting, SessionFacts, Socket, Wanted};

@@ -28,6 +28,7 @@ mod guard_rails;
 mod guarded;
 mod hostile;
 mod hostile_target;
+mod http;
 mod ledger;
 mod limits;
 mod login;

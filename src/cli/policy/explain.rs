@@ -1,7 +1,6 @@
 //! `bartizan policy explain`: what policy would say to somebody who wants something, and why. Decides as the bastion does, over
 //! the same analysis; connects to nothing, asks nobody, writes nothing.
 
-mod path;
 mod question;
 mod requests;
 mod show;
@@ -74,7 +73,7 @@ struct Wish {
     /// SQL, one statement or several; needs --catalog, where its tables are described
     #[arg(long, value_name = "STATEMENT", requires = "catalog")]
     sql: Option<String>,
-    /// An HTTP request, as policy would be asked; this version has no gateway that serves it
+    /// An HTTP request, as policy would be asked
     #[arg(long, value_name = "METHOD PATH")]
     http: Option<String>,
     /// A request to a Kubernetes API server, with its own verb or exec, attach, logs, portforward, proxy; as for --http

@@ -241,6 +241,16 @@ fn facts(question: &Question) -> Result<Facts, Skipped> {
             let command = Command::recorded(text.clone(), words.clone(), redirects.clone(), environment.clone(), *patterns);
             Ok(Facts::Command { login, command })
         }
+        (About::Http { method, path, query, content_type, headers, size }, FactsKind::HttpRequest) => {
+            Ok(Facts::HttpRequest(bartizan_policies::HttpRequest {
+                method: method.clone(),
+                path: path.clone(),
+                query: query.clone(),
+                content_type: content_type.clone(),
+                headers: headers.clone(),
+                size: *size,
+            }))
+        }
         (About::Unkept, _) => Err(Skipped::Unkept),
         _ => Err(Skipped::Unreadable),
     }

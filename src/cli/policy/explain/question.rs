@@ -228,7 +228,7 @@ impl Asked {
 
 /// A kind of target that the bastion has no gateway for.
 fn unserved(kind: TargetKind) -> Option<TargetKind> {
-    matches!(kind, TargetKind::Http | TargetKind::Kubernetes).then_some(kind)
+    (kind == TargetKind::Kubernetes).then_some(kind)
 }
 
 /// The principal as policies name it, if the configuration has its issuer.

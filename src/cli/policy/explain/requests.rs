@@ -1,9 +1,8 @@
-//! HTTP requests and requests to a Kubernetes API server as policy is asked about them. This version has no gateway for either: what
-//! policy says of them is what it would say, and is labelled so.
+//! HTTP requests and requests to a Kubernetes API server as policy is asked about them. This version has no gateway for the latter:
+//! what policy says of them is what it would say, and is labelled so.
 
 use bartizan_policies::{Action, ApiRequest, Facts, HttpRequest, Kind, Route, Target};
 
-use super::path::normal;
 use super::question::{On, Question};
 use crate::cli::Exit;
 use crate::model::Printable;
@@ -15,9 +14,8 @@ pub(super) fn http(text: &str, target: &Target) -> Result<Question, Exit> {
     if !method.chars().all(is_token) {
         return Err(Exit::usage(format!("--http: \"{}\" is no method (RFC 9110 section 9.1)", Printable(method))));
     }
-    let (path, query) = address.split_once('?').unwrap_or((address, ""));
-    let path = path_of("--http", path)?;
-    let request = HttpRequest { method: method.to_owned(), path: path.clone(), query: query.to_owned(), ..HttpRequest::default() };
+    let bartizan_policies::http::Target { path, query } = read("--http", address)?;
+    let request = HttpRequest { method: method.to_owned(), path: path.clone(), query, ..HttpRequest::default() };
     let route = Route { target: target.clone(), method: method.to_owned(), path };
     Ok(Question {
         action: Action::of_http_method(method),
@@ -30,7 +28,7 @@ pub(super) fn http(text: &str, target: &Target) -> Result<Question, Exit> {
 /// `get /apis/apps/v1/namespaces/shop/deployments/web`
 pub(super) fn kubernetes(text: &str, target: &Target) -> Result<Question, Exit> {
     let (verb, path) = two(text, "--kubernetes", "get /api/v1/namespaces/shop/pods")?;
-    let path = path_of("--kubernetes", path)?;
+    let path = read("--kubernetes", path)?.path;
     let operation = format!("{} {path}", Printable(verb));
     let Some(mut request) = resource(&path) else {
         let facts = Facts::ApiPath { verb: verb.to_owned(), path };
@@ -103,6 +101,7 @@ fn two<'a>(text: &'a str, option: &str, example: &str) -> Result<(&'a str, &'a s
     }
 }
 
-fn path_of(option: &str, path: &str) -> Result<String, Exit> {
-    normal(path).map_err(|why| Exit::usage(format!("{option}: \"{}\" is no path: {why}", Printable(path))))
+fn read(option: &str, target: &str) -> Result<bartizan_policies::http::Target, Exit> {
+    let read = bartizan_policies::http::read(target);
+    read.map_err(|why| Exit::usage(format!("{option}: \"{}\" is not served: {why}", Printable(target))))
 }

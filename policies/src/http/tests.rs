@@ -1,0 +1,216 @@
+//! Paths as servers are known to read them, and fields at the places they can hide in.
+
+use proptest::prelude::*;
+
+use super::{Masker, Odd, read};
+use crate::Mask;
+
+fn path(target: &str) -> Result<String, Odd> {
+    read(target).map(|target| target.path)
+}
+
+#[test]
+fn a_path_has_one_form() {
+    for (target, expected) in [
+        ("/", "/"),
+        ("/a/b", "/a/b"),
+        ("/a//b///c", "/a/b/c"),
+        ("//a", "/a"),
+        ("/a/./b/.", "/a/b/"),
+        ("/a/../b", "/b"),
+        ("/a/b/..", "/a/"),
+        ("/a/%2e%2E/b", "/b"),
+        ("/%61dmin", "/admin"),
+        ("/a%c3%a4", "/a%C3%A4"),
+        ("/a%20b", "/a%20b"),
+        ("/~joe/x_y-z", "/~joe/x_y-z"),
+        ("/a;v=1/b", "/a;v=1/b"),
+        ("/a%3bv", "/a%3Bv"),
+        ("/a/...", "/a/..."),
+        ("/.well-known/x", "/.well-known/x"),
+        ("/a:b@c!$&'()*+,=d", "/a:b@c!$&'()*+,=d"),
+        ("/a%25b", "/a%25b"),
+    ] {
+        assert_eq!(path(target).as_deref(), Ok(expected), "{target}");
+    }
+    let read = read("/a/../b?x=/../%zz&y=%2F").unwrap();
+    assert_eq!((read.path.as_str(), read.query.as_str()), ("/b", "x=/../%zz&y=%2F"));
+}
+
+#[test]
+fn what_servers_read_differently_is_refused() {
+    for (target, expected) in [
+        ("", Odd::NoPath),
+        ("*", Odd::NoPath),
+        ("a/b", Odd::NoPath),
+        ("http://x/a", Odd::NoPath),
+        ("/a%2fb", Odd::EncodedStructure),
+        ("/a%5Cb", Odd::EncodedStructure),
+        ("/a%00", Odd::EncodedStructure),
+        ("/a%0d%0aX:1", Odd::EncodedStructure),
+        ("/a%7f", Odd::EncodedStructure),
+        ("/a\\b", Odd::RawByte),
+        ("/a#b", Odd::RawByte),
+        ("/a b", Odd::RawByte),
+        ("/ä", Odd::RawByte),
+        ("/a?b c", Odd::RawByte),
+        ("/a?b#c", Odd::RawByte),
+        ("/a?b\\c", Odd::RawByte),
+        ("/a%", Odd::BadEncoding),
+        ("/a%4", Odd::BadEncoding),
+        ("/a%zz", Odd::BadEncoding),
+        ("/..", Odd::AboveRoot),
+        ("/a/../../b", Odd::AboveRoot),
+        ("/%2e%2e/b", Odd::AboveRoot),
+        ("/a/..;/admin", Odd::DotsWithParameter),
+        ("/a/..;x=1/admin", Odd::DotsWithParameter),
+        ("/a/.;/admin", Odd::DotsWithParameter),
+        ("/a/..%3b/admin", Odd::DotsWithParameter),
+        ("/a/%2e%2e;/admin", Odd::DotsWithParameter),
+        ("/a/..%20/admin", Odd::DotsWithParameter),
+    ] {
+        assert_eq!(path(target), Err(expected), "{target}");
+    }
+    assert_eq!(path(&format!("/{}", "a".repeat(20_000))), Err(Odd::TooLong));
+}
+
+proptest! {
+    #[test]
+    fn what_is_read_once_is_read_the_same_again(target in "[/.%a-fA-F0-9;:?~ -]{0,40}") {
+        if let Ok(once) = read(&format!("/{target}")) {
+            let again = read(&format!("{}?{}", once.path, once.query)).unwrap();
+            prop_assert_eq!(&again, &once);
+            prop_assert!(!once.path.split('/').any(|part| part == "." || part == ".."));
+            prop_assert!(!once.path.contains("//"));
+        }
+    }
+}
+
+/// What is shown of `text`, in pieces of `size`, where places that end with one of `hidden` are masked.
+fn shown(text: &str, size: usize, hidden: &[(&str, Mask)], many: bool) -> Result<String, super::Unreadable> {
+    let judge = |place: &str| hidden.iter().find(|(end, _)| place.ends_with(end)).map(|(_, mask)| *mask);
+    let mut masker = Masker::new(judge, b"key".to_vec(), many);
+    let mut shown = Vec::new();
+    for piece in text.as_bytes().chunks(size) {
+        masker.push(piece, &mut shown)?;
+    }
+    masker.finish(&mut shown)?;
+    Ok(String::from_utf8(shown).unwrap())
+}
+
+#[test]
+fn fields_are_hidden_wherever_they_stand() {
+    let card =
+        [("/card", Mask::Last4), ("/secret", Mask::Null), ("/*/mail", Mask::Email), ("/list/*", Mask::Redact), ("/a~1b", Mask::Null)];
+    for (text, expected) in [
+        (r#"{"card":"4111111111111111","x":1}"#, r#"{"card":"****1111","x":1}"#),
+        (r#" { "card" : "4111111111111111" , "x" : [ ] } "#, r#" { "card" : "****1111" , "x" : [ ] } "#),
+        (r#"{"a":{"card":"12345678"}}"#, r#"{"a":{"card":"****5678"}}"#),
+        (r#"[{"mail":"ann@x.org"},{"mail":"bob@x.org"}]"#, r#"[{"mail":"a****@x.org"},{"mail":"b****@x.org"}]"#),
+        (r#"{"secret":{"deep":[1,{"x":"y"}]},"z":2}"#, r#"{"secret":null,"z":2}"#),
+        (r#"{"secret":[[],{}],"z":2}"#, r#"{"secret":null,"z":2}"#),
+        (r#"{"secret":-1.5e3,"z":true}"#, r#"{"secret":null,"z":true}"#),
+        (r#"{"secret":null,"z":null}"#, r#"{"secret":null,"z":null}"#),
+        (r#"{"list":["a",1,{"b":2},[3]]}"#, r#"{"list":["[redacted]",null,null,null]}"#),
+        (r#"{"c\u0061rd":"4111111111111111"}"#, r#"{"c\u0061rd":"****1111"}"#),
+        (r#"{"card":"41111111111\u00311111"}"#, r#"{"card":"****1111"}"#),
+        (r#"{"card":"a\"b\\1234567"}"#, r#"{"card":"****4567"}"#),
+        (r#"{"a/b":"x","a":{"b":"y"}}"#, r#"{"a/b":null,"a":{"b":"y"}}"#),
+        (r#"{"card":"1","card":"12345678"}"#, r#"{"card":"****","card":"****5678"}"#),
+        (r#""plain""#, r#""plain""#),
+        ("12", "12"),
+        ("", ""),
+    ] {
+        for size in [1, 3, 1000] {
+            assert_eq!(shown(text, size, &card, false).as_deref(), Ok(expected), "{text}");
+        }
+    }
+    let lines = "{\"card\":\"12345678\"}\n{\"card\":\"87654321\"}\n";
+    assert_eq!(shown(lines, 5, &card, true).as_deref(), Ok("{\"card\":\"****5678\"}\n{\"card\":\"****4321\"}\n"));
+    assert!(shown(lines, 5, &card, false).is_err());
+    assert_eq!(shown(r#""top""#, 2, &[("", Mask::Null)], false).as_deref(), Ok("null"));
+}
+
+#[test]
+fn what_is_no_json_is_not_handed_on() {
+    for text in [
+        "{",
+        "[1,]",
+        "{\"a\":}",
+        "{\"a\" 1}",
+        "{a:1}",
+        "{'a':1}",
+        "[1 2]",
+        "1 2",
+        "nul",
+        "NaN",
+        "01",
+        "{\"a\":1,}",
+        "]",
+        "\u{feff}{}",
+        "\"a",
+        "\"\\",
+        "callback({})",
+        "<html>",
+        "{\"a\":\"\n\"}",
+        "{\"\\q\":1}",
+        "[}",
+        "{]",
+        "--1",
+        "{\"a\":1}}",
+    ] {
+        assert!(shown(text, 1, &[], false).is_err(), "{text}");
+    }
+    assert!(shown(&"[".repeat(300), 7, &[], false).is_err());
+    let long = format!("{{\"card\":\"{}\"}}", "4".repeat(100_000));
+    assert_eq!(shown(&long, 4096, &[("/card", Mask::Last4)], false).as_deref(), Ok("{\"card\":null}"));
+}
+
+fn values() -> impl Strategy<Value = serde_json::Value> {
+    let leaf = prop_oneof![
+        Just(serde_json::Value::Null),
+        any::<bool>().prop_map(Into::into),
+        any::<i64>().prop_map(Into::into),
+        "[a-z\"\\\\/é\u{1f600}\n]{0,8}".prop_map(Into::into),
+    ];
+    leaf.prop_recursive(5, 40, 5, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..5).prop_map(Into::into),
+            prop::collection::vec(("[ab/~\"]{0,3}", inner), 0..5).prop_map(|pairs| serde_json::Value::Object(pairs.into_iter().collect())),
+        ]
+    })
+}
+
+/// The same by looking at the whole value.
+fn hidden(value: &serde_json::Value, place: &str) -> serde_json::Value {
+    if place.ends_with("/a") || place.ends_with("/b/*") {
+        return serde_json::Value::Null;
+    }
+    match value {
+        serde_json::Value::Array(items) => items.iter().map(|item| hidden(item, &format!("{place}/*"))).collect(),
+        serde_json::Value::Object(fields) => {
+            let field = |(name, value): (&String, &serde_json::Value)| {
+                (name.clone(), hidden(value, &format!("{place}/{}", name.replace('~', "~0").replace('/', "~1"))))
+            };
+            serde_json::Value::Object(fields.iter().map(field).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_value_is_masked_as_its_whole_would_be(value in values(), size in 1_usize..20, pretty in any::<bool>()) {
+        let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.unwrap();
+        let shown = shown(&text, size, &[("/a", Mask::Null), ("/b/*", Mask::Null)], false).unwrap();
+        prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), hidden(&value, ""));
+    }
+
+    #[test]
+    fn any_bytes_do_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let (mut shown, mut masker) = (Vec::new(), Masker::new(|_: &str| Some(Mask::Null), Vec::new(), true));
+        if masker.push(&bytes, &mut shown).is_ok() {
+            let _ = masker.finish(&mut shown);
+        }
+    }
+}

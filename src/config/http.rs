@@ -1,0 +1,139 @@
+//! A `[[target]]` of kind `http`: where it is, how it is known, and what the bastion adds to each request.
+
+use std::path::{Path, PathBuf};
+
+use hyper::Uri;
+use hyper::header::{HeaderName, HeaderValue};
+
+use super::postgres::read_files;
+use super::reader::Section;
+use super::{SecretSource, secret};
+
+/// An HTTP server.
+#[derive(Debug, Clone)]
+pub struct HttpTarget {
+    /// Its URL, as it is written.
+    pub upstream: String,
+    /// Whether it is spoken to through TLS.
+    pub tls: bool,
+    /// Its host, as a certificate names it.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// What its paths begin with; "" or a path without a slash at its end.
+    pub prefix: String,
+    /// The `Host` that it is told.
+    pub host_header: String,
+    /// The server's certificate authority, PEM; without it, those of the system.
+    pub ca: Option<PathBuf>,
+    /// The bastion's own certificate and its key, PEM.
+    pub certificate: Option<(PathBuf, PathBuf)>,
+    /// Headers that are put in each request.
+    pub headers: Vec<(HeaderName, SecretSource)>,
+    /// Headers of requests that policy is shown.
+    pub policy_headers: Vec<HeaderName>,
+}
+
+impl HttpTarget {
+    /// Its scheme and authority, as it names itself where it leads a client elsewhere.
+    #[must_use]
+    pub fn itself(&self) -> String {
+        let scheme = if self.tls { "https" } else { "http" };
+        format!("{scheme}://{}", self.host_header)
+    }
+}
+
+pub(super) fn read(section: &Section<'_>, home: &Path) -> Option<HttpTarget> {
+    let mend = "the server's URL, as in \"http://10.0.0.3:8080\" or \"https://billing.internal\"";
+    let placed = section.need_string("upstream", mend);
+    let headers = read_headers(section, home);
+    let policy_headers = read_names(section);
+    let ca = read_files(section, "ca", &["file"], home).map(|files| files.into_iter().next());
+    let certificate = read_files(section, "certificate", &["file", "key"], home).map(|files| <[PathBuf; 2]>::try_from(files).ok());
+    let host_header = section.string("host");
+    let placed = placed?;
+    let Some(place) = place(&placed.value) else {
+        section.problem(&placed, "is not the URL of an HTTP server", mend);
+        return None;
+    };
+    if let Some(host) = &host_header
+        && (host.value.is_empty() || HeaderValue::from_str(&host.value).is_err())
+    {
+        section.problem(host, "is not a host", "the Host that the server expects, as in \"billing.internal\"");
+        return None;
+    }
+    Some(HttpTarget {
+        upstream: placed.value,
+        tls: place.tls,
+        host_header: host_header.map_or(place.authority, |host| host.value),
+        host: place.host,
+        port: place.port,
+        prefix: place.prefix,
+        ca: ca?,
+        certificate: certificate?.map(|[certificate, key]| (certificate, key)),
+        headers: headers?,
+        policy_headers: policy_headers?,
+    })
+}
+
+struct Place {
+    tls: bool,
+    host: String,
+    port: u16,
+    authority: String,
+    prefix: String,
+}
+
+fn place(text: &str) -> Option<Place> {
+    let uri: Uri = text.parse().ok()?;
+    let tls = match uri.scheme_str()? {
+        "http" => false,
+        "https" => true,
+        _ => return None,
+    };
+    let authority = uri.authority()?;
+    let host = authority.host().trim_matches(['[', ']']);
+    if host.is_empty() || authority.as_str().contains('@') || uri.query().is_some() {
+        return None;
+    }
+    let port = authority.port_u16().unwrap_or(if tls { 443 } else { 80 });
+    let prefix = bartizan_policies::http::read(uri.path()).ok()?.path.trim_end_matches('/').to_owned();
+    Some(Place { tls, host: host.to_owned(), port, authority: authority.as_str().to_owned(), prefix })
+}
+
+fn read_headers(section: &Section<'_>, home: &Path) -> Option<Vec<(HeaderName, SecretSource)>> {
+    let mut headers = Vec::new();
+    if !section.has("headers") {
+        return Some(headers);
+    }
+    for (name, source) in section.section("headers")?.named_sections() {
+        let parsed = name
+            .parse::<HeaderName>()
+            .ok()
+            .filter(|name| !bartizan_policies::http::FRAMING.contains(&name.as_str()) && name != hyper::header::HOST);
+        let Some(parsed) = parsed else {
+            section.problem(
+                &source.whole(),
+                format!("{name} is not a header that can be set"),
+                "a name such as Authorization or X-Api-Key",
+            );
+            return None;
+        };
+        headers.push((parsed, secret::read_source(&source, home)?));
+    }
+    Some(headers)
+}
+
+fn read_names(section: &Section<'_>) -> Option<Vec<HeaderName>> {
+    let mut names = Vec::new();
+    for placed in section.strings("policy_headers")? {
+        match placed.value.parse() {
+            Ok(name) => names.push(name),
+            Err(_) => {
+                section.problem(&placed, "is not the name of a header", "names such as [\"X-Tenant\"]");
+                return None;
+            }
+        }
+    }
+    Some(names)
+}

@@ -1,0 +1,119 @@
+//! The walk of one HTTP session: Ask, Identified, Routed, Permit, Taped, Link, and the gateway until it ends.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use crate::frontdoor::{Ask, BoxFuture, Forwarded, Refusal, Voice, Way};
+use crate::gateways::http::{self, Between, Origin, Server, Stream, Tasks, Visitor};
+use crate::gateways::ssh::{Orders, Traffic};
+use crate::identity::Caller;
+use crate::model::Wish;
+use crate::upstream::{HttpLink, HttpServer};
+
+use super::live::Place;
+use super::{metrics, rooms::Rooms};
+
+/// Sentences of the broker that nobody takes: HTTP has no place for them before the answer.
+const SAID: usize = 1;
+
+/// A session that has been admitted and whose server is there.
+struct Begun {
+    link: HttpLink,
+    place: Place,
+    orders: mpsc::Receiver<Orders>,
+}
+
+struct Far(HttpServer);
+
+impl Origin for Far {
+    fn connect(&self) -> BoxFuture<Result<Box<dyn Stream>, Refusal>> {
+        let server = self.0.clone();
+        Box::pin(async move { server.connect().await.map(|socket| Box::new(socket) as Box<dyn Stream>) })
+    }
+}
+
+impl Rooms {
+    /// Serves one stream to an HTTP target until it ends.
+    pub(super) async fn web(self: Arc<Self>, caller: Arc<Caller>, stream: Forwarded) {
+        let Forwarded { visitor, target, channel, handle: _handle, leaving } = stream;
+        let Some(client) = Visitor::hear(channel).await else { return };
+        let spawner = self.tasks.clone();
+        let tasks = Tasks::new(Arc::new(move |work| drop(spawner.spawn(work))));
+        // Nobody listens: a mouth whose ear is gone says nothing, and waits for nobody.
+        let voice = Voice::through(mpsc::channel(SAID).0, leaving);
+        let ask = Ask {
+            visitor,
+            way: Way::Forward,
+            target,
+            login: None,
+            wish: Wish::Http,
+            terminal: None,
+            environment: Vec::new(),
+            reason: None,
+        };
+        let Begun { link, place, orders } = match Box::pin(self.begin_web(Arc::clone(&caller), ask, &voice)).await {
+            Ok(begun) => begun,
+            Err(refusal) => {
+                metrics::session("refused");
+                tracing::info!(detail = %refusal.detail, "an HTTP session was refused");
+                return http::refuse(client, &refusal, &tasks).await;
+            }
+        };
+        let session = link.session();
+        metrics::session("begun");
+        self.changed(session);
+        let traffic = Arc::new(Traffic::default());
+        let (taped, far) = link.split();
+        let ended = match server(far) {
+            Ok(server) => {
+                let between = Between {
+                    visitor: client,
+                    server,
+                    principal: caller.principal().id.as_str(),
+                    session: session.to_string(),
+                    tape: taped.tape(),
+                    decider: self.enforcer.decider(taped.permit(), &voice),
+                    tasks,
+                    traffic: Arc::clone(&traffic),
+                    mask_key: Arc::clone(&self.mask_key),
+                };
+                Box::pin(http::relay(between, orders)).await
+            }
+            Err(refusal) => {
+                http::refuse(client, &refusal, &tasks).await;
+                crate::record::Closing { reason: bartizan_recorder::Reason::Failed, sentence: refusal.detail, exit: None }
+            }
+        };
+        metrics::bytes(traffic.counted());
+        self.recorder.close(&taped, ended, traffic.counted()).await;
+        drop(place);
+        self.changed(session);
+    }
+
+    async fn begin_web(&self, caller: Arc<Caller>, ask: Ask, voice: &Voice) -> Result<Begun, Refusal> {
+        let (taped, place, orders) = self.permitted(caller, ask, voice).await?;
+        match self.dialer.dial_http(taped).await {
+            Ok(link) => Ok(Begun { link, place, orders }),
+            Err((refusal, taped)) => {
+                self.abandon(&taped, &refusal).await;
+                Err(refusal)
+            }
+        }
+    }
+}
+
+/// The server as the gateway knows it.
+fn server(far: HttpServer) -> Result<Server, Refusal> {
+    let target = far.target();
+    let unusable =
+        |e: hyper::header::InvalidHeaderValue| Refusal::unavailable("The target is not set up well; tell the operator.", e.to_string());
+    Ok(Server {
+        itself: target.itself(),
+        prefix: target.prefix.clone(),
+        host: hyper::header::HeaderValue::from_str(&target.host_header).map_err(unusable)?,
+        headers: Arc::clone(far.headers()),
+        policy_headers: target.policy_headers.clone(),
+        origin: Arc::new(Far(far)),
+    })
+}

@@ -1,0 +1,36 @@
+//! Decides what of an answer to an HTTP request is shown.
+
+use std::sync::Arc;
+
+use bartizan_policies::{HttpRequest, Mask, Slice};
+
+use super::Decider;
+use super::judge::Asker;
+use super::questions::{as_target, context, route};
+
+/// Judges the fields of one answer. What was in force when the answer began holds to its end.
+pub struct Fields {
+    decider: Decider,
+    slice: Arc<Slice>,
+    request: HttpRequest,
+}
+
+impl Decider {
+    /// Who judges the fields of the answer to `request`; `None` where no policy could hide any.
+    #[must_use]
+    pub fn fields(&self, request: &HttpRequest) -> Option<Fields> {
+        let slice = self.slice();
+        let route = route(as_target(self.target()), request);
+        slice.may_hide_fields(&route).then(|| Fields { decider: self.clone(), slice, request: request.clone() })
+    }
+}
+
+impl Fields {
+    /// How the field at `place` is shown; `None` as it is.
+    #[must_use]
+    pub fn mask(&self, place: &str) -> Option<Mask> {
+        let asker = Asker::of(self.decider.permit.routed(), self.decider.permit.session());
+        let context = context(asker.caller, self.decider.clock.now(), asker.ask.reason.clone(), bartizan_policies::Facts::None);
+        self.slice.field_mask(&route(as_target(asker.target), &self.request), context, self.request.clone(), place)
+    }
+}

@@ -1,0 +1,165 @@
+//! The body of an answer on its way to the client: counted, without what is hidden in it, and recorded when it is over, before its end
+//! is told. While it lasts, a change of policy can end the session.
+
+use std::error::Error;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
+use hyper::StatusCode;
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+
+use crate::enforce::Allowed;
+use crate::frontdoor::BoxFuture;
+
+use super::exchange::Shared;
+use super::fields::Masked;
+use super::notes::{self, Answered};
+use super::origin::Sender;
+
+/// Why a body is cut short.
+pub(super) type BodyError = Box<dyn Error + Send + Sync>;
+
+/// Any body, of a request or an answer.
+pub(super) type Body = UnsyncBoxBody<Bytes, BodyError>;
+
+/// Writes down how an answer went.
+type Writing = BoxFuture<Result<(), BodyError>>;
+
+/// What is counted of one answer.
+#[derive(Default)]
+pub(super) struct Meter {
+    bytes: AtomicU64,
+    hidden: Mutex<Vec<String>>,
+}
+
+impl Meter {
+    pub(super) fn add(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// A place was hidden; at most `most` are named.
+    pub(super) fn hid(&self, place: &str, most: usize) {
+        let mut hidden = self.hidden.lock().unwrap_or_else(PoisonError::into_inner);
+        if hidden.len() < most {
+            hidden.push(place.to_owned());
+        }
+    }
+}
+
+/// Where the bytes come from.
+pub(super) enum Source {
+    /// As the server sends them.
+    Plain(Incoming),
+    /// Without what is hidden.
+    Masked(Box<Masked>),
+}
+
+/// What belongs to an answer until it is over.
+pub(super) struct Kept {
+    pub(super) shared: Arc<Shared>,
+    pub(super) number: u64,
+    pub(super) status: StatusCode,
+    pub(super) begun: Instant,
+    pub(super) allowed: Allowed,
+    pub(super) sender: Sender,
+}
+
+/// An answer's body.
+pub(super) struct Answer {
+    source: Source,
+    meter: Arc<Meter>,
+    kept: Option<Kept>,
+    ending: Option<(Arc<Shared>, Writing)>,
+}
+
+impl Answer {
+    pub(super) fn new(source: Source, meter: Arc<Meter>, kept: Kept) -> Self {
+        Self { source, meter, kept: Some(kept), ending: None }
+    }
+
+    /// Writes down how it went; `None` if that is done already.
+    fn over(&mut self, cut: Option<String>) -> Option<(Arc<Shared>, Writing)> {
+        let Kept { shared, number, status, begun, allowed, sender } = self.kept.take()?;
+        if cut.is_none() {
+            shared.pool.give_back(sender);
+        }
+        let masked = std::mem::take(&mut *self.meter.hidden.lock().unwrap_or_else(PoisonError::into_inner));
+        let bytes = self.meter.bytes.load(Ordering::Relaxed);
+        let note = notes::answered(&Answered { number, status, begun, bytes, masked: &masked, cut: cut.as_deref() });
+        let writer = Arc::clone(&shared);
+        let writing = async move {
+            let written = writer.write(note).await;
+            drop(allowed);
+            written.map_err(|problem| BodyError::from(problem.sentence))
+        };
+        Some((shared, Box::pin(writing)))
+    }
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        loop {
+            if let Some((_, writing)) = &mut this.ending {
+                let ended = ready!(writing.as_mut().poll(cx));
+                this.ending = None;
+                return Poll::Ready(ended.err().map(Err));
+            }
+            if this.kept.is_none() {
+                return Poll::Ready(None);
+            }
+            let next = match &mut this.source {
+                Source::Plain(body) => ready!(Pin::new(body).poll_frame(cx)).map(|frame| frame.map_err(BodyError::from)),
+                Source::Masked(masked) => ready!(masked.poll_shown(cx)).map(|shown| shown.map(Frame::data).map_err(BodyError::from)),
+            };
+            match next {
+                Some(Ok(frame)) => {
+                    if let (Source::Plain(_), Some(data)) = (&this.source, frame.data_ref()) {
+                        this.meter.add(data.len());
+                    }
+                    return Poll::Ready(Some(Ok(frame)));
+                }
+                Some(Err(error)) => {
+                    let why = error.to_string();
+                    if let Some((shared, writing)) = this.over(Some(why)) {
+                        shared.tasks.finish(async move { drop(writing.await) });
+                    }
+                    return Poll::Ready(Some(Err(error)));
+                }
+                None => this.ending = this.over(None),
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.kept.is_none() && self.ending.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Plain(body) => body.size_hint(),
+            Source::Masked(_) => SizeHint::default(),
+        }
+    }
+}
+
+impl Drop for Answer {
+    /// The client has left, or has all that it was promised.
+    fn drop(&mut self) {
+        let whole = matches!(&self.source, Source::Plain(body) if body.is_end_stream());
+        let cut = (!whole).then(|| "the client left".to_owned());
+        if let Some((shared, writing)) = self.over(cut) {
+            shared.tasks.finish(async move { drop(writing.await) });
+        } else if let Some((shared, writing)) = self.ending.take() {
+            shared.tasks.finish(async move { drop(writing.await) });
+        }
+    }
+}

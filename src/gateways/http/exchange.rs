@@ -1,0 +1,215 @@
+//! One request: read, decided, recorded, forwarded; and the beginning of its answer.
+
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use bartizan_policies::HttpRequest;
+use bartizan_policies::http::{Target, read};
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::http::uri::PathAndQuery;
+use hyper::{Method, Request, Response, StatusCode, Uri, Version};
+
+use crate::enforce::{Allowed, Decider, Fields, Question};
+use crate::frontdoor::Refusal;
+use crate::record::{Piece, Tape, TapeError};
+
+use super::body::{Answer, Body, BodyError, Kept, Meter, Source};
+use super::fields::{Masked, Readable};
+use super::headers::{self, Caller};
+use super::origin::{Pool, Unanswered};
+use super::problem::Problem;
+use super::tasks::Tasks;
+use super::{notes, upgrade};
+
+/// What all requests of a session share.
+pub(super) struct Shared {
+    pub(super) decider: Decider,
+    pub(super) tape: Tape,
+    pub(super) pool: Pool,
+    pub(super) tasks: Tasks,
+    pub(super) caller: Caller,
+    pub(super) mask_key: Arc<[u8]>,
+    pub(super) requests: AtomicU64,
+    /// Why the session cannot go on.
+    pub(super) failed: Mutex<Option<TapeError>>,
+}
+
+impl Shared {
+    /// Records `piece`; a session that cannot be recorded ends.
+    pub(super) async fn write(&self, piece: Piece) -> Result<(), Problem> {
+        self.tape.write(vec![piece]).await.map_err(|error| {
+            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.sentence());
+            self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            self.tasks.end();
+            problem
+        })
+    }
+}
+
+/// A request as it was understood.
+struct Understood {
+    facts: HttpRequest,
+    target: Target,
+    upgrade: Option<HeaderValue>,
+}
+
+/// Answers one request.
+pub(super) async fn exchange(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    Ok(attempt(shared, request).await.unwrap_or_else(|problem| problem.answer()))
+}
+
+async fn attempt(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, Problem> {
+    let (begun, number) = (Instant::now(), shared.requests.fetch_add(1, Ordering::Relaxed) + 1);
+    let understood = match understand(&request, &shared.pool.server().policy_headers) {
+        Ok(understood) => understood,
+        Err(problem) => return Err(unread(&shared, number, &request, problem).await?),
+    };
+    let Understood { facts, target, upgrade } = understood;
+    let allowed = match shared.decider.decide(Question::of_http(&facts, upgrade.is_some())).await {
+        Ok(allowed) => allowed,
+        Err(refusal) => return Err(refused(&shared, number, &facts, &refusal).await?),
+    };
+    let fields = shared.decider.fields(&facts);
+    if upgrade.is_some() && fields.is_some() {
+        let sentence = "Fields of these answers may be masked for you, so that the connection cannot be turned into another protocol's.";
+        return Err(refused(&shared, number, &facts, &Refusal::denied(sentence, sentence)).await?);
+    }
+    shared.write(notes::allowed(number, &facts, &allowed)).await?;
+    forward(shared, Sent { request, target, upgrade, fields, allowed, number, begun }).await
+}
+
+/// A request that is let through.
+struct Sent {
+    request: Request<Incoming>,
+    target: Target,
+    upgrade: Option<HeaderValue>,
+    fields: Option<Fields>,
+    allowed: Allowed,
+    number: u64,
+    begun: Instant,
+}
+
+async fn forward(shared: Arc<Shared>, sent: Sent) -> Result<Response<Body>, Problem> {
+    let Sent { mut request, target, upgrade, fields, allowed, number, begun } = sent;
+    let server = shared.pool.server();
+    let from_client = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
+    let (mut head, body) = request.into_parts();
+    headers::to_server(&mut head.headers, server, &shared.caller, upgrade.as_ref(), fields.is_some());
+    head.uri = uri(&server.prefix, &target)?;
+    head.version = Version::HTTP_11;
+    head.extensions.clear();
+    let request = Request::from_parts(head, body.map_err(BodyError::from).boxed_unsync());
+    let (answer, sender) = match shared.pool.send(request).await {
+        Ok(answered) => answered,
+        Err(failed) => return Err(unanswered(&shared, number, begun, failed).await?),
+    };
+    let (mut head, body) = answer.into_parts();
+    let kept = Kept { shared: Arc::clone(&shared), number, status: head.status, begun, allowed, sender };
+    if head.status == StatusCode::SWITCHING_PROTOCOLS {
+        return match (from_client, upgrade) {
+            (Some(from_client), Some(protocol)) => upgrade::turn(head, body, from_client, protocol, kept),
+            _ => Err(cut(&shared, number, begun, "the server turns the connection into another protocol's, unasked").await?),
+        };
+    }
+    let meter = Arc::new(Meter::default());
+    let source = match fields {
+        Some(fields) if !body.is_end_stream() => match Readable::of(&head.headers) {
+            Ok(readable) => Source::Masked(Box::new(Masked::new(body, readable, fields, &shared.mask_key, Arc::clone(&meter)))),
+            Err(why) => return Err(cut(&shared, number, begun, &why).await?),
+        },
+        _ => Source::Plain(body),
+    };
+    headers::to_client(&mut head.headers, server, matches!(source, Source::Masked(_)));
+    head.version = Version::default();
+    head.extensions.clear();
+    Ok(Response::from_parts(head, Answer::new(source, meter, kept).boxed_unsync()))
+}
+
+fn uri(prefix: &str, target: &Target) -> Result<Uri, Problem> {
+    let query = if target.query.is_empty() { String::new() } else { format!("?{}", target.query) };
+    let path = PathAndQuery::try_from(format!("{prefix}{}{query}", target.path));
+    path.map(Uri::from).map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("The path is not served: {error}.")))
+}
+
+/// Reads what is asked.
+fn understand(request: &Request<Incoming>, shown: &[hyper::header::HeaderName]) -> Result<Understood, Problem> {
+    let bad = |why: String| Problem::new(StatusCode::BAD_REQUEST, why);
+    let method = request.method();
+    if *method == Method::CONNECT || *method == Method::TRACE {
+        // TRACE (RFC 9110, section 9.3.8) would show the caller the bastion's credential.
+        return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{method} is not served.")));
+    }
+    let all = request.headers();
+    if all.get_all(HOST).iter().count() > 1 || all.get_all(CONTENT_TYPE).iter().count() > 1 {
+        return Err(bad("Host or Content-Type is said more than once.".to_owned()));
+    }
+    let path = request.uri().path_and_query().map_or("", PathAndQuery::as_str);
+    let target = read(path).map_err(|odd| bad(format!("The path is not served: {odd}.")))?;
+    let text = |name: &hyper::header::HeaderName, value: &HeaderValue| {
+        let text = value.to_str().map_err(|_| bad(format!("The header {name} is not text, and policy is shown it.")))?;
+        Ok(format!("{name}: {text}"))
+    };
+    let mut headers = Vec::new();
+    for name in shown {
+        for value in all.get_all(name) {
+            headers.push(text(name, value)?);
+        }
+    }
+    let upgrade = headers::upgrade(all);
+    if let Some(protocol) = &upgrade {
+        let protocol = protocol.to_str().map_err(|_| bad("The header upgrade is not text.".to_owned()))?;
+        headers.push(format!("upgrade: {}", protocol.to_ascii_lowercase()));
+    }
+    let media = all.get(CONTENT_TYPE).map(|value| value.to_str().map_err(|_| bad("Content-Type is not text.".to_owned()))).transpose()?;
+    let content_type = media.and_then(|media| media.split(';').next()).map(|name| name.trim().to_ascii_lowercase());
+    let size = all.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let facts = HttpRequest {
+        method: method.as_str().to_owned(),
+        path: target.path.clone(),
+        query: target.query.clone(),
+        content_type,
+        headers,
+        size,
+    };
+    Ok(Understood { facts, target, upgrade })
+}
+
+/// A request that cannot be read: it is noted in the audit log and in the recording.
+async fn unread(shared: &Shared, number: u64, request: &Request<Incoming>, problem: Problem) -> Result<Problem, Problem> {
+    let (method, target) = (request.method().as_str(), request.uri().to_string());
+    if let Err(refusal) = shared.decider.refused("http.request", &format!("{method}: {}", problem.sentence)).await {
+        return Ok(Problem::of(&refusal));
+    }
+    shared.write(notes::unread(number, method, &target, &problem.sentence, problem.status)).await?;
+    Ok(problem)
+}
+
+async fn refused(shared: &Shared, number: u64, facts: &HttpRequest, refusal: &Refusal) -> Result<Problem, Problem> {
+    let problem = Problem::of(refusal);
+    shared.write(notes::refused(number, facts, refusal, problem.status)).await?;
+    Ok(problem)
+}
+
+async fn unanswered(shared: &Shared, number: u64, begun: Instant, failed: Unanswered) -> Result<Problem, Problem> {
+    match failed {
+        Unanswered::Refusal(refusal) => {
+            tracing::warn!(detail = %refusal.detail, "an HTTP server cannot be reached");
+            cut(shared, number, begun, &refusal.sentence).await
+        }
+        Unanswered::Lost(error) => {
+            tracing::warn!(%error, "an HTTP server gave no answer");
+            cut(shared, number, begun, "the server gave no answer").await
+        }
+    }
+}
+
+/// An answer that is not handed on.
+async fn cut(shared: &Shared, number: u64, begun: Instant, why: &str) -> Result<Problem, Problem> {
+    let status = StatusCode::BAD_GATEWAY;
+    shared.write(notes::answered(&notes::Answered { number, status, begun, bytes: 0, masked: &[], cut: Some(why) })).await?;
+    Ok(Problem::new(status, why))
+}

@@ -1,0 +1,156 @@
+//! Reaches an HTTP server: TCP, TLS where the URL says so, and the headers that hold the bastion's credential. A [`Taped`] session
+//! goes in, an [`HttpLink`] comes out, which can connect as often as the session needs. Never shows a credential.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::header::{HeaderName, HeaderValue};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+
+use crate::config::HttpTarget;
+use crate::frontdoor::Refusal;
+use crate::model::{SessionId, TargetName};
+use crate::record::Taped;
+use crate::wire::{QuickAck, tls};
+
+use super::{Dialer, Socket};
+
+/// From the first packet to the end of the TLS handshake.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A taped session and the server that it may use. Only `upstream` makes one.
+pub struct HttpLink {
+    taped: Taped,
+    server: HttpServer,
+}
+
+/// A server, and what is put in each request to it.
+#[derive(Clone)]
+pub struct HttpServer {
+    name: TargetName,
+    target: Arc<HttpTarget>,
+    headers: Arc<[(HeaderName, HeaderValue)]>,
+    tls: Option<Arc<ClientConfig>>,
+}
+
+impl HttpLink {
+    /// Whose session it is.
+    #[must_use]
+    pub fn session(&self) -> SessionId {
+        self.taped.permit().session()
+    }
+
+    /// Takes the link apart for its gateway.
+    #[must_use]
+    pub fn split(self) -> (Taped, HttpServer) {
+        (self.taped, self.server)
+    }
+}
+
+/// Why a server could not be reached. Never holds a credential.
+#[derive(Debug, thiserror::Error)]
+enum HttpError {
+    #[error("it is no HTTP target")]
+    Kind,
+    #[error("cannot connect: {0}")]
+    Connect(std::io::Error),
+    #[error("no answer in time")]
+    Slow,
+    #[error("{0}")]
+    Tls(#[from] tls::TlsError),
+    #[error("TLS failed: {0}")]
+    Handshake(String),
+    #[error("no credential: {0}")]
+    Credential(String),
+}
+
+impl HttpError {
+    fn refusal(&self, target: &TargetName) -> Refusal {
+        let sentence = match self {
+            Self::Kind | Self::Connect(_) => format!("{target} cannot be reached now."),
+            Self::Slow => format!("{target} did not answer in time."),
+            Self::Tls(_) | Self::Handshake(_) => {
+                format!("{target} could not show that it is {target}; tell the operator. No credential was sent to it.")
+            }
+            Self::Credential(_) => format!("The bastion has no credential for {target} now; tell the operator."),
+        };
+        Refusal::unavailable(sentence, format!("{target}: {self}"))
+    }
+}
+
+impl HttpServer {
+    /// How it was configured.
+    #[must_use]
+    pub fn target(&self) -> &HttpTarget {
+        &self.target
+    }
+
+    /// What is put in each request.
+    #[must_use]
+    pub fn headers(&self) -> &Arc<[(HeaderName, HeaderValue)]> {
+        &self.headers
+    }
+
+    /// A new connection.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or is not the one that is meant.
+    pub async fn connect(&self) -> Result<Box<dyn Socket>, Refusal> {
+        let connected = tokio::time::timeout(PATIENCE, self.open()).await.unwrap_or(Err(HttpError::Slow));
+        connected.map_err(|error| error.refusal(&self.name))
+    }
+
+    async fn open(&self) -> Result<Box<dyn Socket>, HttpError> {
+        let stream = TcpStream::connect((self.target.host.as_str(), self.target.port)).await.map_err(HttpError::Connect)?;
+        let stream = QuickAck::new(stream).map_err(HttpError::Connect)?;
+        let Some(config) = &self.tls else { return Ok(Box::new(stream)) };
+        let name = ServerName::try_from(self.target.host.clone()).map_err(|e| HttpError::Handshake(e.to_string()))?;
+        let connecting = tokio_rustls::TlsConnector::from(Arc::clone(config)).connect(name, stream);
+        Ok(Box::new(connecting.await.map_err(|e| HttpError::Handshake(e.to_string()))?))
+    }
+}
+
+impl Dialer {
+    /// Makes ready to use the HTTP server of a taped session, and sees that it is there.
+    ///
+    /// # Errors
+    /// When it cannot be reached, is not who it should be, or there is no credential for it; the tape comes back to be closed.
+    pub async fn dial_http(&self, taped: Taped) -> Result<HttpLink, (Refusal, Box<Taped>)> {
+        let target = taped.permit().routed().target().name.clone();
+        let ready = async {
+            let server = ready(&taped).await.map_err(|error| error.refusal(&target))?;
+            server.connect().await.map(|_connection| server)
+        };
+        match ready.await {
+            Ok(server) => Ok(HttpLink { taped, server }),
+            Err(refusal) => Err((refusal, Box::new(taped))),
+        }
+    }
+}
+
+async fn ready(taped: &Taped) -> Result<HttpServer, HttpError> {
+    let routed = taped.permit().routed();
+    let target = Arc::new(routed.http().ok_or(HttpError::Kind)?.clone());
+    let settings = Arc::clone(&target);
+    let read = tokio::task::spawn_blocking(move || {
+        let mut headers = Vec::new();
+        for (name, source) in &settings.headers {
+            let secret = source.read().map_err(|e| HttpError::Credential(e.to_string()))?;
+            let mut value = HeaderValue::from_str(secret.reveal())
+                .map_err(|_| HttpError::Credential(format!("the secret for the header {name} is not one line of text")))?;
+            value.set_sensitive(true);
+            headers.push((name.clone(), value));
+        }
+        let peer = tls::Peer {
+            ca: settings.ca.as_deref(),
+            identity: settings.certificate.as_ref().map(|(certificate, key)| (certificate.as_path(), key.as_path())),
+            checks_name: true,
+        };
+        let tls = if settings.tls { Some(tls::client(peer)?) } else { None };
+        Ok::<_, HttpError>((Arc::from(headers), tls))
+    });
+    let (headers, tls) = read.await.map_err(|e| HttpError::Credential(e.to_string()))??;
+    Ok(HttpServer { name: routed.target().name.clone(), target, headers, tls })
+}
