@@ -492,7 +492,7 @@ forbid (principal, action == Action::"pg.read_column", resource == Column::"orde
 }
 
 #[test]
-fn requests_that_no_gateway_serves_yet_are_decided_by_policy_and_labelled_so() {
+fn requests_are_decided_by_policy_and_those_that_no_gateway_serves_yet_are_labelled_so() {
     let author = Author::new();
     let policies = r#"
 @id("sre-connects") permit (principal in Group::"corp/sre", action == Action::"connect", resource);
@@ -516,7 +516,7 @@ fn requests_that_no_gateway_serves_yet_are_decided_by_policy_and_labelled_so() {
         (0, &["--target", "prod", "--action", "connect"]),
     ] {
         let shown = author.explains(code, line);
-        assert!(shown.contains("no gateway for targets of kind"), "{line:?}\n{shown}");
+        assert_eq!(shown.contains("no gateway for targets of kind"), line.contains(&"prod"), "{line:?}\n{shown}");
     }
     let who = ["explain", "--principal", "corp/ann", "--group", "corp/sre"];
     let told = author.json(0, &[&who[..], &["--target", "prod", "--kubernetes", "logs /api/v1/namespaces/shop/pods/web"]].concat());
