@@ -263,7 +263,9 @@ impl Analyst<'_> {
         let statement = self.within(query.as_deref())?;
         let (kind, ran) = (statement.kind, statement.effects.clone());
         self.effects.extend(ran);
-        self.effects.push(Effect::Declare(portalname.as_str().into(), Arc::new(Statement { effects: Vec::new(), ..statement })));
+        // What it runs, it runs when it is fetched from.
+        let effects = if statement.effects.is_empty() { Vec::new() } else { vec![Effect::InDoubt] };
+        self.effects.push(Effect::Declare(portalname.as_str().into(), Arc::new(Statement { effects, ..statement })));
         Ok((kind, Answer::Nothing))
     }
 
