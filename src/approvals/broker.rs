@@ -238,7 +238,8 @@ impl Broker {
         let valid_seconds = valid.map(|valid| valid.as_secs());
         self.audit.append(entry, now).await.map_err(|error| Refusal::unavailable(NO_AUDIT, error.to_string()))?;
         let review = Review { by: by.clone(), approve, reason, valid_seconds, at: now, signed };
-        let approval = self.store.review_approval(id, review).await.map_err(|error| refusal(&error))?;
+        let counted = self.store.review_approval(id, review).await;
+        let approval = self.or_void(counted, &standing, format!("answer to approval {id}"), Some((&by.id, source))).await?;
         if approval.state == ApprovalState::Waiting {
             self.changed(id);
         } else {
@@ -261,9 +262,30 @@ impl Broker {
         }
         let entry = Entry::ApprovalEnded { approval: id, state: state.to_string(), reason: reason.clone(), by };
         self.audit.append(entry, now).await.map_err(|error| Refusal::unavailable(NO_AUDIT, error.to_string()))?;
-        let approval = self.store.end_approval(id, ApprovalEnd { state, reason, at: now }).await.map_err(|error| refusal(&error))?;
+        let done = self.store.end_approval(id, ApprovalEnd { state, reason, at: now }).await;
+        let approval = self.or_void(done, &standing, format!("end of approval {id}"), None).await?;
         self.settled(&approval, now);
         Ok(approval)
+    }
+
+    /// What was written to the audit log and then came too late for the store is called back there.
+    async fn or_void(
+        &self,
+        done: Result<Approval, StoreError>,
+        standing: &Approval,
+        what: String,
+        by: Option<(&PrincipalId, IpAddr)>,
+    ) -> Result<Approval, Refusal> {
+        let error = match done {
+            Ok(approval) => return Ok(approval),
+            Err(error) => error,
+        };
+        let (principal, source) = by.map_or((None, standing.asked.source), |(by, source)| (Some(by.clone()), source));
+        let entry = Entry::Refused { what, principal, source, detail: format!("it does not count: {error}") };
+        if let Err(error) = self.audit.append(entry, self.clock.now()).await {
+            tracing::error!(%error, alert = true, "an audit entry could not be written");
+        }
+        Err(refusal(&error))
     }
 
     fn settled(&self, approval: &Approval, now: Timestamp) {
