@@ -58,6 +58,16 @@ permit (
 forbid (principal, action == Action::"ssh.exec", resource) when { context.command like "*shadow*" };
 "#;
 
+/// Whoever sits at the bastion's own machine sees what there is, ends and locks. The policies under test stand beside these.
+const OPERATORS: &str = r#"
+@id("operators-on-the-machine")
+permit (
+  principal in Group::"local/operators",
+  action in [Action::"watch", Action::"end", Action::"lock", Action::"audit"],
+  resource
+);
+"#;
+
 /// One test's world. Dropping it stops all of it.
 pub(crate) struct World {
     pub(crate) bastion: Bastion,
@@ -86,6 +96,7 @@ impl World {
         let target = starts.join().unwrap();
         fs::create_dir(dir.join("policies")).unwrap();
         fs::write(dir.join("policies/test.cedar"), setup.policies.unwrap_or(POLICIES)).unwrap();
+        fs::write(dir.join("policies/operators.cedar"), OPERATORS).unwrap();
         fs::write(dir.join("bartizan.toml"), configuration(&setup, &provider, &target)).unwrap();
         if setup.small_disk || setup.own_disk {
             fs::create_dir(bastion::small_disk(&dir)).unwrap();
