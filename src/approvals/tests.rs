@@ -189,6 +189,17 @@ async fn what_was_taken_back_or_lapsed_is_nobodys_to_approve_any_more() {
 }
 
 #[tokio::test]
+async fn a_node_that_stops_ends_its_waits_and_lets_nobody_begin_one() {
+    let world = world(10);
+    let waiting = world.broker.ask(asking(1, false)).await.unwrap();
+    let id = waiting.id();
+    assert_eq!(world.broker.close().await, 1);
+    assert!(waiting.answered().await.unwrap_err().sentence.contains("the bastion stopped"));
+    assert_eq!(world.state(id).await, ApprovalState::Withdrawn);
+    assert!(world.broker.ask(asking(1, false)).await.err().unwrap().sentence.contains("stopping"));
+}
+
+#[tokio::test]
 async fn an_answer_at_the_deadline_comes_too_late_though_nobody_has_tidied_up() {
     let world = world(10);
     let waiting = world.broker.ask(asking(1, false)).await.unwrap();
