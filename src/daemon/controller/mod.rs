@@ -81,7 +81,8 @@ impl Client<'_> {
         loop {
             let said = tokio::select! {
                 read = reader.read_until(b'\n', &mut line) => {
-                    let whole = line.ends_with(b"\n");
+                    // What was buffered before its limit was set again can make it longer.
+                    let whole = line.ends_with(b"\n") && line.len() <= LINE_MAX + 1;
                     match read {
                         Ok(_) if whole => {
                             let answer = self.answer(&line).await;

@@ -19,9 +19,7 @@ fn near(world: &World, arguments: &[&str]) -> Run {
 /// Policies of `world`, with locks for admins.
 fn locks_for_admins(world: &World) {
     let text = super::POLICIES.replace("Action::\"watch\", ", "Action::\"watch\", Action::\"lock\", Action::\"audit\", ");
-    world.write_policies(&text);
-    world.bastion.reload();
-    wait_until("they are in force", || near(world, &["audit", "export"]).ok().text().contains("policies.reloaded"));
+    world.put_in_force("test.cedar", &text);
 }
 
 #[test]

@@ -76,12 +76,10 @@ fn only_root_and_the_bastions_own_account_are_let_in_and_by_their_own_name() {
 #[test]
 fn without_a_policy_the_operator_sees_ends_locks_and_approves_nothing() {
     let world = world();
-    std::fs::write(world.dir().join("policies/operators.cedar"), "").unwrap();
+    world.put_in_force("operators.cedar", "");
     let held_by_all = POLICIES.replace("corp/admins\")\nforbid", "corp/admins, local/operators\")\nforbid")
         + "@id(\"all-approve\") permit (principal, action == Action::\"approve\", resource);\n";
-    world.write_policies(&held_by_all);
-    world.bastion.reload();
-    wait_until("they are in force", || world.bastion.run(["audit", "export"]).ok().text().contains("policies.reloaded"));
+    world.put_in_force("test.cedar", &held_by_all);
     let (bob, me) = (world.visitor("bob"), account());
     let mut running = Guarded::spawn(bob.on_command(Way::At, "web-1", &["-n"], "sleep 600"));
     let mut own = Control::open(&bob);

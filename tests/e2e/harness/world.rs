@@ -133,7 +133,23 @@ impl World {
 
     /// Replaces the policies, without telling the bastion.
     pub(crate) fn write_policies(&self, text: &str) {
-        fs::write(self.dir().join("policies/test.cedar"), text).unwrap();
+        self.write_policy("test.cedar", text);
+    }
+
+    /// All at once: a bastion that looks in the middle sees the old file.
+    fn write_policy(&self, file: &str, text: &str) {
+        let dir = self.dir().join("policies");
+        fs::write(dir.join("new"), text).unwrap();
+        fs::rename(dir.join("new"), dir.join(file)).unwrap();
+    }
+
+    /// Replaces a file of policies, `test.cedar` or `operators.cedar`, and waits until the bastion goes by what it says.
+    pub(crate) fn put_in_force(&self, file: &str, text: &str) {
+        let log = || self.bastion.run(["audit", "export", "--kind", "policies.reloaded"]).ok().text().lines().count();
+        let before = log();
+        self.write_policy(file, text);
+        self.bastion.reload();
+        super::wait_until("the policies are in force", || log() > before);
     }
 
     /// Starts the bastion again on what it left behind. The port changes.
