@@ -31,7 +31,7 @@ pub use catalog::{Cast, Catalog, Column, ColumnId, Operator, Relation, RelationK
 pub use judge::{Judge, Judged, Judgement};
 pub use limits::{Limits, STACK};
 pub use refused::Refused;
-pub use script::{Answer, Concern, Effect, Hazard, Name, On, Operation, Origin, Output, Script, Statement, Use};
+pub use script::{Answer, Concern, CopyForm, CopyFormat, Effect, Hazard, Name, On, Operation, Origin, Output, Script, Statement, Use};
 pub use state::{State, schemas};
 
 #[cfg(test)]

@@ -118,7 +118,7 @@ impl Analyst<'_> {
         Ok(!self.is_function(name) && item.is_some_and(of))
     }
 
-    /// `set_config` is SET where its arguments are written out, and refused otherwise.
+    /// `set_config` is SET; its value is a constant where statements are read by it.
     fn set_config(&mut self, names: &[&str], args: &[Node], location: i32) -> Ruled<()> {
         let system = matches!(names, [_]) && self.own("set_config").is_empty() || matches!(names, [SYSTEM, _]);
         let constants = match args {
@@ -129,8 +129,13 @@ impl Analyst<'_> {
             _ => None,
         };
         let Some(((name, value), local)) = constants else {
-            let refused = Refused::unsupported("set_config() is let through only where its arguments are constants");
-            return Err(self.refused(refused.hint("use SET"), location));
+            return match args {
+                [name, _, _] if system && text(name).is_some() => self.set_unseen(&text(name).unwrap_or_default(), location),
+                _ => {
+                    let refused = Refused::unsupported("set_config() is let through only where the setting is named by a constant");
+                    Err(self.refused(refused.hint("use SET"), location))
+                }
+            };
         };
         // In one text, several schemas are separated by commas.
         let values = if name.eq_ignore_ascii_case("search_path") {

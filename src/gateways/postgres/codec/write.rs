@@ -172,6 +172,11 @@ pub(in super::super) fn data_row<'a>(values: impl ExactSizeIterator<Item = Optio
     })
 }
 
+/// Copied data.
+pub(in super::super) fn copy_data(data: &[u8]) -> Bytes {
+    message(b'd', |body| body.extend_from_slice(data))
+}
+
 /// Asks what a portal gives.
 pub(in super::super) fn describe_portal(name: &str) -> Bytes {
     message(b'D', |body| {
