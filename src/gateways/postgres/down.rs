@@ -136,15 +136,16 @@ impl<'a, R: AsyncRead + Unpin> Down<'a, R> {
                 Some(Frame::TooLong(kind)) => return Err(Over::Server(format!("a message of kind {} is too long", char::from(kind)))),
             }
         }
-        if !self.pieces.is_empty() {
-            self.tape.write(std::mem::take(&mut self.pieces)).await?;
+        let (pieces, between) = (std::mem::take(&mut self.pieces), self.splitter.is_between());
+        let Self { outlet, words, tape, .. } = self;
+        let sent = async { if between { outlet.say(words).await } else { outlet.flush().await } };
+        if pieces.is_empty() {
+            return Ok(sent.await?);
         }
-        if self.splitter.is_between() {
-            self.outlet.say(self.words).await?
-        } else {
-            self.outlet.flush().await?
-        }
-        Ok(())
+        // What came of a statement is on its way to the client while it is recorded; nothing more is read before it is.
+        let (written, sent) = tokio::join!(tape.write(pieces), sent);
+        written?;
+        Ok(sent?)
     }
 
     /// Rows that have arrived together are handed on together.

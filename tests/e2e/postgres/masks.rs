@@ -37,8 +37,15 @@ DO $$ DECLARE s text; BEGIN FOR s IN SELECT nspname FROM pg_namespace WHERE nspn
   EXECUTE format('GRANT ALL ON SCHEMA %I TO app', s);
   EXECUTE format('GRANT ALL ON ALL TABLES IN SCHEMA %I TO app', s);
   EXECUTE format('GRANT ALL ON ALL FUNCTIONS IN SCHEMA %I TO app', s);
-END LOOP; END $$;
-ALTER TABLE notes OWNER TO app;";
+END LOOP;
+FOR s IN SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+    WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' AND relkind IN ('r', 'p', 'v', 'm', 'f') LOOP
+  EXECUTE format('ALTER TABLE %s OWNER TO app', s);
+END LOOP;
+FOR s IN SELECT c.oid::regclass::text FROM pg_class c LEFT JOIN pg_depend d ON d.objid = c.oid AND d.deptype IN ('a', 'i')
+    WHERE relkind = 'S' AND d.objid IS NULL LOOP
+  EXECUTE format('ALTER SEQUENCE %s OWNER TO app', s);
+END LOOP; END $$;";
     tables + grants
 }
 
@@ -65,7 +72,7 @@ fn run_corpus(site: &Site) {
     let mut command = Command::new("python3");
     command.arg(fixture("postgres/corpus.py")).arg(tunnel.port.to_string()).arg(repository("policies/src/sql/corpus.toml"));
     let done = Run::new(command).within(600).finish();
-    assert!(done.status.success(), "{}", done.text());
+    assert!(done.status.success(), "{done}");
     assert!(!site.recorded().contains("SECRET"), "a secret is in a recording");
 }
 
