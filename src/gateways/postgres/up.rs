@@ -130,7 +130,8 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
             in_group: false,
             dirty: false,
             passing: Passing::Dropped,
-            is_masked: false,
+            // Until policy has said otherwise: the first statement is not read by a catalog that may be old either.
+            is_masked: true,
             describing: None,
             awaits_copy: false,
         }
@@ -562,9 +563,10 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
     async fn ask_for_state(&mut self) -> Result<(), Over> {
         let Some(told) = self.ask_server(STATE).await? else { return Ok(()) };
         let mut book = self.ledger.lock();
+        let inside = self.in_group || book.status != b'I';
         match told.as_slice() {
             [Some(search_path), Some(role)] => {
-                book.state = Arc::new(book.state.told(role.as_str(), schemas(search_path)));
+                book.state = Arc::new(book.state.told(role.as_str(), schemas(search_path), inside));
                 Ok(())
             }
             _ => Err(Over::Server("it does not tell the session's settings".to_owned())),
@@ -621,7 +623,11 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
             Ok(ruling) => ruling,
             Err(denial) => return Ok(Err(denial)),
         };
-        self.is_masked = ruling.is_masked;
+        let begins = ruling.is_masked && !std::mem::replace(&mut self.is_masked, ruling.is_masked);
+        if begins {
+            let words = "bartizan: policies have changed while the statement was read, and something is masked for you now; send it again";
+            return Ok(Err(Denial::unserved("40001", words)));
+        }
         if ruling.statements.iter().any(|judged| judged.scrub) {
             self.ledger.lock().scrubs = true;
         }

@@ -2,9 +2,11 @@
 
 mod bench;
 mod clients;
+mod grants;
 mod hostile;
 mod live;
 mod masks;
+mod names;
 mod site;
 mod statements;
 mod ways;
