@@ -35,7 +35,7 @@ pub use judge::{Judge, Judged, Judgement};
 pub use limits::{Limits, STACK};
 pub use reach::{MaskedColumn, Needs, Reach, TableNeeds};
 pub use refused::Refused;
-pub use script::{Answer, Concern, Effect, Hazard, Name, On, Operation, Origin, Output, Script, Statement, Use};
+pub use script::{Answer, Concern, CopyForm, CopyFormat, Effect, Hazard, Name, On, Operation, Origin, Output, Script, Statement, Use};
 pub use state::{State, schemas};
 
 #[cfg(test)]

@@ -40,6 +40,8 @@ pub(super) struct Judgement {
     pub(super) held: Vec<String>,
     /// Whether any policy that had a say wants what is typed recorded.
     pub(super) record_input: bool,
+    /// Whether any wants results recorded.
+    pub(super) record_results: bool,
 }
 
 impl<'a> Asker<'a> {
@@ -119,6 +121,7 @@ impl Judgement {
             Verdict::Allow => {}
         }
         self.record_input |= decision.obligations.record_input;
+        self.record_results |= decision.obligations.record_results;
         self.policies.extend(decision.policies.iter().map(ToString::to_string));
         let settled = matches!(&decision.verdict, Verdict::Hold(hold) if settled(hold, answered));
         self.entries.push(verdict(asker.caller, at, question.action, question.operation.clone(), decision, settled));

@@ -52,6 +52,8 @@ pub struct Ruling {
     pub is_masked: bool,
     /// What the database held when it was understood.
     pub catalog: Arc<Catalog>,
+    /// Whether policy wants its results recorded.
+    pub records: bool,
 }
 
 /// Why a text is not let through.
@@ -83,6 +85,7 @@ struct Known {
     policies: Vec<String>,
     statements: Arc<[Judged]>,
     is_masked: bool,
+    records: bool,
 }
 
 /// What policy says at one moment.
@@ -136,7 +139,7 @@ impl Decider {
         if let Some(known) = known {
             let allowed = self.allowed(Standing::sql(Arc::clone(case), Vec::new()), known.policies.clone(), None);
             let (statements, catalog) = (Arc::clone(&known.statements), Arc::clone(&case.catalog));
-            return Ok(Ruling { allowed, statements, is_masked: known.is_masked, catalog });
+            return Ok(Ruling { allowed, statements, is_masked: known.is_masked, catalog, records: known.records });
         }
         let asker = Asker::of(self.permit.routed(), self.permit.session());
         let standing = |need: &Needed| self.permit.has_grant(need, now);
@@ -179,14 +182,15 @@ impl Decider {
         for name in statements.iter().flat_map(|judged| &judged.equalities) {
             self.refused("pg.equality", &format!("allowed by its mask: {name} was compared for equality")).await?;
         }
+        let records = judgement.record_results;
         // What people answered is theirs to answer each time.
         if lasting {
-            let known = Known { at: now, policies: judgement.policies, statements: Arc::clone(&statements), is_masked };
+            let known = Known { at: now, policies: judgement.policies, statements: Arc::clone(&statements), is_masked, records };
             let mut lately = lock(&self.lately);
             lately.under(epoch);
             lately.keep((case.id, case.in_transaction), known);
         }
-        Ok(Ruling { allowed, statements, is_masked, catalog: Arc::clone(&case.catalog) })
+        Ok(Ruling { allowed, statements, is_masked, catalog: Arc::clone(&case.catalog), records })
     }
 
     /// Decides once more after people have answered: policy may have changed while they thought.
@@ -205,7 +209,7 @@ impl Decider {
         // Kept in use by now: what was taken back before is seen here, what is taken back later ends the session.
         self.broker.stands(&grant).await?;
         let catalog = Arc::clone(&case.catalog);
-        Ok(Ruling { allowed, statements: said.statements, is_masked: said.is_masked, catalog })
+        Ok(Ruling { allowed, statements: said.statements, is_masked: said.is_masked, catalog, records: said.judgement.record_results })
     }
 }
 

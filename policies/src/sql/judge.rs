@@ -240,7 +240,7 @@ impl<'j, 'a> Sitting<'j, 'a> {
         let decision = asked.iter().map(|(_, decision)| decision.clone()).reduce(Decision::and);
         let masked = self.judge.is_masked();
         let outputs = match &self.statement.answer {
-            Answer::Rows(outputs) | Answer::CopyOut(outputs) => outputs.as_slice(),
+            Answer::Rows(outputs) | Answer::CopyOut(outputs, _) => outputs.as_slice(),
             Answer::Nothing | Answer::Report | Answer::CopyIn | Answer::Unknown => &[],
         };
         let mask = |output: &super::Output| output.flows.iter().filter_map(|id| self.shown(*id).mask).max();

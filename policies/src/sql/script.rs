@@ -94,12 +94,40 @@ pub enum Answer {
     Rows(Vec<Output>),
     /// Rows that the server makes up itself (EXPLAIN, SHOW); nothing of a table is in them.
     Report,
-    /// COPY data out with these columns.
-    CopyOut(Vec<Output>),
+    /// COPY data out with these columns, in this form if it is one that can be read again.
+    CopyOut(Vec<Output>, Option<CopyForm>),
     /// COPY data in.
     CopyIn,
     /// Rows of which the columns cannot be told. In a masked session such a statement is refused.
     Unknown,
+}
+
+/// How copied data is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyForm {
+    /// In which format.
+    pub format: CopyFormat,
+    /// What stands between two columns.
+    pub delimiter: u8,
+    /// What stands for NULL.
+    pub null: Arc<str>,
+    /// What CSV puts around values.
+    pub quote: u8,
+    /// What CSV puts before a quote in a value.
+    pub escape: u8,
+    /// Whether the first line has the columns' names.
+    pub header: bool,
+}
+
+/// The formats of COPY.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopyFormat {
+    /// Lines with backslashes.
+    Text,
+    /// Comma-separated values.
+    Csv,
+    /// The types' own bytes.
+    Binary,
 }
 
 /// One predicted column of an answer.
@@ -235,7 +263,7 @@ pub enum Use {
     WholeRow,
     /// Written to where it is not masked: a table, a view, a cursor that cannot be seen.
     Stored,
-    /// Copied out, as COPY data is not looked into.
+    /// Copied out in a form that is not read again.
     Copied,
     /// Changed or depended on by DDL.
     Ddl,
@@ -259,7 +287,7 @@ impl fmt::Display for Use {
             Use::SetOperation => "compared by UNION, INTERSECT or EXCEPT",
             Use::WholeRow => "taken as part of a whole row",
             Use::Stored => "stored where it would not be masked",
-            Use::Copied => "copied out: select it instead",
+            Use::Copied => "copied out in this form: select it instead",
             Use::Ddl => "changed or built upon",
             Use::Explain => "explained: the planner's estimates tell values",
             Use::Session(what) => what,

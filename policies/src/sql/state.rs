@@ -130,6 +130,26 @@ impl State {
         next.keyed()
     }
 
+    /// The same session, with these cursors and statements of the protocol beside its own: there is one namespace for both. A cursor
+    /// replaces one of its name.
+    #[must_use]
+    pub fn knowing(
+        &self,
+        prepared: impl IntoIterator<Item = (Arc<str>, Arc<Statement>)>,
+        cursors: impl IntoIterator<Item = (Arc<str>, Arc<Statement>)>,
+    ) -> Self {
+        let mut next = self.clone();
+        next.prepared.extend(prepared);
+        next.cursors.extend(cursors);
+        next
+    }
+
+    /// What it was `before` a failure, but for what no failure undoes: statements that were prepared or given up, and cursors.
+    #[must_use]
+    pub fn undone(&self, before: &State) -> Self {
+        State { prepared: self.prepared.clone(), cursors: self.cursors.clone(), ..before.clone() }
+    }
+
     /// The same session, now that the server is ready and no transaction block is open: what was local to the one statement, or the one
     /// group, is over. `None`: nothing was.
     #[must_use]

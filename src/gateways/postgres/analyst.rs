@@ -110,7 +110,7 @@ impl Analysts {
         }
         let reading = tokio::time::timeout(PATIENCE, self.ask(key.clone(), catalog, state)).await;
         let reading = reading.unwrap_or_else(|_| Err(too_slow()))?;
-        if reading.script.statements.iter().all(|statement| STEADY.contains(&statement.kind)) {
+        if !reading.script.by_name && reading.script.statements.iter().all(|statement| STEADY.contains(&statement.kind)) {
             self.keep(key, &reading);
         }
         Ok(reading)

@@ -9,11 +9,13 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use crate::record::{Piece, Tape, TapeError};
 
 use super::codec::{self, CodecError, Frame, Severity, Side, Splitter};
+use super::copying::Copying;
 use super::ledger::{Awaited, Book, Ledger, Run};
 use super::masking::{Plan, Shape};
 use super::notes::{self, Ran};
 use super::outlet::{Outlet, Words};
 use super::refusal::scrubbed;
+use super::results::Seen;
 
 /// How much is read at once.
 const READ: usize = 64 << 10;
@@ -121,6 +123,7 @@ impl<'a, R: AsyncRead + Unpin> Down<'a, R> {
                 Some(Frame::Begin(kind, bytes)) => {
                     self.dropping = self.count(kind, bytes.len())?;
                     if !self.dropping {
+                        self.note_long();
                         self.outlet.push(bytes).await?;
                     }
                 }
@@ -133,22 +136,23 @@ impl<'a, R: AsyncRead + Unpin> Down<'a, R> {
                 Some(Frame::TooLong(kind)) => return Err(Over::Server(format!("a message of kind {} is too long", char::from(kind)))),
             }
         }
-        if !self.pieces.is_empty() {
-            self.tape.write(std::mem::take(&mut self.pieces)).await?;
+        let (pieces, between) = (std::mem::take(&mut self.pieces), self.splitter.is_between());
+        let Self { outlet, words, tape, .. } = self;
+        let sent = async { if between { outlet.say(words).await } else { outlet.flush().await } };
+        if pieces.is_empty() {
+            return Ok(sent.await?);
         }
-        if self.splitter.is_between() {
-            self.outlet.say(self.words).await?
-        } else {
-            self.outlet.flush().await?
-        }
-        Ok(())
+        // What came of a statement is on its way to the client while it is recorded; nothing more is read before it is.
+        let (written, sent) = tokio::join!(tape.write(pieces), sent);
+        written?;
+        Ok(sent?)
     }
 
     /// Rows that have arrived together are handed on together.
     fn rows(&mut self) -> Option<Bytes> {
         let mut book = self.ledger.lock();
         let run = running(&mut book)?;
-        if run.is_masked() && run.shape.get().is_none_or(Plan::masks) {
+        if run.is_masked() && run.shape.get().is_none_or(Plan::masks) || run.seen.as_ref().is_some_and(Seen::is_open) {
             return None;
         }
         let kept = self.splitter.run(b'D')?;
@@ -176,6 +180,13 @@ impl<'a, R: AsyncRead + Unpin> Down<'a, R> {
         Ok(false)
     }
 
+    /// Of a row that passes in pieces, only that it did is recorded.
+    fn note_long(&self) {
+        if let Some(seen) = running(&mut self.ledger.lock()).and_then(|run| run.seen.as_mut()) {
+            seen.long();
+        }
+    }
+
     /// What becomes of a whole message.
     fn answer(&mut self, kind: u8, bytes: Bytes) -> Result<Option<Bytes>, Over> {
         let broken = |error: CodecError| Over::Server(error.to_string());
@@ -194,7 +205,7 @@ impl<'a, R: AsyncRead + Unpin> Down<'a, R> {
                     self.keep_told(kind, &bytes)?;
                     return Ok(None);
                 }
-                return if kind == b'D' { self.shown(bytes).map(Some) } else { Ok(Some(bytes)) };
+                return if kind == b'D' { self.shown(bytes).map(Some) } else { self.copied(bytes) };
             }
             b'E' => return self.fault(bytes),
             b'Z' => return self.ready(bytes),
@@ -230,7 +241,11 @@ impl<'a, R: AsyncRead + Unpin> Down<'a, R> {
                 running(&mut book).ok_or_else(|| unexpected(kind))?;
                 book.copies_in = true;
             }
-            b'H' | b'c' => drop(running(&mut book).ok_or_else(|| unexpected(kind))?),
+            b'H' => copies_out(running(&mut book).ok_or_else(|| unexpected(kind))?, &bytes)?,
+            b'c' => {
+                let run = running(&mut book).ok_or_else(|| unexpected(kind))?;
+                run.copying.take().map_or(Ok(()), |copying| copying.ended()).map_err(broken)?;
+            }
             _ => return Err(unexpected(kind)),
         }
         drop(book);
@@ -242,11 +257,33 @@ impl<'a, R: AsyncRead + Unpin> Down<'a, R> {
     fn shown(&mut self, bytes: Bytes) -> Result<Bytes, Over> {
         let mut book = self.ledger.lock();
         let run = running(&mut book).ok_or_else(|| unexpected(b'D'))?;
-        if !run.is_masked() {
-            return Ok(bytes);
+        let shown = if run.is_masked() {
+            let plan = run.shape.get().ok_or_else(|| Over::Server("rows came whose columns it did not describe".to_owned()))?;
+            plan.row(&bytes, &self.mask_key).map_err(|error| Over::Server(error.to_string()))?
+        } else {
+            bytes
+        };
+        if let Some(seen) = &mut run.seen {
+            seen.row(&shown);
         }
-        let plan = run.shape.get().ok_or_else(|| Over::Server("rows came whose columns it did not describe".to_owned()))?;
-        plan.row(&bytes, &self.mask_key).map_err(|error| Over::Server(error.to_string()))
+        Ok(shown)
+    }
+
+    /// Copied data of the client's as it may see it, as far as it is whole.
+    fn copied(&mut self, bytes: Bytes) -> Result<Option<Bytes>, Over> {
+        let mut book = self.ledger.lock();
+        let run = running(&mut book).ok_or_else(|| unexpected(b'd'))?;
+        let shown = match &mut run.copying {
+            Some(copying) => {
+                let data = bytes.get(5..).unwrap_or_default();
+                copying.shown(data, &self.mask_key).map_err(|error| Over::Server(error.to_string()))?
+            }
+            None => Some(bytes),
+        };
+        if let (Some(seen), Some(shown)) = (&mut run.seen, &shown) {
+            seen.data(shown);
+        }
+        Ok(shown)
     }
 
     fn keep_told(&mut self, kind: u8, bytes: &[u8]) -> Result<(), Over> {
@@ -326,7 +363,8 @@ fn running(book: &mut Book) -> Option<&mut Run> {
 }
 
 fn ran(run: &mut Run) -> Ran {
-    let ran = Ran { begun: run.begun, rows: run.rows, bytes: run.bytes };
+    let seen = run.seen.as_mut().map(std::mem::take);
+    let ran = Ran { begun: run.begun, rows: run.rows, bytes: run.bytes, seen };
     (run.rows, run.bytes) = (0, 0);
     ran
 }
@@ -356,7 +394,10 @@ fn complete(book: &mut Book, tag: &str) -> Option<Option<Piece>> {
 /// A statement is prepared: SQL knows it by its name too.
 fn parsed(book: &mut Book) -> Option<()> {
     match book.awaited.pop_front()?.awaited {
-        Awaited::Parse { .. } => Some(()),
+        Awaited::Parse { name, .. } => {
+            book.prepared(&name);
+            Some(())
+        }
         _ => None,
     }
 }
@@ -387,6 +428,15 @@ fn described(book: &mut Book, kind: u8, bytes: &[u8]) -> Result<(), Over> {
         }
         _ => return Err(unexpected(kind)),
     }
+    Ok(())
+}
+
+/// Data is about to be copied out: where some of it is masked, held against what was predicted.
+fn copies_out(run: &mut Run, frame: &[u8]) -> Result<(), Over> {
+    let Some(ruling) = run.ruling.as_ref().filter(|ruling| ruling.is_masked) else { return Ok(()) };
+    let differs = || Over::Server("its answer is not the one that was predicted".to_owned());
+    let (statement, judged) = run.statements.get(run.done).zip(ruling.statements.get(run.done)).ok_or_else(differs)?;
+    run.copying = Copying::of(statement, judged, &ruling.catalog, frame).map_err(|_| differs())?;
     Ok(())
 }
 

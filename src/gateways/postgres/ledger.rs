@@ -11,8 +11,10 @@ use tokio::sync::Notify;
 use crate::enforce::Ruling;
 
 use super::codec::Kind;
+use super::copying::Copying;
 use super::masking::Shape;
 use super::refusal::Denial;
+use super::results::Seen;
 use super::statements::Names;
 
 /// A text or portal that runs.
@@ -29,11 +31,16 @@ pub(super) struct Run {
     pub(super) bytes: u64,
     /// What is done to its rows, in a session for whom something is masked.
     pub(super) shape: Shape,
+    /// What is done to the data that it copies out, where some of it is masked.
+    pub(super) copying: Option<Copying>,
+    /// What is recorded of its rows, where policy says so.
+    pub(super) seen: Option<Seen>,
 }
 
 impl Run {
     pub(super) fn new(statements: Vec<Arc<Statement>>, ruling: Option<Arc<Ruling>>) -> Self {
-        Self { statements, done: 0, ruling, begun: Instant::now(), rows: 0, bytes: 0, shape: Shape::default() }
+        let seen = ruling.as_ref().filter(|ruling| ruling.records).map(|_| Seen::default());
+        Self { statements, done: 0, ruling, begun: Instant::now(), rows: 0, bytes: 0, shape: Shape::default(), copying: None, seen }
     }
 
     /// Whether its rows are only handed on by a plan.
@@ -200,6 +207,9 @@ impl Book {
             Effect::CatalogChanged => self.stale = true,
             Effect::Prepare(name, _) => self.names.deallocate(Some(name)),
             Effect::Deallocate(name) => self.names.deallocate(name.as_deref()),
+            // What SQL has under this name, the protocol has no more.
+            Effect::Declare(name, _) | Effect::Close(Some(name)) => drop(self.names.portals.remove(&**name)),
+            Effect::Close(None) => self.names.portals.clear(),
             Effect::Discard => {
                 self.names = Names::default();
                 self.stale = true;
@@ -218,13 +228,20 @@ impl Book {
         self.state = Arc::new(self.state.apply(&Effect::Deallocate(None)));
     }
 
+    /// The protocol has prepared something under this name, so that SQL has nothing of it.
+    pub(super) fn prepared(&mut self, name: &str) {
+        if self.state.prepared(name).is_some() {
+            self.state = Arc::new(self.state.apply(&Effect::Deallocate(Some(name.into()))));
+        }
+    }
+
     /// The end of a group, in the state that the server says it is in.
     pub(super) fn ready(&mut self, status: u8, failed: bool) {
         self.status = status;
         self.copies_in = false;
         match (failed, self.before.take()) {
-            (true, Some(before)) if status == b'I' => self.state = before,
-            (true, Some(before)) => self.state = Arc::new(before.apply(&Effect::Begin)),
+            (true, Some(before)) if status == b'I' => self.state = Arc::new(self.state.undone(&before)),
+            (true, Some(before)) => self.state = Arc::new(self.state.undone(&before).apply(&Effect::Begin)),
             _ => {}
         }
         let open = status != b'I';

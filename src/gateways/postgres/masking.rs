@@ -27,13 +27,13 @@ impl Plan {
             // Nothing of a table is in it.
             Answer::Report => return Some(Self { columns: described.into_iter().map(|column| (None, column)).collect() }),
             Answer::Rows(outputs) => outputs,
-            Answer::Nothing | Answer::CopyOut(_) | Answer::CopyIn | Answer::Unknown => return None,
+            Answer::Nothing | Answer::CopyOut(..) | Answer::CopyIn | Answer::Unknown => return None,
         };
         if outputs.len() != described.len() || outputs.len() != judged.masks.len() {
             return None;
         }
         let fits = |(output, column): (&bartizan_policies::sql::Output, &Column)| {
-            let reported = ColumnId { relation: column.table, number: i16::try_from(column.attribute).unwrap_or(0) };
+            let reported = ColumnId { relation: column.table, number: column.attribute.cast_signed() };
             // An attribute of a row that nothing is masked of may turn out to be a column of that table.
             let plain = !judged.scrub && statement.operations.iter().any(|operation| is_about(&operation.on, column.table));
             plain || output.admits(reported, catalog.numbered(column.table).is_some())

@@ -6,13 +6,17 @@ mod analyst;
 mod cancel;
 mod client;
 mod codec;
+mod copying;
 mod down;
+mod held;
 mod ledger;
 mod masking;
+mod named;
 mod notes;
 mod outlet;
 mod refusal;
 mod relay;
+mod results;
 mod statements;
 mod up;
 

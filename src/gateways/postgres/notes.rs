@@ -1,5 +1,5 @@
-//! What the recording says of statements: each as it was decided, before it is forwarded, and what came of it. Rows are counted, not
-//! kept.
+//! What the recording says of statements: each as it was decided, before it is forwarded, and what came of it. Rows are counted,
+//! and kept only where policy says so.
 
 use std::time::Instant;
 
@@ -11,6 +11,7 @@ use crate::record::Piece;
 
 use super::codec::Fault;
 use super::refusal::Denial;
+use super::results::Seen;
 
 /// How much of a text stands in one event; a longer one goes on in the next.
 const PART: usize = 128 << 10;
@@ -91,24 +92,32 @@ fn lines(text: &str) -> String {
 }
 
 /// What ran, as far as the recording tells.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Ran {
     pub(super) begun: Instant,
     pub(super) rows: u64,
     pub(super) bytes: u64,
+    /// Its rows, where policy wants them recorded.
+    pub(super) seen: Option<Seen>,
 }
 
 /// A statement that the server finished.
 pub(super) fn finished(tag: &str, ran: Ran) -> Piece {
     let ms = milliseconds(ran.begun);
-    piece(&json!({
+    let rows = ran.seen.as_ref().map(Seen::lines).unwrap_or_default();
+    let mut event = json!({
         "action": "pg.result",
-        "text": format!("{} ({ms} ms)", lines(tag)),
+        "text": format!("{rows}{} ({ms} ms)", lines(tag)),
         "tag": tag,
         "rows": ran.rows,
         "bytes": ran.bytes,
         "duration_ms": ms,
-    }))
+    });
+    if let (Value::Object(fields), Some(seen)) = (&mut event, ran.seen) {
+        fields.insert("results".to_owned(), json!(seen.rows));
+        fields.insert("results_cut".to_owned(), seen.cut.into());
+    }
+    piece(&event)
 }
 
 /// A statement that failed in the server.
@@ -119,9 +128,9 @@ pub(super) fn failed(fault: &Fault, ran: Option<Ran>) -> Piece {
         "action": "pg.result",
         "text": format!("{}:  {}: {}", Printable(fault.get(b'S')), Printable(code), lines(&message)),
         "sqlstate": code,
-        "rows": ran.map(|ran| ran.rows),
-        "bytes": ran.map(|ran| ran.bytes),
-        "duration_ms": ran.map(|ran| milliseconds(ran.begun)),
+        "rows": ran.as_ref().map(|ran| ran.rows),
+        "bytes": ran.as_ref().map(|ran| ran.bytes),
+        "duration_ms": ran.as_ref().map(|ran| milliseconds(ran.begun)),
     }))
 }
 

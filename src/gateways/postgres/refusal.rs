@@ -30,7 +30,7 @@ pub(super) struct Denial {
 impl Denial {
     /// What the analysis does not let through.
     pub(super) fn of_analysis(refused: &Refused) -> Self {
-        let own = ["42601", "42P01", "42703", "42702", "42P02"].contains(&refused.code);
+        let own = ["42601", "42P01", "42703", "42702", "42P02", "26000", "34000"].contains(&refused.code);
         let message = if own { refused.message.clone() } else { format!("bartizan: {}", refused.message) };
         Self {
             code: refused.code.to_owned(),

@@ -1,8 +1,7 @@
 //! From the client to the server: every statement is read, decided and recorded before a byte of it goes on.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
 
 use bartizan_policies::sql::{Answer, Catalog, schemas};
 use bytes::{Bytes, BytesMut};
@@ -10,7 +9,7 @@ use russh::{ChannelMsg, ChannelReadHalf};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 
-use crate::enforce::{Decider, Ruling, SqlCase, Unruled};
+use crate::enforce::{Decider, Ruling, SqlCase};
 use crate::frontdoor::Leaving;
 use crate::gateways::ssh::Traffic;
 use crate::record::{Piece, Tape};
@@ -21,6 +20,7 @@ use super::codec::{self, Frame, Front, Kind, Side, Splitter};
 use super::down::Over;
 use super::ledger::{Awaited, Entry, Ledger, Run};
 use super::masking::Shape;
+use super::named::{Names, unknown};
 use super::notes::{self, Decided};
 use super::outlet::Words;
 use super::refusal::{Denial, NAME, SURE_TO_FAIL};
@@ -32,11 +32,11 @@ pub(super) const LONGEST: usize = (16 << 20) + 1_024;
 /// Messages to the server that wait for each other.
 const TOGETHER: usize = 64 << 10;
 
-/// How often a client that waits for people is told that it still does.
-const REMINDER: Duration = Duration::from_secs(15);
-
 /// What the server is asked when code ran that cannot be seen.
 const STATE: &str = "SELECT pg_catalog.current_setting('search_path'), current_user";
+
+/// What a statement is refused with that names a prepared statement which SQL did not prepare.
+const UNPREPARED: &str = "26000";
 
 /// The name of the bastion's own question.
 const OWN: &str = "bartizan state";
@@ -100,7 +100,8 @@ pub(super) struct Parts<'a, W> {
     pub(super) leaving: Leaving,
 }
 
-type Ruled<T> = Result<Result<T, Denial>, Over>;
+/// Something, or why it is not let through.
+pub(super) type Ruled<T> = Result<Result<T, Denial>, Over>;
 
 impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
     pub(super) fn new(parts: Parts<'a, W>) -> Self {
@@ -170,7 +171,7 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
     }
 
     /// Has the server answer what it was sent, so that it can be waited for.
-    async fn flush_through(&mut self) -> Result<(), Over> {
+    pub(super) async fn flush_through(&mut self) -> Result<(), Over> {
         if self.in_group {
             self.out.extend_from_slice(&codec::flush());
         }
@@ -184,7 +185,7 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
 
     /// Sends `bytes`, whose answer is `entry`. False when an error came meanwhile: the server skips everything up to the next `Sync`, so
     /// that nothing is sent and nothing is waited for.
-    async fn send(&mut self, entry: Entry, bytes: &[u8]) -> Result<bool, Over> {
+    pub(super) async fn send(&mut self, entry: Entry, bytes: &[u8]) -> Result<bool, Over> {
         // Recorded before it can be answered.
         if self.pieces.len() > 64 {
             self.flush().await?;
@@ -374,20 +375,31 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
             }
         };
         let prepared = Arc::new(Prepared { text, reading, read_with });
-        let taken = self.ledger.lock().names.prepare(name, Arc::clone(&prepared));
-        self.send(Entry::of(Awaited::Parse { name: name.to_owned(), taken }), bytes).await.map(drop)
+        let (taken, doubled) = {
+            let mut book = self.ledger.lock();
+            (book.names.prepare(name, Arc::clone(&prepared)), book.state.prepared(name).is_some())
+        };
+        self.send(Entry::of(Awaited::Parse { name: name.to_owned(), taken }), bytes).await?;
+        if doubled {
+            // SQL prepared something of this name. Which of them stays is the server's to say, before anything names it.
+            self.flush_through().await?;
+            self.ledger.until(|book| !book.awaited.iter().any(|entry| matches!(entry.awaited, Awaited::Parse { .. }))).await;
+        }
+        Ok(())
     }
 
     async fn bind(&mut self, portal: &str, statement: &str, rest: &[u8], bytes: &[u8], whole: bool) -> Result<(), Over> {
         let awaited = Awaited::Bind { portal: portal.to_owned() };
         let found = self.ledger.lock().names.statements.get(statement).cloned();
-        let Some(prepared) = found else {
-            let words = format!("prepared statement \"{}\" does not exist", crate::model::Printable(statement));
-            return self.refuse_message(awaited, Denial::unserved("26000", &words)).await;
-        };
-        let prepared = match self.still_means(statement, prepared).await? {
-            Ok(prepared) => prepared,
-            Err(denial) => return self.refuse_recorded(awaited, "(a prepared statement that means something else now)", denial).await,
+        let prepared = match found {
+            Some(prepared) => match self.still_means(statement, prepared).await? {
+                Ok(prepared) => prepared,
+                Err(denial) => return self.refuse_recorded(awaited, "(a prepared statement that means something else now)", denial).await,
+            },
+            None => match self.prepared_by_sql(statement).await? {
+                Ok(prepared) => prepared,
+                Err(denial) => return self.refuse_message(awaited, denial).await,
+            },
         };
         let values: Arc<[String]> = notes::values(rest).into();
         match self.decide(&prepared.reading, &prepared.text, &values).await? {
@@ -423,7 +435,7 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
             Ok(found) => found,
             Err(denial) => return Ok(Err(denial)),
         };
-        if read_with == prepared.read_with {
+        if read_with == prepared.read_with && !prepared.reading.script.by_name {
             return Ok(Ok(prepared));
         }
         let again = Arc::new(Prepared { text: Arc::clone(&prepared.text), reading, read_with });
@@ -432,23 +444,22 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
     }
 
     async fn describe(&mut self, kind: Kind, name: &str, bytes: &[u8]) -> Result<(), Over> {
-        let known = {
-            let book = self.ledger.lock();
-            match kind {
-                Kind::Statement => book.names.statements.contains_key(name),
-                Kind::Portal => book.names.portals.contains_key(name),
-            }
-        };
-        if known {
-            return self.send(Entry::of(Awaited::Describe), bytes).await.map(drop);
+        match self.is_known(kind, name).await? {
+            Ok(true) => self.send(Entry::of(Awaited::Describe), bytes).await.map(drop),
+            Ok(false) => self.refuse_message(Awaited::Describe, unknown(kind, name)).await,
+            Err(denial) => self.refuse_message(Awaited::Describe, denial).await,
         }
-        self.refuse_message(Awaited::Describe, unknown(kind, name)).await
     }
 
     async fn execute(&mut self, name: &str, bytes: &[u8]) -> Result<(), Over> {
         let found = self.ledger.lock().names.portals.get(name).cloned();
-        let Some(portal) = found else {
-            return self.refuse_message(Awaited::Execute(Run::new(Vec::new(), None)), unknown(Kind::Portal, name)).await;
+        let portal = match found {
+            Some(portal) => self.still_does(portal).await?,
+            None => self.cursor_of_sql(name).await?,
+        };
+        let portal = match portal {
+            Ok(portal) => portal,
+            Err(denial) => return self.refuse_message(Awaited::Execute(Run::new(Vec::new(), None)), denial).await,
         };
         let mut run = Run::new(portal.prepared.reading.script.statements.clone(), Some(portal.ruling));
         run.shape = portal.shape;
@@ -458,17 +469,14 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
     }
 
     /// Reads a text, once everything before it that could change its meaning is acknowledged.
-    async fn understand(&mut self, text: &Arc<str>) -> Ruled<(Arc<Reading>, (u64, Arc<str>))> {
+    pub(super) async fn understand(&mut self, text: &Arc<str>) -> Ruled<(Arc<Reading>, (u64, Arc<str>))> {
         let catalog = match self.settle(false).await? {
             Ok(catalog) => catalog,
             Err(denial) => return Ok(Err(denial)),
         };
-        let (state, failed) = {
-            let book = self.ledger.lock();
-            (Arc::clone(&book.state), book.has_failed())
-        };
+        let failed = self.ledger.lock().has_failed();
         let mut catalog = catalog;
-        let mut read = self.analysts.read(text, &catalog, &state).await;
+        let mut read = self.analysts.read(text, &catalog, &self.meaning(Names::Portals)).await;
         if matches!(&read, Err(refused) if refused.stale) {
             let number = catalog.number();
             catalog = match self.settle(true).await? {
@@ -476,9 +484,11 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
                 Err(denial) => return Ok(Err(denial)),
             };
             if catalog.number() != number {
-                let state = Arc::clone(&self.ledger.lock().state);
-                read = self.analysts.read(text, &catalog, &state).await;
+                read = self.analysts.read(text, &catalog, &self.meaning(Names::Portals)).await;
             }
+        }
+        if matches!(&read, Err(refused) if refused.code == UNPREPARED) {
+            read = self.analysts.read(text, &catalog, &self.meaning(Names::All(catalog.number()))).await;
         }
         Ok(match read {
             Ok(reading) => {
@@ -500,7 +510,8 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
         };
         let same = {
             let book = self.ledger.lock();
-            prepared.read_with.0 == catalog.number() && *prepared.read_with.1 == *book.state.key()
+            let by_name = prepared.reading.script.by_name;
+            !by_name && prepared.read_with.0 == catalog.number() && *prepared.read_with.1 == *book.state.key()
         };
         if same {
             return Ok(Ok((Arc::clone(&prepared.reading), prepared.read_with.clone())));
@@ -509,7 +520,7 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
     }
 
     /// Waits for what could change the meaning of the next statement, and gives the catalog to read it with.
-    async fn settle(&mut self, now: bool) -> Ruled<Arc<Catalog>> {
+    pub(super) async fn settle(&mut self, now: bool) -> Ruled<Arc<Catalog>> {
         let settled = self.ledger.lock().is_settled();
         if !settled {
             self.flush_through().await?;
@@ -548,15 +559,30 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
         Ok(Ok(catalog))
     }
 
-    /// Asks the server for search path and role, between the client's own messages.
+    /// Asks the server for search path and role.
     async fn ask_for_state(&mut self) -> Result<(), Over> {
+        let Some(told) = self.ask_server(STATE).await? else { return Ok(()) };
+        let mut book = self.ledger.lock();
+        let inside = self.in_group || book.status != b'I';
+        match told.as_slice() {
+            [Some(search_path), Some(role)] => {
+                book.state = Arc::new(book.state.told(role.as_str(), schemas(search_path), inside));
+                Ok(())
+            }
+            _ => Err(Over::Server("it does not tell the session's settings".to_owned())),
+        }
+    }
+
+    /// Asks the server something of the bastion's own that has one row, between the client's messages. Nothing is asked in a
+    /// transaction that has failed.
+    pub(super) async fn ask_server(&mut self, sql: &str) -> Result<Option<Vec<Option<String>>>, Over> {
         self.flush_through().await?;
         self.ledger.until(|book| book.awaited.is_empty()).await;
         let (in_group, dirty) = (self.in_group, self.dirty);
         {
             let mut book = self.ledger.lock();
             if book.status == b'E' || book.skips {
-                return Ok(());
+                return Ok(None);
             }
             book.told = None;
             let parse = Awaited::Parse { name: OWN.to_owned(), taken: false };
@@ -569,7 +595,7 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
             }
         }
         let messages = [
-            codec::parse(OWN, STATE),
+            codec::parse(OWN, sql),
             codec::bind_plain(OWN, OWN),
             codec::execute(OWN),
             codec::close(Kind::Portal, OWN),
@@ -582,19 +608,11 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
         self.flush().await?;
         self.ledger.until(|book| book.awaited.is_empty()).await;
         (self.in_group, self.dirty) = (in_group, dirty);
-        let mut book = self.ledger.lock();
-        let inside = in_group || book.status != b'I';
-        match book.told.take().unwrap_or_default().as_slice() {
-            [Some(search_path), Some(role)] => {
-                book.state = Arc::new(book.state.told(role.as_str(), schemas(search_path), inside));
-                Ok(())
-            }
-            _ => Err(Over::Server("it does not tell the session's settings".to_owned())),
-        }
+        Ok(Some(self.ledger.lock().told.take().unwrap_or_default()))
     }
 
     /// Asks policy about everything that a text does, and people where policy wants it. What is decided is recorded.
-    async fn decide(&mut self, reading: &Arc<Reading>, text: &Arc<str>, values: &[String]) -> Ruled<Arc<Ruling>> {
+    pub(super) async fn decide(&mut self, reading: &Arc<Reading>, text: &Arc<str>, values: &[String]) -> Ruled<Arc<Ruling>> {
         let in_transaction = {
             let book = self.ledger.lock();
             book.state.in_transaction() || book.status != b'I'
@@ -609,16 +627,6 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
         if begins {
             let words = "bartizan: policies have changed while the statement was read, and something is masked for you now; send it again";
             return Ok(Err(Denial::unserved("40001", words)));
-        }
-        let copies_masked = reading
-            .script
-            .statements
-            .iter()
-            .zip(ruling.statements.iter())
-            .any(|(statement, judged)| matches!(statement.answer, Answer::CopyOut(_)) && judged.masks.iter().any(Option::is_some));
-        if copies_masked {
-            let words = "bartizan: a column is masked for you and cannot be copied out by COPY; SELECT it instead";
-            return Ok(Err(Denial::unserved("42501", words)));
         }
         if ruling.statements.iter().any(|judged| judged.scrub) {
             self.ledger.lock().scrubs = true;
@@ -638,51 +646,6 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
         self.pieces.extend(notes::decided(&about));
         super::count("allow");
         Ok(Ok(Arc::new(ruling)))
-    }
-
-    /// Waits for the verdict; as long as people are waited for, the client is told.
-    async fn wait_for_verdict(&mut self, case: &Arc<SqlCase>, values: &[String]) -> Ruled<Ruling> {
-        let mut operation = case.text.trim().to_owned();
-        if !values.is_empty() {
-            let shown: Vec<_> = values.iter().enumerate().map(|(n, value)| format!("${} = {value}", n + 1)).collect();
-            operation.push_str(&format!("\n-- {}", shown.join(", ")));
-        }
-        let decider = self.decider.clone();
-        let deciding = decider.decide_sql(case, &operation);
-        tokio::pin!(deciding);
-        let leaving = self.leaving.clone();
-        let left = leaving.wait();
-        tokio::pin!(left);
-        let mut reminder = tokio::time::interval_at(tokio::time::Instant::now() + REMINDER, REMINDER);
-        let decided = loop {
-            let held = self.holds.load(Ordering::SeqCst);
-            tokio::select! {
-                decided = &mut deciding => break decided,
-                Some(text) = self.said.recv() => {
-                    if !self.holds.swap(true, Ordering::SeqCst) {
-                        // What came before it need not wait with it.
-                        self.flush_through().await?;
-                    }
-                    self.words.notice(&text);
-                    if !held && case.in_transaction {
-                        self.words.notice("bartizan: your transaction stays open meanwhile, with its locks");
-                    }
-                }
-                _ = reminder.tick(), if held => self.words.notice("bartizan: the statement still waits for approval; cancel it to give up"),
-                () = &mut left => {
-                    self.holds.store(false, Ordering::SeqCst);
-                    return Err(Over::Gone);
-                }
-            }
-        };
-        self.holds.store(false, Ordering::SeqCst);
-        while let Ok(text) = self.said.try_recv() {
-            self.words.notice(&text);
-        }
-        Ok(decided.map_err(|unruled| match unruled {
-            Unruled::Refusal(refusal) => Denial::of_refusal(&refusal),
-            Unruled::Masked(refused) => Denial::of_analysis(&refused),
-        }))
     }
 
     /// Puts something sure to fail in the place of a text (`Q`) or of a statement to be prepared (`P`).
@@ -705,7 +668,7 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
         self.send(Entry::denied(awaited, denial), &codec::parse(NAME, SURE_TO_FAIL)).await.map(drop)
     }
 
-    fn note_denial(&mut self, text: &str, denial: &Denial) {
+    pub(super) fn note_denial(&mut self, text: &str, denial: &Denial) {
         super::count(denial.verdict);
         let about =
             Decided { database: &self.database, text, values: &[], kinds: Vec::new(), policies: &[], approval: None, denial: Some(denial) };
@@ -715,12 +678,4 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
 
 fn copies(run: &Run) -> bool {
     run.statements.iter().any(|statement| statement.answer == Answer::CopyIn)
-}
-
-fn unknown(kind: Kind, name: &str) -> Denial {
-    let name = crate::model::Printable(name);
-    match kind {
-        Kind::Statement => Denial::unserved("26000", &format!("prepared statement \"{name}\" does not exist")),
-        Kind::Portal => Denial::unserved("34000", &format!("portal \"{name}\" does not exist")),
-    }
 }

@@ -131,7 +131,9 @@ fn on_a_disk_of_its_own(dir: &Path) -> Command {
 
 /// `bartizan` with the configuration in `dir` and nothing of the tester's own environment that could matter.
 pub(crate) fn bartizan(dir: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bartizan"));
+    // A bench measures a release.
+    let program = std::env::var_os("BARTIZAN_TEST_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_bartizan").into());
+    let mut command = Command::new(program);
     command.env("BARTIZAN_CONFIG", dir.join("bartizan.toml")).env("HOME", dir).env("NO_COLOR", "1").env("NO_PROXY", "127.0.0.1");
     command.env_remove("SSH_AUTH_SOCK").env_remove("SSH_CONNECTION").env("BARTIZAN_TEST_PASSWORD", super::target::PASSWORD);
     command

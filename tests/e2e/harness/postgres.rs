@@ -18,9 +18,10 @@ pub(crate) struct Postgres {
 
 impl Postgres {
     /// Starts it in the new folder `dir`, with a database of role `app` and the statements of `setup` in it.
-    pub(crate) fn start(dir: &Path, database: &str, setup: &str) -> Self {
+    /// By the programs in the folder `programs`, or by the newest of the machine.
+    pub(crate) fn start(programs: Option<&Path>, dir: &Path, database: &str, setup: &str) -> Self {
         let mut make = Command::new(fixture("postgres/make"));
-        make.arg(dir);
+        make.arg(dir).envs(programs.map(|folder| ("BARTIZAN_TEST_PG_BIN", folder)));
         Run::new(make).ok();
         let mut serve = Command::new(fixture("postgres/serve"));
         serve.arg(dir);

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -144,6 +144,15 @@ impl Guarded {
         let file = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
         command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
         Self::spawn(command)
+    }
+
+    /// The same with input that is written piece by piece.
+    pub(crate) fn fed(mut command: Command, log: &Path) -> (Self, ChildStdin) {
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
+        command.stdin(Stdio::piped()).stdout(file.try_clone().unwrap()).stderr(file);
+        let mut started = Self::spawn(command);
+        let input = started.child.stdin.take().unwrap();
+        (started, input)
     }
 
     pub(crate) fn pid(&self) -> Pid {

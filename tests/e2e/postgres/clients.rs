@@ -1,9 +1,9 @@
 //! Stock clients of PostgreSQL through the bastion: the same results as directly.
 
-use crate::harness::{Run, Visitor, fixture, repository};
+use crate::harness::{Run, Visitor, fixture, full, repository};
 
 use super::Site;
-use super::site::Tunnel;
+use super::site::{POLICIES, TABLES, Tunnel};
 
 fn python(visitor: &Visitor, tunnel: &Tunnel, script: &str) -> Run {
     let mut command = visitor.command(repository(".deps/venv/bin/python"), [fixture(script)]);
@@ -12,7 +12,6 @@ fn python(visitor: &Visitor, tunnel: &Tunnel, script: &str) -> Run {
 }
 
 #[test]
-#[ignore = "an open defect: it has not been seen to pass"]
 fn psycopg_works_in_every_mode_it_has() {
     let site = Site::start();
     let alice = site.world.visitor("alice");
@@ -49,6 +48,22 @@ fn jdbc_works() {
 }
 
 #[test]
+fn tokio_postgres_works() {
+    if !full() {
+        return;
+    }
+    let site = Site::start();
+    let alice = site.world.visitor("alice");
+    let tunnel = site.tunnel(&alice);
+    let mut build = std::process::Command::new(env!("CARGO"));
+    build.args(["build", "--quiet", "--locked", "--target-dir"]).arg(repository(".deps/rust-client"));
+    build.arg("--manifest-path").arg(fixture("postgres/clients/rust/Cargo.toml"));
+    Run::new(build).within(1_200).ok();
+    let program = repository(".deps/rust-client/debug/bartizan-fixture-tokio-postgres");
+    assert_eq!(Run::new(alice.command(program, [tunnel.port.to_string()])).within(120).ok().text(), "all well\n");
+}
+
+#[test]
 fn pgbench_works_in_all_three_modes() {
     let site = Site::start();
     let alice = site.world.visitor("alice");
@@ -67,7 +82,6 @@ fn pgbench_works_in_all_three_modes() {
 }
 
 #[test]
-#[ignore = "an open defect: it has not been seen to pass"]
 fn pg_dump_and_pg_restore_bring_everything_over() {
     let site = Site::start();
     let alice = site.world.visitor("alice");
@@ -86,22 +100,31 @@ fn pg_dump_and_pg_restore_bring_everything_over() {
 }
 
 /// A program of the newest PostgreSQL on this machine.
-fn pg_bin(name: &str) -> std::path::PathBuf {
+pub(super) fn pg_bin(name: &str) -> std::path::PathBuf {
     let folder = Run::new(std::process::Command::new(fixture("postgres/bin"))).ok().text();
     std::path::Path::new(folder.trim()).join(name)
 }
 
 #[test]
-#[ignore = "an open defect: it has not been seen to pass"]
 fn the_same_statements_give_the_same_results_as_directly() {
-    let site = Site::start();
+    compare(&Site::start(), 1, 2_000);
+}
+
+#[test]
+fn and_so_they_do_on_a_server_of_another_major_version() {
+    let site = Site::of_another_major("orders", POLICIES, TABLES);
+    compare(&site, if full() { 1 } else { 10 }, 200);
+}
+
+/// Runs every so many of the statements both ways, of which there have to be as many as `least`.
+fn compare(site: &Site, every: u32, least: u32) {
     site.server.psql("postgres", &["-c", "CREATE DATABASE direct TEMPLATE orders OWNER app"]).ok();
     let alice = site.world.visitor("alice");
     let tunnel = site.tunnel(&alice);
     let mut command = alice.command(repository(".deps/venv/bin/python"), [fixture("postgres/differential.py")]);
     command.args([tunnel.port.to_string(), site.server.port.to_string(), fixture("postgres/statements.sql").display().to_string()]);
-    command.env("PGPASSWORD", crate::harness::PASSWORD).env("LEAST", "2000");
-    let done = Run::new(command).within(300).ok();
+    command.env("PGPASSWORD", crate::harness::PASSWORD).env("LEAST", least.to_string()).env("EVERY", every.to_string());
+    let done = Run::new(command).within(600).ok();
     assert!(done.text().contains("all the same"), "{done}");
 }
 

@@ -22,7 +22,6 @@ fn bytes_behind_a_request_for_encryption_end_the_connection() {
 }
 
 #[test]
-#[ignore = "an open defect: it has not been seen to pass"]
 fn what_is_not_served_is_refused_by_name() {
     let site = Site::start();
     let bob = site.world.visitor("bob");
@@ -41,7 +40,6 @@ fn what_is_not_served_is_refused_by_name() {
 }
 
 #[test]
-#[ignore = "an open defect: it has not been seen to pass"]
 fn an_old_a_new_and_an_unknown_protocol_version_are_negotiated() {
     let site = Site::start();
     let bob = site.world.visitor("bob");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::harness::{Guarded, wait_until};
+use crate::harness::{Guarded, Run, fixture, full, wait_until};
 
 use super::Site;
 use super::site::POLICIES;
@@ -117,4 +117,88 @@ fn a_client_that_is_killed_leaves_no_query_behind() {
     wait_until("the query runs", || sleeping() == "1");
     psql.kill();
     wait_until("the query is gone", || sleeping() == "0");
+}
+
+/// Begins a transaction, changes something in it, and gives the psql that keeps it open.
+fn in_a_transaction(site: &Site, bob: &crate::harness::Visitor, port: &super::site::Tunnel, log: &std::path::Path) -> Guarded {
+    let statements = ["BEGIN", "DELETE FROM notes", "INSERT INTO notes (body) VALUES ('in vain')", "SELECT pg_sleep(120)"];
+    let psql = Guarded::logged(port.psql_command(bob, &statements.map(|one| ["-c", one]).concat()), log);
+    wait_until("it is in the middle", || {
+        site.server.ask("SELECT count(*) FROM pg_stat_activity WHERE usename = 'app' AND query LIKE '%pg_sleep(120)%' AND state = 'active'")
+            == "1"
+    });
+    psql
+}
+
+#[test]
+fn a_connection_cut_in_the_middle_of_a_transaction_leaves_nothing_of_it() {
+    let mut site = Site::start();
+    site.server.ask("INSERT INTO notes (body) VALUES ('kept')");
+    let alice = site.world.visitor("alice");
+    let left = |site: &Site| {
+        wait_until("the transaction is over in the server", || {
+            site.server.ask("SELECT count(*) FROM pg_stat_activity WHERE usename = 'app' AND backend_type = 'client backend' AND application_name <> 'bartizan'") == "0"
+        });
+        assert_eq!(site.server.ask("SELECT string_agg(body, ',') FROM notes"), "kept");
+    };
+    // Between the server and the bastion.
+    let tunnel = site.tunnel(&alice);
+    let log = alice.dir.join("server.log");
+    let mut psql = in_a_transaction(&site, &alice, &tunnel, &log);
+    site.server.ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(120)%' AND usename = 'app'");
+    assert!(!psql.wait(Duration::from_secs(30)).expect("psql ends").success());
+    let said = std::fs::read_to_string(&log).unwrap();
+    assert!(said.contains("terminating connection due to administrator command"), "{said}");
+    left(&site);
+    // Between the client and the bastion: ssh is gone without a word.
+    let psql = in_a_transaction(&site, &alice, &tunnel, &alice.dir.join("client.log"));
+    drop(tunnel);
+    left(&site);
+    drop(psql);
+    // The bastion itself.
+    let tunnel = site.tunnel(&alice);
+    let (_psql, mut keys) = Guarded::fed(tunnel.psql_command(&alice, &["-f", "-"]), &alice.dir.join("bastion.log"));
+    std::io::Write::write_all(&mut keys, b"BEGIN; DELETE FROM notes; INSERT INTO notes (body) VALUES ('in vain');\n").unwrap();
+    wait_until("it is in the middle", || {
+        site.server
+            .ask("SELECT count(*) FROM pg_stat_activity WHERE usename = 'app' AND state = 'idle in transaction' AND query LIKE '%in vain%'")
+            == "1"
+    });
+    site.world.bastion.kill();
+    left(&site);
+    site.world.restart();
+    let sealed = site.recorded();
+    assert!(sealed.matches("INSERT INTO notes (body) VALUES ('in vain')").count() >= 2, "{sealed}");
+}
+
+#[test]
+fn large_values_pass_both_ways_and_memory_stays_flat() {
+    let site = Site::start();
+    let alice = site.world.visitor("alice");
+    let tunnel = site.tunnel(&alice);
+    assert_eq!(tunnel.ask(&alice, "SELECT 1;").ok().text(), "1\n");
+    // As large as the server's own messages can be.
+    let size: u64 = if full() { (1 << 30) - 1_000 } else { 64 << 20 };
+    let before = site.world.bastion.memory();
+    let highest = std::sync::atomic::AtomicU64::new(before);
+    let done = std::thread::scope(|threads| {
+        let mut large = std::process::Command::new("python3");
+        large.arg(fixture("postgres/large.py")).args([tunnel.port.to_string(), size.to_string()]);
+        let passing = threads.spawn(|| Run::new(large).within(1_200).finish());
+        while !passing.is_finished() {
+            highest.fetch_max(site.world.bastion.memory(), std::sync::atomic::Ordering::Relaxed);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        passing.join().unwrap()
+    });
+    let rows = size >> 20;
+    let (down, copied) = (size + 6, rows << 20);
+    let wanted = format!(
+        "down {down} ['SELECT 1']\nup {} ['SELECT 1']\nin 0 ['COPY {rows}']\nout {copied} ['COPY {rows}']\n",
+        size.to_string().len()
+    );
+    assert_eq!(done.text(), wanted, "{done}");
+    let grown = (highest.into_inner() - before) >> 10;
+    println!("{} MiB in one value: {grown} MiB more memory than before", size >> 20);
+    assert!(grown < 48, "{grown} MiB more for a value of {} MiB", size >> 20);
 }

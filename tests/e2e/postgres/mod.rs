@@ -1,5 +1,6 @@
 //! PostgreSQL targets: a real server behind the bastion, and real clients before it.
 
+mod bench;
 mod clients;
 mod grants;
 mod hostile;

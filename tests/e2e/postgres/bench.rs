@@ -1,0 +1,165 @@
+//! How fast statements and rows pass, beside a plain `ssh -L` to an sshd and beside no tunnel at all. Every test run takes a glance,
+//! which shows that it works; `tests/bench/postgres` measures. Nothing here asserts on time.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use crate::harness::{Guarded, Run, Visitor, fixture, free_port, wait_until};
+
+use super::Site;
+use super::clients::pg_bin;
+use super::site::{TABLES, Tunnel};
+
+/// Admins (alice) may everything; of developers (bob) two columns of `big` are masked.
+const POLICIES: &str = r#"
+@id("admins-may-everything")
+permit (principal in Group::"corp/admins", action, resource);
+@id("all-get-certificates")
+permit (principal, action == Action::"issue", resource);
+@id("developers-may-everything")
+permit (principal in Group::"corp/developers", action, resource);
+@id("emails") @mask("email")
+forbid (principal in Group::"corp/developers", action == Action::"pg.read_column", resource == Column::"orders/public.big.email");
+@id("cards") @mask("last4")
+forbid (principal in Group::"corp/developers", action == Action::"pg.read_column", resource == Column::"orders/public.big.card");
+"#;
+
+/// How much is measured.
+struct Size {
+    seconds: String,
+    rounds: usize,
+    clients: &'static [&'static str],
+    scale: &'static str,
+    rows: u64,
+}
+
+impl Size {
+    fn asked() -> Self {
+        let number = |name: &str, usual: usize| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual);
+        if std::env::var_os("BARTIZAN_BENCH").is_none() {
+            return Self { seconds: "1".to_owned(), rounds: 1, clients: &["2"], scale: "1", rows: 1_000 };
+        }
+        let (seconds, rounds) = (number("BARTIZAN_BENCH_SECONDS", 10).to_string(), number("BARTIZAN_BENCH_ROUNDS", 5));
+        let rows = u64::try_from(number("BARTIZAN_BENCH_ROWS", 10_000_000)).unwrap();
+        Self { seconds, rounds, clients: &["1", "8", "32"], scale: "10", rows }
+    }
+}
+
+/// A way to the server: the arguments that pgbench needs for it.
+struct Way {
+    name: &'static str,
+    host: PathBuf,
+    port: u16,
+}
+
+fn plain_ssh(site: &Site, alice: &Visitor) -> (Way, Guarded) {
+    let (target, port) = (&site.world.target, free_port());
+    let mut ssh = alice.command("ssh", ["-N", "-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]);
+    ssh.args(["-o", "IdentitiesOnly=yes", "-o", "ExitOnForwardFailure=yes", "-i"]).arg(target.dir.join("account"));
+    ssh.args(["-L", &format!("{port}:127.0.0.1:{}", site.server.port), "-p", &target.port.to_string(), "deploy@127.0.0.1"]);
+    let process = Guarded::logged(ssh, &alice.dir.join("plain.log"));
+    wait_until("the plain forward is open", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+    (Way { name: "ssh -L", host: "127.0.0.1".into(), port }, process)
+}
+
+/// Transactions per second.
+fn pgbench(alice: &Visitor, way: &Way, arguments: &[&str]) -> f64 {
+    let mut command = alice.command(pg_bin("pgbench"), ["-n", "-U", "app", "-h"]);
+    command.arg(&way.host).args(["-p", &way.port.to_string()]).args(arguments).arg("orders");
+    command.env("PGPASSWORD", crate::harness::PASSWORD).env("PGSSLMODE", "disable");
+    let done = Run::new(command).within(300).ok();
+    let line = done.text().lines().find_map(|line| line.strip_prefix("tps = ").map(str::to_owned)).unwrap_or_else(|| panic!("{done}"));
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+#[test]
+fn statements_pass_beside_plain_ssh() {
+    let size = Size::asked();
+    let site = Site::with(POLICIES, "tls = \"disable\"", TABLES);
+    let alice = site.world.visitor("alice");
+    let tunnel = site.tunnel(&alice);
+    let (plain, _plain) = plain_ssh(&site, &alice);
+    let ways = [
+        Way { name: "direct", host: "127.0.0.1".into(), port: site.server.port },
+        plain,
+        Way { name: "bastion", host: "127.0.0.1".into(), port: tunnel.port },
+    ];
+    let mut make = alice.command(pg_bin("pgbench"), ["-i", "-q", "-s", size.scale, "-U", "app", "-h", "127.0.0.1", "-p"]);
+    make.arg(site.server.port.to_string()).arg("orders").env("PGPASSWORD", crate::harness::PASSWORD);
+    Run::new(make).within(300).ok();
+    let mut figures: BTreeMap<(&str, &str, &str), Vec<Vec<f64>>> = BTreeMap::new();
+    for _ in 0..size.rounds {
+        for script in ["select-only", "tpcb-like"] {
+            for mode in ["simple", "extended", "prepared"] {
+                for clients in size.clients {
+                    let all = figures.entry((script, mode, clients)).or_insert_with(|| vec![Vec::new(); ways.len()]);
+                    for (way, seen) in ways.iter().zip(all) {
+                        seen.push(pgbench(&alice, way, &["-b", script, "-M", mode, "-c", clients, "-j", "2", "-T", &size.seconds]));
+                    }
+                }
+            }
+        }
+    }
+    println!(
+        "{:<12} {:<9} {:>7} | {:>9} {:>9} {:>9} | {:>16} {:>10}",
+        "script", "mode", "clients", ways[0].name, ways[1].name, ways[2].name, "bastion : ssh -L", "ssh spread"
+    );
+    let mut told = Vec::new();
+    for ((script, mode, clients), mut all) in figures {
+        let middle: Vec<f64> = all.iter_mut().map(|seen| median(seen)).collect();
+        let spread = (all[1].last().unwrap() - all[1][0]) / middle[1];
+        let ratio = middle[2] / middle[1];
+        println!(
+            "{script:<12} {mode:<9} {clients:>7} | {:>9.0} {:>9.0} {:>9.0} | {ratio:>16.2} {:>9.0}%",
+            middle[0],
+            middle[1],
+            middle[2],
+            spread * 100.0
+        );
+        assert!(middle.iter().all(|tps| *tps > 0.0));
+        told.push(json!({ "script": script, "mode": mode, "clients": clients, "tps": all, "ratio": ratio }));
+    }
+    println!(
+        "{}",
+        json!({ "pgbench": told, "rounds": size.rounds, "seconds": size.seconds, "server": site.server.ask("SHOW server_version") })
+    );
+}
+
+/// How long all rows of `big` take, in seconds, and how many bytes they are.
+fn drained(visitor: &Visitor, tunnel: &Tunnel) -> (f64, u64) {
+    let mut drain = visitor.command("python3", [fixture("postgres/drain.py")]);
+    drain.arg(tunnel.port.to_string()).arg("SELECT id, email, card, note FROM big");
+    let text = Run::new(drain).within(900).ok().text();
+    let mut words = text.split_whitespace();
+    (words.next().unwrap().parse().unwrap(), words.next().unwrap().parse().unwrap())
+}
+
+#[test]
+fn masked_rows_pass_beside_unmasked_ones() {
+    let size = Size::asked();
+    let site = Site::with(POLICIES, "tls = \"disable\"", TABLES);
+    let rows = size.rows;
+    site.server.ask(&format!(
+        "CREATE TABLE big AS SELECT n AS id, 'person' || n || '@example.com' AS email, lpad(n::text, 16, '4') AS card, 'note ' || n AS note \
+         FROM generate_series(1, {rows}) n; GRANT SELECT ON big TO app; ANALYZE big"
+    ));
+    let (alice, bob) = (site.world.visitor("alice"), site.world.visitor("bob"));
+    let (open, masked) = (site.tunnel(&alice), site.tunnel(&bob));
+    let (mut one, mut two) = (Vec::new(), Vec::new());
+    for _ in 0..size.rounds {
+        one.push(drained(&alice, &open).0);
+        let (seconds, bytes) = drained(&bob, &masked);
+        assert!(bytes > rows * 40);
+        two.push(seconds);
+    }
+    let (one, two) = (median(&mut one), median(&mut two));
+    println!("{rows} rows: unmasked {one:.2} s, two columns masked {two:.2} s: {:.2} x", one / two);
+    println!("{}", json!({ "rows": rows, "unmasked_s": one, "masked_s": two, "ratio": one / two }));
+}
