@@ -1,7 +1,7 @@
 //! The control protocol as a client: one `ssh -s BASTION control`, by the user's own ssh, or the socket on the bastion's own machine;
 //! asked one request at a time. What comes back is data and never printed as it came.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 
@@ -52,17 +52,23 @@ impl Remote {
         Self::greet(Some(child), Box::new(stdin), Box::new(stdout), &bastion.to_string())
     }
 
-    /// Connects to the bastion that `way` names; where it names none, to the one on this machine.
-    pub(super) fn open_or_local(common: &Common, way: &Way) -> Result<Self, Exit> {
-        if way.bastion.is_some() {
-            return Self::open(common, way);
+    /// Connects to the bastion that `way` names; where it names none, to the one on this machine. None where that does not run, or
+    /// is not this account's to use.
+    pub(super) fn reach(common: &Common, way: &Way) -> Result<Option<Self>, Exit> {
+        if way.bastion.is_some() || !common.config.exists() {
+            return Self::open(common, way).map(Some);
         }
         let path = control_socket(&common.load()?.server.state_dir);
         let place = path.display().to_string();
-        let none = |error| Exit::incomplete(format!("no bastion answers at {place} ({error}); does it run? Elsewhere: --bastion HOST"));
-        let stream = UnixStream::connect(&path).map_err(none)?;
+        let stream = match UnixStream::connect(&path) {
+            Ok(stream) => stream,
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::PermissionDenied) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(Exit::incomplete(format!("the bastion does not answer at {place} ({error})"))),
+        };
         let reader = stream.try_clone().map_err(|error| Exit::incomplete(error.to_string()))?;
-        Self::greet(None, Box::new(stream), Box::new(reader), &place)
+        Self::greet(None, Box::new(stream), Box::new(reader), &place).map(Some)
     }
 
     fn greet(child: Option<Child>, stdin: Box<dyn Write + Send>, stdout: Box<dyn Read + Send>, place: &str) -> Result<Self, Exit> {
@@ -98,8 +104,7 @@ impl Remote {
             }
             if answers == Some(self.next) {
                 let ok = line.get_mut("ok").map(Value::take).unwrap_or_default();
-                return serde_json::from_value(ok)
-                    .map_err(|error| Exit::incomplete(format!("the bastion's answer cannot be read: {error}")));
+                return read(ok);
             }
         }
     }
@@ -115,6 +120,13 @@ impl Remote {
             }
         }
     }
+}
+
+/// What a bastion answered, as what it has to be.
+pub(super) fn read<T: DeserializeOwned>(answer: Value) -> Result<T, Exit> {
+    let strange =
+        |error: serde_json::Error| Exit::incomplete(format!("the bastion's answer cannot be read: {}", Printable(&error.to_string())));
+    serde_json::from_value(answer).map_err(strange)
 }
 
 /// ssh says on standard error why.
