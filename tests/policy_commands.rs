@@ -423,7 +423,7 @@ fn what_makes_no_sense_is_a_usage_error_with_a_mend() {
         (&["--target", "web-1", "--login", "root", "--command", "id"], "web-1 has no login root; it has deploy"),
         (&["--command", "id"], "add --target NAME"),
         (&["--target", "orders", "--command", "id"], "orders is a postgres target; --command is for targets of kind ssh"),
-        (&["--target", "web-1", "--sql", "select 1"], "--catalog <FILE>"),
+        (&["--target", "web-1", "--sql", "select 1"], "web-1 is a ssh target; --sql is for targets of kind postgres"),
         (&["--target", "web-1", "--file", "read etc/motd"], "is not a path from the root"),
         (&["--target", "web-1", "--file", "open /etc/motd"], "there is no operation \"open\""),
         (&["--target", "web-1", "--file", "read '/etc/motd"], "is left open"),
@@ -486,9 +486,9 @@ forbid (principal, action == Action::"pg.read_column", resource == Column::"orde
     let shown = author.explains(0, &["--target", "orders", "--sql", "TABLE payments", "--catalog", &catalog, "--json"]);
     let value: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
     assert_eq!(value["results"][1], serde_json::json!({ "statement": 1, "name": "card", "mask": "last4" }), "{shown}");
-    assert!(author.explains(2, &["--target", "orders", "--sql", "SELECT 1"]).contains("--catalog"));
     author.write("orders.json", "{ \"majr\": 16 }");
     assert!(explains(3, "SELECT 1").contains("majr"));
+    assert!(author.explains(3, &["--target", "orders", "--sql", "SELECT 1"]).contains("let somebody connect, or give --catalog FILE"));
 }
 
 #[test]

@@ -12,7 +12,8 @@ use crate::rule::Effect;
 use crate::sight::is_normal;
 
 /// The attributes of the context that matter here.
-const WATCHED: [&str; 9] = ["program", "args", "command", "redirects", "environment", "dynamic", "patterns", "path", "to"];
+const WATCHED: [&str; 11] =
+    ["program", "args", "command", "redirects", "environment", "dynamic", "patterns", "path", "to", "statement", "has_where"];
 
 /// What a policy asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -36,7 +36,14 @@ pub(crate) fn of_one(policy: &Policy, rule: Option<&Rule>, source: &Arc<Source>,
             (message, "paths are absolute and normalised: \"/srv/www\", \"/srv/*\"".to_owned()),
         )
     });
-    strangers.chain(misfit).chain(paths).collect()
+    let masks = rule.filter(|rule| rule.mask.is_some());
+    let of_statement = ["statement", "has_where"].into_iter().filter(|attribute| masks.is_some_and(|rule| rule.asks.sees(attribute)));
+    let passed_by = of_statement.map(|attribute| {
+        let message = "this mask holds for some statements only: another kind may carry the value to where nothing hides it";
+        let help = "let it depend on who asks, from where and when, not on what the statement is";
+        warn(&format!("context.{attribute}"), (message.to_owned(), help.to_owned()))
+    });
+    strangers.chain(misfit).chain(paths).chain(passed_by).collect()
 }
 
 /// What is doubtful about the set as a whole.

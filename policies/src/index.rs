@@ -77,6 +77,12 @@ impl Index {
         pairs.filter_map(|pair| self.buckets.get(&pair)).flatten().cloned().collect()
     }
 
+    /// Every policy with the actions that its scope can hold, in no particular order.
+    pub(crate) fn policies(&self) -> impl Iterator<Item = (u64, &Policy)> {
+        let buckets = self.buckets.values().flatten();
+        buckets.flat_map(|bucket| bucket.sets.iter().flat_map(cedar_policy::PolicySet::policies).map(|policy| (bucket.actions, policy)))
+    }
+
     fn numbers(&self, uids: &[EntityUid]) -> Vec<u32> {
         let mut numbers: Vec<u32> = uids.iter().filter_map(|uid| self.scopes.get(uid).copied()).chain([ANY]).collect();
         numbers.sort_unstable();

@@ -9,6 +9,8 @@
 //! 2. [`Judge::judge`] asks policy about every operation, learns from the same answers which columns are masked, refuses what is
 //!    hazardous for those, and says which output positions are to be masked and how. [`mask::masked`] masks one value.
 //!
+//! Beside them, [`Reach`] tells from the scopes of policies what the role needs that statements run as.
+//!
 //! Parsing and analysing recurse: call [`analyse`] on a thread with a stack of [`STACK`] bytes. Columns are handled by
 //! [`ColumnId`], the numbers that RowDescription carries, so that the gateway can hold the prediction against what the server says
 //! ([`Output::admits`]).
@@ -20,6 +22,7 @@ mod judge;
 mod limits;
 pub mod mask;
 mod parse;
+mod reach;
 mod refused;
 mod scan;
 mod script;
@@ -30,6 +33,7 @@ pub use cache::Cache;
 pub use catalog::{Cast, Catalog, Column, ColumnId, Operator, Relation, RelationKind, Routine, Rows, Type};
 pub use judge::{Judge, Judged, Judgement};
 pub use limits::{Limits, STACK};
+pub use reach::{MaskedColumn, Needs, Reach, TableNeeds};
 pub use refused::Refused;
 pub use script::{Answer, Concern, Effect, Hazard, Name, On, Operation, Origin, Output, Script, Statement, Use};
 pub use state::{State, schemas};

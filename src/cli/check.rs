@@ -1,5 +1,7 @@
 //! `bartizan check`: every problem of the configuration and the policies at once, without starting anything. An object store is
-//! asked whether it can be listed, and no more.
+//! asked whether it can be listed, and databases in which something is masked what their role can read; no more.
+
+mod databases;
 
 use std::process::ExitCode;
 
@@ -9,7 +11,7 @@ use crate::enforce::load_dir;
 use crate::model::Printable;
 
 use super::local::block_on;
-use super::print::{json, out};
+use super::print::{json, note, out};
 use super::{Common, Exit};
 
 /// Options of `bartizan check`.
@@ -18,23 +20,33 @@ pub(super) struct Args {
     /// Print the findings as JSON
     #[arg(long)]
     json: bool,
+    /// Ask no database what the role can read there
+    #[arg(long)]
+    offline: bool,
 }
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
     let loaded = Config::load(&common.config);
     let store = loaded.as_ref().ok().and_then(store_trouble);
+    let mut warnings = Vec::new();
     let (problems, summary) = match loaded {
         Ok(config) => match load_dir(&config) {
-            Ok(set) => (Vec::new(), format!("{} issuers, {} targets, {} policies", config.issuers.len(), config.targets.len(), set.len())),
+            Ok(set) => {
+                if !args.offline {
+                    warnings = databases::warnings(&config, &set)?;
+                }
+                (Vec::new(), format!("{} issuers, {} targets, {} policies", config.issuers.len(), config.targets.len(), set.len()))
+            }
             Err(problems) => (problems, String::new()),
         },
         Err(Problems(problems)) => (problems.iter().map(ToString::to_string).collect(), String::new()),
     };
     if args.json {
-        json(&serde_json::json!({ "ok": problems.is_empty(), "problems": problems, "object_store": store }))?;
+        json(&serde_json::json!({ "ok": problems.is_empty(), "problems": problems, "warnings": warnings, "object_store": store }))?;
     }
     if problems.is_empty() {
         if !args.json {
+            warnings.iter().for_each(|warning| note(warning));
             out(&format!("{}: good ({summary})\n", common.config.display()))?;
         }
         return match store {

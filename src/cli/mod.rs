@@ -16,6 +16,7 @@ mod lock;
 mod login;
 mod manual;
 mod policy;
+mod postgres;
 mod print;
 mod progress;
 mod prompt;
@@ -94,6 +95,8 @@ enum Command {
     Check(check::Args),
     /// Write policies with confidence: check, test, explain, format and compare them
     Policy(policy::Args),
+    /// What a PostgreSQL target and the policies say about each other
+    Postgres(postgres::Args),
     /// List the targets of the configuration
     Targets(targets::Args),
     /// Log in at the identity provider and get a certificate, with your own ssh
@@ -139,6 +142,7 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(&line.common, &args),
         Command::Init(args) => init::run(&line.common, &args),
         Command::Policy(args) => policy::run(&line.common, &args),
+        Command::Postgres(args) => postgres::run(&line.common, &args),
         Command::Targets(args) => targets::run(&line.common, &args),
         Command::Completions(args) => manual::completions(&args),
         Command::Man => manual::man(),

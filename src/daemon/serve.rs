@@ -28,7 +28,7 @@ use crate::model::{ApprovalId, Clock};
 use crate::record::{Artist, Lanes, Recorder, RecorderSettings};
 use crate::store::{SessionFilter, SqliteStore, Store};
 use crate::targets::Catalogue;
-use crate::upstream::Dialer;
+use crate::upstream::{CatalogDesk, Dialer};
 
 use super::depot::Depot;
 use super::live::{Live, Watch};
@@ -167,7 +167,7 @@ async fn build(
         broker,
         recorder: Recorder::new(settings, lanes, Arc::clone(&store), Arc::clone(&audit), ledger.clone(), Arc::clone(clock)),
         dialer: Arc::new(Dialer::new(authorities, Arc::clone(&store), Arc::clone(clock))),
-        catalogs: Arc::default(),
+        catalogs: Arc::new(CatalogDesk::new(state_dir)),
         analysts: start_analysts().map_err(|e| cannot("the readers of SQL")(&e))?,
         cancels: Arc::default(),
         mask_key: mask_key(state_dir).map_err(|e| cannot("the key of masks")(&e))?,

@@ -8,4 +8,4 @@ mod postgres;
 mod trust;
 
 pub use dial::{Dialer, Hold, Link};
-pub use postgres::{CatalogDesk, DatabaseLink, Fresh, Greeting, SessionFacts, Socket, Wanted};
+pub use postgres::{CatalogDesk, DatabaseLink, Fresh, Greeting, SessionFacts, Socket, Survey, Wanted};

@@ -169,7 +169,6 @@ fn whatever_fails_on_the_way_everything_gets_there_whole() {
 }
 
 #[test]
-#[ignore = "an open defect: it has not been seen to pass"]
 fn while_the_store_is_down_nothing_is_lost_nothing_is_deleted_and_sessions_go_on() {
     let away = Away::start();
     for fault in [Fault::Status(503), Fault::Reset] {

@@ -148,6 +148,10 @@ struct Analyst<'a> {
     defines: bool,
     /// A prepared statement or a cursor is named.
     by_name: bool,
+    /// Where the calls stand that are surely run, once: results of a SELECT of nothing else.
+    certain: Vec<i32>,
+    /// Columns that WHERE holds to a text, in the results of the query that is looked at.
+    held: Vec<(ColumnId, String)>,
 }
 
 impl<'a> Analyst<'a> {
@@ -168,6 +172,8 @@ impl<'a> Analyst<'a> {
             queries: 0,
             defines: false,
             by_name: false,
+            certain: Vec::new(),
+            held: Vec::new(),
         }
     }
 

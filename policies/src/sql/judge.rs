@@ -14,6 +14,8 @@ use crate::{Action, Decision, Facts, Refusal, Slice, Verdict, Why};
 
 mod masks;
 
+pub(super) use masks::parts;
+
 /// Who asks, where, and when.
 #[derive(Debug)]
 pub struct Judge<'a> {

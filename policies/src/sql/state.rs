@@ -60,6 +60,8 @@ pub struct State {
     prepared: BTreeMap<Arc<str>, Arc<Statement>>,
     cursors: BTreeMap<Arc<str>, Arc<Statement>>,
     in_doubt: bool,
+    /// What the server told is good until the transaction ends in which it was asked: it may be local to that.
+    told_inside: bool,
     made: u32,
     key: Arc<str>,
 }
@@ -79,6 +81,7 @@ impl State {
             prepared: BTreeMap::new(),
             cursors: BTreeMap::new(),
             in_doubt: false,
+            told_inside: false,
             made: 0,
             key: "".into(),
         };
@@ -116,14 +119,28 @@ impl State {
         self.cursors.get(name)
     }
 
-    /// The same session, after the server was asked for its search path and `current_user`.
+    /// The same session, after the server was asked for its search path and `current_user`; `inside`: within something that will end
+    /// as one, a transaction block or a group of messages.
     #[must_use]
-    pub fn told(&self, role: impl Into<Arc<str>>, path: impl IntoIterator<Item = impl Into<Arc<str>>>) -> Self {
+    pub fn told(&self, role: impl Into<Arc<str>>, path: impl IntoIterator<Item = impl Into<Arc<str>>>, inside: bool) -> Self {
         let mut next = self.clone();
         next.here.path = Setting { session: Some(path.into_iter().map(Into::into).collect()), local: None };
         next.here.role = Setting { session: Some(role.into()), local: None };
-        next.in_doubt = false;
+        (next.in_doubt, next.told_inside) = (false, inside);
         next.keyed()
+    }
+
+    /// The same session, now that the server is ready and no transaction block is open: what was local to the one statement, or the one
+    /// group, is over. `None`: nothing was.
+    #[must_use]
+    pub fn alone(&self) -> Option<Self> {
+        let local = self.here.path.local.is_some() || self.here.role.local.is_some();
+        if self.in_transaction() || !(local || self.told_inside) {
+            return None;
+        }
+        let mut next = self.clone();
+        next.end(false, false);
+        Some(next.keyed())
     }
 
     /// The same session, after a catalog was read that has everything the session committed: what it made stays only if it is
@@ -187,6 +204,7 @@ impl State {
         }
         self.saved.clear();
         (self.here.path.local, self.here.role.local) = (None, None);
+        self.in_doubt |= std::mem::take(&mut self.told_inside);
         if chain {
             self.begin();
         }

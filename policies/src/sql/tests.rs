@@ -1,7 +1,10 @@
-//! The corpus of statements with their outcomes, on the schema beside it; deep and long texts; random statements.
+//! The corpus of statements with their outcomes, on the schema beside it; deep and long texts; random and harmed statements; what is
+//! kept of them.
 
 mod corpus;
 mod deep;
+mod keeping;
+mod mutated;
 mod random;
 
 use std::sync::{Arc, OnceLock};
@@ -51,6 +54,7 @@ const SYSTEM: &[(&str, &str)] = &[
     ("pg_statistic", "starelid staattnum stavalues1"),
     ("pg_stat_activity", "pid usename query"),
     ("pg_largeobject", "loid pageno data"),
+    ("pg_settings", "name setting"),
 ];
 
 fn relation(index: usize, schema: &str, name: &str, columns: Vec<Column>) -> Relation {

@@ -145,6 +145,20 @@ fn ids_and_paths_that_nothing_has_are_warnings() {
 }
 
 #[test]
+fn a_mask_that_depends_on_what_the_statement_is_is_a_warning() {
+    for (condition, expected) in
+        [("when { context.statement == \"select\" }", 1), ("unless { context.has_where }", 1), ("when { context.in_transaction }", 0)]
+    {
+        let text = format!(
+            "@id(\"a\") @mask(\"null\") forbid (principal, action == Action::\"pg.read_column\", resource == Column::\"t/s.t.c\")\n{condition};"
+        );
+        let warnings = warnings(&text, &Known::default());
+        assert_eq!(warnings.len(), expected, "{condition}: {warnings:?}");
+        assert!(warnings.iter().all(|warning| warning.contains("holds for some statements only")), "{warnings:?}");
+    }
+}
+
+#[test]
 fn a_target_of_a_kind_that_the_action_never_has_is_a_warning() {
     let kinds = [("web-1", "ssh"), ("orders", "postgres"), ("prod", "kubernetes"), ("billing", "http")];
     let kinds = Some(kinds.into_iter().map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect());

@@ -27,7 +27,7 @@ Examples:
   bartizan policy explain --principal corp/bob@example.com --target web-1 --login deploy --file 'write /etc/motd'
   bartizan policy explain --principal corp/bob@example.com --target web-1 --file 'rename /srv/a \"/srv/b c\"' --json
   bartizan policy explain --principal ci/deploy --service --target web-1 --action ssh.shell
-  bartizan policy explain --principal corp/sue@example.com --target orders --sql 'SELECT card FROM payments' --catalog orders.json
+  bartizan policy explain --principal corp/sue@example.com --target orders --sql 'SELECT card FROM payments'
   bartizan policy explain --principal ci/deploy --target billing --http 'POST /v1/refunds'
   bartizan policy explain --principal ci/deploy --target prod --kubernetes 'patch /apis/apps/v1/namespaces/shop/deployments/web'
   bartizan policy explain --principal corp/alice@example.com --action issue --source-ip 203.0.113.7";
@@ -71,8 +71,8 @@ struct Wish {
     /// A file: list, read, write or remove and a path from the root, or rename and two of them, quoted as for a shell
     #[arg(long, value_name = "OPERATION PATH")]
     file: Option<String>,
-    /// SQL, one statement or several; needs --catalog, where its tables are described
-    #[arg(long, value_name = "STATEMENT", requires = "catalog")]
+    /// SQL, one statement or several, over what the bastion last read of the database, or over --catalog
+    #[arg(long, value_name = "STATEMENT")]
     sql: Option<String>,
     /// An HTTP request, as policy would be asked; this version has no gateway that serves it
     #[arg(long, value_name = "METHOD PATH")]
@@ -129,9 +129,12 @@ struct Further {
     /// With issue: the key's size
     #[arg(long, value_name = "BITS", default_value_t = 256)]
     key_bits: u32,
-    /// With --sql: what the database holds, as JSON (bartizan-policy(7), THE CATALOG)
+    /// With --sql: what the database holds, as JSON (bartizan-policy(7), THE CATALOG); else what the bastion last read of it
     #[arg(long, value_name = "FILE")]
     catalog: Option<std::path::PathBuf>,
+    /// With --sql: the database; the target's first if it is not given
+    #[arg(long, value_name = "NAME", conflicts_with = "catalog")]
+    database: Option<String>,
     /// With --sql: the schemas in which unqualified names are looked for
     #[arg(long, value_name = "SCHEMAS", default_value = "\"$user\", public")]
     search_path: String,

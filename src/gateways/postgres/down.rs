@@ -215,8 +215,12 @@ impl<'a, R: AsyncRead + Unpin> Down<'a, R> {
             b's' | b'I' => match book.awaited.front_mut().map(|entry| &mut entry.awaited) {
                 Some(Awaited::Query(_)) if kind == b'I' => {}
                 Some(Awaited::Execute(run)) => {
-                    let ran = ran(run);
+                    let (ran, statement) = (ran(run), run.statements.first().cloned());
                     book.awaited.pop_front();
+                    // What it has run so far counts, though it is not at its end.
+                    if let Some(statement) = statement.filter(|_| kind == b's') {
+                        book.acknowledge(&statement, "");
+                    }
                     self.pieces
                         .extend((!own).then(|| notes::finished(if kind == b's' { "(more rows wait)" } else { "(no statement)" }, ran)));
                 }

@@ -234,6 +234,10 @@ impl Book {
         }
         if !open {
             self.names.portals.clear();
+            if let Some(alone) = self.state.alone() {
+                self.state = Arc::new(alone);
+                self.forget_prepared();
+            }
         }
     }
 

@@ -129,7 +129,8 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
             in_group: false,
             dirty: false,
             passing: Passing::Dropped,
-            is_masked: false,
+            // Until policy has said otherwise: the first statement is not read by a catalog that may be old either.
+            is_masked: true,
             describing: None,
             awaits_copy: false,
         }
@@ -582,9 +583,10 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
         self.ledger.until(|book| book.awaited.is_empty()).await;
         (self.in_group, self.dirty) = (in_group, dirty);
         let mut book = self.ledger.lock();
+        let inside = in_group || book.status != b'I';
         match book.told.take().unwrap_or_default().as_slice() {
             [Some(search_path), Some(role)] => {
-                book.state = Arc::new(book.state.told(role.as_str(), schemas(search_path)));
+                book.state = Arc::new(book.state.told(role.as_str(), schemas(search_path), inside));
                 Ok(())
             }
             _ => Err(Over::Server("it does not tell the session's settings".to_owned())),
@@ -603,7 +605,11 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
             Ok(ruling) => ruling,
             Err(denial) => return Ok(Err(denial)),
         };
-        self.is_masked = ruling.is_masked;
+        let begins = ruling.is_masked && !std::mem::replace(&mut self.is_masked, ruling.is_masked);
+        if begins {
+            let words = "bartizan: policies have changed while the statement was read, and something is masked for you now; send it again";
+            return Ok(Err(Denial::unserved("40001", words)));
+        }
         let copies_masked = reading
             .script
             .statements

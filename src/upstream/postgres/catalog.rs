@@ -2,6 +2,7 @@
 //! how old it may be; what cannot be read is not guessed.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -31,14 +32,15 @@ const AGE: Duration = Duration::from_secs(1);
 type Key = (TargetName, String, String);
 
 /// The catalogs of all databases that are in use.
-#[derive(Default)]
 pub struct CatalogDesk {
     shelves: Mutex<HashMap<Key, Arc<Shelf>>>,
+    /// Where each is left for `policy explain`.
+    folder: PathBuf,
 }
 
 /// One database's catalog and the connection that it is read on.
-#[derive(Default)]
 struct Shelf {
+    file: PathBuf,
     kept: Mutex<Option<Kept>>,
     reader: tokio::sync::Mutex<Option<Connection>>,
 }
@@ -107,12 +109,24 @@ const TYPES: &str = "SELECT pg_catalog.json_build_object('schema', n.nspname, 'n
 
 const SCHEMAS: &str = "SELECT nspname FROM pg_catalog.pg_namespace";
 
-const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 /// Names in definitions of views are written out in full under this.
-const PLAIN_PATH: &str = "SET LOCAL search_path = ''";
+pub(super) const PLAIN_PATH: &str = "SET LOCAL search_path = ''";
 
 impl CatalogDesk {
+    /// A desk that leaves what it read below the folder `state_dir`.
+    #[must_use]
+    pub fn new(state_dir: &Path) -> Self {
+        Self { shelves: Mutex::default(), folder: state_dir.to_owned() }
+    }
+
+    /// The file in which the catalog of a database is left, as the role of that name reads it.
+    #[must_use]
+    pub fn file(state_dir: &Path, target: &TargetName, role: &str, database: &str) -> PathBuf {
+        state_dir.join("catalogs").join(target.as_str()).join(format!("{}.{}.json", in_file_name(role), in_file_name(database)))
+    }
+
     /// The catalog of `database` as `user` reads it.
     ///
     /// # Errors
@@ -151,7 +165,14 @@ impl CatalogDesk {
 
     fn shelf(&self, name: &TargetName, user: &PostgresUser, database: &str) -> Arc<Shelf> {
         let key = (name.clone(), user.name.to_string(), database.to_owned());
-        Arc::clone(self.shelves.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default())
+        let shelf = || {
+            Arc::new(Shelf {
+                file: Self::file(&self.folder, name, user.name.as_str(), database),
+                kept: Mutex::default(),
+                reader: tokio::sync::Mutex::default(),
+            })
+        };
+        Arc::clone(self.shelves.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert_with(shelf))
     }
 }
 
@@ -178,9 +199,39 @@ impl Shelf {
         let (connection, kept) = read?;
         *reader = Some(connection);
         let catalog = Arc::clone(&kept.catalog);
+        if self.kept().is_none_or(|before| before.catalog.number() != catalog.number()) {
+            self.leave(Arc::clone(&catalog)).await;
+        }
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
         Ok(catalog)
     }
+}
+
+impl Shelf {
+    /// Leaves a copy in the file. Nothing that is decided depends on it.
+    async fn leave(&self, catalog: Arc<Catalog>) {
+        let file = self.file.clone();
+        let left = tokio::task::spawn_blocking(move || leave(&file, catalog.rows())).await;
+        let left = left.map_err(|error| error.to_string()).and_then(|left| left.map_err(|error| error.to_string()));
+        if let Err(error) = left {
+            tracing::warn!(file = %self.file.display(), %error, "a catalog could not be left for policy explain");
+        }
+    }
+}
+
+/// Whoever reads the file sees all of one catalog.
+fn leave(file: &Path, rows: &Rows) -> std::io::Result<()> {
+    let folder = file.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let mut new = tempfile::NamedTempFile::new_in(folder)?;
+    serde_json::to_writer(std::io::BufWriter::new(&mut new), rows)?;
+    new.persist(file).map(drop).map_err(|error| error.error)
+}
+
+/// A name as a part of a file's.
+fn in_file_name(name: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    name.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
 async fn once(
@@ -213,7 +264,7 @@ async fn once(
     Ok((connection, Kept { catalog, mark, looked }))
 }
 
-async fn read(connection: &mut Connection, database: &str) -> Result<Rows, DatabaseError> {
+pub(super) async fn read(connection: &mut Connection, database: &str) -> Result<Rows, DatabaseError> {
     let version = connection.rows("SELECT pg_catalog.current_setting('server_version_num')").await?;
     let version: u32 = version.into_iter().flatten().flatten().next().and_then(|text| text.parse().ok()).unwrap_or(0);
     Ok(Rows {
@@ -230,7 +281,7 @@ async fn read(connection: &mut Connection, database: &str) -> Result<Rows, Datab
 }
 
 /// The rows of a statement that gives one JSON text in each.
-async fn json<T: DeserializeOwned>(connection: &mut Connection, sql: &str) -> Result<Vec<T>, DatabaseError> {
+pub(super) async fn json<T: DeserializeOwned>(connection: &mut Connection, sql: &str) -> Result<Vec<T>, DatabaseError> {
     let rows = connection.rows(sql).await?;
     let texts = rows.iter().flatten().flatten();
     let read: Result<Vec<T>, _> = texts.map(|text| serde_json::from_str(text)).collect();

@@ -5,6 +5,7 @@ mod binding;
 mod catalog;
 mod connection;
 mod login;
+mod survey;
 
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use super::Dialer;
 
 pub use catalog::{CatalogDesk, Fresh};
 pub use connection::Socket;
+pub use survey::Survey;
 
 use connection::Connection;
 

@@ -1,9 +1,11 @@
 //! PostgreSQL targets: a real server behind the bastion, and real clients before it.
 
 mod clients;
+mod grants;
 mod hostile;
 mod live;
 mod masks;
+mod names;
 mod site;
 mod statements;
 mod ways;

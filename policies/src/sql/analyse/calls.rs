@@ -5,13 +5,14 @@ use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{AConst, FuncCall, NamedArgExpr, Node, TypeCast, WindowDef, a_const};
+use pg_query::protobuf::{AConst, BoolExpr, BoolExprType, ColumnRef, FuncCall, NamedArgExpr, Node, TypeCast, TypeName, WindowDef, a_const};
 
-use super::super::catalog::Routine;
+use super::super::catalog::{ColumnId, Routine};
 use super::super::refused::Refused;
-use super::super::script::Name;
+use super::super::script::{Effect, Name};
 use super::super::state::{SYSTEM, TEMP, schemas};
-use super::scope::Scope;
+use super::expression::equated;
+use super::scope::{Item, Scope};
 use super::{Analyst, For, Ruled, strings};
 
 /// Functions of `pg_catalog` that only compute, or tell what anybody may know. One a word.
@@ -97,7 +98,7 @@ impl Analyst<'_> {
         } = call;
         let names = strings(funcname).ok_or_else(|| Refused::unsupported("the bastion cannot read this function's name"))?;
         if names.last() == Some(&"set_config") {
-            self.set_config(&names, args, *location)?;
+            self.set_config(&names, args, scope, *location)?;
         } else if !self.is_column_of_row(&names, args, scope)? {
             self.called(&names, *location)?;
         }
@@ -119,13 +120,10 @@ impl Analyst<'_> {
     }
 
     /// `set_config` is SET where its arguments are written out, and refused otherwise.
-    fn set_config(&mut self, names: &[&str], args: &[Node], location: i32) -> Ruled<()> {
+    fn set_config(&mut self, names: &[&str], args: &[Node], scope: &Scope<'_>, location: i32) -> Ruled<()> {
         let system = matches!(names, [_]) && self.own("set_config").is_empty() || matches!(names, [SYSTEM, _]);
         let constants = match args {
-            [_, value, local] if system && self.text.trim() == OF_PG_DUMP => {
-                Some("restrict_nonsystem_relation_kind".to_owned()).zip(text(value)).zip(truth(local))
-            }
-            [name, value, local] if system => text(name).zip(text(value)).zip(truth(local)),
+            [name, value, local] if system => self.held_text(name, scope)?.zip(self.text(value)).zip(self.truth(local)),
             _ => None,
         };
         let Some(((name, value), local)) = constants else {
@@ -138,7 +136,78 @@ impl Analyst<'_> {
         } else {
             vec![value]
         };
-        self.set(&name, Some(values), local, location)
+        self.set(&name, Some(values), local, location)?;
+        // Whether it is run at all, and how often, is only known where it stands alone.
+        let changes = self.effects.iter().any(|effect| matches!(effect, Effect::SearchPath { .. } | Effect::Role { .. }));
+        if changes && !self.certain.contains(&location) {
+            self.effects.push(Effect::InDoubt);
+        }
+        Ok(())
+    }
+
+    /// A text written out, or a column that WHERE holds to one.
+    fn held_text(&mut self, node: &Node, scope: &Scope<'_>) -> Ruled<Option<String>> {
+        let Some(NodeEnum::ColumnRef(reference)) = &node.node else { return Ok(self.text(node)) };
+        let value = self.reference(reference, scope)?;
+        let [source] = value.flows.as_slice() else { return Ok(None) };
+        Ok(self.held.iter().find(|(id, _)| *id == source.id).map(|(_, text)| text.clone()))
+    }
+
+    /// The columns of the only item of FROM, one of the system's, that WHERE holds to a text. What is the system's compares as it
+    /// looks; another table's collation may not tell texts apart that are different settings.
+    pub(super) fn held_by(&mut self, condition: Option<&Node>, items: &[Item], scope: &Scope<'_>) -> Ruled<Vec<(ColumnId, String)>> {
+        let system = matches!(items, [item] if item.relation().is_some_and(|relation| *relation.schema == *SYSTEM));
+        if !system || self.catalog.operators("=").next().is_some() {
+            return Ok(Vec::new());
+        }
+        let mut held = Vec::new();
+        for (column, constant) in conjuncts(condition) {
+            let value = self.reference(column, scope)?;
+            if let ([source], Some(text)) = (value.flows.as_slice(), self.text(constant)) {
+                held.push((source.id, text));
+            }
+        }
+        Ok(held)
+    }
+
+    /// A text written out, with or without a cast that leaves it as it is.
+    fn text(&self, node: &Node) -> Option<String> {
+        match &node.node {
+            Some(NodeEnum::AConst(AConst { isnull: false, location: _, val: Some(a_const::Val::Sval(text)) })) => Some(text.sval.clone()),
+            Some(NodeEnum::TypeCast(cast)) => {
+                let TypeCast { arg, type_name, location: _ } = &**cast;
+                let whole = self.is_plainly("text", type_name.as_ref()?) || self.is_plainly("varchar", type_name.as_ref()?);
+                self.text(arg.as_deref()?).filter(|_| whole)
+            }
+            _ => None,
+        }
+    }
+
+    /// A truth value written out.
+    fn truth(&self, node: &Node) -> Option<bool> {
+        match &node.node {
+            Some(NodeEnum::AConst(AConst { isnull: false, location: _, val: Some(a_const::Val::Boolval(value)) })) => Some(value.boolval),
+            Some(NodeEnum::TypeCast(cast)) => {
+                let TypeCast { arg, type_name, location: _ } = &**cast;
+                match self.text(arg.as_deref()?).filter(|_| type_name.as_ref().is_some_and(|to| self.is_plainly("bool", to)))?.as_str() {
+                    "t" | "true" => Some(true),
+                    "f" | "false" => Some(false),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a type is the system's of that name, of any length: `'other, public'::varchar(5)` is another text.
+    fn is_plainly(&self, name: &str, to: &TypeName) -> bool {
+        let TypeName { names, type_oid: _, setof, pct_type, typmods, typemod: _, array_bounds, location: _ } = to;
+        let system = match strings(names).as_deref() {
+            Some([SYSTEM, own]) => *own == name,
+            Some([own]) => *own == name && self.catalog.types(name).next().is_none(),
+            _ => false,
+        };
+        system && !setof && !pct_type && typmods.is_empty() && array_bounds.is_empty()
     }
 
     /// An operator by name.
@@ -186,34 +255,16 @@ impl Analyst<'_> {
     }
 }
 
-/// What pg_dump says first (since the fix of CVE-2024-7348): its WHERE leaves one name only.
-const OF_PG_DUMP: &str =
-    "SELECT set_config(name, 'view, foreign-table', false) FROM pg_settings WHERE name = 'restrict_nonsystem_relation_kind'";
-
-/// A text written out, with or without a cast.
-fn text(node: &Node) -> Option<String> {
-    match &node.node {
-        Some(NodeEnum::AConst(AConst { isnull: false, location: _, val: Some(a_const::Val::Sval(text)) })) => Some(text.sval.clone()),
-        Some(NodeEnum::TypeCast(cast)) => {
-            let TypeCast { arg, type_name: _, location: _ } = &**cast;
-            text(arg.as_deref()?)
+/// What a condition that holds demands of columns: each that is compared with a constant.
+fn conjuncts(condition: Option<&Node>) -> Vec<(&ColumnRef, &Node)> {
+    match condition.and_then(|node| node.node.as_ref()) {
+        Some(NodeEnum::BoolExpr(expr)) if expr.boolop == BoolExprType::AndExpr as i32 => {
+            let BoolExpr { xpr: _, boolop: _, args, location: _ } = &**expr;
+            // No deeper than people write it: what is not seen is not held.
+            let compares = |arg: &&Node| matches!(arg.node, Some(NodeEnum::AExpr(_)));
+            args.iter().filter(compares).flat_map(|arg| conjuncts(Some(arg))).collect()
         }
-        _ => None,
-    }
-}
-
-/// A truth value written out.
-fn truth(node: &Node) -> Option<bool> {
-    match &node.node {
-        Some(NodeEnum::AConst(AConst { isnull: false, location: _, val: Some(a_const::Val::Boolval(value)) })) => Some(value.boolval),
-        Some(NodeEnum::TypeCast(cast)) => {
-            let TypeCast { arg, type_name: _, location: _ } = &**cast;
-            match text(arg.as_deref()?)?.as_str() {
-                "t" | "true" => Some(true),
-                "f" | "false" => Some(false),
-                _ => None,
-            }
-        }
-        _ => None,
+        Some(NodeEnum::AExpr(expr)) => equated(expr).into_iter().collect(),
+        _ => Vec::new(),
     }
 }

@@ -29,6 +29,7 @@ impl Analyst<'_> {
         self.ask_table(action, &relation);
         if relation.rules {
             self.hazard(Concern::Session, Use::Object("changing a relation with rules:", Arc::clone(&relation.name)), range.location);
+            self.in_doubt();
         }
         let (name, names) = alias(range.alias.as_ref());
         Ok((Arc::clone(&relation), Item::of(relation, name, names)))
@@ -152,6 +153,7 @@ impl Analyst<'_> {
         let table = self.readable(range)?;
         if table.rules {
             self.hazard(Concern::Session, Use::Object("changing a relation with rules:", Arc::clone(&table.name)), range.location);
+            self.in_doubt();
         }
         let (name, names) = alias(range.alias.as_ref());
         let target = Item::of(Arc::clone(&table), name, names);

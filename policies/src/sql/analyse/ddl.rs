@@ -58,7 +58,7 @@ impl Analyst<'_> {
             NodeEnum::CreateSeqStmt(create) => {
                 let name = self.new_name(create.sequence.as_ref().ok_or_else(unreadable)?)?;
                 self.ask(Action::PgDdl, On::Table(name.clone(), None));
-                self.make_sequence(&name);
+                self.make_sequence(&name, create.if_not_exists);
                 "create sequence"
             }
             NodeEnum::AlterSeqStmt(alter) => self.on_table("alter sequence", alter.sequence.as_ref())?,

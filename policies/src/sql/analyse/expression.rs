@@ -293,6 +293,13 @@ fn compared(expr: &AExpr) -> Option<&pg_query::protobuf::ColumnRef> {
     }
 }
 
+/// The column that is equal to a constant wherever this is true, and the constant.
+pub(super) fn equated(expr: &AExpr) -> Option<(&pg_query::protobuf::ColumnRef, &Node)> {
+    let column = compared(expr).filter(|_| expr.kind == AExprKind::AexprOp as i32)?;
+    let other = [&expr.lexpr, &expr.rexpr].into_iter().flatten().find(|side| is_constant(side))?;
+    Some((column, other))
+}
+
 fn is_constant(node: &Node) -> bool {
     match &node.node {
         Some(NodeEnum::AConst(_) | NodeEnum::ParamRef(_)) => true,

@@ -33,8 +33,15 @@ fn made(name: &Name, kind: RelationKind, names: Vec<Arc<str>>, parents: Vec<u32>
 const SEQUENCE: [&str; 3] = ["last_value", "log_cnt", "is_called"];
 
 impl Analyst<'_> {
-    pub(super) fn make_sequence(&mut self, name: &Name) {
-        self.make(made(name, RelationKind::Sequence, SEQUENCE.map(Into::into).to_vec(), Vec::new()));
+    pub(super) fn make_sequence(&mut self, name: &Name, unless_there: bool) {
+        if !(unless_there && self.is_made(name)) {
+            self.make(made(name, RelationKind::Sequence, SEQUENCE.map(Into::into).to_vec(), Vec::new()));
+        }
+    }
+
+    /// Whether there is something of this name, so that IF NOT EXISTS leaves it as it is.
+    fn is_made(&self, name: &Name) -> bool {
+        self.state.relation(self.catalog, &name.schema, &name.name).is_some()
     }
 
     fn make(&mut self, relation: Relation) {
@@ -49,17 +56,19 @@ impl Analyst<'_> {
     }
 
     /// CREATE TABLE AS, SELECT INTO, CREATE MATERIALIZED VIEW.
-    pub(super) fn make_as(&mut self, place: Option<&RangeVar>, names: &[Node], rows: Rows) -> Ruled<()> {
+    pub(super) fn make_as(&mut self, place: Option<&RangeVar>, names: &[Node], rows: Rows, unless_there: bool) -> Ruled<()> {
         let place = place.ok_or_else(unreadable)?;
         let name = self.new_name(place)?;
         self.ask(Action::PgDdl, On::Table(name.clone(), None));
         let columns = super::with::renamed(&rows.columns, &names.iter().filter_map(string).map(Into::into).collect::<Vec<_>>());
-        self.make(made(&name, RelationKind::Table, columns.into_iter().map(|column| column.name).collect(), Vec::new()));
+        if !(unless_there && self.is_made(&name)) {
+            self.make(made(&name, RelationKind::Table, columns.into_iter().map(|column| column.name).collect(), Vec::new()));
+        }
         Ok(())
     }
 
     pub(super) fn create_as(&mut self, create: &CreateTableAsStmt) -> Ruled<Read> {
-        let CreateTableAsStmt { query, into, objtype, is_select_into: _, if_not_exists: _ } = create;
+        let CreateTableAsStmt { query, into, objtype, is_select_into: _, if_not_exists } = create;
         let IntoClause { rel, col_names, access_method: _, options: _, on_commit: _, table_space_name: _, view_query: _, skip_data: _ } =
             into.as_deref().ok_or_else(unreadable)?;
         let rows = match super::is_there(query.as_deref()) {
@@ -73,7 +82,7 @@ impl Analyst<'_> {
         if rows.open {
             self.blind("storing a query whose columns cannot be told", -1);
         }
-        self.make_as(rel.as_ref(), col_names, rows)?;
+        self.make_as(rel.as_ref(), col_names, rows, *if_not_exists)?;
         let view = *objtype == ObjectType::ObjectMatview as i32;
         Ok((if view { "create materialized view" } else { "create table as" }, Answer::Nothing))
     }
@@ -117,7 +126,7 @@ impl Analyst<'_> {
             oncommit: _,
             tablespacename: _,
             access_method: _,
-            if_not_exists: _,
+            if_not_exists,
         } = create;
         let place = relation.as_ref().ok_or_else(unreadable)?;
         let name = self.new_name(place)?;
@@ -155,7 +164,9 @@ impl Analyst<'_> {
             }
             analyst.partitioned_by(partspec.as_ref(), scope)
         })?;
-        self.make(table);
+        if !(*if_not_exists && self.is_made(&name)) {
+            self.make(table);
+        }
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use pg_query::protobuf::{Alias, RangeVar};
 
 use super::super::catalog::{Relation, RelationKind, is_system};
 use super::super::refused::Refused;
-use super::super::script::{Concern, Name, Use};
+use super::super::script::{Concern, Effect, Name, Use};
 use super::super::state::{SYSTEM, TEMP};
 use super::{Analyst, Ruled, string};
 
@@ -156,10 +156,20 @@ impl Analyst<'_> {
             self.hazard(Concern::Session, usage, range.location);
         }
         if !is_system(&relation.schema) {
-            // Analysed now, on a stack that is large enough.
-            let _ = self.catalog.view(relation.oid);
+            // Analysed now, on a stack that is large enough. What reading it runs may change what names mean.
+            let quiet = self.catalog.view(relation.oid).is_none_or(|view| view.as_ref().is_ok_and(|view| view.effects.is_empty()));
+            if !quiet {
+                self.in_doubt();
+            }
         }
         Ok(relation)
+    }
+
+    /// Code is run that cannot be seen.
+    pub(super) fn in_doubt(&mut self) {
+        if !self.effects.contains(&Effect::InDoubt) {
+            self.effects.push(Effect::InDoubt);
+        }
     }
 
     /// Where a new object of this name would be, and its name.

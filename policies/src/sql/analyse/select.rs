@@ -87,6 +87,7 @@ impl Analyst<'_> {
             rarg,
         } = select;
         self.newer_than(13, *group_distinct);
+        let outer = std::mem::take(&mut self.held);
         let mut items = Vec::new();
         let rows = match (SetOperation::try_from(*op), larg, rarg) {
             (Ok(SetOperation::SetopNone | SetOperation::Undefined), None, None) if !values_lists.is_empty() => {
@@ -97,7 +98,9 @@ impl Analyst<'_> {
                 let scope = Scope::under(Some(around), &items);
                 self.note_where(where_clause.is_some());
                 self.condition(where_clause.as_deref(), &scope, For::Filter)?;
+                self.held = self.held_by(where_clause.as_deref(), &items, &scope)?;
                 let rows = self.targets(target_list, &scope)?;
+                self.held.clear();
                 self.group_by(group_clause, &rows.columns, &scope)?;
                 self.expression_if(having_clause.as_deref(), &scope, For::Filter)?;
                 for window in window_clause {
@@ -120,6 +123,7 @@ impl Analyst<'_> {
         self.expression_if(limit_offset.as_deref(), &scope, For::Filter)?;
         self.expression_if(limit_count.as_deref(), &scope, For::Filter)?;
         self.locking(locking_clause, &items)?;
+        self.held = outer;
         Ok(rows)
     }
 

@@ -55,6 +55,7 @@ const HARMLESS: &[&str] = &[
     "max_parallel_workers_per_gather",
     "plan_cache_mode",
     "random_page_cost",
+    "restrict_nonsystem_relation_kind",
     "search_path",
     "seq_page_cost",
     "standard_conforming_strings",
@@ -261,9 +262,11 @@ impl Analyst<'_> {
     fn declare(&mut self, declare: &DeclareCursorStmt) -> Ruled<Read> {
         let DeclareCursorStmt { portalname, options: _, query } = declare;
         let statement = self.within(query.as_deref())?;
-        let (kind, ran) = (statement.kind, statement.effects.clone());
-        self.effects.extend(ran);
-        self.effects.push(Effect::Declare(portalname.as_str().into(), Arc::new(Statement { effects: Vec::new(), ..statement })));
+        let kind = statement.kind;
+        // What it runs, it runs when it is fetched from, row by row; planning it may run some of it now.
+        let effects = if statement.effects.is_empty() { Vec::new() } else { vec![Effect::InDoubt] };
+        self.effects.extend(effects.iter().cloned());
+        self.effects.push(Effect::Declare(portalname.as_str().into(), Arc::new(Statement { effects, ..statement })));
         Ok((kind, Answer::Nothing))
     }
 

@@ -62,6 +62,7 @@ impl Analyst<'_> {
 
     fn top_select(&mut self, select: &SelectStmt, node: Option<&Node>) -> Ruled<Read> {
         let Some(into) = &select.into_clause else {
+            self.certain = alone(select);
             let rows = self.query_if(node, None)?;
             return Ok(("select", self.answered(rows)));
         };
@@ -73,7 +74,7 @@ impl Analyst<'_> {
         let IntoClause { rel, col_names, access_method: _, options: _, on_commit: _, table_space_name: _, view_query: _, skip_data: _ } =
             &**into;
         self.stored(&rows);
-        self.make_as(rel.as_ref(), col_names, rows)?;
+        self.make_as(rel.as_ref(), col_names, rows, false)?;
         Ok(("select into", Answer::Nothing))
     }
 
@@ -112,16 +113,35 @@ impl Analyst<'_> {
     fn explain(&mut self, explain: &ExplainStmt) -> Ruled<Read> {
         let ExplainStmt { query, options } = explain;
         let statement = self.within(query.as_deref())?;
-        let analyses = options.iter().any(|option| match &option.node {
-            Some(NodeEnum::DefElem(option)) => {
-                let DefElem { defnamespace: _, defname, arg, defaction: _, location: _, arg_location: _ } = &**option;
-                defname == "analyze" && !matches!(arg.as_deref().and_then(string), Some("off" | "false"))
+        let mut analyses = false;
+        for option in options {
+            let Some(NodeEnum::DefElem(option)) = &option.node else {
+                return Err(Refused::unsupported("the bastion cannot read this EXPLAIN"));
+            };
+            let DefElem { defnamespace: _, defname, arg, defaction: _, location, arg_location: _ } = &**option;
+            if defname == "analyze" {
+                // The last one counts, as it does to the server.
+                let refused = || {
+                    self.refused(
+                        Refused::unsupported("the bastion cannot read this EXPLAIN").hint("write ANALYZE, or leave it out"),
+                        *location,
+                    )
+                };
+                analyses = switched(arg.as_deref()).ok_or_else(refused)?;
             }
-            _ => true,
-        });
-        if analyses {
-            self.effects.clone_from(&statement.effects);
         }
+        // What is explained is planned, which may call functions; run it is only by ANALYZE, and then no cursor is left of it.
+        self.effects.extend(
+            statement
+                .effects
+                .iter()
+                .filter(|effect| match effect {
+                    Effect::InDoubt => true,
+                    Effect::Declare(..) | Effect::Prepare(..) => false,
+                    _ => analyses,
+                })
+                .cloned(),
+        );
         let relations: Vec<u32> = self.operations.iter().filter_map(relation_of).collect();
         for relation in relations {
             self.hazard(Concern::Relation(relation), Use::Explain, -1);
@@ -204,6 +224,44 @@ impl Analyst<'_> {
             ) => self.maintain("reindex", None),
             _ => Err(Refused::unsupported(format!("the bastion cannot read this REINDEX of {name}"))),
         }
+    }
+}
+
+/// Where the calls of `set_config` stand that are the results of a SELECT with nothing else to it: each is run once. Beside a
+/// set-returning function a result may be run more than once, or never.
+fn alone(select: &SelectStmt) -> Vec<i32> {
+    let call = |node: &Node| match &node.node {
+        Some(NodeEnum::ResTarget(target)) => match super::is_there(target.val.as_deref()) {
+            Some(NodeEnum::FuncCall(call)) if call.funcname.last().and_then(string) == Some("set_config") => Some(call.location),
+            _ => None,
+        },
+        _ => None,
+    };
+    let few = Some(&select.target_list).filter(|targets| targets.len() <= MOST_ALONE);
+    let Some(calls) = few.and_then(|targets| targets.iter().map(call).collect::<Option<Vec<i32>>>()) else { return Vec::new() };
+    let (target_list, limit_option, op) = (select.target_list.clone(), select.limit_option, select.op);
+    if *select == (SelectStmt { target_list, limit_option, op, ..SelectStmt::default() }) { calls } else { Vec::new() }
+}
+
+/// What is looked through for such calls.
+const MOST_ALONE: usize = 16;
+
+/// The truth of an option as the server reads it; `None`: it does not.
+fn switched(value: Option<&Node>) -> Option<bool> {
+    match super::is_there(value) {
+        None => Some(true),
+        Some(NodeEnum::Integer(number)) => match number.ival {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        },
+        Some(NodeEnum::Boolean(truth)) => Some(truth.boolval),
+        Some(NodeEnum::String(text)) => match text.sval.to_ascii_lowercase().as_str() {
+            "true" | "on" => Some(true),
+            "false" | "off" => Some(false),
+            _ => None,
+        },
+        Some(_) => None,
     }
 }
 

@@ -135,8 +135,6 @@ impl Analyst<'_> {
         let what = if *function.schema == *SYSTEM { "calling the function, not known to be harmless," } else { "calling the function" };
         self.hazard(Concern::Session, Use::Object(what, function.to_string().into()), location);
         self.ask(Action::PgCall, On::Function(function));
-        if !self.effects.contains(&super::Effect::InDoubt) {
-            self.effects.push(super::Effect::InDoubt);
-        }
+        self.in_doubt();
     }
 }

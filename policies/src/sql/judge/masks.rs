@@ -102,14 +102,18 @@ impl Judge<'_> {
     /// Whether a policy with a mask holds here. Where it names its columns they are tried; where it is about more, it is taken to.
     pub(super) fn finds_masks(&self) -> bool {
         self.slice.masks(Action::PgReadColumn).any(|scope| match scope {
-            ResourceConstraint::Eq(uid) if uid.type_name().basename() == "Column" => match self.parts(uid.id().unescaped()).as_slice() {
-                [schema, table, column] => self.hides(&Name::new(schema.as_str(), table.as_str()), column),
-                _ => false,
-            },
-            ResourceConstraint::In(uid) if uid.type_name().basename() == "Table" => match self.parts(uid.id().unescaped()).as_slice() {
-                [schema, table] => self.hides_any(schema, table),
-                _ => false,
-            },
+            ResourceConstraint::Eq(uid) if uid.type_name().basename() == "Column" => {
+                match parts(&self.target.name, uid.id().unescaped()).as_slice() {
+                    [schema, table, column] => self.hides(&Name::new(schema.as_str(), table.as_str()), column),
+                    _ => false,
+                }
+            }
+            ResourceConstraint::In(uid) if uid.type_name().basename() == "Table" => {
+                match parts(&self.target.name, uid.id().unescaped()).as_slice() {
+                    [schema, table] => self.hides_any(schema, table),
+                    _ => false,
+                }
+            }
             _ => true,
         })
     }
@@ -124,20 +128,20 @@ impl Judge<'_> {
         let on = On::Column(table.clone(), column.into(), ColumnId { relation: 0, number: 0 });
         self.ask(Action::PgReadColumn, &on, facts, true).mask.is_some()
     }
+}
 
-    /// The names in an id of this target's: `target/schema.table.column`, a name with dots in double quotes.
-    fn parts(&self, id: &str) -> Vec<String> {
-        let Some(rest) = id.strip_prefix(&self.target.name).and_then(|rest| rest.strip_prefix('/')) else { return Vec::new() };
-        let (mut parts, mut chars, mut quoted) = (vec![String::new()], rest.chars().peekable(), false);
-        while let Some(char) = chars.next() {
-            let Some(last) = parts.last_mut() else { break };
-            match char {
-                '"' if quoted && chars.next_if_eq(&'"').is_some() => last.push('"'),
-                '"' => quoted = !quoted,
-                '.' if !quoted => parts.push(String::new()),
-                char => last.push(char),
-            }
+/// The names in an id of the target's: `target/schema.table.column`, a name with dots in double quotes.
+pub(in crate::sql) fn parts(target: &str, id: &str) -> Vec<String> {
+    let Some(rest) = id.strip_prefix(target).and_then(|rest| rest.strip_prefix('/')) else { return Vec::new() };
+    let (mut parts, mut chars, mut quoted) = (vec![String::new()], rest.chars().peekable(), false);
+    while let Some(char) = chars.next() {
+        let Some(last) = parts.last_mut() else { break };
+        match char {
+            '"' if quoted && chars.next_if_eq(&'"').is_some() => last.push('"'),
+            '"' => quoted = !quoted,
+            '.' if !quoted => parts.push(String::new()),
+            char => last.push(char),
         }
-        parts
     }
+    parts
 }

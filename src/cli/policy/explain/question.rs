@@ -94,7 +94,7 @@ impl Asked {
             asked.add(vec![enforce::Question::of_file(&login, action, Some(&path), to.as_deref(), args.further.recursive)]);
         } else if let Some(text) = sql {
             let target = of_kind(found, TargetKind::Postgres, "--sql")?;
-            let sql = Sql::read(text, args, &target.access)?;
+            let sql = Sql::read(text, args, config, target)?;
             asked.request(target, |target| sql.questions(target))?;
             asked.sql = Some(sql);
         } else if let Some(request) = http {

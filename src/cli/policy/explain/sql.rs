@@ -1,6 +1,8 @@
-//! SQL as the gateway would understand it, over a catalog from a file: what it asks policy, what of its results would be masked, and
-//! why it would be refused although policy permits it. Reads that file and nothing else.
+//! SQL as the gateway would understand it, over a catalog from a file or the one that the bastion left when it last read the
+//! database's: what it asks policy, what of its results would be masked, and why it would be refused although policy permits it. Reads
+//! that file and nothing else.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use bartizan_policies::sql::{
@@ -13,8 +15,10 @@ use super::Args;
 use super::question::{Asked, On, Question};
 use crate::cli::Exit;
 use crate::cli::local::on_a_big_stack;
-use crate::config::TargetAccess;
+use crate::cli::print::note;
+use crate::config::{self, Config, TargetAccess};
 use crate::model::Printable;
+use crate::upstream::CatalogDesk;
 
 /// A text, and what analysis makes of it.
 pub(super) struct Sql {
@@ -32,15 +36,17 @@ pub(super) struct Said {
 }
 
 impl Sql {
-    pub(super) fn read(text: &str, args: &Args, access: &TargetAccess) -> Result<Self, Exit> {
-        let path = args.further.catalog.as_deref().ok_or_else(|| Exit::usage("--sql needs --catalog FILE"))?;
-        let unreadable = |why: &dyn std::fmt::Display| Exit::incomplete(format!("{}: {why}", Printable(&path.display().to_string())));
-        let json = std::fs::read_to_string(path).map_err(|error| unreadable(&error))?;
-        let rows: Rows = serde_json::from_str(&json).map_err(|error| unreadable(&error))?;
-        let user = match (access, &args.login) {
-            (_, Some(login)) => login.to_string(),
-            (TargetAccess::Postgres(target), None) => target.users.first().map(|user| user.name.to_string()).unwrap_or_default(),
-            _ => String::new(),
+    pub(super) fn read(text: &str, args: &Args, config: &Config, target: &config::Target) -> Result<Self, Exit> {
+        let TargetAccess::Postgres(access) = &target.access else {
+            return Err(Exit::usage(format!("{} holds no database", target.name)));
+        };
+        let user = args.login.as_ref().or(access.users.first().map(|user| &user.name)).map(ToString::to_string).unwrap_or_default();
+        let rows = match &args.further.catalog {
+            Some(path) => rows_of(path)?,
+            None => {
+                let chosen = args.further.database.as_ref().or(access.databases.first());
+                rows_left(config, target, &user, chosen.map(String::as_str).unwrap_or_default())?
+            }
         };
         let (catalog, state) = (Catalog::new(rows), State::new(user, schemas(&args.further.search_path)));
         let script = on_a_big_stack(|| analyse(text.as_bytes(), &catalog, &state, &Limits::default()))?;
@@ -106,6 +112,30 @@ impl Sql {
         }
         Ok(Said { decision: judgement.decision, refused: judgement.refused, results })
     }
+}
+
+fn rows_of(path: &Path) -> Result<Rows, Exit> {
+    let unreadable = |why: &dyn std::fmt::Display| Exit::incomplete(format!("{}: {why}", Printable(&path.display().to_string())));
+    let json = std::fs::read_to_string(path).map_err(|error| unreadable(&error))?;
+    serde_json::from_str(&json).map_err(|error| unreadable(&error))
+}
+
+/// What the bastion left of the database's catalog.
+fn rows_left(config: &Config, target: &config::Target, user: &str, database: &str) -> Result<Rows, Exit> {
+    let path = CatalogDesk::file(&config.server.state_dir, &target.name, user, database);
+    let about = format!("the catalog of database {} of {}", Printable(database), target.name);
+    let left = std::fs::metadata(&path).and_then(|about| about.modified()).map_err(|error| {
+        let shown = Printable(&path.display().to_string()).to_string();
+        Exit::incomplete(if error.kind() == std::io::ErrorKind::NotFound {
+            format!("the bastion has not read {about} as role {user} yet ({shown}): let somebody connect, or give --catalog FILE")
+        } else {
+            format!("{shown}: {error}; run this as the bastion's account, or give --catalog FILE")
+        })
+    })?;
+    if let Ok(read_at) = jiff::Timestamp::try_from(left) {
+        note(&format!("{about} is the one that the bastion read at {}", read_at.strftime("%Y-%m-%d %H:%M:%SZ")));
+    }
+    rows_of(&path)
 }
 
 impl Said {
