@@ -4,7 +4,8 @@
 use jiff::Timestamp;
 use russh::keys::ssh_key::SshSig;
 use russh::keys::{Algorithm, HashAlg, PublicKey};
-use serde_json::json;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::canonical;
 use crate::model::{ApprovalId, PrincipalId};
@@ -71,6 +72,31 @@ impl Said<'_> {
         }
         by.verify(NAMESPACE, self.challenge().as_bytes(), &signature).map_err(|_| "it does not fit what is said".to_owned())
     }
+}
+
+/// What an entry of the log says of a signed answer.
+#[derive(Deserialize)]
+struct Answered {
+    approval: ApprovalId,
+    by: PrincipalId,
+    approve: bool,
+    reason: String,
+    valid_seconds: Option<u64>,
+    digest: String,
+    signature: String,
+    signed_by: String,
+    signed_at: Timestamp,
+}
+
+/// Checks the signature of an answer in `entry`, which is a line's; an entry that has none is right.
+pub(super) fn check_entry(entry: &Value) -> Result<(), String> {
+    if entry.get("kind").and_then(Value::as_str) != Some("approval.reviewed") || entry.get("signature").is_none() {
+        return Ok(());
+    }
+    let Answered { approval, by, approve, reason, valid_seconds, digest, signature, signed_by, signed_at } =
+        Answered::deserialize(entry).map_err(|error| format!("a signed answer cannot be read: {error}"))?;
+    let said = Said { approval, digest: &digest, approve, for_seconds: valid_seconds, reason: &reason, approver: &by, at: signed_at };
+    said.check(&signature, &signed_by).map_err(|why| format!("the signature of {by} on their answer to {approval} is not right: {why}"))
 }
 
 /// A security key's signature ends with a byte of flags and a counter of four bytes.

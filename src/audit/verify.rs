@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::chain::{Head, Step, Walk};
 use super::checkpoint::{self, Anchor};
-use super::{AuditError, log_file};
+use super::{AuditError, log_file, signed};
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -106,25 +106,29 @@ fn report(head: Head, signed: u64, finding: Finding) -> Report {
 }
 
 fn walk(mut walk: Walk<impl std::io::BufRead>, anchor: Anchor) -> std::io::Result<Report> {
-    let (signed, spoilt) = match anchor {
+    let (anchored, spoilt) = match anchor {
         Anchor::Signed { head, whole, .. } => (head, !whole),
         Anchor::Missing | Anchor::Unsigned => (Head::START, false),
     };
     loop {
         let step = walk.step()?;
         let here = walk.head;
-        let bad = |line, what: String| Ok(report(here, signed.seq, Finding::Tampered { line, what }));
+        let bad = |line, what: String| Ok(report(here, anchored.seq, Finding::Tampered { line, what }));
         match step {
-            Step::Line(_) if here.seq == signed.seq && here != signed => {
+            Step::Line(_) if here.seq == anchored.seq && here != anchored => {
                 return bad(here.seq, "the line is not the one the checkpoint signed".into());
             }
-            Step::Line(_) => {}
-            Step::Broken(why) => return bad(here.seq + 1, why),
-            Step::Torn(_) | Step::End if here.seq < signed.seq => {
-                return bad(here.seq + 1, format!("the log ends here; {} lines were signed", signed.seq));
+            Step::Line(fields) => {
+                if let Err(what) = signed::check_entry(fields.get("entry").unwrap_or(&fields)) {
+                    return bad(here.seq, what);
+                }
             }
-            Step::Torn(bytes) => return Ok(report(here, signed.seq, torn(anchor, bytes))),
-            Step::End => return Ok(report(here, signed.seq, at_the_end(anchor, here, signed, spoilt))),
+            Step::Broken(why) => return bad(here.seq + 1, why),
+            Step::Torn(_) | Step::End if here.seq < anchored.seq => {
+                return bad(here.seq + 1, format!("the log ends here; {} lines were signed", anchored.seq));
+            }
+            Step::Torn(bytes) => return Ok(report(here, anchored.seq, torn(anchor, bytes))),
+            Step::End => return Ok(report(here, anchored.seq, at_the_end(anchor, here, anchored, spoilt))),
         }
     }
 }

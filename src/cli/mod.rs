@@ -24,6 +24,7 @@ mod recordings;
 mod remote;
 mod serve;
 mod sessions;
+mod signing;
 mod ssh_config;
 mod targets;
 mod tui;

@@ -12,6 +12,7 @@ mod painter;
 mod replayer;
 mod splitter;
 mod stage;
+mod truth;
 mod typing;
 
 pub use colour::Depth;
@@ -20,6 +21,7 @@ pub use line::Line;
 pub use painter::{ENTER, LEAVE, Painter, Size};
 pub use replayer::{Keys, Replayer};
 pub use stage::{Stage, clipboard};
+pub use truth::{ASK, Listening};
 pub use typing::{Typed, Typing, for_terminal, tame};
 
 #[cfg(test)]

@@ -45,6 +45,11 @@ pub struct Painter {
 }
 
 impl Painter {
+    /// The terminal has more colours, or fewer, than was thought.
+    pub fn set_depth(&mut self, depth: Depth) {
+        self.depth = depth;
+    }
+
     /// Paints for a terminal of this size and depth.
     #[must_use]
     pub fn new(size: Size, depth: Depth) -> Self {

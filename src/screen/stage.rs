@@ -1,7 +1,7 @@
 //! The terminal UI's core on a terminal of bytes: events go in, orders for its host and frames come out. Knows no clock and sends
 //! nothing.
 
-use bartizan_tui::{Effect, Event, Settings, State, update, view};
+use bartizan_tui::{Effect, Event, Settings, State, ThemeName, update, view};
 use jiff::Timestamp;
 use ratatui::Terminal;
 
@@ -59,6 +59,15 @@ impl Stage {
     pub fn resize(&mut self, now: Timestamp, size: Size) -> Vec<Effect> {
         self.terminal.backend_mut().resize(size);
         self.hear(now, Event::Resize { cols: size.columns, rows: size.rows })
+    }
+
+    /// The terminal turned out to have 24 bit colours. `theme`: they are used for what is ours, too.
+    pub fn deepen(&mut self, theme: bool) {
+        self.terminal.backend_mut().set_depth(Depth::True);
+        if theme {
+            self.state.set_theme(ThemeName::Truecolour);
+        }
+        self.forget();
     }
 
     /// Whether there may be something new to see.

@@ -49,6 +49,24 @@ fn escape_is_a_key_only_when_nothing_follows() {
 }
 
 #[test]
+fn a_terminal_that_is_asked_for_its_colours_is_heard_and_no_key_is_lost() {
+    let hears = |depth, pieces: &[&[u8]]| {
+        let mut listening = Listening::on(depth);
+        pieces.iter().filter(|piece| listening.take(piece)).count()
+    };
+    let (yes, no, end) = (&b"\x1bP1+r524742=382f382f38\x1b\\"[..], &b"\x1bP0+r524742\x1b\\"[..], &b"\x1b[?64;1;22c"[..]);
+    assert_eq!(hears(Depth::Indexed, &[b"j", yes, end, yes]), 1);
+    assert_eq!(hears(Depth::Indexed, &[&yes[..9], &yes[9..]]), 1, "in pieces");
+    assert_eq!(hears(Depth::Indexed, &[b"\x1bP1+r5463\x1b\\"]), 1);
+    assert_eq!(hears(Depth::Indexed, &[no, end, yes]), 0, "what comes after the end is no answer");
+    assert_eq!(hears(Depth::Indexed, &[&[b'x'; 5000], yes]), 0);
+    for depth in [Depth::None, Depth::Sixteen, Depth::True] {
+        assert_eq!(hears(depth, &[yes]), 0, "{depth:?} was not asked");
+    }
+    assert_eq!(keys(&[b"j", yes, no, end, b"k"].concat()), [key(KeyCode::Char('j')), key(KeyCode::Char('k'))]);
+}
+
+#[test]
 fn what_a_terminal_says_by_itself_is_no_key() {
     for reply in [
         &b"\x1b[12;40R"[..],

@@ -1,5 +1,7 @@
 //! The terminal UI over ssh, in a real terminal: what an approver sees and presses, and every byte that the bastion sends them.
 
+mod deciding;
+
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -50,6 +52,27 @@ impl Screen {
         screen
     }
 
+    /// `bartizan tui` in the user's own terminal, by their own ssh, run behind `prefix`.
+    fn own(who: &Visitor, prefix: &str) -> Self {
+        let bin = who.dir.join("bin");
+        std::fs::create_dir(&bin).unwrap();
+        let wrapper = format!("#!/bin/sh\nexec /usr/bin/ssh -F {} \"$@\"\n", who.config().display());
+        std::fs::write(bin.join("ssh"), wrapper).unwrap();
+        std::fs::set_permissions(bin.join("ssh"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let typescript = who.dir.join("typescript-own");
+        let line = format!(
+            "cd {dir}; export PATH={bin}:$PATH HOME={dir} TERM=xterm-256color LC_ALL=C.UTF-8 BARTIZAN_CONFIG=/nowhere; \
+             script -qfe -c '{prefix} {bartizan} tui --bastion bastion' {typescript}",
+            dir = who.dir.display(),
+            bin = bin.display(),
+            bartizan = env!("CARGO_BIN_EXE_bartizan"),
+            typescript = typescript.display(),
+        );
+        let screen = Self { terminal: Terminal::open(&who.dir, &line, 121, 32), typescript };
+        screen.sees("Inbox");
+        screen
+    }
+
     fn sees(&self, words: &str) -> String {
         self.terminal.wait_for(words)
     }
@@ -83,7 +106,9 @@ impl Screen {
     fn is_tame(&self) {
         let pattern = concat!(
             r"\x1b\[(\?(2026|1049|2004|1000|1002|1006|25)[hl]|2J|0J|[0-9]{1,3};[0-9]{1,3}H",
-            r"|0(;([1-57-9]|[34][0-7]|9[0-7]|10[0-7]|[34]8;5;[0-9]{1,3}|[34]8;2;[0-9]{1,3};[0-9]{1,3};[0-9]{1,3}))*m)|\x07"
+            r"|0(;([1-57-9]|[34][0-7]|9[0-7]|10[0-7]|[34]8;5;[0-9]{1,3}|[34]8;2;[0-9]{1,3};[0-9]{1,3};[0-9]{1,3}))*m)|\x07",
+            // Its one question to the terminal: how many colours it has.
+            r"|\x1bP\+q524742;5463\x1b\\|\x1b\[c"
         );
         let bytes = self.bytes();
         let (_, ours) = bytes.split_once("\u{1b}[?1049h").unwrap();
@@ -111,7 +136,7 @@ impl Held {
     }
 
     fn ends(&mut self) -> i32 {
-        let ended = self.0.wait(Duration::from_secs(20));
+        let ended = self.0.wait(Duration::from_secs(60));
         ended.unwrap_or_else(|| panic!("it goes on: {}", self.said())).code().unwrap_or(255)
     }
 }
@@ -177,8 +202,9 @@ fn nothing_that_a_user_wrote_acts_on_the_approvers_terminal() {
     screen.decides("Enter");
     screen.decides("a");
     screen.sees("Approve deploy@web-1");
-    screen.decides("Escape");
-    screen.terminal.press(&["2"]);
+    // Both in one go, as fast fingers and slow lines bring them.
+    std::thread::sleep(Duration::from_millis(700));
+    screen.terminal.press(&["Escape", "2"]);
     screen.sees("[2 Live");
     screen.decides("C-c");
     screen.sees("[ended with 0]");
@@ -186,7 +212,6 @@ fn nothing_that_a_user_wrote_acts_on_the_approvers_terminal() {
 }
 
 #[test]
-#[ignore = "an open defect: it has not been seen to pass"]
 fn the_terminal_may_change_its_size_and_shows_what_a_terminal_shows() {
     let world = world();
     let alice = world.visitor("alice");
@@ -194,9 +219,11 @@ fn the_terminal_may_change_its_size_and_shows_what_a_terminal_shows() {
     for (columns, rows) in [(60, 16), (200, 60), (40, 10), (100, 30)] {
         screen.terminal.resize(columns, rows);
         wait_until("it is drawn anew", || {
-            let shown = screen.terminal.screen();
-            let lines: Vec<&str> = shown.lines().collect();
-            shown.contains("BARTIZAN")
+            let lines = screen.terminal.rows();
+            // The tabs, and where there is room the time at the right end.
+            let first = lines.first().map(String::as_str).unwrap_or_default();
+            first.contains("1 In")
+                && (columns < 100 || first.ends_with('Z') && first.chars().count() + 2 >= usize::from(columns))
                 && lines.iter().all(|line| line.chars().count() <= usize::from(columns))
                 && lines.len() <= usize::from(rows)
         });
@@ -218,9 +245,11 @@ fn the_terminal_may_change_its_size_and_shows_what_a_terminal_shows() {
     let bytes = bytes.unwrap();
     let last = bytes.rfind("\u{1b}[2J").unwrap();
     model.feed([&bytes[last..]]);
-    let first = |text: &str| text.lines().map(|line| line.split('Z').next().unwrap_or_default().trim_end().to_owned()).collect::<Vec<_>>();
-    let shown: String = (0..30).filter_map(|row| model.screen().line(row)).map(|line| line.text() + "\n").collect();
-    assert_eq!(first(&shown)[2..], first(&screen.terminal.screen())[2..first(&shown).len().min(30)]);
+    let shown: Vec<String> = (0..30).filter_map(|row| model.screen().line(row)).map(|line| line.text().trim_end().to_owned()).collect();
+    let real: Vec<String> = screen.terminal.rows().into_iter().chain(std::iter::repeat(String::new())).take(30).collect();
+    // The first row has the time.
+    assert!(shown[0].contains("BARTIZAN"), "{shown:?}");
+    assert_eq!(shown[1..], real[1..]);
 }
 
 #[test]
@@ -265,7 +294,6 @@ fn after_a_session_the_terminal_ui_is_back() {
 }
 
 #[test]
-#[ignore = "an open defect: it has not been seen to pass"]
 fn without_a_terminal_a_hint_and_lines_are_all_there_is() {
     let world = world();
     let alice = world.visitor("alice");
@@ -284,6 +312,7 @@ fn without_a_terminal_a_hint_and_lines_are_all_there_is() {
     terminal.wait_for("refund");
     std::thread::sleep(Duration::from_millis(700));
     terminal.line("d1 not now");
+    terminal.wait_for("Type yes");
     std::thread::sleep(Duration::from_millis(700));
     terminal.line("yes");
     assert_eq!(held.ends(), 1, "{}\n{}", held.said(), terminal.screen());
@@ -307,20 +336,30 @@ fn a_lock_and_a_shutdown_give_the_terminal_back() {
 }
 
 #[test]
-#[ignore = "an open defect: it has not been seen to pass"]
 fn who_does_not_read_keeps_nobody_waiting_and_costs_no_memory() {
     let world = world();
     let (alice, bob) = (world.visitor("alice"), world.visitor("bob"));
     // Stopped, ssh reads neither its socket nor anything else.
     let mut command: Command = alice.openssh("ssh", ["-tt", "bastion", "tui"]);
     command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null());
-    let stopped = Guarded::spawn(command);
-    std::thread::sleep(Duration::from_secs(2));
+    let mut stopped = Guarded::spawn(command);
+    let mut out = stopped.child.stdout.take().unwrap();
+    let (mut seen, mut some) = (Vec::new(), [0; 4096]);
+    while !String::from_utf8_lossy(&seen).contains("?1049h") {
+        let read = std::io::Read::read(&mut out, &mut some).unwrap();
+        assert!(read > 0, "it ended: {}", String::from_utf8_lossy(&seen));
+        seen.extend_from_slice(&some[..read]);
+    }
     stopped.signal(rustix::process::Signal::STOP);
     let screen = Screen::tui(&alice);
     let before = world.bastion.memory();
     for n in 0..5 {
         let mut held = Held::begin(&bob, &["-n"], &format!("echo refund {n}{}", "0".repeat(n)));
+        if n > 0 {
+            // The one before keeps its row until the new ones are let in.
+            screen.sees("1 new (n)");
+            screen.decides("n");
+        }
         screen.sees(&format!("refund {n}"));
         screen.decides("D");
         screen.sees("Deny deploy@web-1");
@@ -371,31 +410,15 @@ fn a_recording_is_played_over_ssh_and_that_is_written_down() {
 }
 
 #[test]
-#[ignore = "an open defect: it has not been seen to pass"]
 fn the_users_own_terminal_hosts_it_and_connects_again_when_the_connection_is_lost() {
     let mut world = world();
     let (alice, bob) = (world.visitor("alice"), world.visitor("bob"));
-    // Stock ssh, with this visitor's configuration.
-    let bin = alice.dir.join("bin");
-    std::fs::create_dir(&bin).unwrap();
-    let wrapper = format!("#!/bin/sh\nexec /usr/bin/ssh -F {} \"$@\"\n", alice.config().display());
-    std::fs::write(bin.join("ssh"), wrapper).unwrap();
-    std::fs::set_permissions(bin.join("ssh"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let typescript = alice.dir.join("typescript-own");
-    let line = format!(
-        "cd {dir}; export PATH={bin}:$PATH HOME={dir} TERM=xterm-256color LC_ALL=C.UTF-8 BARTIZAN_CONFIG=/nowhere; \
-         script -qfe -c '{bartizan} tui --bastion bastion' {typescript}",
-        dir = alice.dir.display(),
-        bin = bin.display(),
-        bartizan = env!("CARGO_BIN_EXE_bartizan"),
-        typescript = typescript.display(),
-    );
-    let screen = Screen { terminal: Terminal::open(&alice.dir, &line, 121, 32), typescript };
-    screen.sees("Inbox");
+    let screen = Screen::own(&alice, "");
     world.restart();
-    screen.sees("connection was lost");
+    screen.sees("CONNECTION LOST");
     alice.point_to(world.bastion.port);
     bob.point_to(world.bastion.port);
+    screen.sees("The connection is there again");
     let mut held = Held::begin(&bob, &["-n"], "echo refund $((40 + 3))");
     screen.sees("echo refund");
     screen.decides("a");

@@ -244,20 +244,30 @@ fn fifty_watch_one_session_with_flat_memory_and_a_slow_one_delays_nobody() {
 }
 
 #[test]
-#[ignore = "an open defect: it has not been seen to pass"]
 fn commands_and_files_are_watched_too() {
     let world = world(POLICIES);
     let (alice, bob) = (world.visitor("alice"), world.visitor("bob"));
+    let home = world.target.home("deploy");
     for way in WAYS {
         let (arguments, destination) = way.name("deploy", "web-1");
-        let runs = bob.on_command(way, "web-1", &["-n"], "echo first; echo second >&2; sleep 2; echo third; sleep 1");
+        let over = || world.bastion.run(["sessions", "list", "--json"]).ok().json().as_array().is_some_and(Vec::is_empty);
+        let (on, end) = (home.join("go-on"), home.join("end"));
+        let waits = |file: &str| format!("until [ -e {file} ]; do sleep 0.1; done");
+        let line = format!("echo first; echo second >&2; {}; echo third; {}", waits("go-on"), waits("end"));
+        let runs = bob.on_command(way, "web-1", &["-n"], &line);
         let mut runs = Guarded::spawn(runs);
         let mut watching = Watching::begin(&alice, &session(&world));
         watching.until("first");
         watching.until("second");
+        std::fs::write(&on, "").unwrap();
         watching.until("third");
+        std::fs::write(&end, "").unwrap();
         watching.until_told("end");
-        runs.wait(Duration::from_secs(20)).expect("it ends");
+        runs.wait(Duration::from_secs(60)).expect("it ends");
+        wait_until("the command is over", over);
+        for file in [on, end] {
+            std::fs::remove_file(file).unwrap();
+        }
         let mut sftp = bob.openssh("sftp", arguments.iter().map(String::as_str).chain(["-b", "-", destination.as_str()]));
         sftp.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::null());
         let mut sftp = Guarded::spawn(sftp);
@@ -273,7 +283,8 @@ fn commands_and_files_are_watched_too() {
         watching.until("/etc/hostname");
         drop(input);
         watching.until_told("end");
-        sftp.wait(Duration::from_secs(20)).expect("it ends");
+        sftp.wait(Duration::from_secs(60)).expect("it ends");
+        wait_until("the copy is over", over);
     }
 }
 

@@ -8,15 +8,15 @@ use crossterm::event::{KeyCode, KeyEvent};
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::Effect;
 use crate::clock::span;
 use crate::input::{Input, Typed};
 use crate::link::Asked;
-use crate::model::{Approval, ApprovalState};
+use crate::model::{Approval, ApprovalState, Need};
 use crate::overlay::Overlay;
 use crate::safe::{Text, shown};
 use crate::screens::live;
 use crate::state::State;
+use crate::{Effect, Signature, ToSign};
 
 /// What is decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,10 +126,23 @@ fn may(state: &State, decision: Decision, approval: &Approval) -> Result<(), Str
         Decision::Approve | Decision::Deny if approval.answered_by(&state.me.principal) => {
             Err("You have answered that request already; others must answer it too".to_owned())
         }
+        Decision::Approve if !state.settings.can_sign && unsigned_is_nothing(state, approval).is_some() => {
+            Err(format!("It wants your signature, and no key is here: {}", by_command(state, approval)))
+        }
         Decision::Withdraw if !own => Err("Only your own request can be taken back; D denies this one".to_owned()),
         Decision::Revoke if approval.state != ApprovalState::Approved => Err("Only what was approved can be revoked".to_owned()),
         _ => Ok(()),
     }
+}
+
+/// The policy for which an answer of the person counts only if it is signed.
+pub(crate) fn unsigned_is_nothing<'a>(state: &State, approval: &'a Approval) -> Option<&'a Need> {
+    approval.needs.iter().find(|need| need.signed && need.asks(&state.me.groups))
+}
+
+/// What makes a signed answer where the person's key is.
+pub(crate) fn by_command(state: &State, approval: &Approval) -> String {
+    format!("bartizan approvals approve {} --bastion {}", approval.id, state.bastion_option())
 }
 
 /// The question and what it says about keys.
@@ -211,22 +224,41 @@ pub(crate) fn yes(state: &mut State) -> Vec<Effect> {
     if !state.settled(Some(confirm.opened_at)) {
         return Vec::new();
     }
-    let challenge = state.inbox.all.get(&confirm.id).and_then(|approval| approval.challenge.clone());
-    let signs = matches!(confirm.decision, Decision::Approve | Decision::Deny);
-    match challenge.filter(|_| signs && state.settings.can_sign) {
-        Some(challenge) => {
-            let order = Effect::Sign { approval: confirm.id.raw().to_owned(), challenge: challenge.raw().to_owned() };
-            if let Some(Overlay::Confirm(confirm)) = &mut state.overlay {
-                confirm.signing = true;
-            }
-            vec![order]
-        }
-        None => send(state, None),
+    let Some(order) = to_sign(state, confirm) else { return send(state, None) };
+    if let Some(Overlay::Confirm(confirm)) = &mut state.overlay {
+        confirm.signing = true;
+    }
+    vec![Effect::Sign(Box::new(order))]
+}
+
+/// What is to be signed before the answer is given: nothing where the host has no keys, or the login was without one.
+fn to_sign(state: &State, confirm: &Confirm) -> Option<ToSign> {
+    let signs = state.settings.can_sign && matches!(confirm.decision, Decision::Approve | Decision::Deny);
+    let approval = state.inbox.all.get(&confirm.id).filter(|_| signs)?;
+    Some(ToSign {
+        approval: confirm.id.raw().to_owned(),
+        digest: approval.digest.raw().to_owned(),
+        approve: confirm.decision == Decision::Approve,
+        for_seconds: confirm.for_seconds(approval),
+        reason: confirm.reason(),
+        approver: state.me.principal.raw().to_owned(),
+        key: state.me.key.as_ref()?.raw().to_owned(),
+    })
+}
+
+impl Confirm {
+    fn reason(&self) -> String {
+        self.reason.as_ref().map(Input::text).unwrap_or_default()
+    }
+
+    /// For how long at most, where that is less than policy allows.
+    fn for_seconds(&self, approval: &Approval) -> Option<u64> {
+        (self.decision == Decision::Approve && self.seconds < approval.valid_seconds()).then_some(self.seconds)
     }
 }
 
 /// The host has signed, or could not.
-pub(crate) fn signed(state: &mut State, approval: &str, signature: Result<Option<String>, String>) -> Vec<Effect> {
+pub(crate) fn signed(state: &mut State, approval: &str, signature: Result<Option<Signature>, String>) -> Vec<Effect> {
     check(state);
     let waits = matches!(&state.overlay, Some(Overlay::Confirm(confirm)) if confirm.signing && confirm.id.raw() == approval);
     match signature {
@@ -241,9 +273,9 @@ pub(crate) fn signed(state: &mut State, approval: &str, signature: Result<Option
     }
 }
 
-fn send(state: &mut State, signature: Option<String>) -> Vec<Effect> {
+fn send(state: &mut State, signature: Option<Signature>) -> Vec<Effect> {
     let Some(Overlay::Confirm(confirm)) = state.overlay.take() else { return Vec::new() };
-    let reason = confirm.reason.as_ref().map(Input::text).unwrap_or_default();
+    let reason = confirm.reason();
     if confirm.decision == Decision::Kill {
         let body = json!({ "session": confirm.id.raw(), "reason": reason });
         return state.ask(Asked::Kill { session: confirm.id }, "session.end", body);
@@ -258,11 +290,11 @@ fn send(state: &mut State, signature: Option<String>) -> Vec<Effect> {
     let done = format!("{word}: {} for {}", approval.place(), approval.principal.id);
     let mut body = json!({ "approval": confirm.id.raw(), "answer": answer, "reason": reason });
     if let Some(body) = body.as_object_mut() {
-        if confirm.decision == Decision::Approve && confirm.seconds < approval.valid_seconds() {
-            body.insert("for_seconds".to_owned(), json!(confirm.seconds));
+        if let Some(seconds) = confirm.for_seconds(approval) {
+            body.insert("for_seconds".to_owned(), json!(seconds));
         }
-        if let Some(signature) = signature {
-            body.insert("signature".to_owned(), json!(signature));
+        if let Some(Signature { text, at }) = signature {
+            body.extend([("signature".to_owned(), json!(text)), ("signed_at".to_owned(), json!(at))]);
         }
     }
     state.ask(Asked::Answer { approval: confirm.id, done, watch: confirm.watch }, "approval.answer", body)

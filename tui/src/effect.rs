@@ -14,13 +14,8 @@ pub enum Effect {
         /// As which account, where the kind has accounts.
         login: Option<String>,
     },
-    /// Sign `challenge` with the approver's key (namespace `bartizan-approval`), then say [`Event::Signed`](crate::Event::Signed).
-    Sign {
-        /// Of which approval.
-        approval: String,
-        /// What is to be signed.
-        challenge: String,
-    },
+    /// Have the answer signed with the approver's key, then say [`Event::Signed`](crate::Event::Signed).
+    Sign(Box<ToSign>),
     /// Have the person prove again who they are, then say [`Event::Unlocked`](crate::Event::Unlocked). A host that cannot says so.
     Unlock,
     /// Put this, which is ours, on the clipboard.
@@ -35,6 +30,25 @@ pub enum Effect {
     Print(String),
     /// End.
     Quit,
+}
+
+/// An answer that is to be signed before it is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToSign {
+    /// To which approval.
+    pub approval: String,
+    /// What the approval is bound to.
+    pub digest: String,
+    /// Yes or no.
+    pub approve: bool,
+    /// For how long at most, in seconds, where that is less than policy allows.
+    pub for_seconds: Option<u64>,
+    /// Why.
+    pub reason: String,
+    /// Who answers, as the bastion calls them.
+    pub approver: String,
+    /// The fingerprint of the key that they logged in with, whose signature it has to be.
+    pub key: String,
 }
 
 /// What the host's replayer has to do.

@@ -34,13 +34,13 @@ pub enum Event {
     Connection(Connection),
     /// An answer to [`Effect::Replay`](crate::Effect::Replay).
     Replay(Replayed),
-    /// The answer to [`Effect::Sign`](crate::Effect::Sign): an armoured SSH signature, none where no key is at hand and none is
-    /// needed, or why there is none although there should be.
+    /// The answer to [`Effect::Sign`](crate::Effect::Sign): the signature, none where the key is not at hand, or why there is none
+    /// although there should be.
     Signed {
         /// Of which approval.
         approval: String,
         /// The signature.
-        signature: Result<Option<String>, String>,
+        signature: Result<Option<Signature>, String>,
     },
     /// The answer to [`Effect::Connect`](crate::Effect::Connect): the terminal is ours again. A sentence about how the session
     /// ended, or why there was none.
@@ -49,6 +49,15 @@ pub enum Event {
     Unlocked(Result<(), String>),
     /// A line that was typed in plain mode, without its end.
     Typed(String),
+}
+
+/// A signature of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signature {
+    /// As `ssh-keygen -Y sign` makes it.
+    pub text: String,
+    /// The moment that is in what was signed.
+    pub at: Timestamp,
 }
 
 /// The control connection.

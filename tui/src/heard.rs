@@ -100,10 +100,7 @@ fn hello(state: &mut State, hello: Hello) -> Vec<Effect> {
 fn event(state: &mut State, kind: &str, line: &str) -> Vec<Effect> {
     let effects = match wire::told(kind, line) {
         Ok(Some(Told::Approval(approval))) => inbox::heard(state, *approval),
-        Ok(Some(Told::Session(session))) => {
-            live::heard(state, *session);
-            Vec::new()
-        }
+        Ok(Some(Told::Session(session))) => live::heard(state, *session),
         Ok(Some(Told::Watch(told))) => {
             live::heard_watch(state, *told);
             Vec::new()

@@ -35,14 +35,15 @@ mod safe;
 mod screens;
 mod settings;
 mod state;
+mod statement;
 mod theme;
 mod update;
 mod view;
 mod wire;
 
 pub use cells::draw_screen;
-pub use effect::{Effect, ReplayOrder};
-pub use event::{Connection, Event, Replayed};
+pub use effect::{Effect, ReplayOrder, ToSign};
+pub use event::{Connection, Event, Replayed, Signature};
 pub use keys::manual::manual as manual_of_keys;
 pub use keys::{BINDINGS, Binding, Chord, On};
 pub use safe::{Text, shown};

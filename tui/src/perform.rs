@@ -35,6 +35,7 @@ pub(crate) fn perform(state: &mut State, act: Act, key: KeyEvent) -> Vec<Effect>
             of_targets(state, act);
             Vec::new()
         }
+        Act::Proof | Act::Export => by_command(state, act),
         Act::Follow => audit::follow(state),
         Act::Older => audit::older(state),
         _ => everywhere(state, act),
@@ -193,9 +194,7 @@ fn copy(state: &mut State) -> Vec<Effect> {
     let text = match state.screen {
         Screen::Targets => targets::selected(state).and_then(|target| targets::commands(state, target).into_iter().next()),
         Screen::Live if state.pane.detail => live::watching(state).map(|watch| watch.session.to_string()),
-        Screen::Recordings => {
-            screens::selected(state).map(|id| state.recordings.hits.get(&id).map_or(id, |hit| hit.session.clone()).to_string())
-        }
+        Screen::Recordings => recordings::selected_session(state),
         Screen::Audit => screens::selected(state).and_then(|id| state.audit.all.get(&id)).map(|entry| entry.seq.to_string()),
         Screen::Inbox | Screen::Live => {
             let rows = &screens::listing(state).rows;
@@ -209,6 +208,20 @@ fn copy(state: &mut State) -> Vec<Effect> {
     };
     state.say(format!("Copied {text}"));
     vec![Effect::Copy(text)]
+}
+
+/// What needs the keys of the log or a file of the person's own is done by a command, which is copied.
+fn by_command(state: &mut State, act: Act) -> Vec<Effect> {
+    let recording = if state.screen == Screen::Recordings { recordings::selected_session(state) } else { None };
+    let bastion = state.bastion_option();
+    let command = match (act, recording) {
+        (Act::Proof, Some(session)) => format!("bartizan recordings verify {session} --bastion {bastion}"),
+        (_, Some(session)) => format!("bartizan recordings export {session} --bastion {bastion} -o {session}.cast"),
+        (Act::Export, None) if state.screen == Screen::Audit => "bartizan audit export --bundle audit.tar".to_owned(),
+        _ => return Vec::new(),
+    };
+    state.say(format!("Copied {command}"));
+    vec![Effect::Copy(command)]
 }
 
 fn of_inbox(state: &mut State, act: Act) -> Vec<Effect> {

@@ -15,6 +15,12 @@ pub(crate) fn press(state: &mut State, key: KeyEvent) -> Vec<Effect> {
         return Vec::new();
     }
     state.idle.last_key = Some(state.now);
+    // A terminal says Alt with a letter just as it says Escape and then the letter: what is bound to neither is the latter.
+    if let Some(letter) = after_escape(state, key) {
+        let mut effects = press(state, KeyEvent::from(KeyCode::Esc));
+        effects.extend(press(state, letter));
+        return effects;
+    }
     // Whatever is set and open: this is the way out.
     if key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL) {
         return vec![Effect::Quit];
@@ -40,6 +46,13 @@ pub(crate) fn press(state: &mut State, key: KeyEvent) -> Vec<Effect> {
         None if key.code == KeyCode::Esc => perform(state, Act::Back, key),
         None => Vec::new(),
     }
+}
+
+/// The letter of a chord with Alt that does nothing here. While everything is hidden, none: it would be a second key.
+fn after_escape(state: &State, key: KeyEvent) -> Option<KeyEvent> {
+    let bare = key.modifiers == KeyModifiers::ALT && matches!(key.code, KeyCode::Char(_)) && state.idle.locked.is_none();
+    let bound = state.overlay.is_none() && state.keys.find(&places(state), key).is_some();
+    (bare && !bound).then(|| KeyEvent::from(key.code))
 }
 
 fn locked(key: KeyEvent) -> Vec<Effect> {

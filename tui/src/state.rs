@@ -151,6 +151,12 @@ impl State {
         std::mem::take(&mut self.dirty)
     }
 
+    /// Other colours from now on.
+    pub fn set_theme(&mut self, theme: ThemeName) {
+        self.settings.theme = theme;
+        self.dirty = true;
+    }
+
     /// Whether something moves by itself: then the host ticks more often.
     #[must_use]
     pub fn is_moving(&self) -> bool {
@@ -169,6 +175,15 @@ impl State {
     pub(crate) fn bastion(&self) -> String {
         let name = self.settings.bastion.clone().unwrap_or_else(|| self.server.raw().to_owned());
         if name.is_empty() { "BASTION".to_owned() } else { crate::safe::shown(&name).into_owned() }
+    }
+
+    /// The same behind `--bastion`.
+    pub(crate) fn bastion_option(&self) -> String {
+        let line = self.bastion();
+        match line.strip_prefix("-p ").and_then(|rest| rest.split_once(' ')) {
+            Some((port, place)) => format!("{place}:{port}"),
+            None => line,
+        }
     }
 
     pub(crate) fn say(&mut self, text: impl Into<String>) {

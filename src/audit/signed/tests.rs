@@ -99,3 +99,41 @@ fn a_security_key_has_to_have_been_touched() {
         assert!(!was_touched(bytes), "{bytes:?}");
     }
 }
+
+/// The entry of an answer that was signed, and where its key is.
+fn signed_entry(dir: &std::path::Path) -> serde_json::Value {
+    let by = who();
+    let said = said(&by);
+    let signature = sign(dir, NAMESPACE, &said.challenge());
+    serde_json::json!({
+        "kind": "approval.reviewed", "approval": said.approval, "by": by, "approve": true, "reason": said.reason, "valid_seconds": 600,
+        "source": "127.0.0.1", "digest": DIGEST, "signature": signature, "signed_by": fingerprint(dir), "signed_at": said.at,
+    })
+}
+
+#[test]
+fn a_signed_answer_in_the_log_is_checked_again_and_every_change_of_it_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let entry = signed_entry(dir.path());
+    assert_eq!(check_entry(&entry), Ok(()));
+    for (field, value) in [
+        ("approve", false.into()),
+        ("reason", "looks wrong".into()),
+        ("valid_seconds", 601.into()),
+        ("by", "corp/mallory".into()),
+        ("approval", "01ARZ3NDEKTSV4RRFFQ69G5FAW".into()),
+        ("digest", "00".into()),
+        ("signed_at", "2026-11-27T08:00:01Z".into()),
+        ("signed_by", "SHA256:x".into()),
+        ("signature", "nothing".into()),
+        ("digest", serde_json::Value::Null),
+    ] {
+        let mut changed = entry.clone();
+        changed[field] = value;
+        let why = check_entry(&changed).unwrap_err();
+        assert!(why.contains("signature of") || why.contains("cannot be read"), "{field}: {why}");
+    }
+    let mut unsigned = entry;
+    unsigned.as_object_mut().unwrap().remove("signature");
+    assert_eq!(check_entry(&unsigned), Ok(()), "what is not signed has no signature to be wrong");
+}

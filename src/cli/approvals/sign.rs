@@ -1,19 +1,16 @@
-//! Answers from the command line, signed with the approver's own SSH key where it is at hand: by `ssh-keygen`, so that agents,
-//! passphrases and security keys work as they always do, and no private key is read here.
+//! Answers from the command line, signed with the approver's own SSH key where it is at hand.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 
 use jiff::Timestamp;
-use russh::keys::{HashAlg, PublicKey};
 use serde_json::{Value, json};
 
-use crate::audit::{SIGNED_NAMESPACE, Said};
-use crate::cli::bastion::{Bastion, Way};
+use crate::audit::Said;
+use crate::cli::bastion::Way;
 use crate::cli::local::now;
 use crate::cli::print::note;
 use crate::cli::remote::Remote;
+use crate::cli::signing::{at_hand, sign};
 use crate::cli::{Common, Exit};
 use crate::model::ApprovalId;
 
@@ -85,49 +82,4 @@ fn signature(common: &Common, way: &Way, link: &mut Remote, answer: &Answer<'_>)
 
 fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
     value.get(key).and_then(Value::as_str)
-}
-
-/// The key file among those that ssh would use for the bastion whose key has the fingerprint `key`.
-fn at_hand(bastion: &Bastion, way: &Way, key: &str) -> Option<PathBuf> {
-    let mut arguments = way.ssh(bastion, &[], "control");
-    arguments.insert(0, "-G".to_owned());
-    let found = Command::new("ssh").args(arguments).output().ok().filter(|found| found.status.success())?;
-    let text = String::from_utf8(found.stdout).ok()?;
-    let files = text.lines().filter_map(|line| line.strip_prefix("identityfile ")).map(from_home);
-    files.into_iter().find(|file| {
-        let public = std::fs::read_to_string(public_of(file)).ok().and_then(|text| PublicKey::from_openssh(text.trim()).ok());
-        public.is_some_and(|public| public.fingerprint(HashAlg::Sha256).to_string() == key)
-    })
-}
-
-fn from_home(file: &str) -> PathBuf {
-    match (file.strip_prefix("~/"), std::env::home_dir()) {
-        (Some(rest), Some(home)) => home.join(rest),
-        _ => PathBuf::from(file),
-    }
-}
-
-fn public_of(file: &Path) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(".pub");
-    PathBuf::from(name)
-}
-
-/// Has ssh-keygen sign `text`: with the private key, or with an agent that has it.
-fn sign(key: &Path, text: &str) -> Result<String, Exit> {
-    let mut command = Command::new("ssh-keygen");
-    command.args(["-Y", "sign", "-q", "-n", SIGNED_NAMESPACE]);
-    if key.exists() {
-        command.arg("-f").arg(key)
-    } else {
-        command.arg("-U").arg("-f").arg(public_of(key))
-    };
-    command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = command.spawn().map_err(|error| Exit::incomplete(format!("ssh-keygen cannot be run: {error}")))?;
-    let written = child.stdin.take().map(|mut stdin| stdin.write_all(text.as_bytes()));
-    let done = child.wait_with_output().map_err(|error| Exit::incomplete(format!("ssh-keygen: {error}")))?;
-    if !done.status.success() || !matches!(written, Some(Ok(()))) {
-        return Err(Exit::incomplete(format!("{} could not sign the answer, so it was not given", key.display())));
-    }
-    String::from_utf8(done.stdout).map_err(|_| Exit::incomplete("ssh-keygen made what is no signature"))
 }

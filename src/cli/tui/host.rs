@@ -1,11 +1,12 @@
 //! The loop of the terminal UI in this terminal: on a screen, or in lines.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::process::ExitCode;
 
 use bartizan_tui::{Connection, Effect, Event, Settings};
 use rustix::process::{Signal, getpid, kill_process};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use super::connection::{Connected, Route, pause};
 use super::terminal::{self, Tty};
 use crate::cli::local::now;
 use crate::cli::{Exit, print};
-use crate::screen::{self, Depth, Keyboard, Keys, Stage};
+use crate::screen::{self, ASK, Depth, Keyboard, Keys, Listening, Stage};
 
 const FRAME: Duration = Duration::from_millis(33);
 const TICK: Duration = Duration::from_millis(100);
@@ -39,6 +40,9 @@ pub(super) async fn host(route: Route, settings: Settings, depth: Depth, keys: O
     };
     if let Some(tty) = &mut tty {
         tty.take().map_err(unusable)?;
+        if Listening::asks(depth) {
+            terminal::write(ASK).map_err(unusable)?;
+        }
     }
     let mut host = Host {
         route,
@@ -55,7 +59,10 @@ pub(super) async fn host(route: Route, settings: Settings, depth: Depth, keys: O
         connected: None,
         tries: 0,
         retry: None,
+        connecting: None,
         raw: Vec::new(),
+        listening: Listening::on(depth),
+        interrupts: signal(SignalKind::interrupt()).map_err(unusable)?,
     };
     let ended = host.run(first).await;
     drop(host.tty.take());
@@ -66,7 +73,7 @@ pub(super) async fn host(route: Route, settings: Settings, depth: Depth, keys: O
     }
 }
 
-fn unusable(error: std::io::Error) -> Exit {
+pub(super) fn unusable(error: std::io::Error) -> Exit {
     Exit::incomplete(format!("the terminal cannot be used: {error}"))
 }
 
@@ -86,13 +93,16 @@ fn lines() -> std::io::Result<mpsc::Receiver<Vec<u8>>> {
 }
 
 /// The end: asked for, or because something failed.
-type End = Option<Exit>;
+pub(super) type End = Option<Exit>;
 
-struct Host {
-    route: Route,
-    keys: Option<Keys>,
-    stage: Stage,
-    tty: Option<Tty>,
+/// A try to connect.
+type Connecting = Pin<Box<dyn Future<Output = Result<Connected, String>>>>;
+
+pub(super) struct Host {
+    pub(super) route: Route,
+    pub(super) keys: Option<Keys>,
+    pub(super) stage: Stage,
+    pub(super) tty: Option<Tty>,
     typed: mpsc::Receiver<Vec<u8>>,
     keyboard: Keyboard,
     last: Option<Instant>,
@@ -100,11 +110,14 @@ struct Host {
     resized: Option<Instant>,
     ticked: Instant,
     drawn: Option<Instant>,
-    connected: Option<Connected>,
+    pub(super) connected: Option<Connected>,
     tries: usize,
-    retry: Option<Instant>,
+    pub(super) retry: Option<Instant>,
+    pub(super) connecting: Option<Connecting>,
     /// A line that is not whole yet.
     raw: Vec<u8>,
+    listening: Listening,
+    pub(super) interrupts: Signals,
 }
 
 impl Host {
@@ -112,10 +125,10 @@ impl Host {
         let signals = |kind| signal(kind).map_err(|error| Some(unusable(error)));
         let mut resizes = signals(SignalKind::window_change())?;
         let (mut terminate, mut hang_up) = (signals(SignalKind::terminate())?, signals(SignalKind::hangup())?);
-        let mut interrupt = signals(SignalKind::interrupt())?;
         let begun = self.stage.begin(now());
         self.carry_out(begun).await?;
-        self.is_up(first).await?;
+        let up = self.up(first);
+        self.carry_out(up).await?;
         loop {
             let silence = self.last.zip(self.keyboard.wait()).map(|(last, wait)| last + wait);
             let settled = self.resized.map(|resized| resized + SETTLED);
@@ -126,7 +139,7 @@ impl Host {
                 biased;
                 _ = terminate.recv() => return Err(None),
                 _ = hang_up.recv() => return Err(None),
-                _ = interrupt.recv() => return Err(None),
+                _ = self.interrupts.recv() => return Err(None),
                 typed = self.typed.recv(), if self.closing.is_none() => {
                     if typed.is_none() {
                         self.closing = Some(Instant::now() + HEARING);
@@ -145,7 +158,8 @@ impl Host {
                     Some(event) => self.stage.hear(now(), event),
                     None => self.is_lost(),
                 },
-                () = at(self.retry) => self.try_again().await?,
+                () = at(self.retry) => { self.try_again(); Vec::new() }
+                done = connecting(&mut self.connecting) => self.tried(done),
                 () = at(Some(tick)) => { self.ticked = Instant::now(); self.stage.tick(now()) }
             };
             self.carry_out(effects).await?;
@@ -160,6 +174,10 @@ impl Host {
     fn take(&mut self, bytes: &[u8]) -> Vec<Effect> {
         if self.tty.is_some() {
             self.last = Some(Instant::now());
+            if self.listening.take(bytes) {
+                // The colours of what is ours are the settings'.
+                self.stage.deepen(false);
+            }
             let events = self.keyboard.read(bytes);
             return events.into_iter().flat_map(|event| self.input(event)).collect();
         }
@@ -185,17 +203,18 @@ impl Host {
         }
     }
 
-    async fn is_up(&mut self, connected: Connected) -> Result<(), End> {
+    /// The bastion has said hello.
+    pub(super) fn up(&mut self, connected: Connected) -> Vec<Effect> {
         self.tries = 0;
         let mut effects = self.stage.hear(now(), Event::Connection(Connection::Up));
         effects.extend(self.stage.hear(now(), connected.hello.clone()));
         self.connected = Some(connected);
-        self.carry_out(effects).await
+        effects
     }
 
-    fn is_lost(&mut self) -> Vec<Effect> {
-        let said = self.connected.take().and_then(|connected| connected.line.why().map(str::to_owned));
-        self.wait(said.unwrap_or_else(|| "the connection ended".to_owned()))
+    pub(super) fn is_lost(&mut self) -> Vec<Effect> {
+        let why = self.connected.take().map_or_else(|| "the connection ended".to_owned(), |connected| connected.why());
+        self.wait(why)
     }
 
     fn wait(&mut self, why: String) -> Vec<Effect> {
@@ -205,11 +224,18 @@ impl Host {
         self.stage.hear(now(), Event::Connection(Connection::Lost { why, retry_in: Some(pause) }))
     }
 
-    async fn try_again(&mut self) -> Result<Vec<Effect>, End> {
+    /// Connects anew, while everything else goes on.
+    fn try_again(&mut self) {
         self.retry = None;
-        match self.route.connect(false, self.keys.clone()).await {
-            Ok(connected) => self.is_up(connected).await.map(|()| Vec::new()),
-            Err(why) => Ok(self.wait(why)),
+        let (route, keys) = (self.route.clone(), self.keys.clone());
+        self.connecting = Some(Box::pin(async move { route.connect(false, keys).await }));
+    }
+
+    fn tried(&mut self, tried: Result<Connected, String>) -> Vec<Effect> {
+        self.connecting = None;
+        match tried {
+            Ok(connected) => self.up(connected),
+            Err(why) => self.wait(why),
         }
     }
 
@@ -224,11 +250,8 @@ impl Host {
                     }
                 }
                 Effect::Connect { target, login } => effects.extend(self.session(&target, login.as_deref()).await?),
-                Effect::Sign { approval, .. } => effects.extend(self.stage.hear(now(), Event::Signed { approval, signature: Ok(None) })),
-                Effect::Unlock => {
-                    let why = "quit and start again to log in again".to_owned();
-                    effects.extend(self.stage.hear(now(), Event::Unlocked(Err(why))));
-                }
+                Effect::Sign(order) => effects.extend(self.sign(*order).await?),
+                Effect::Unlock => effects.extend(self.unlock().await?),
                 Effect::Copy(text) => self.beside(&screen::clipboard(&text))?,
                 Effect::Bell => self.beside(b"\x07")?,
                 Effect::Redraw => self.stage.forget(),
@@ -257,64 +280,6 @@ impl Host {
         self.stage.forget();
         Ok(())
     }
-
-    /// Leaves the terminal to the user's own ssh until it ends.
-    async fn session(&mut self, target: &str, login: Option<&str>) -> Result<Vec<Effect>, End> {
-        let parsed = login.and_then(|login| login.parse::<crate::model::Login>().ok());
-        let place = parsed.zip(target.parse::<crate::model::TargetName>().ok());
-        let command = place.and_then(|(login, target)| self.route.session(login.as_str(), target.as_str()));
-        let Some(mut command) = command else {
-            return Ok(self.stage.hear(now(), Event::Returned(Err("a session needs a login and a target".to_owned()))));
-        };
-        if let Some(tty) = &mut self.tty {
-            tty.leave();
-        }
-        let mut later = Vec::new();
-        let status = self.meanwhile(async move { command.status().await }, &mut later).await;
-        let said = match status {
-            Ok(status) => Ok(format!("the session ended ({status})")),
-            Err(error) => Err(format!("ssh cannot be run: {error}")),
-        };
-        if self.tty.is_some() {
-            let sentence = match &said {
-                Ok(sentence) | Err(sentence) => sentence,
-            };
-            terminal::write(format!("\nbartizan: {sentence}; press Enter\n").as_bytes()).map_err(|error| Some(unusable(error)))?;
-            // The terminal is still in the user's own mode, and nobody else reads from it.
-            let enter = tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new()));
-            drop(self.meanwhile(enter, &mut later).await);
-        }
-        if let Some(tty) = &mut self.tty {
-            tty.take().map_err(|error| Some(unusable(error)))?;
-        }
-        self.stage.forget();
-        later.extend(self.stage.resize(now(), terminal::size()));
-        later.extend(self.stage.hear(now(), Event::Returned(said)));
-        Ok(later)
-    }
-
-    /// Waits for `work` and keeps the core up to date, so that the bastion need not wait for it.
-    async fn meanwhile<T>(&mut self, work: impl Future<Output = T>, later: &mut Vec<Effect>) -> T {
-        let mut work = std::pin::pin!(work);
-        loop {
-            tokio::select! {
-                done = &mut work => return done,
-                said = next(&mut self.connected) => {
-                    let effects = match said {
-                        Some(event) => self.stage.hear(now(), event),
-                        None => self.is_lost(),
-                    };
-                    for effect in effects {
-                        match (effect, &mut self.connected) {
-                            (Effect::Send(request), Some(connected)) => connected.line.send(&request),
-                            (Effect::Print(text), _) => later.push(Effect::Print(text)),
-                            _ => {}
-                        }
-                    }
-                }
-            }
-        }
-    }
 }
 
 async fn at(moment: Option<Instant>) {
@@ -324,9 +289,16 @@ async fn at(moment: Option<Instant>) {
     }
 }
 
-async fn next(connected: &mut Option<Connected>) -> Option<Event> {
+async fn connecting(connecting: &mut Option<Connecting>) -> Result<Connected, String> {
+    match connecting {
+        Some(connecting) => connecting.await,
+        None => std::future::pending().await,
+    }
+}
+
+pub(super) async fn next(connected: &mut Option<Connected>) -> Option<Event> {
     match connected {
-        Some(connected) => connected.line.next().await,
+        Some(connected) => connected.next().await,
         None => std::future::pending().await,
     }
 }

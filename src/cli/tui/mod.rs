@@ -1,6 +1,7 @@
 //! `bartizan tui`: the terminal UI in this terminal. Speaks the control protocol with the bastion on this machine by its socket, or
 //! with another by the user's own ssh; connects again when that is lost. Holds no right of its own: everything is the bastion's answer.
 
+mod away;
 mod connection;
 mod host;
 mod settings;
@@ -58,6 +59,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
     let route = Route::of(common, &args.way)?;
     settings.bastion = route.name();
     settings.can_connect = on_terminal && route.can_connect();
+    settings.can_sign = matches!(route, Route::Ssh { .. });
     settings.can_suspend = on_terminal && !settings.plain;
     let keys = keys(&args.identity)?;
     block_on(host::host(route, settings, depth, keys))

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::control::Scene;
 use crate::frontdoor::sentences;
 use crate::model::{Login, TargetName};
-use crate::screen::{self, Depth, ENTER, Keyboard, LEAVE, Line, Stage};
+use crate::screen::{self, ASK, Depth, ENTER, Keyboard, LEAVE, Line, Listening, Stage};
 
 use super::super::rooms::Rooms;
 use super::errand::{self, Back};
@@ -44,6 +44,10 @@ pub(super) fn theme(depth: Depth) -> ThemeName {
 
 /// Shows `scene` until it ends.
 pub(super) async fn host(rooms: &Arc<Rooms>, guest: Guest, settings: Settings, scene: Scene, ends: Ends) -> Curtain {
+    let (listening, mut extra) = (Listening::on(guest.depth()), ENTER.to_vec());
+    if Listening::asks(guest.depth()) {
+        extra.extend_from_slice(ASK);
+    }
     let mut host = Host {
         rooms: Arc::clone(rooms),
         stage: Stage::new(settings, guest.size(), guest.depth()),
@@ -53,7 +57,8 @@ pub(super) async fn host(rooms: &Arc<Rooms>, guest: Guest, settings: Settings, s
         resized: None,
         ticked: Instant::now(),
         drawn: None,
-        extra: ENTER.to_vec(),
+        extra,
+        listening,
         sending: None,
         scene,
         guest,
@@ -80,6 +85,7 @@ struct Host {
     /// Bytes beside frames: the bell, the clipboard.
     extra: Vec<u8>,
     sending: Option<Sending>,
+    listening: Listening,
 }
 
 /// Why the loop woke.
@@ -166,6 +172,9 @@ impl Host {
         match message {
             ChannelMsg::Data { data } => {
                 self.typed = Some(Instant::now());
+                if self.listening.take(&data) {
+                    self.stage.deepen(true);
+                }
                 let events = self.keyboard.read(&data);
                 Ok(events.into_iter().flat_map(|event| self.input(event)).collect())
             }
@@ -220,8 +229,8 @@ impl Host {
         match effect {
             Effect::Send(line) => self.line.send(&line),
             Effect::Replay(order) => self.line.replay(order, |replayer| drop(self.rooms.tasks.spawn_blocking(move || replayer.run()))),
-            // The key is on the visitor's machine, out of our reach; their login is what the bastion has.
-            Effect::Sign { approval, .. } => return Ok(self.stage.hear(now, Event::Signed { approval, signature: Ok(None) })),
+            // Never asked for: the key is on the visitor's machine, out of our reach. The core says what to type there.
+            Effect::Sign(order) => return Ok(self.stage.hear(now, Event::Signed { approval: order.approval, signature: Ok(None) })),
             Effect::Unlock => {
                 let why = "over ssh that is a new login: quit and connect again".to_owned();
                 return Ok(self.stage.hear(now, Event::Unlocked(Err(why))));

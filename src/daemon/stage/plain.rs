@@ -157,7 +157,9 @@ impl Host {
             match effect {
                 Effect::Send(line) => self.line.send(&line),
                 Effect::Replay(order) => self.line.replay(order, |replayer| drop(self.rooms.tasks.spawn_blocking(move || replayer.run()))),
-                Effect::Sign { approval, .. } => effects.extend(self.stage.hear(now, Event::Signed { approval, signature: Ok(None) })),
+                Effect::Sign(order) => {
+                    effects.extend(self.stage.hear(now, Event::Signed { approval: order.approval, signature: Ok(None) }))
+                }
                 Effect::Unlock => {
                     let why = "over ssh that is a new login: quit and connect again".to_owned();
                     effects.extend(self.stage.hear(now, Event::Unlocked(Err(why))));

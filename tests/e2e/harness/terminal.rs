@@ -74,7 +74,7 @@ impl Terminal {
     /// Waits until `words` are on the screen.
     pub(crate) fn wait_for(&self, words: &str) -> String {
         let mut screen = String::new();
-        let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
         while std::time::Instant::now() < end {
             screen = self.screen();
             if screen.contains(words) {

@@ -59,9 +59,6 @@ pub struct Approval {
     /// When it left `waiting`.
     #[serde(default)]
     pub ended_at: Option<Timestamp>,
-    /// What a signature of an answer has to be over.
-    #[serde(default)]
-    pub challenge: Option<Text>,
 }
 
 /// What one policy asks for.
@@ -82,6 +79,9 @@ pub struct Need {
     /// Whether it covers whatever the policy holds in the same session.
     #[serde(default)]
     pub whole_session: bool,
+    /// Whether only answers count that are signed with the approver's own key.
+    #[serde(default)]
+    pub signed: bool,
     /// The policy's reason.
     #[serde(default)]
     pub reason: Option<Text>,
@@ -102,6 +102,17 @@ pub struct Review {
     pub valid_seconds: Option<u64>,
     /// When.
     pub at: Timestamp,
+    /// With what it was signed, if it was.
+    #[serde(default)]
+    pub signed: Option<Signed>,
+}
+
+/// That an answer was signed with its approver's own key; the bastion has checked it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Signed {
+    /// The key's fingerprint.
+    #[serde(default)]
+    pub key: Text,
 }
 
 /// How an approval stands.
@@ -145,8 +156,14 @@ impl Need {
     /// Different people who have agreed and are in one of its groups.
     #[must_use]
     pub fn agreed(&self, reviews: &[Review]) -> usize {
-        let counts = |review: &&Review| review.approve && review.by.groups.iter().any(|group| self.groups.contains(group));
+        let counts = |review: &&Review| review.approve && self.asks(&review.by.groups) && (review.signed.is_some() || !self.signed);
         reviews.iter().filter(counts).map(|review| &review.by.id).collect::<BTreeSet<_>>().len()
+    }
+
+    /// Whether somebody in these groups may answer.
+    #[must_use]
+    pub fn asks(&self, groups: &[Text]) -> bool {
+        groups.iter().any(|group| self.groups.contains(group))
     }
 }
 

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::safe::Text;
 
-pub use approval::{Approval, ApprovalState, Need, Review};
+pub use approval::{Approval, ApprovalState, Need, Review, Signed};
 pub use audit::{AuditEntry, AuditPage};
 pub use recording::{Hit, Recording};
 pub use session::{Frozen, Session, SessionEnd};
@@ -42,6 +42,9 @@ pub struct Who {
     /// Groups.
     #[serde(default)]
     pub groups: Vec<Text>,
+    /// The fingerprint of the SSH key that they logged in with.
+    #[serde(default)]
+    pub key: Option<Text>,
 }
 
 /// A person or a program.

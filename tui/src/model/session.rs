@@ -47,6 +47,12 @@ pub struct Session {
     /// That it stands still.
     #[serde(default)]
     pub frozen: Option<Frozen>,
+    /// The groups of which somebody has to watch before it goes on; none while it goes on.
+    #[serde(default)]
+    pub waits_for: Vec<Text>,
+    /// How many watch it, where the bastion that was asked carries it.
+    #[serde(default)]
+    pub watchers: Option<u32>,
     /// How it ended; none while it lives.
     #[serde(default)]
     pub end: Option<SessionEnd>,
@@ -82,6 +88,12 @@ impl Session {
         self.end.is_none()
     }
 
+    /// Whether it is moderated and nobody watches who has to.
+    #[must_use]
+    pub fn waits_for_watcher(&self) -> bool {
+        self.is_live() && !self.waits_for.is_empty()
+    }
+
     /// `login@target`.
     #[must_use]
     pub fn place(&self) -> String {
@@ -94,6 +106,10 @@ impl Session {
         match (&self.end, &self.frozen) {
             (Some(end), _) => ("✗", format!("ended: {}", end.reason)),
             (None, Some(frozen)) => ("▲", format!("frozen by guard rail {}", frozen.guard_rail)),
+            (None, None) if self.waits_for_watcher() => {
+                let groups: Vec<String> = self.waits_for.iter().map(ToString::to_string).collect();
+                ("▲", format!("stands still until somebody of {} watches", groups.join(" or ")))
+            }
             (None, None) => ("●", "live".to_owned()),
         }
     }

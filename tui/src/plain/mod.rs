@@ -3,6 +3,7 @@
 
 mod read;
 mod say;
+mod watched;
 
 use std::collections::BTreeMap;
 
@@ -29,6 +30,8 @@ pub(crate) struct Plain {
     notice: Option<(String, Timestamp)>,
     greeted: bool,
     locked: bool,
+    /// What was said of the session that is watched.
+    watched: watched::Said,
     /// Which question was said.
     asked: Option<(Text, Timestamp)>,
     /// The list that is to be said when it is there.

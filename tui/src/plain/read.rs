@@ -6,7 +6,7 @@ use crate::clock::parse_span;
 use crate::decide::{self, Decision};
 use crate::overlay::Overlay;
 use crate::safe::{Text, shown};
-use crate::screens::{self, targets};
+use crate::screens::{self, live, targets};
 use crate::settings::Screen;
 use crate::state::State;
 
@@ -23,6 +23,8 @@ pub(crate) const HELP: &[(&str, &str)] = &[
     ("dN [REASON]", "deny N; asks first"),
     ("rN [REASON]", "revoke N, which was approved; asks first"),
     ("tN", "take back N, your own request; asks first"),
+    ("wN", "watch session N: what comes onto its screen is said in lines that begin with |"),
+    ("leave", "watch no more"),
     ("kN [REASON]", "end session N; asks first"),
     ("cN", "connect to target N"),
     ("refresh", "ask the bastion again for that list"),
@@ -60,6 +62,7 @@ pub(crate) fn read(state: &mut State, line: &str) -> Vec<Effect> {
             state.plain.list = Some(state.screen);
             screens::filtered(state)
         }
+        "leave" => live::stop_all(state),
         "refresh" => {
             let screen = state.screen;
             let effects = crate::perform::refresh(state);
@@ -122,6 +125,7 @@ fn numbered(state: &mut State, word: &str, rest: &str) -> Vec<Effect> {
         ('d', Screen::Inbox) => ask(state, Decision::Deny, &id, rest),
         ('r', Screen::Inbox) => ask(state, Decision::Revoke, &id, rest),
         ('t', Screen::Inbox) => ask(state, Decision::Withdraw, &id, rest),
+        ('w', Screen::Live) => return live::watch(state, &id),
         ('k', Screen::Live) => {
             decide::ask_kill(state, &id);
             give_reason(state, rest);

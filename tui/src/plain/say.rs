@@ -21,6 +21,7 @@ pub(super) fn lines(state: &mut State) -> Vec<String> {
     }
     changes(state, &mut lines);
     list(state, &mut lines);
+    super::watched::lines(state, &mut lines);
     sentences(state, &mut lines);
     question_line(state, &mut lines);
     // The last wall, as on the screen.
@@ -88,7 +89,8 @@ pub(super) fn digest(state: &State, approval: &Approval, number: usize) -> Strin
     } else {
         format!("a{number} approve, d{number} deny, s{number} details.")
     };
-    format!("{what}, {}, {left} left, needs {missing} more. {keys}", span(approval.valid_seconds()))
+    let runs = crate::safe::shown(approval.operation.raw());
+    format!("{what}: {runs}. {}, {left} left, needs {missing} more. {keys}", span(approval.valid_seconds()))
 }
 
 /// The details of a thing, as lines.

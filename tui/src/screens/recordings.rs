@@ -133,6 +133,12 @@ pub(crate) fn open(state: &mut State) -> Vec<Effect> {
     }
 }
 
+/// The session of the selected recording, or of the selected place in one.
+pub(crate) fn selected_session(state: &State) -> Option<String> {
+    let id = state.recordings.list.rows.selected()?;
+    Some(state.recordings.hits.get(id).map_or(id, |hit| &hit.session).to_string())
+}
+
 pub(crate) fn title(state: &State) -> String {
     match &state.recordings.searched {
         Some(text) => format!("Found \"{}\": {} (esc: all recordings)", shown(text), state.recordings.hits.len()),

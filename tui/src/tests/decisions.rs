@@ -178,43 +178,99 @@ fn a_pasted_key_is_no_key() {
     assert!(answers(&world).is_empty());
 }
 
+/// As [`at_alice`], with a host that can sign; the policy wants it signed.
+fn with_a_key(can_sign: bool) -> World {
+    let mut bastion = Bastion::busy();
+    bastion.approvals[0]["needs"][0]["signed"] = json!(true);
+    let mut world = World::with(Settings { can_sign, ..Settings::default() }, bastion);
+    world.wait(1_000);
+    world
+}
+
+fn signature() -> Signature {
+    Signature { text: "SSHSIG".into(), at: at("12:04:33") }
+}
+
 #[test]
 fn a_decision_is_signed_where_a_key_is_at_hand() {
-    let mut world = World::with(Settings { can_sign: true, ..Settings::default() }, {
-        let mut bastion = Bastion::busy();
-        bastion.approvals[0]["challenge"] = json!("sign this");
-        bastion
-    });
-    world.wait(1_000);
-    world.press("a");
+    let mut world = with_a_key(true);
+    world.press("a 2");
     world.wait(500);
     world.press("enter");
     assert!(answers(&world).is_empty());
     world.sees("touch your key to sign");
-    assert_eq!(world.effects.last(), Some(&Effect::Sign { approval: "A1".into(), challenge: "sign this".into() }));
+    let order = ToSign {
+        approval: "A1".into(),
+        digest: "9b1f0c4d".into(),
+        approve: true,
+        for_seconds: Some(300),
+        reason: String::new(),
+        approver: ME.into(),
+        key: "SHA256:mine".into(),
+    };
+    assert_eq!(world.effects.last(), Some(&Effect::Sign(Box::new(order))));
     world.press("enter");
-    world.send(Event::Signed { approval: "A2".into(), signature: Ok(Some("another's".into())) });
+    world.send(Event::Signed { approval: "A2".into(), signature: Ok(Some(signature())) });
     assert!(answers(&world).is_empty());
-    world.send(Event::Signed { approval: "A1".into(), signature: Ok(Some("SSHSIG".into())) });
-    assert_eq!(answers(&world)[0]["signature"], "SSHSIG");
+    world.send(Event::Signed { approval: "A1".into(), signature: Ok(Some(signature())) });
+    let sent = answers(&world)[0];
+    assert_eq!(
+        (&sent["signature"], &sent["signed_at"], &sent["for_seconds"]),
+        (&json!("SSHSIG"), &json!(at("12:04:33")), &json!(300)),
+        "what is sent is what was signed"
+    );
+}
+
+#[test]
+fn what_has_to_be_signed_is_not_approved_where_no_key_is_and_what_to_type_is_said() {
+    let mut world = with_a_key(false);
+    world.sees("corp/sre-leads, signed; 0 given");
+    world.press("a");
+    world.sees("It wants your signature, and no key is here: bartizan approvals approve A1 --bastion bastion.example.com");
+    world.wait(500);
+    world.press("enter");
+    assert!(answers(&world).is_empty());
+    // No is no, signed or not.
+    world.press("esc D");
+    world.wait(500);
+    world.press("enter");
+    assert_eq!(answers(&world)[0]["answer"], "deny");
 }
 
 #[test]
 fn a_signature_that_fails_or_comes_too_late_decides_nothing() {
-    let mut bastion = Bastion::busy();
-    bastion.approvals[0]["challenge"] = json!("sign this");
-    let mut world = World::with(Settings { can_sign: true, ..Settings::default() }, bastion);
-    world.wait(1_000);
+    let mut world = with_a_key(true);
     world.press("a");
     world.wait(500);
     world.press("enter esc");
-    world.send(Event::Signed { approval: "A1".into(), signature: Ok(Some("SSHSIG".into())) });
+    world.send(Event::Signed { approval: "A1".into(), signature: Ok(Some(signature())) });
     world.press("a");
     world.wait(500);
     world.press("enter");
     world.send(Event::Signed { approval: "A1".into(), signature: Err("no touch".into()) });
     world.sees("Not signed, so nothing was decided: no touch");
     assert!(answers(&world).is_empty());
+}
+
+#[test]
+fn escape_and_a_letter_in_one_go_are_what_they_would_be_one_by_one() {
+    let alt = |letter| Event::Key(KeyEvent::new(KeyCode::Char(letter), KeyModifiers::ALT));
+    let mut world = at_alice();
+    world.press("a");
+    world.wait(500);
+    world.send(alt('2'));
+    assert!(world.state.overlay.is_none() && answers(&world).is_empty());
+    assert_eq!(world.state.screen, Screen::Live);
+    world.press("/");
+    world.type_in("bob");
+    world.send(alt('1'));
+    assert_eq!((world.state.screen, world.state.overlay.is_none()), (Screen::Inbox, true));
+    // Where the letter with Alt is somebody's own key, it is that.
+    let own = std::collections::BTreeMap::from([("help".to_owned(), vec!["alt-2".to_owned()])]);
+    let mut world = World::with(Settings { keys: own, ..Settings::default() }, Bastion::busy());
+    world.send(alt('2'));
+    assert_eq!(world.state.screen, Screen::Inbox);
+    assert!(world.state.overlay.is_some());
 }
 
 #[test]

@@ -15,7 +15,7 @@ use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use serde_json::{Value, json};
 
-use crate::{Connection, Effect, Event, Screen, Settings, State, update, view};
+use crate::{Connection, Effect, Event, Screen, Settings, Signature, State, ToSign, update, view};
 
 /// Who sits there.
 const ME: &str = "corp/dana@example.com";
@@ -138,7 +138,7 @@ impl Bastion {
     fn answer(&self, request: &Value) -> Option<Value> {
         let filter = |key: &str| request[key].as_str().map(str::to_owned);
         Some(match request["do"].as_str()? {
-            "whoami" => json!({ "principal": ME, "kind": "user", "groups": ["corp/sre-leads"] }),
+            "whoami" => json!({ "principal": ME, "kind": "user", "groups": ["corp/sre-leads"], "key": "SHA256:mine" }),
             "subscribe" | "session.end" | "session.unwatch" => Value::Null,
             "approvals" => json!(self.approvals),
             "sessions" => json!(self.sessions),

@@ -31,7 +31,7 @@ fn what_waits_is_said_in_whole_sentences_with_numbers() {
     assert!(said.contains("Connected to bastion.example.com as corp/dana@example.com."), "{said}");
     assert!(
         said.contains(
-            "1 corp/alice@example.com ssh.exec root@db-prod-3, 30 min, 00:41 left, needs 1 more. a1 approve, d1 deny, s1 details."
+            "1 corp/alice@example.com ssh.exec root@db-prod-3: systemctl restart postgresql. 30 min, 00:41 left, needs 1 more. a1 approve, d1 deny, s1 details."
         ),
         "{said}"
     );

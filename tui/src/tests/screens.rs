@@ -249,3 +249,21 @@ fn every_key_of_the_footer_is_in_the_help_and_does_what_it_says() {
         assert!(footer.contains("? help"), "{footer}");
     }
 }
+
+#[test]
+fn what_needs_keys_or_files_of_ones_own_is_a_command_that_is_copied() {
+    let settings = Settings { bastion: Some("-p 2222 me@bastion".into()), ..Settings::default() };
+    let mut world = World::with(settings, Bastion::busy());
+    world.press("3");
+    world.wait(1_000);
+    world.press("p");
+    let verify = "bartizan recordings verify R1 --bastion me@bastion:2222";
+    assert_eq!(world.effects.last(), Some(&Effect::Copy(verify.into())));
+    world.sees(&format!("Copied {verify}"));
+    world.press("x");
+    assert_eq!(world.effects.last(), Some(&Effect::Copy("bartizan recordings export R1 --bastion me@bastion:2222 -o R1.cast".into())));
+    world.press("5");
+    world.wait(1_000);
+    world.press("x");
+    assert_eq!(world.effects.last(), Some(&Effect::Copy("bartizan audit export --bundle audit.tar".into())));
+}

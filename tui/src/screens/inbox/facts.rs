@@ -4,10 +4,12 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::{ago, counter, moment, span};
+use crate::decide;
 use crate::detail::Detail;
 use crate::model::{Approval, ApprovalState};
 use crate::safe::{Text, shown};
 use crate::state::State;
+use crate::statement;
 use crate::theme::Role;
 
 /// The details of an approval.
@@ -33,7 +35,10 @@ fn who(approval: &Approval, detail: &mut Detail) {
 fn what(state: &State, approval: &Approval, detail: &mut Detail) {
     let tags = state.targets.all.get(&approval.target).map(|target| target.tags.iter().map(|tag| format!(" [{tag}]")).collect::<String>());
     detail.plain("WANTS", format!("{} on {}{}", approval.action, approval.place(), tags.unwrap_or_default()));
-    detail.add("RUNS", Role::Title, shown(approval.operation.raw()));
+    let lines = statement::lines(approval.operation.raw(), approval.action.raw().starts_with("pg."));
+    for (line, label) in lines.iter().zip(std::iter::once("RUNS").chain(std::iter::repeat(""))) {
+        detail.add(label, Role::Title, shown(line));
+    }
 }
 
 fn why(approval: &Approval, detail: &mut Detail) {
@@ -92,7 +97,9 @@ fn rule(state: &State, approval: &Approval, detail: &mut Detail) {
     for need in &approval.needs {
         let groups: Vec<String> = need.groups.iter().map(ToString::to_string).collect();
         let agreed = need.agreed(&approval.reviews);
-        detail.plain("RULE", format!("{} needs {} of {}; {agreed} given", need.policy, need.approvals, groups.join(" or ")));
+        let signed = if need.signed { ", signed" } else { "" };
+        let text = format!("{} needs {} of {}{signed}; {agreed} given", need.policy, need.approvals, groups.join(" or "));
+        detail.plain("RULE", text);
         if let Some(reason) = &need.reason {
             detail.add("", Role::Dim, format!("\"{reason}\""));
         }
@@ -101,7 +108,12 @@ fn rule(state: &State, approval: &Approval, detail: &mut Detail) {
         let (sign, word, role) = if review.approve { ("✓", "approved", Role::Good) } else { ("✗", "denied", Role::Bad) };
         let reason = if review.reason.is_empty() { String::new() } else { format!(": \"{}\"", review.reason) };
         let shorter = review.valid_seconds.map(|seconds| format!(", for {}", span(seconds))).unwrap_or_default();
-        detail.add("", role, format!("{sign} {} {word} {}{shorter}{reason}", review.by.id, moment(review.at, state.now)));
+        let signed = if review.signed.is_some() { ", signed" } else { "" };
+        detail.add("", role, format!("{sign} {} {word} {}{shorter}{signed}{reason}", review.by.id, moment(review.at, state.now)));
+    }
+    let asked = approval.waits() && !approval.is_of(&state.me.principal) && !state.settings.can_sign;
+    if asked && decide::unsigned_is_nothing(state, approval).is_some() {
+        detail.add("", Role::Warn, format!("▲ no key of yours is here; where it is: {}", decide::by_command(state, approval)));
     }
 }
 

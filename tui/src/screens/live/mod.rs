@@ -101,9 +101,16 @@ pub(crate) fn told(state: &mut State, sessions: Vec<Session>) {
 }
 
 /// A session as it is now.
-pub(crate) fn heard(state: &mut State, session: Session) {
+pub(crate) fn heard(state: &mut State, session: Session) -> Vec<Effect> {
     let id = session.id.clone();
-    let was_frozen = state.live.all.get(&id).is_some_and(|known| known.frozen.is_some());
+    let known = state.live.all.get(&id);
+    let was_frozen = known.is_some_and(|known| known.frozen.is_some());
+    let waited = known.is_some_and(Session::waits_for_watcher);
+    let counts = session.principal.id != state.me.principal && state.me.groups.iter().any(|group| session.waits_for.contains(group));
+    let wanted = session.waits_for_watcher() && !waited && counts;
+    if wanted {
+        state.alarm(format!("{} on {} waits for somebody who watches", session.principal.id, session.place()));
+    }
     if let (Some(frozen), false) = (&session.frozen, was_frozen) {
         let text = format!("{} on {} stands still: guard rail {}", session.principal.id, session.place(), frozen.guard_rail);
         state.alarm(text);
@@ -114,6 +121,7 @@ pub(crate) fn heard(state: &mut State, session: Session) {
         forget(&mut state.live);
         offer(state, &id);
     }
+    if wanted && state.settings.bell { vec![Effect::Bell] } else { Vec::new() }
 }
 
 fn offer(state: &mut State, id: &Text) {
@@ -158,10 +166,11 @@ pub(crate) fn title(state: &State) -> String {
 pub(crate) fn row(state: &State, id: &Text, width: usize) -> Cells {
     let Some(session) = state.live.all.get(id) else { return vec![(Role::Dim, id.to_string())] };
     let (sign, _) = session.state();
-    let role = match (session.is_live(), &session.frozen) {
+    let stands_still = session.frozen.is_some() || session.waits_for_watcher();
+    let role = match (session.is_live(), stands_still) {
         (false, _) => Role::Dim,
-        (true, Some(_)) => Role::Warn,
-        (true, None) => Role::Plain,
+        (true, true) => Role::Warn,
+        (true, false) => Role::Plain,
     };
     let seen = if state.live.watches.iter().any(|watch| watch.session == *id) { "◉" } else { sign };
     let age = if session.is_live() { counter(state.now.duration_since(session.started_at).as_secs()) } else { "ended".to_owned() };
@@ -183,7 +192,11 @@ pub(crate) fn detail(state: &State, id: &Text) -> Option<Detail> {
     detail.add("", Role::Dim, groups.join(", "));
     detail.plain("WHERE", format!("{} ({})", session.place(), session.target_kind));
     detail.plain("RUNS", shown(session.wish.raw()));
-    detail.add("STATE", if session.frozen.is_some() { Role::Warn } else { Role::Plain }, format!("{sign} {words}"));
+    let stands_still = session.frozen.is_some() || session.waits_for_watcher();
+    detail.add("STATE", if stands_still { Role::Warn } else { Role::Plain }, format!("{sign} {words}"));
+    if let Some(watchers) = session.watchers.filter(|_| session.is_live()) {
+        detail.plain("WATCHED", format!("by {watchers}"));
+    }
     if let Some(status) = session.end.as_ref().and_then(|end| end.exit_status) {
         detail.plain("", format!("exit status {status}"));
     }
@@ -212,6 +225,8 @@ impl Filtered for Session {
                 Field::State,
                 if self.frozen.is_some() {
                     "frozen"
+                } else if self.waits_for_watcher() {
+                    "waits"
                 } else if self.is_live() {
                     "live"
                 } else {
