@@ -28,7 +28,9 @@ fn a_disk_that_becomes_read_only_ends_sessions_after_ten_seconds_and_lets_no_oth
     let mut world = World::with(Setup { own_disk: true, ..Setup::default() });
     let alice = world.visitor("alice");
     let (mut session, log) = lasting(&alice, Way::At, COUNTING, "seen-50.");
-    // Twice the time after which all is on the disk: such an end of a disk is a power cut to what was not.
+    // The journal is aborted, as it is when a disk fails: what was written and not yet on the disk is lost as in a power cut, whoever
+    // wrote it, and that bound is a quarter of a second. A file system that is written to cannot become read-only in another way
+    // (the system refuses that as busy), and a bastion that is killed loses nothing. This waits for twice that time.
     let synced = last_seen(&log);
     std::thread::sleep(Duration::from_millis(500));
     let mut abort = world.bastion.beside("mount");

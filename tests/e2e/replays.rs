@@ -1,10 +1,9 @@
 //! A hostile recording is played, printed and exported on the auditor's terminal: none of what it holds reaches that.
 
 use std::fs;
-use std::process::Command;
 
 use crate::evidence::ids;
-use crate::harness::{Run, Way, World};
+use crate::harness::{Terminal, Way, World, wait_until};
 
 /// Clipboard, title, link, device strings, queries, an unterminated string, a bomb.
 const EVIL: &[u8] = b"begin\r\n\x1b]52;c;RVZJTA==\x07\x1b]0;RVZJTA\x07\x1b]8;;http://RVZJTA/\x1b\\link\x1b]8;;\x1b\\\r\n\x1bP+qRVZJTA\x1b\\\x1b_GRVZJTA\x1b\\\
@@ -22,8 +21,23 @@ fn harmless(bytes: &[u8], what: &str) {
     assert!(!has(b"RVZJTA"), "{what}: what a terminal would have kept to itself is shown");
 }
 
+/// Every byte that the player sends to the terminal, until its user has seen the last words and quits.
+fn played(world: &World, id: &str) -> Vec<u8> {
+    let (program, config) = (env!("CARGO_BIN_EXE_bartizan"), world.dir().join("bartizan.toml"));
+    let line = format!("read -r _; HOME={} {program} --config {} recordings play --speed 50 {id}", world.dir().display(), config.display());
+    let terminal = Terminal::open(&world.dir(), &line, 100, 30);
+    let copy = world.dir().join(format!("played-{id}"));
+    terminal.copy_to(&copy);
+    terminal.press(&["Enter"]);
+    let screen = terminal.wait_for("last words");
+    assert!(screen.contains(id) && screen.contains("link") && screen.contains("AAAA"), "{screen}");
+    terminal.press(&["q"]);
+    terminal.wait_for("[ended with 0]");
+    wait_until("the end of the copy", || fs::read(&copy).unwrap().ends_with(b"[ended with 0]\r\n"));
+    fs::read(&copy).unwrap()
+}
+
 #[test]
-#[ignore = "an open defect: it has not been seen to pass"]
 fn a_hostile_recording_that_is_played_printed_or_exported_does_nothing_to_the_terminal() {
     let world = World::start();
     let alice = world.visitor("alice");
@@ -35,16 +49,8 @@ fn a_hostile_recording_that_is_played_printed_or_exported_does_nothing_to_the_te
     let all = ids(&world);
     assert_eq!(all.len(), 2);
     for id in &all {
-        let program = env!("CARGO_BIN_EXE_bartizan");
-        let config = world.dir().join("bartizan.toml");
-        let line = format!("{program} --config {} recordings play --speed 50 {id}", config.display());
-        let mut play = Command::new("sh");
-        let keys = "sleep 3; printf q";
-        play.args(["-c", &format!("({keys}) | TERM=xterm-256color script -q -e -c '{line}' /dev/null")]).env("HOME", world.dir());
-        let played = Run::new(play).ok();
-        // It was drawn: the title is there.
-        assert!(played.text().contains(id.as_str()), "{played}");
-        harmless(&played.out, "play");
+        let played = played(&world, id);
+        harmless(&played, "play");
         let cat = world.bastion.run(["recordings", "cat", id]).ok();
         assert!(cat.text().contains("last words"));
         harmless(&cat.out, "cat");

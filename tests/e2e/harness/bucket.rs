@@ -30,7 +30,8 @@ impl ObjectStore {
         let mut command = Command::new(repository(".deps/venv/bin/weed"));
         command.current_dir(&dir).args(["server", "-dir=data", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer=true", "-s3"]);
         command.args(["-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.config=s3.json", "-master.volumeSizeLimitMB=64", "-volume.max=50"]);
-        command.args(["-master.electionTimeout=1s", "-volume.preStopSeconds=0", "-master.telemetry=false"]);
+        // By default it takes nothing more when a hundredth of the disk is left, however much that is.
+        command.args(["-master.electionTimeout=1s", "-volume.preStopSeconds=0", "-master.telemetry=false", "-volume.minFreeSpace=64MiB"]);
         command.arg(format!("-s3.port={port}"));
         for role in ["master", "volume", "filer"] {
             command.arg(format!("-{role}.port={}", port_with_its_shadow()));
@@ -78,6 +79,18 @@ impl ObjectStore {
         let file = self.dir.join("upload");
         fs::write(&file, content).unwrap();
         Run::new(self.curl(&["-T", file.to_str().unwrap()], &format!("/some/prefix/{name}"))).ok();
+    }
+}
+
+/// A test that fails shows what the store had to say.
+impl Drop for ObjectStore {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = fs::read(self.dir.join("weed.log")).unwrap_or_default();
+            let log = String::from_utf8_lossy(&log);
+            let lines: Vec<&str> = log.lines().collect();
+            eprintln!("--- the end of the object store's log\n{}", lines[lines.len().saturating_sub(40)..].join("\n"));
+        }
     }
 }
 

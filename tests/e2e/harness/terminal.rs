@@ -28,6 +28,12 @@ impl Terminal {
         Run::new(command).ok().text()
     }
 
+    /// From now on every byte that comes to the terminal goes to `file`, too, before anything is made of it.
+    pub(crate) fn copy_to(&self, file: &Path) {
+        self.tmux(&["pipe-pane", "-O", &format!("exec cat > '{}'", file.display())]);
+        wait_until("the copy has begun", || file.exists());
+    }
+
     /// Types text as it is.
     pub(crate) fn type_in(&self, text: &str) {
         self.tmux(&["send-keys", "-l", "--", text]);
