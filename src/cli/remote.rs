@@ -1,7 +1,7 @@
 //! The control protocol as a client: one `ssh -s BASTION control`, by the user's own ssh, or the socket on the bastion's own machine;
 //! asked one request at a time. What comes back is data and never printed as it came.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 
@@ -57,12 +57,22 @@ impl Remote {
         if way.bastion.is_some() {
             return Self::open(common, way);
         }
+        let place = control_socket(&common.load()?.server.state_dir);
+        let none = || Exit::incomplete(format!("no bastion answers at {}; does it run? Elsewhere: --bastion HOST", place.display()));
+        Self::local(common)?.ok_or_else(none)
+    }
+
+    /// Connects to the bastion that runs on this machine; none if none answers.
+    pub(super) fn local(common: &Common) -> Result<Option<Self>, Exit> {
         let path = control_socket(&common.load()?.server.state_dir);
         let place = path.display().to_string();
-        let none = |error| Exit::incomplete(format!("no bastion answers at {place} ({error}); does it run? Elsewhere: --bastion HOST"));
-        let stream = UnixStream::connect(&path).map_err(none)?;
+        let stream = match UnixStream::connect(&path) {
+            Ok(stream) => stream,
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => return Ok(None),
+            Err(error) => return Err(Exit::incomplete(format!("the bastion at {place} cannot be asked: {error}"))),
+        };
         let reader = stream.try_clone().map_err(|error| Exit::incomplete(error.to_string()))?;
-        Self::greet(None, Box::new(stream), Box::new(reader), &place)
+        Self::greet(None, Box::new(stream), Box::new(reader), &place).map(Some)
     }
 
     fn greet(child: Option<Child>, stdin: Box<dyn Write + Send>, stdout: Box<dyn Read + Send>, place: &str) -> Result<Self, Exit> {
