@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use super::notify::Notifier;
 use super::waiting::Waiting;
 
 const NO_AUDIT: &str = "The bastion cannot write its audit log, so nothing can be approved now; tell the operator.";
+const STOPPING: &str = "The bastion is stopping, so nothing can be approved now; try again in a minute.";
 const NO_STORE: &str = "The bastion cannot reach its store, so nothing can be approved now; tell the operator.";
 
 /// Changes that a subscriber may be behind.
@@ -126,6 +128,8 @@ pub(super) struct Wait {
 /// Who waits on this node.
 pub(super) struct Desk {
     waiting: Mutex<Waits>,
+    /// Whether nobody may begin to wait any more. Written while `waiting` is locked.
+    closed: AtomicBool,
     left: Mutex<Vec<ApprovalId>>,
     pub(super) in_use: Arc<InUse>,
 }
@@ -179,7 +183,8 @@ impl Broker {
         randomness: fn() -> u128,
         notifier: Notifier,
     ) -> Self {
-        let desk = Arc::new(Desk { waiting: Mutex::default(), left: Mutex::default(), in_use: Arc::default() });
+        let desk =
+            Arc::new(Desk { waiting: Mutex::default(), closed: AtomicBool::new(false), left: Mutex::default(), in_use: Arc::default() });
         Self { store, audit, clock, node: node.to_owned(), limits, randomness, notifier, changes: broadcast::Sender::new(CHANGES), desk }
     }
 
@@ -195,6 +200,9 @@ impl Broker {
         let (sender, answer) = oneshot::channel();
         {
             let mut waiting = self.desk.waiting();
+            if self.desk.closed.load(Ordering::Relaxed) {
+                return Err(Refusal::unavailable(STOPPING, "the bastion is stopping"));
+            }
             let by = asked.principal.id.clone();
             if waiting.values().filter(|wait| wait.by == by).count() >= usize::try_from(self.limits.waiting_each).unwrap_or(usize::MAX) {
                 let sentence = "Too many operations of yours wait for approval already; wait for those, or take some back.";
@@ -238,7 +246,8 @@ impl Broker {
         let valid_seconds = valid.map(|valid| valid.as_secs());
         self.audit.append(entry, now).await.map_err(|error| Refusal::unavailable(NO_AUDIT, error.to_string()))?;
         let review = Review { by: by.clone(), approve, reason, valid_seconds, at: now, signed };
-        let approval = self.store.review_approval(id, review).await.map_err(|error| refusal(&error))?;
+        let counted = self.store.review_approval(id, review).await;
+        let approval = self.or_void(counted, &standing, format!("answer to approval {id}"), Some((&by.id, source))).await?;
         if approval.state == ApprovalState::Waiting {
             self.changed(id);
         } else {
@@ -261,9 +270,30 @@ impl Broker {
         }
         let entry = Entry::ApprovalEnded { approval: id, state: state.to_string(), reason: reason.clone(), by };
         self.audit.append(entry, now).await.map_err(|error| Refusal::unavailable(NO_AUDIT, error.to_string()))?;
-        let approval = self.store.end_approval(id, ApprovalEnd { state, reason, at: now }).await.map_err(|error| refusal(&error))?;
+        let done = self.store.end_approval(id, ApprovalEnd { state, reason, at: now }).await;
+        let approval = self.or_void(done, &standing, format!("end of approval {id}"), None).await?;
         self.settled(&approval, now);
         Ok(approval)
+    }
+
+    /// What was written to the audit log and then came too late for the store is called back there.
+    async fn or_void(
+        &self,
+        done: Result<Approval, StoreError>,
+        standing: &Approval,
+        what: String,
+        by: Option<(&PrincipalId, IpAddr)>,
+    ) -> Result<Approval, Refusal> {
+        let error = match done {
+            Ok(approval) => return Ok(approval),
+            Err(error) => error,
+        };
+        let (principal, source) = by.map_or((None, standing.asked.source), |(by, source)| (Some(by.clone()), source));
+        let entry = Entry::Refused { what, principal, source, detail: format!("it does not count: {error}") };
+        if let Err(error) = self.audit.append(entry, self.clock.now()).await {
+            tracing::error!(%error, alert = true, "an audit entry could not be written");
+        }
+        Err(refusal(&error))
     }
 
     fn settled(&self, approval: &Approval, now: Timestamp) {
@@ -311,6 +341,24 @@ impl Broker {
             self.end(approval.asked.id, ApprovalState::Withdrawn, reason, None).await?;
         }
         Ok(())
+    }
+
+    /// Ends all waits of this node, which stops: who waits reads so instead of losing the connection. Nobody begins to wait any
+    /// more. Gives how many there were.
+    pub async fn close(&self) -> usize {
+        let waiting: Vec<_> = {
+            let waiting = self.desk.waiting();
+            self.desk.closed.store(true, Ordering::Relaxed);
+            waiting.iter().filter(|(_, wait)| wait.answer.is_some()).map(|(id, _)| *id).collect()
+        };
+        for id in &waiting {
+            let reason = "the bastion stopped while it waited".to_owned();
+            if let Err(refusal) = self.end(*id, ApprovalState::Withdrawn, reason, None).await {
+                // It was settled a moment before; or the next start ends it.
+                tracing::warn!(approval = %id, detail = %refusal.detail, "an approval could not be ended");
+            }
+        }
+        waiting.len()
     }
 
     /// Ends what lapsed and what was left.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 
 use crate::model::{ApprovalId, SessionId};
-use crate::store::Approval;
+use crate::store::{Approval, Needed};
 
 /// Grants that are in use on this node, by approval.
 #[derive(Debug, Default)]
@@ -26,8 +26,7 @@ impl InUse {
 #[derive(Debug)]
 pub struct Grant {
     approval: ApprovalId,
-    policies: Vec<String>,
-    whole_session: Vec<String>,
+    needs: Vec<Needed>,
     until: Timestamp,
     by: Vec<String>,
     in_use: Arc<InUse>,
@@ -37,11 +36,9 @@ impl Grant {
     pub(super) fn new(approval: &Approval, until: Timestamp, in_use: &Arc<InUse>) -> Self {
         let asked = &approval.asked;
         in_use.lock().insert(asked.id, asked.session);
-        let names = |whole: bool| asked.needs.iter().filter(|need| !whole || need.whole_session).map(|need| need.policy.clone()).collect();
         Self {
             approval: asked.id,
-            policies: names(false),
-            whole_session: names(true),
+            needs: asked.needs.clone(),
             until,
             by: approval.reviews.iter().map(|review| review.by.id.to_string()).collect(),
             in_use: Arc::clone(in_use),
@@ -60,22 +57,23 @@ impl Grant {
         &self.by
     }
 
-    /// Whether it answers what `policy` asks for, for the operation it was given for.
+    /// Whether it answers `need`, for the operation it was given for. A policy that was changed meanwhile and asks more people, or
+    /// others, is not answered by it, though it has the same name.
     #[must_use]
-    pub fn answers(&self, policy: &str) -> bool {
-        self.policies.iter().any(|known| known == policy)
+    pub fn answers(&self, need: &Needed) -> bool {
+        self.needs.contains(need)
     }
 
-    /// Whether it answers what `policy` asks for in any operation of the session at `now`.
+    /// Whether it answers `need` in any operation of the session at `now`.
     #[must_use]
-    pub fn answers_all(&self, policy: &str, now: Timestamp) -> bool {
-        now < self.until && self.whole_session.iter().any(|known| known == policy)
+    pub fn answers_all(&self, need: &Needed, now: Timestamp) -> bool {
+        now < self.until && need.whole_session && self.answers(need)
     }
 
     /// When what was approved for a whole session is over; none when it was approved for one operation, which may end by itself.
     #[must_use]
     pub fn lapses(&self) -> Option<Timestamp> {
-        (!self.whole_session.is_empty()).then_some(self.until)
+        self.needs.iter().any(|need| need.whole_session).then_some(self.until)
     }
 }
 

@@ -91,8 +91,9 @@ async fn a_yes_wakes_the_one_who_waits_and_is_audited_first() {
     world.says("corp/bob", &waiting, true).await.unwrap();
     let grant = waiting.answered().await.unwrap();
     assert_eq!(grant.by(), ["corp/bob"]);
-    assert!(grant.answers("four-eyes") && !grant.answers("another"));
-    assert!(!grant.answers_all("four-eyes", world.clock.now()), "it was given for one operation");
+    let need = asking(1, false).needs.remove(0);
+    assert!(grant.answers(&need) && !grant.answers(&Needed { policy: "another".into(), ..need.clone() }));
+    assert!(!grant.answers_all(&need, world.clock.now()), "it was given for one operation");
     let log = world.audited();
     assert!(log.contains("approval.asked") && log.contains("approval.reviewed"), "{log}");
 }
@@ -139,9 +140,75 @@ async fn an_approval_for_the_session_answers_until_it_lapses() {
     let waiting = world.broker.ask(asking(1, true)).await.unwrap();
     world.says("corp/bob", &waiting, true).await.unwrap();
     let grant = waiting.answered().await.unwrap();
-    assert!(grant.answers_all("four-eyes", world.clock.now()));
+    let need = asking(1, true).needs.remove(0);
+    assert!(grant.answers_all(&need, world.clock.now()));
     world.clock.advance(900);
-    assert!(!grant.answers_all("four-eyes", world.clock.now()));
+    assert!(!grant.answers_all(&need, world.clock.now()));
+}
+
+#[tokio::test]
+async fn an_approval_answers_what_its_policy_asked_and_not_what_a_policy_of_that_name_asks_by_now() {
+    let world = world(10);
+    let waiting = world.broker.ask(asking(1, true)).await.unwrap();
+    world.says("corp/bob", &waiting, true).await.unwrap();
+    let grant = waiting.answered().await.unwrap();
+    let need = asking(1, true).needs.remove(0);
+    assert!(grant.answers(&need));
+    for changed in [
+        Needed { approvals: 2, ..need.clone() },
+        Needed { groups: vec!["corp/others".into()], ..need.clone() },
+        Needed { signed: true, ..need.clone() },
+        Needed { moderated: true, ..need.clone() },
+        Needed { valid_seconds: 60, ..need.clone() },
+        Needed { whole_session: false, ..need.clone() },
+    ] {
+        assert!(!grant.answers(&changed) && !grant.answers_all(&changed, world.clock.now()), "{changed:?}");
+    }
+}
+
+#[tokio::test]
+async fn one_person_is_one_however_their_name_is_written() {
+    let world = world(10);
+    let waiting = world.broker.ask(asking(2, false)).await.unwrap();
+    world.says("corp/Bob", &waiting, true).await.unwrap();
+    assert!(world.says("corp/bob", &waiting, true).await.unwrap_err().sentence.contains("answered"));
+    assert_eq!(world.state(waiting.id()).await, ApprovalState::Waiting);
+}
+
+#[tokio::test]
+async fn what_was_taken_back_or_lapsed_is_nobodys_to_approve_any_more() {
+    let world = world(10);
+    for state in [ApprovalState::Withdrawn, ApprovalState::Revoked, ApprovalState::Expired] {
+        let waiting = world.broker.ask(asking(1, false)).await.unwrap();
+        world.broker.end(waiting.id(), state, "over".into(), None).await.unwrap();
+        let late = world.says("corp/bob", &waiting, true).await.unwrap_err();
+        assert!(late.sentence.contains(&state.to_string()), "{late}");
+        assert_eq!(world.state(waiting.id()).await, state);
+        assert!(waiting.answered().await.unwrap_err().sentence.contains("over") || state == ApprovalState::Expired);
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_stops_ends_its_waits_and_lets_nobody_begin_one() {
+    let world = world(10);
+    let waiting = world.broker.ask(asking(1, false)).await.unwrap();
+    let id = waiting.id();
+    assert_eq!(world.broker.close().await, 1);
+    assert!(waiting.answered().await.unwrap_err().sentence.contains("the bastion stopped"));
+    assert_eq!(world.state(id).await, ApprovalState::Withdrawn);
+    assert!(world.broker.ask(asking(1, false)).await.err().unwrap().sentence.contains("stopping"));
+}
+
+#[tokio::test]
+async fn an_answer_at_the_deadline_comes_too_late_though_nobody_has_tidied_up() {
+    let world = world(10);
+    let waiting = world.broker.ask(asking(1, false)).await.unwrap();
+    world.clock.advance(60);
+    let late = world.says("corp/bob", &waiting, true).await.unwrap_err();
+    assert!(late.sentence.contains("expired"), "{late}");
+    assert_eq!(world.state(waiting.id()).await, ApprovalState::Waiting);
+    world.broker.tidy(world.clock.now()).await;
+    assert!(waiting.answered().await.is_err());
 }
 
 #[tokio::test]

@@ -271,6 +271,9 @@ pub enum Entry {
     /// Somebody reads the audit log; written before they see any of it.
     #[serde(rename = "audit.read")]
     AuditRead { by: String, filter: String },
+    /// Somebody reads a list over the control protocol; written once for each list and connection, before they see any of it.
+    #[serde(rename = "control.read")]
+    ControlRead { by: String, what: String, source: IpAddr },
     /// A recording is kept whatever its age.
     #[serde(rename = "recording.held")]
     RecordingHeld { session: SessionId, reason: String, by: String },

@@ -1,5 +1,5 @@
-//! `bartizan approvals`: what waits or waited, from the store on this machine; and answers, which go to the bastion by the
-//! user's own ssh, since who may answer is a person whom an issuer knows, not an account of the machine.
+//! `bartizan approvals`: what waits or waited, and answers. The bastion is asked, by its socket on this machine or by the user's own
+//! ssh, and decides by policy; where none runs here, its store can still be read.
 
 mod sign;
 
@@ -9,9 +9,12 @@ use std::time::Duration;
 
 use clap::Subcommand;
 
+use serde_json::{Value, json};
+
 use super::bastion::Way;
 use super::local::{Local, block_on};
 use super::print::{Page, cut};
+use super::remote::{Remote, read};
 use super::{Common, Exit};
 use crate::model::{ApprovalId, PrincipalId, Printable};
 use crate::store::{Approval, ApprovalFilter, Store};
@@ -33,6 +36,8 @@ enum What {
     Deny(Answer),
     /// Take an approval back: what it allowed ends
     Revoke(Answer),
+    /// Take your own request back
+    Withdraw(Answer),
 }
 
 #[derive(Debug, clap::Args)]
@@ -46,6 +51,8 @@ struct List {
     /// At most so many
     #[arg(long, value_name = "N", default_value_t = 100)]
     limit: u32,
+    #[command(flatten)]
+    way: Way,
     /// Print the list as JSON
     #[arg(long)]
     json: bool,
@@ -95,13 +102,11 @@ fn span(text: &str) -> Result<Duration, String> {
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
     match &args.what {
-        What::List(args) => {
-            let local = Local::open(common)?;
-            block_on(list(&local, args))
-        }
+        What::List(args) => list(common, args),
         What::Approve(args) => say(common, &args.answer, "approve", args.valid),
         What::Deny(args) => say(common, args, "deny", None),
         What::Revoke(args) => say(common, args, "revoke", None),
+        What::Withdraw(args) => say(common, args, "withdraw", None),
     }
 }
 
@@ -128,18 +133,36 @@ fn say(common: &Common, args: &Answer, word: &'static str, valid: Option<Duratio
     Ok(ExitCode::SUCCESS)
 }
 
-async fn list(local: &Local, args: &List) -> Result<ExitCode, Exit> {
-    let filter = ApprovalFilter { waiting: !args.all, principal: args.principal.clone(), limit: args.limit, ..ApprovalFilter::default() };
-    let approvals = local.store.approvals(filter).await?;
+fn list(common: &Common, args: &List) -> Result<ExitCode, Exit> {
     let mut page = Page::stdout();
-    if args.json {
-        page.json(&approvals)?;
-    } else {
+    let approvals: Vec<Approval> = match Remote::reach(common, &args.way)? {
+        Some(mut link) => {
+            let wanted = json!({ "all": args.all, "others": true, "principal": args.principal, "limit": args.limit });
+            let found: Value = link.ask("approvals", &wanted)?;
+            if args.json {
+                page.json(&found)?;
+            }
+            read(found)?
+        }
+        None => {
+            let found = block_on(stored(common, args))?;
+            if args.json {
+                page.json(&found)?;
+            }
+            found
+        }
+    };
+    if !args.json {
         let heads = ["APPROVAL", "PRINCIPAL", "TARGET", "STATE", "ASKED", "GROUPS", "OPERATION"];
         page.table(heads, &approvals.iter().map(row).collect::<Vec<_>>())?;
     }
     page.flush()?;
     Ok(ExitCode::SUCCESS)
+}
+
+async fn stored(common: &Common, args: &List) -> Result<Vec<Approval>, Exit> {
+    let filter = ApprovalFilter { waiting: !args.all, principal: args.principal.clone(), limit: args.limit, ..ApprovalFilter::default() };
+    Ok(Local::instead(common)?.store.approvals(filter).await?)
 }
 
 fn row(approval: &Approval) -> [String; 7] {

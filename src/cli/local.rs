@@ -1,4 +1,5 @@
-//! What commands for the operator on the machine share: they open the state folder themselves, whether the server runs or not.
+//! What commands for the operator on the machine share: they open the state folder themselves, those that the bastion answers only
+//! where none runs.
 //! Also a stack for what recurses, who the operator is, what time it is, and how a moment or a span is written on the command line.
 
 use std::future::Future;
@@ -46,6 +47,13 @@ impl Local {
         check_owner(&config.server.state_dir)?;
         let store = SqliteStore::open(&config.store, now())?;
         Ok(Self { config, store })
+    }
+
+    /// The same where no bastion runs that could be asked; says so.
+    pub(super) fn instead(common: &Common) -> Result<Self, Exit> {
+        let local = Self::open(common)?;
+        print::note("no bastion runs on this machine, so its store is used, as it is");
+        Ok(local)
     }
 
     /// Whether the issuer of that name names programs, not people.

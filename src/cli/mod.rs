@@ -111,6 +111,8 @@ enum Command {
     Lock(lock::Args),
     /// Take a lock away
     Unlock(lock::UnlockArgs),
+    /// Show the locks in force
+    Locks(lock::ListArgs),
     /// Show the certificate authorities or give one a new key
     Ca(ca::Args),
     /// Show, verify or export the audit log
@@ -148,6 +150,7 @@ pub fn run() -> ExitCode {
         Command::Tui(args) => tui::run(&line.common, &args),
         Command::Lock(args) => lock::run(&line.common, &args),
         Command::Unlock(args) => lock::unlock(&line.common, &args),
+        Command::Locks(args) => lock::locks(&line.common, &args),
         Command::Ca(args) => ca::run(&line.common, &args),
         Command::Audit(args) => audit::run(&line.common, &args),
         Command::Recordings(args) => recordings::run(&line.common, &args),

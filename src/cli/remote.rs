@@ -52,24 +52,20 @@ impl Remote {
         Self::greet(Some(child), Box::new(stdin), Box::new(stdout), &bastion.to_string())
     }
 
-    /// Connects to the bastion that `way` names; where it names none, to the one on this machine.
-    pub(super) fn open_or_local(common: &Common, way: &Way) -> Result<Self, Exit> {
-        if way.bastion.is_some() {
-            return Self::open(common, way);
+    /// Connects to the bastion that `way` names; where it names none, to the one on this machine. None where that does not run, or
+    /// is not this account's to use.
+    pub(super) fn reach(common: &Common, way: &Way) -> Result<Option<Self>, Exit> {
+        if way.bastion.is_some() || !common.config.exists() {
+            return Self::open(common, way).map(Some);
         }
-        let place = control_socket(&common.load()?.server.state_dir);
-        let none = || Exit::incomplete(format!("no bastion answers at {}; does it run? Elsewhere: --bastion HOST", place.display()));
-        Self::local(common)?.ok_or_else(none)
-    }
-
-    /// Connects to the bastion that runs on this machine; none if none answers.
-    pub(super) fn local(common: &Common) -> Result<Option<Self>, Exit> {
         let path = control_socket(&common.load()?.server.state_dir);
         let place = path.display().to_string();
         let stream = match UnixStream::connect(&path) {
             Ok(stream) => stream,
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => return Ok(None),
-            Err(error) => return Err(Exit::incomplete(format!("the bastion at {place} cannot be asked: {error}"))),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::PermissionDenied) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(Exit::incomplete(format!("the bastion does not answer at {place} ({error})"))),
         };
         let reader = stream.try_clone().map_err(|error| Exit::incomplete(error.to_string()))?;
         Self::greet(None, Box::new(stream), Box::new(reader), &place).map(Some)
@@ -108,8 +104,7 @@ impl Remote {
             }
             if answers == Some(self.next) {
                 let ok = line.get_mut("ok").map(Value::take).unwrap_or_default();
-                return serde_json::from_value(ok)
-                    .map_err(|error| Exit::incomplete(format!("the bastion's answer cannot be read: {error}")));
+                return read(ok);
             }
         }
     }
@@ -125,6 +120,13 @@ impl Remote {
             }
         }
     }
+}
+
+/// What a bastion answered, as what it has to be.
+pub(super) fn read<T: DeserializeOwned>(answer: Value) -> Result<T, Exit> {
+    let strange =
+        |error: serde_json::Error| Exit::incomplete(format!("the bastion's answer cannot be read: {}", Printable(&error.to_string())));
+    serde_json::from_value(answer).map_err(strange)
 }
 
 /// ssh says on standard error why.

@@ -1,4 +1,5 @@
-//! `bartizan sessions`: who is where, who was, and an order to one of them to end, or to go on after a guard rail froze it.
+//! `bartizan sessions`: who is where, who was, and an order to one of them to end, or to go on after a guard rail froze it. The bastion
+//! is asked, by its socket on this machine or by the user's own ssh, and decides by policy; where none runs here, its store is used.
 
 mod watch;
 
@@ -7,9 +8,12 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use jiff::Timestamp;
+use serde_json::{Value, json};
 
+use super::bastion::Way;
 use super::local::{Local, block_on, now, operator, past};
 use super::print::{Page, cut};
+use super::remote::{Remote, read};
 use super::{Common, Exit};
 use crate::audit::Entry;
 use crate::model::{PrincipalId, Printable, SessionId, TargetName};
@@ -58,6 +62,8 @@ struct List {
     /// At most so many
     #[arg(long, value_name = "N", default_value_t = 100)]
     limit: u32,
+    #[command(flatten)]
+    way: Way,
     /// Print the list as JSON
     #[arg(long)]
     json: bool,
@@ -70,6 +76,8 @@ struct End {
     /// Why; the session's user is told
     #[arg(long, default_value = "ended by the operator")]
     reason: String,
+    #[command(flatten)]
+    way: Way,
     /// Print the session as JSON
     #[arg(long)]
     json: bool,
@@ -88,35 +96,47 @@ struct Resume {
 }
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
-    let local = || Local::open(common);
     match &args.what {
-        What::List(args) => block_on(list(&local()?, args)),
+        What::List(args) => list(common, args),
         What::Watch(args) => watch::run(common, args),
-        What::End(args) => block_on(end(&local()?, args)),
-        What::Resume(args) => block_on(resume(&local()?, args)),
+        What::End(args) => end(common, args),
+        What::Resume(args) => block_on(resume(&Local::open(common)?, args)),
     }
 }
 
-async fn list(local: &Local, args: &List) -> Result<ExitCode, Exit> {
-    let (principal, target) = (args.principal.clone(), args.target.clone());
-    let filter = SessionFilter {
-        principal,
-        target,
-        since: args.since,
-        live: args.live || !(args.all || args.since.is_some()),
-        limit: args.limit,
-        ..SessionFilter::default()
-    };
-    let sessions = local.store.sessions(filter).await?;
+fn list(common: &Common, args: &List) -> Result<ExitCode, Exit> {
+    let live = args.live || !(args.all || args.since.is_some());
     let mut page = Page::stdout();
-    if args.json {
-        page.json(&sessions)?;
-    } else {
+    let sessions: Vec<Session> = match Remote::reach(common, &args.way)? {
+        Some(mut link) => {
+            let List { principal, target, since, limit, .. } = args;
+            let wanted = json!({ "all": !live, "principal": principal, "target": target, "since": since, "limit": limit });
+            let found: Value = link.ask("sessions", &wanted)?;
+            if args.json {
+                page.json(&found)?;
+            }
+            read(found)?
+        }
+        None => {
+            let found = block_on(stored(common, args, live))?;
+            if args.json {
+                page.json(&found)?;
+            }
+            found
+        }
+    };
+    if !args.json {
         let heads = ["NO", "SESSION", "PRINCIPAL", "TARGET", "FROM", "STARTED", "STATE", "WISH"];
         page.table(heads, &sessions.iter().map(row).collect::<Vec<_>>())?;
     }
     page.flush()?;
     Ok(ExitCode::SUCCESS)
+}
+
+async fn stored(common: &Common, args: &List, live: bool) -> Result<Vec<Session>, Exit> {
+    let (principal, target) = (args.principal.clone(), args.target.clone());
+    let filter = SessionFilter { principal, target, since: args.since, live, limit: args.limit, ..SessionFilter::default() };
+    Ok(Local::instead(common)?.store.sessions(filter).await?)
 }
 
 fn row(session: &Session) -> [String; 8] {
@@ -135,15 +155,11 @@ fn row(session: &Session) -> [String; 8] {
     ]
 }
 
-async fn end(local: &Local, args: &End) -> Result<ExitCode, Exit> {
-    let session = find(local, args.id).await?;
-    if !session.is_live() {
-        return Err(StoreError::Ended(args.id).into());
-    }
-    let (reason, by) = (args.reason.clone(), operator());
-    local.note(Entry::SessionEndOrdered { session: args.id, reason: reason.clone(), by: by.clone() }).await?;
-    local.store.give_order(NewOrder { kind: OrderKind::End, session: args.id, by, reason, at: now() }).await?;
-    let session = wait(local, args.id, |session| !session.is_live()).await?;
+fn end(common: &Common, args: &End) -> Result<ExitCode, Exit> {
+    let session = match Remote::reach(common, &args.way)? {
+        Some(mut link) => end_there(&mut link, args)?,
+        None => block_on(async { end_here(&Local::instead(common)?, args).await })?,
+    };
     let mut page = Page::stdout();
     if args.json {
         page.json(&session)?;
@@ -159,6 +175,32 @@ async fn end(local: &Local, args: &End) -> Result<ExitCode, Exit> {
         )));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn end_here(local: &Local, args: &End) -> Result<Session, Exit> {
+    let session = find(local, args.id).await?;
+    if !session.is_live() {
+        return Err(StoreError::Ended(args.id).into());
+    }
+    let (reason, by) = (args.reason.clone(), operator());
+    local.note(Entry::SessionEndOrdered { session: args.id, reason: reason.clone(), by: by.clone() }).await?;
+    local.store.give_order(NewOrder { kind: OrderKind::End, session: args.id, by, reason, at: now() }).await?;
+    wait(local, args.id, |session| !session.is_live()).await
+}
+
+/// Has the bastion end it, and looks until it has ended or patience has run out.
+fn end_there(link: &mut Remote, args: &End) -> Result<Session, Exit> {
+    link.ask::<Value>("session.end", &json!({ "session": args.id, "reason": args.reason }))?;
+    let mut waited = Duration::ZERO;
+    loop {
+        let found: Vec<Session> = link.ask("sessions", &json!({ "session": args.id }))?;
+        let session = found.into_iter().next().ok_or_else(|| no_such(args.id))?;
+        if !session.is_live() || waited >= PATIENCE {
+            return Ok(session);
+        }
+        std::thread::sleep(LOOK);
+        waited += LOOK;
+    }
 }
 
 async fn resume(local: &Local, args: &Resume) -> Result<ExitCode, Exit> {
@@ -206,5 +248,9 @@ async fn wait(local: &Local, id: SessionId, done: impl Fn(&Session) -> bool) -> 
 }
 
 async fn find(local: &Local, id: SessionId) -> Result<Session, Exit> {
-    local.store.session(id).await?.ok_or_else(|| Exit::refused(format!("there is no session {id}; `bartizan sessions list` shows them")))
+    local.store.session(id).await?.ok_or_else(|| no_such(id))
+}
+
+fn no_such(id: SessionId) -> Exit {
+    Exit::refused(format!("there is no session {id}; `bartizan sessions list` shows them"))
 }

@@ -129,15 +129,19 @@ impl Rooms {
                 Err(Refusal::denied(sentence, sentence))
             }
             Answer::Revoke => {
-                self.enforcer.permit_review(caller, &approval).await?;
+                self.enforcer.permit_review(caller, &approval, false).await?;
                 self.broker.end(id, ApprovalState::Revoked, format!("{me}: {reason}"), Some(me.to_string())).await
             }
+            Answer::Approve(Some(Duration::ZERO)) => {
+                let sentence = "An approval is for a second or longer.";
+                Err(Refusal::denied(sentence, sentence))
+            }
             Answer::Approve(valid) => {
-                self.enforcer.permit_review(caller, &approval).await?;
+                self.enforcer.permit_review(caller, &approval, true).await?;
                 self.broker.review(who, id, Said { approve: true, reason, valid, signed }).await
             }
             Answer::Deny => {
-                self.enforcer.permit_review(caller, &approval).await?;
+                self.enforcer.permit_review(caller, &approval, false).await?;
                 self.broker.review(who, id, Said { approve: false, reason, valid: None, signed }).await
             }
         }

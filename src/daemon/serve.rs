@@ -375,13 +375,14 @@ async fn drain(rooms: &Arc<Rooms>, stop: &CancellationToken, patience: Duration)
     stop.cancel();
     rooms.stages.close();
     let live: &Arc<Live> = &rooms.live;
-    tracing::info!(sessions = live.count(), seconds = patience.as_secs(), "draining");
+    let waited = rooms.broker.close().await;
+    tracing::info!(sessions = live.count(), waited, seconds = patience.as_secs(), "draining");
     live.tell_all(&sentences::draining(patience));
     wait_until_empty(live, patience).await;
     live.end_all("the bastion is shutting down", Reason::Drained);
     wait_until_empty(live, Duration::from_secs(5)).await;
-    // Who has the terminal UI open gets their terminal back.
-    if tokio::time::timeout(Duration::from_secs(3), rooms.stages.wait()).await.is_ok() {
+    // Who has the terminal UI open gets their terminal back, and who waited for an approval reads that it is over.
+    if tokio::time::timeout(Duration::from_secs(3), rooms.stages.wait()).await.is_ok() || waited > 0 {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }

@@ -1,6 +1,7 @@
 //! The control protocol on the bastion's own machine: `STATE_DIR/control.sock`. Who comes is whom the kernel names; only the bastion's
 //! own account and root are let in, and policy decides about them as about anyone.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -23,7 +24,8 @@ pub fn control_socket(state_dir: &Path) -> PathBuf {
     state_dir.join("control.sock")
 }
 
-/// Makes the socket anew: whoever serves holds the state folder, so that one that is there is left over. Its mode is the umask's.
+/// Makes the socket anew: whoever serves holds the state folder, so that one that is there is left over. Until its mode is set the
+/// umask, and the folder, keep others away.
 ///
 /// # Errors
 /// When it cannot be made.
@@ -31,7 +33,11 @@ pub(super) fn bind(state_dir: &Path) -> std::io::Result<UnixListener> {
     let path = control_socket(state_dir);
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        _ => UnixListener::bind(&path),
+        _ => {
+            let listener = UnixListener::bind(&path)?;
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+            Ok(listener)
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::approvals::{Broker, Grant};
 use crate::audit::{AuditLog, Entry};
 use crate::frontdoor::{Cause, Refusal, Voice};
 use crate::model::Clock;
+use crate::store::Needed;
 
 use super::enforcer::{refusal, wait_for_people, write_all};
 use super::judge::{Asker, settled};
@@ -27,11 +28,11 @@ pub(super) struct Ongoing {
     all: HashMap<u64, Arc<Standing>>,
 }
 
-/// One of them, with the policies whose holds people answered.
+/// One of them, with what people answered.
 #[derive(Debug)]
 pub(super) struct Standing {
     asked: Asked,
-    answered: Vec<String>,
+    answered: Vec<Needed>,
 }
 
 /// What was asked about it.
@@ -42,11 +43,11 @@ enum Asked {
 }
 
 impl Standing {
-    fn questions(questions: Vec<Question>, answered: Vec<String>) -> Self {
+    fn questions(questions: Vec<Question>, answered: Vec<Needed>) -> Self {
         Self { asked: Asked::Questions(questions), answered }
     }
 
-    pub(super) fn sql(case: Arc<SqlCase>, answered: Vec<String>) -> Self {
+    pub(super) fn sql(case: Arc<SqlCase>, answered: Vec<Needed>) -> Self {
         Self { asked: Asked::Sql(case), answered }
     }
 }
@@ -166,7 +167,7 @@ impl Decider {
         }
         let asker = Asker::of(self.permit.routed(), self.permit.session());
         let (slice, now) = (self.slice(), self.clock.now());
-        let standing = |policy: &str| self.permit.moderation.keeps(policy) || self.permit.session_grant(policy, now).is_some();
+        let standing = |need: &Needed| self.permit.moderation.keeps(need) || self.permit.has_grant(need, now);
         let mut judgement = asker.judge(&slice, now, &questions, &standing);
         let moderated = judgement.moderated();
         if !moderated.is_empty() && judgement.refused.is_none() {
@@ -180,9 +181,8 @@ impl Decider {
             return Err(refusal);
         }
         if judgement.needs.is_empty() {
-            let answered = judgement.policies.iter().filter(|policy| standing(policy)).cloned().collect();
             // Made first, so that a change of policy that comes while the verdicts are written finds it.
-            let allowed = self.allowed(Standing::questions(questions, answered), judgement.policies, None);
+            let allowed = self.allowed(Standing::questions(questions, judgement.answered), judgement.policies, None);
             write_all(&self.audit, judgement.entries, now).await?;
             return Ok(allowed);
         }
@@ -196,12 +196,9 @@ impl Decider {
     /// Decides once more after people have answered: policy may have changed while they thought.
     async fn decide_approved(&self, asker: &Asker<'_>, questions: Vec<Question>, grant: Arc<Grant>) -> Result<Allowed, Refusal> {
         let (slice, now) = (self.slice(), self.clock.now());
-        let standing = |policy: &str| {
-            grant.answers(policy) || self.permit.moderation.keeps(policy) || self.permit.session_grant(policy, now).is_some()
-        };
+        let standing = |need: &Needed| grant.answers(need) || self.permit.moderation.keeps(need) || self.permit.has_grant(need, now);
         let judgement = asker.judge(&slice, now, &questions, &standing);
-        let answered = judgement.policies.iter().filter(|policy| standing(policy)).cloned().collect();
-        let allowed = self.allowed(Standing::questions(questions, answered), judgement.policies, Some(grant));
+        let allowed = self.allowed(Standing::questions(questions, judgement.answered), judgement.policies, Some(grant));
         write_all(&self.audit, judgement.entries, now).await?;
         match judgement.refused {
             Some(refusal) => Err(refusal),
@@ -268,22 +265,29 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 pub(super) fn recheck_ongoing(permit: &Permit, slice: &Slice, now: Timestamp) -> Result<(), Refusal> {
     let ongoing: Vec<_> = lock(&permit.ongoing).all.values().cloned().collect();
     for standing in &ongoing {
+        let answered = |need: &Needed| standing.answered.contains(need);
         match &standing.asked {
-            Asked::Questions(questions) => recheck(permit, slice, now, questions, &standing.answered)?,
-            Asked::Sql(case) => super::sql::recheck(permit, slice, now, case, &standing.answered)?,
+            Asked::Questions(questions) => recheck(permit, slice, now, questions, &answered)?,
+            Asked::Sql(case) => super::sql::recheck(permit, slice, now, case, &answered)?,
         }
     }
     Ok(())
 }
 
-/// Asks `questions` again; holds that people answered are answered.
-pub(super) fn recheck(permit: &Permit, slice: &Slice, now: Timestamp, questions: &[Question], answered: &[String]) -> Result<(), Refusal> {
+/// Asks `questions` again; holds that people answered are answered, if policy asks for the same still.
+pub(super) fn recheck(
+    permit: &Permit,
+    slice: &Slice,
+    now: Timestamp,
+    questions: &[Question],
+    answered: &dyn Fn(&Needed) -> bool,
+) -> Result<(), Refusal> {
     let asker = Asker::of(permit.routed(), permit.session());
     for question in questions {
         let decision = asker.ask(slice, now, question);
         match &decision.verdict {
             Verdict::Allow => {}
-            Verdict::Hold(hold) if settled(hold, &|policy| answered.iter().any(|known| known == policy)) => {}
+            Verdict::Hold(hold) if settled(hold, answered) => {}
             Verdict::Hold(_) | Verdict::Deny(_) => return Err(refusal(&decision)),
         }
     }

@@ -12,7 +12,7 @@ use crate::audit::{self, AuditLog, Entry};
 use crate::frontdoor::{Ask, Cause, Refusal, Voice};
 use crate::identity::Caller;
 use crate::model::{Clock, Login, SessionId, TargetKind, TargetName, Wish};
-use crate::store::{NewApproval, Session};
+use crate::store::{Needed, NewApproval, Session};
 use crate::targets::{Catalogue, Routed};
 
 use super::decider::{Decider, changed};
@@ -140,7 +140,7 @@ impl Enforcer {
         let (now, set) = (self.clock.now(), self.policies.current());
         let asker = Asker::of(&permit.routed, permit.session);
         let grant = permit.begun_by.as_ref();
-        let settled = |policy: &str| grant.is_some_and(|grant| grant.answers(policy)) || permit.moderation.keeps(policy);
+        let settled = |need: &Needed| grant.is_some_and(|grant| grant.answers(need)) || permit.moderation.keeps(need);
         let judgement = asker.judge(&asker.slice(&set), now, &beginning(&asker, &permit.mode), &settled);
         write_all(&self.audit, judgement.entries, now).await?;
         match judgement.refused {
@@ -156,7 +156,7 @@ impl Enforcer {
         let set = self.policies.current();
         let asker = Asker::of(&permit.routed, permit.session);
         let slice = asker.slice(&set);
-        let settled = |policy: &str| grant.answers(policy) || permit.moderation.keeps(policy);
+        let settled = |need: &Needed| grant.answers(need) || permit.moderation.keeps(need);
         let judgement = asker.judge(&slice, now, &beginning(&asker, &permit.mode), &settled);
         write_all(&self.audit, judgement.entries, now).await?;
         if let Some(refusal) = judgement.refused {

@@ -1,6 +1,6 @@
 //! Puts questions to a slice of policy and gathers the verdicts: the worst is the answer, holds add up. Writes nothing.
 
-use bartizan_policies::{Decision, Facts, Hold, Request, Resource, Scope, Slice, Verdict};
+use bartizan_policies::{Decision, Facts, Hold, Request, Requirement, Resource, Scope, Slice, Verdict};
 use jiff::Timestamp;
 
 use crate::approvals::Asking;
@@ -34,6 +34,8 @@ pub(super) struct Judgement {
     pub(super) refused: Option<Refusal>,
     /// What has to be answered by people before it is allowed.
     pub(super) needs: Vec<Needed>,
+    /// What people have answered, or keep.
+    pub(super) answered: Vec<Needed>,
     /// The actions that are held.
     pub(super) held: Vec<String>,
     /// Whether any policy that had a say wants what is typed recorded.
@@ -62,8 +64,8 @@ impl<'a> Asker<'a> {
         told(self.caller, self.ask.reason.clone(), kept(facts))
     }
 
-    /// Asks all questions. `answered` tells whether people have answered what a policy asks for.
-    pub(super) fn judge(&self, slice: &Slice, now: Timestamp, questions: &[Question], answered: &dyn Fn(&str) -> bool) -> Judgement {
+    /// Asks all questions. `answered` tells whether people have answered what a policy asks for, as it asks for it today.
+    pub(super) fn judge(&self, slice: &Slice, now: Timestamp, questions: &[Question], answered: &dyn Fn(&Needed) -> bool) -> Judgement {
         let mut judgement = Judgement::default();
         for question in questions {
             let decision = self.ask(slice, now, question);
@@ -101,12 +103,13 @@ impl Judgement {
         moderated
     }
 
-    pub(super) fn take(&mut self, asker: &Asker<'_>, question: &Question, decision: &Decision, answered: &dyn Fn(&str) -> bool) {
+    pub(super) fn take(&mut self, asker: &Asker<'_>, question: &Question, decision: &Decision, answered: &dyn Fn(&Needed) -> bool) {
         let at = Place::of(asker.ask, asker.session).telling(asker.told(&question.facts));
         match &decision.verdict {
             Verdict::Deny(_) => self.refused = Some(explained(refusal(decision), question)),
             Verdict::Hold(hold) if !settled(hold, answered) => self.hold(question, hold, answered),
-            Verdict::Hold(_) | Verdict::Allow => {}
+            Verdict::Hold(hold) => self.answered.extend(hold.requirements.iter().map(needed)),
+            Verdict::Allow => {}
         }
         self.record_input |= decision.obligations.record_input;
         self.policies.extend(decision.policies.iter().map(ToString::to_string));
@@ -114,25 +117,15 @@ impl Judgement {
         self.entries.push(verdict(asker.caller, at, question.action, question.operation.clone(), decision, settled));
     }
 
-    fn hold(&mut self, question: &Question, hold: &Hold, answered: &dyn Fn(&str) -> bool) {
+    fn hold(&mut self, question: &Question, hold: &Hold, answered: &dyn Fn(&Needed) -> bool) {
         let action = question.action.to_string();
         if !self.held.contains(&action) {
             self.held.push(action);
         }
-        for requirement in hold.requirements.iter().filter(|requirement| !answered(&requirement.policy)) {
-            if self.needs.iter().any(|need| *need.policy == *requirement.policy) {
-                continue;
+        for need in hold.requirements.iter().map(needed).filter(|need| !answered(need)) {
+            if !self.needs.iter().any(|known| known.policy == need.policy) {
+                self.needs.push(need);
             }
-            self.needs.push(Needed {
-                policy: requirement.policy.to_string(),
-                groups: requirement.approve.groups.clone(),
-                approvals: requirement.approve.approvals,
-                valid_seconds: requirement.approve.valid.as_secs(),
-                whole_session: requirement.approve.scope == Scope::Session,
-                reason: requirement.reason.as_ref().map(ToString::to_string),
-                signed: requirement.approve.signed,
-                moderated: requirement.approve.moderated,
-            });
         }
     }
 }
@@ -146,7 +139,21 @@ fn explained(mut refusal: Refusal, question: &Question) -> Refusal {
     refusal
 }
 
+/// What a policy asks for, whole: what people answer is bound to all of it, not to the policy's name.
+fn needed(requirement: &Requirement) -> Needed {
+    Needed {
+        policy: requirement.policy.to_string(),
+        groups: requirement.approve.groups.clone(),
+        approvals: requirement.approve.approvals,
+        valid_seconds: requirement.approve.valid.as_secs(),
+        whole_session: requirement.approve.scope == Scope::Session,
+        reason: requirement.reason.as_ref().map(ToString::to_string),
+        signed: requirement.approve.signed,
+        moderated: requirement.approve.moderated,
+    }
+}
+
 /// Whether people have answered all that a hold asks for.
-pub(super) fn settled(hold: &Hold, answered: &dyn Fn(&str) -> bool) -> bool {
-    hold.requirements.iter().all(|requirement| answered(&requirement.policy))
+pub(super) fn settled(hold: &Hold, answered: &dyn Fn(&Needed) -> bool) -> bool {
+    hold.requirements.iter().all(|requirement| answered(&needed(requirement)))
 }

@@ -27,7 +27,7 @@ struct State {
 impl State {
     /// What is asked for is there: for each policy somebody of its groups, other than `owner`.
     fn is_enough(&self, owner: &PrincipalId) -> bool {
-        let watches = |need: &Needed| self.present.iter().any(|(_, who)| who.id != *owner && need.asks(who));
+        let watches = |need: &Needed| self.present.iter().any(|(_, who)| !who.id.is_as(owner) && need.asks(who));
         self.required.iter().all(watches)
     }
 }
@@ -69,20 +69,19 @@ impl Moderation {
         self.open.send_if_modified(|was| std::mem::replace(was, open) != open);
     }
 
-    /// From now on the session is moderated as `needs` say, too.
+    /// From now on the session is moderated as `needs` say, too; what a policy asked for before it was changed is no more.
     pub(super) fn require(&self, needs: Vec<Needed>) {
         self.change(|state| {
             for need in needs {
-                if !state.required.iter().any(|known| known.policy == need.policy) {
-                    state.required.push(need);
-                }
+                state.required.retain(|known| known.policy != need.policy);
+                state.required.push(need);
             }
         });
     }
 
-    /// Whether what `policy` asks for is kept here: the session stands still while it is not so.
-    pub(super) fn keeps(&self, policy: &str) -> bool {
-        self.lock().required.iter().any(|known| known.policy == policy)
+    /// Whether `need` is kept here: the session stands still while it is not so.
+    pub(super) fn keeps(&self, need: &Needed) -> bool {
+        self.lock().required.contains(need)
     }
 
     /// Somebody watches from now on.
@@ -130,7 +129,7 @@ impl Moderation {
     #[must_use]
     pub fn missing(&self) -> Vec<(String, Vec<String>)> {
         let state = self.lock();
-        let watched = |need: &&Needed| state.present.iter().any(|(_, who)| who.id != self.owner && need.asks(who));
+        let watched = |need: &&Needed| state.present.iter().any(|(_, who)| !who.id.is_as(&self.owner) && need.asks(who));
         state.required.iter().filter(|need| !watched(need)).map(|need| (need.policy.clone(), need.groups.clone())).collect()
     }
 
@@ -183,7 +182,8 @@ mod tests {
     #[test]
     fn a_session_is_open_while_somebody_of_the_group_other_than_its_owner_watches() {
         let moderation = moderated();
-        assert!(!moderation.is_open() && moderation.keeps("four-eyes"));
+        assert!(!moderation.is_open() && moderation.keeps(&need("four-eyes", "corp/admins")));
+        assert!(!moderation.keeps(&need("four-eyes", "corp/others")), "the policy was changed");
         let own = moderation.join(&person("corp/bob", &["corp/admins"]));
         assert!(!moderation.is_open(), "one's own eyes do not count");
         let other = moderation.join(&person("corp/carol", &["corp/developers"]));
@@ -201,13 +201,17 @@ mod tests {
     #[test]
     fn each_policy_wants_somebody_of_its_own() {
         let moderation = moderated();
-        moderation.require(vec![need("auditors-too", "corp/auditors"), need("four-eyes", "corp/other")]);
+        moderation.require(vec![need("auditors-too", "corp/auditors"), need("four-eyes", "corp/admins")]);
         let alice = moderation.join(&person("corp/alice", &["corp/admins"]));
         assert_eq!(moderation.missing(), [("auditors-too".to_owned(), vec!["corp/auditors".to_owned()])]);
         let both = moderation.join(&person("corp/erik", &["corp/admins", "corp/auditors"]));
         assert!(moderation.is_open());
         drop(alice);
         assert!(moderation.is_open(), "one person may stand for both");
+        moderation.require(vec![need("four-eyes", "corp/others")]);
+        assert!(!moderation.is_open(), "the policy wants others by now");
+        moderation.require(vec![need("four-eyes", "corp/admins")]);
+        assert!(moderation.is_open());
         drop(both);
         assert!(!moderation.is_open());
     }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::audit::{self, About, Entry};
 use crate::frontdoor::Refusal;
-use crate::identity::{Caller, LOCAL};
+use crate::identity::{Caller, LOCAL, Proof};
 use crate::model::{Principal, PrincipalKind, Printable};
 use crate::store::{Approval, LockSubject, Session};
 
@@ -14,20 +14,25 @@ use super::enforcer::{Enforcer, Place, refusal, verdict};
 use super::questions::{as_principal, as_target, context, told};
 
 impl Enforcer {
-    /// Decides whether `caller` may say yes or no to an approval, or take it back. Nobody may for their own.
+    /// Decides whether `caller` may say yes or no to an approval, or take it back; `approve` is a yes. Nobody may for their own. An
+    /// account of the machine says no yes: who is behind it has a name at an issuer, too, and would count twice.
     ///
     /// # Errors
     /// When they may not, or the verdict cannot be written.
-    pub async fn permit_review(&self, caller: &Caller, approval: &Approval) -> Result<(), Refusal> {
+    pub async fn permit_review(&self, caller: &Caller, approval: &Approval, approve: bool) -> Result<(), Refusal> {
         let now = self.clock.now();
         let asked = &approval.asked;
-        let own = caller.principal().id == asked.principal.id;
+        let own = caller.principal().id.is_as(&asked.principal.id);
         let in_group = asked.asks(caller.principal());
         let decision = self.may_review(caller, approval, now).ok_or_else(gone)?;
         let at = Place::of_approval(asked).telling(told(caller, None, About::Unkept));
         let mut entry = verdict(caller, at, Action::Approve, format!("approval {}", asked.id), &decision, false);
         let refusal = match (&decision.verdict, own, in_group) {
             (_, true, _) => Some(Refusal::denied("Nobody may answer their own request.", "self-approval")),
+            _ if approve && caller.proof() == Proof::Local => {
+                let sentence = "An account of this machine approves nothing: log in as who you are, and say it with --bastion HOST.";
+                Some(Refusal::denied(sentence, sentence))
+            }
             (Verdict::Allow, false, true) => None,
             (Verdict::Allow, false, false) => {
                 let groups: Vec<_> = asked.needs.iter().flat_map(|need| need.groups.clone()).collect();
@@ -47,7 +52,7 @@ impl Enforcer {
         let asked = &approval.asked;
         let decision = self.may_review(caller, approval, self.clock.now());
         let allowed = decision.is_some_and(|decision| matches!(decision.verdict, Verdict::Allow));
-        caller.principal().id != asked.principal.id && asked.asks(caller.principal()) && allowed
+        !caller.principal().id.is_as(&asked.principal.id) && asked.asks(caller.principal()) && allowed
     }
 
     /// Whether `caller` may know of `approval`: it is theirs, or they could answer it. Nothing is written.
@@ -141,8 +146,7 @@ impl Enforcer {
     /// written: that it is read is an entry of its own.
     #[must_use]
     pub fn may_read_audit(&self, caller: &Caller, about: Option<&Principal>) -> bool {
-        let Ok(bastion) = format!("{LOCAL}/bastion").parse() else { return false };
-        let bastion = Principal { kind: PrincipalKind::Service, id: bastion, groups: Vec::new() };
+        let Some(bastion) = the_bastion() else { return false };
         let context = context(caller, self.clock.now(), None, Facts::None);
         let about = as_principal(about.unwrap_or(&bastion));
         let request = Request { action: Action::Audit, resource: Resource::Principal(&about), context: &context };
@@ -186,13 +190,21 @@ impl Enforcer {
             (LockSubject::User(id), None) => bare(PrincipalKind::User, id),
             (LockSubject::Service(id), None) => bare(PrincipalKind::Service, id),
             (LockSubject::Target(name), _) => return Some(decide(Resource::Target(&as_target(self.targets.find(name)?)))),
+            // Whole groups and networks: not from afar, where nobody could take it away again.
+            (LockSubject::Group(_) | LockSubject::Source(_), _) if caller.proof() == Proof::Local => the_bastion()?,
             (LockSubject::Certificate(_), None) | (LockSubject::Group(_) | LockSubject::Source(_), _) => return None,
         };
         Some(decide(Resource::Principal(&as_principal(&on))))
     }
 }
 
-/// What policy has no words for is the operator's own, on the machine.
+/// The bastion itself, as policies name it.
+fn the_bastion() -> Option<Principal> {
+    let id = format!("{LOCAL}/bastion").parse().ok()?;
+    Some(Principal { kind: PrincipalKind::Service, id, groups: Vec::new() })
+}
+
+/// What may not be locked from afar, or is not there.
 fn not_here(subject: &LockSubject) -> Refusal {
     let sentence = match subject {
         LockSubject::Group(_) | LockSubject::Source(_) => {

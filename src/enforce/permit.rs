@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use crate::approvals::Grant;
 use crate::frontdoor::Refusal;
 use crate::model::SessionId;
+use crate::store::Needed;
 use crate::targets::Routed;
 
 use super::decider::{Ongoing, lock, recheck, recheck_ongoing};
@@ -194,9 +195,9 @@ impl Permit {
         &self.moderation
     }
 
-    /// A grant that answers what `policy` asks for in any operation of this session at `now`.
-    pub(super) fn session_grant(&self, policy: &str, now: Timestamp) -> Option<Arc<Grant>> {
-        lock(&self.grants).iter().find(|grant| grant.answers_all(policy, now)).cloned()
+    /// Whether a grant answers `need` in any operation of this session at `now`.
+    pub(super) fn has_grant(&self, need: &Needed, now: Timestamp) -> bool {
+        lock(&self.grants).iter().any(|grant| grant.answers_all(need, now))
     }
 
     /// Keeps a grant that is for the whole session.
@@ -222,8 +223,7 @@ impl Permit {
         self.ask_unrecorded(&slice, now);
         let mut questions = vec![Question::connect(ask.account(), &ask.wish)];
         questions.extend(self.mode.questions(ask.account()));
-        let settled = |policy: &String| self.grant().is_some_and(|grant| grant.answers(policy)) || self.moderation.keeps(policy);
-        let answered: Vec<String> = self.policies.iter().filter(|policy| settled(policy)).cloned().collect();
+        let answered = |need: &Needed| self.grant().is_some_and(|grant| grant.answers(need)) || self.moderation.keeps(need);
         recheck(self, &slice, now, &questions, &answered)?;
         if !self.mode.may_be(&slice) {
             let sentence = format!("No policy permits anything there any more, so the {} ends.", ask.wish);

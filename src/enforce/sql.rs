@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::approvals::Grant;
 use crate::audit::Entry;
 use crate::frontdoor::Refusal;
+use crate::store::Needed;
 
 use super::Decider;
 use super::decider::{Allowed, Standing, changed, lock};
@@ -138,7 +139,7 @@ impl Decider {
             return Ok(Ruling { allowed, statements, is_masked: known.is_masked, catalog });
         }
         let asker = Asker::of(self.permit.routed(), self.permit.session());
-        let standing = |policy: &str| self.permit.session_grant(policy, now).is_some();
+        let standing = |need: &Needed| self.permit.has_grant(need, now);
         let said = ask(&asker, &self.slice(), now, case, &standing);
         let said = self.unless_refused(said, now).await?;
         if said.judgement.needs.is_empty() {
@@ -166,11 +167,9 @@ impl Decider {
 
     async fn allow(&self, case: &Arc<SqlCase>, said: Said, (epoch, now): (u64, Timestamp)) -> Result<Ruling, Unruled> {
         let Said { judgement, keys, statements, is_masked, .. } = said;
-        let answered: Vec<String> =
-            judgement.policies.iter().filter(|policy| self.permit.session_grant(policy, now).is_some()).cloned().collect();
-        let lasting = answered.is_empty();
+        let lasting = judgement.answered.is_empty();
         // Made first, so that a change of policy that comes while the verdicts are written finds it.
-        let allowed = self.allowed(Standing::sql(Arc::clone(case), answered), judgement.policies.clone(), None);
+        let allowed = self.allowed(Standing::sql(Arc::clone(case), judgement.answered), judgement.policies.clone(), None);
         let entries: Vec<Entry> = {
             let mut lately = lock(&self.lately);
             lately.under(epoch);
@@ -193,15 +192,15 @@ impl Decider {
     /// Decides once more after people have answered: policy may have changed while they thought.
     async fn decide_approved_sql(&self, asker: &Asker<'_>, case: &Arc<SqlCase>, grant: Arc<Grant>) -> Result<Ruling, Unruled> {
         let now = self.clock.now();
-        let standing = |policy: &str| grant.answers(policy) || self.permit.session_grant(policy, now).is_some();
+        let standing = |need: &Needed| grant.answers(need) || self.permit.has_grant(need, now);
         let said = ask(asker, &self.slice(), now, case, &standing);
         let said = self.unless_refused(said, now).await?;
         if !said.judgement.needs.is_empty() {
             write_all(&self.audit, said.judgement.entries, now).await?;
             return Err(changed().into());
         }
-        let answered = said.judgement.policies.iter().filter(|policy| standing(policy)).cloned().collect();
-        let allowed = self.allowed(Standing::sql(Arc::clone(case), answered), said.judgement.policies, Some(Arc::clone(&grant)));
+        let standing = Standing::sql(Arc::clone(case), said.judgement.answered);
+        let allowed = self.allowed(standing, said.judgement.policies, Some(Arc::clone(&grant)));
         write_all(&self.audit, said.judgement.entries, now).await?;
         // Kept in use by now: what was taken back before is seen here, what is taken back later ends the session.
         self.broker.stands(&grant).await?;
@@ -211,7 +210,7 @@ impl Decider {
 }
 
 /// Asks policy about all of a text.
-fn ask(asker: &Asker<'_>, slice: &Slice, now: Timestamp, case: &SqlCase, answered: &dyn Fn(&str) -> bool) -> Said {
+fn ask(asker: &Asker<'_>, slice: &Slice, now: Timestamp, case: &SqlCase, answered: &dyn Fn(&Needed) -> bool) -> Said {
     let target = as_target(asker.target);
     let context = context(asker.caller, now, asker.ask.reason.clone(), Facts::None);
     let judge = Judge::new(slice, &target, &case.catalog, &context).in_transaction(case.in_transaction);
@@ -240,8 +239,14 @@ fn key(statement: &Statement, operation: &Operation) -> String {
     format!("{} {} {} {:?} {:?}", statement.kind, statement.has_where, operation.action, operation.on, operation.setting)
 }
 
-/// Asks again; holds that people answered are answered.
-pub(super) fn recheck(permit: &Permit, slice: &Slice, now: Timestamp, case: &SqlCase, answered: &[String]) -> Result<(), Refusal> {
+/// Asks again; holds that people answered are answered, if policy asks for the same still.
+pub(super) fn recheck(
+    permit: &Permit,
+    slice: &Slice,
+    now: Timestamp,
+    case: &SqlCase,
+    answered: &dyn Fn(&Needed) -> bool,
+) -> Result<(), Refusal> {
     let asker = Asker::of(permit.routed(), permit.session());
     let target = as_target(asker.target);
     let context = context(asker.caller, now, asker.ask.reason.clone(), Facts::None);
@@ -252,7 +257,7 @@ pub(super) fn recheck(permit: &Permit, slice: &Slice, now: Timestamp, case: &Sql
     }
     match &found.decision.verdict {
         Verdict::Allow => Ok(()),
-        Verdict::Hold(hold) if settled(hold, &|policy| answered.iter().any(|known| known == policy)) => Ok(()),
+        Verdict::Hold(hold) if settled(hold, answered) => Ok(()),
         Verdict::Hold(_) | Verdict::Deny(_) => Err(refusal(&found.decision)),
     }
 }

@@ -135,10 +135,12 @@ impl Caller {
         self.device_bound
     }
 
-    /// What a lock is compared with.
+    /// What a lock is compared with. Who comes by no network comes from no address: a lock on all addresses leaves the operator
+    /// on the machine, who can take it away.
     #[must_use]
     pub fn subject_to<'a>(&'a self, target: Option<&'a TargetName>) -> Subjected<'a> {
-        Subjected { principal: Some(&self.principal), target, certificate: self.certificate(), source: Some(self.source) }
+        let source = (self.proof != Proof::Local).then_some(self.source);
+        Subjected { principal: Some(&self.principal), target, certificate: self.certificate(), source }
     }
 }
 

@@ -162,6 +162,19 @@ impl PrincipalId {
     pub fn issuer(&self) -> &str {
         self.0.split_once('/').map_or("", |(issuer, _)| issuer)
     }
+
+    /// The name without regard to upper and lower case, in which issuers do not agree. For telling people apart where two are asked
+    /// for; what is permitted is permitted to the name as it is.
+    #[must_use]
+    pub fn folded(&self) -> String {
+        self.0.to_lowercase()
+    }
+
+    /// Whether the other is the same one, however it is written.
+    #[must_use]
+    pub fn is_as(&self, other: &Self) -> bool {
+        self == other || self.folded() == other.folded()
+    }
 }
 
 impl GroupName {

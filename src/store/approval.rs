@@ -35,7 +35,7 @@ pub struct Needed {
 }
 
 /// An operation that is held from now on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewApproval {
     /// Its id.
     pub id: ApprovalId,
@@ -91,7 +91,7 @@ impl Needed {
 }
 
 /// That an answer was signed with its approver's own key; it was checked before it comes here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signed {
     /// The moment that is in it.
     pub at: Timestamp,
@@ -102,7 +102,7 @@ pub struct Signed {
 }
 
 /// What somebody says to it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Review {
     /// Who, with the groups of that moment.
     pub by: Principal,
@@ -119,7 +119,7 @@ pub struct Review {
 }
 
 /// How it stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ApprovalState {
     /// Not everybody who must has answered.
@@ -173,7 +173,7 @@ pub struct ApprovalEnd {
 }
 
 /// An approval as it is recorded.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approval {
     /// What was asked.
     #[serde(flatten)]
@@ -201,13 +201,13 @@ impl Approval {
     #[must_use]
     pub fn agreed(&self, need: &Needed) -> usize {
         let agree = |review: &&Review| review.approve && need.asks(&review.by) && (review.signed.is_some() || !need.signed);
-        self.reviews.iter().filter(agree).map(|review| &review.by.id).collect::<BTreeSet<_>>().len()
+        self.reviews.iter().filter(agree).map(|review| review.by.id.folded()).collect::<BTreeSet<_>>().len()
     }
 
     /// Whether `by` has answered.
     #[must_use]
     pub fn reviewed_by(&self, by: &PrincipalId) -> bool {
-        self.reviews.iter().any(|review| review.by.id == *by)
+        self.reviews.iter().any(|review| review.by.id.is_as(by))
     }
 
     /// Adds an answer and settles what it settles: one no ends it; it may go on once every need has as many different people's

@@ -5,12 +5,12 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::{GroupName, Principal, PrincipalId, PrincipalKind, TargetName};
 
 /// What a lock keeps out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LockSubject {
     /// A person.
@@ -103,7 +103,7 @@ impl fmt::Display for LockSubject {
 }
 
 /// A lock to be made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewLock {
     /// What it keeps out.
     pub subject: LockSubject,
@@ -118,7 +118,7 @@ pub struct NewLock {
 }
 
 /// A lock.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lock {
     /// Dense from 1.
     pub id: u64,

@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::{Login, Principal, PrincipalId, SessionId, TargetKind, TargetName};
 
 /// A session about to begin.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opening {
     /// Its id.
     pub id: SessionId,
@@ -37,7 +37,7 @@ pub struct Opening {
 }
 
 /// What the opener of a session gets: only with it can the session be closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
     /// The session's number, dense from 1: a missing one shows.
     pub number: u64,
@@ -46,7 +46,7 @@ pub struct Lease {
 }
 
 /// How a session ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionEnd {
     /// When.
     pub at: Timestamp,
@@ -57,7 +57,7 @@ pub struct SessionEnd {
 }
 
 /// That a session stands still, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frozen {
     /// Since when.
     pub at: Timestamp,
@@ -66,7 +66,7 @@ pub struct Frozen {
 }
 
 /// A session as it is recorded.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
     /// How it began.
     #[serde(flatten)]

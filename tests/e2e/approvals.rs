@@ -1,8 +1,12 @@
 //! What policy holds waits for people, in flight, and their answer decides exactly that.
 
+mod changed;
 mod copies;
 mod many;
+mod notices;
 mod signed;
+mod terminals;
+mod times;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -34,49 +38,49 @@ fn world(wait: &str) -> World {
     world_of(POLICIES, wait)
 }
 
-fn world_of(policies: &'static str, wait: &str) -> World {
+pub(crate) fn world_of(policies: &'static str, wait: &str) -> World {
     World::with(Setup { policies: Some(policies), more: format!("\n[approvals]\nwait = \"{wait}\"\n"), ..Setup::default() })
 }
 
 /// A command that somebody has asked for and that waits.
-struct Held {
+pub(crate) struct Held {
     session: Guarded,
     log: PathBuf,
 }
 
 impl Held {
-    fn begin(command: Command, log: PathBuf) -> Self {
+    pub(crate) fn begin(command: Command, log: PathBuf) -> Self {
         let session = Guarded::logged(command, &log);
         let held = Self { session, log };
         wait_until("it is held", || held.said().contains("it lapses in"));
         held
     }
 
-    fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     /// The approval's id, as its caller reads it.
-    fn id(&self) -> String {
+    pub(crate) fn id(&self) -> String {
         let said = self.said();
         let after = said.split("bartizan: approval ").nth(1).unwrap_or_else(|| panic!("no id in {said}"));
         after.chars().take(26).collect()
     }
 
-    fn ends(&mut self) -> i32 {
+    pub(crate) fn ends(&mut self) -> i32 {
         let ended = self.session.wait(Duration::from_secs(60));
         ended.unwrap_or_else(|| panic!("it goes on: {}", self.said())).code().unwrap_or(255)
     }
 }
 
-fn hold(visitor: &Visitor, way: Way, options: &[&str], line: &str) -> Held {
+pub(crate) fn hold(visitor: &Visitor, way: Way, options: &[&str], line: &str) -> Held {
     let log = visitor.dir.join(format!("held-{way:?}-{}.log", line.len()));
     // What an earlier one said there is not what this one says.
     let _ = std::fs::remove_file(&log);
     Held::begin(visitor.on_command(way, "web-1", options, line), log)
 }
 
-fn says(who: &Visitor, command: &str) -> Done {
+pub(crate) fn says(who: &Visitor, command: &str) -> Done {
     who.ssh(["bastion", command]).finish()
 }
 

@@ -1,4 +1,8 @@
-//! The control protocol: requests and events over `ssh -s bastion control`.
+//! The control protocol: requests and events over `ssh -s bastion control` and the local socket, and the commands that speak it.
+
+mod audit;
+mod commands;
+mod socket;
 
 use std::time::Duration;
 

@@ -103,7 +103,7 @@ fn a_command_begins_when_somebody_watches_stands_still_when_nobody_does_and_goes
             if politely {
                 watching.control.ask("session.unwatch", json!({ "session": waits.session }));
             } else {
-                watching.control.child.kill().unwrap();
+                watching.control.child.as_mut().unwrap().kill().unwrap();
             }
             let still = || waits.said().matches("stands still").count() == if politely { 1 } else { 2 };
             wait_until("it stands still", still);

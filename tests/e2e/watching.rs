@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Control, Setup, Terminal, Visitor, WAYS, Watching, Way, World, wait_until, wait_until_within};
+use crate::harness::{Control, Guarded, Setup, Terminal, Visitor, WAYS, Watching, Way, World, wait_until, wait_until_within};
 
 /// Everybody has shells, commands and files; admins (alice) watch and end.
 const POLICIES: &str = r#"
@@ -200,20 +200,28 @@ fn fifty_watch_one_session_with_flat_memory_and_a_slow_one_delays_nobody() {
     let alone = alone.elapsed();
     let terminal = shell(&world, &bob, Way::At);
     let id = session(&world);
-    // One who never reads what they are sent, and forty-nine who do.
-    let mut asleep = alice.openssh("ssh", ["-T", "-s", "bastion", "control"]);
-    asleep.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
-    let mut asleep = asleep.spawn().unwrap();
+    // Eight who never read what they are sent, and forty-two who do.
     let request = format!("{{\"id\":1,\"do\":\"session.watch\",\"session\":\"{id}\"}}\n");
-    std::io::Write::write_all(asleep.stdin.as_mut().unwrap(), request.as_bytes()).unwrap();
-    let mut crowd: Vec<_> = (0..49).map(|_| Watching::begin(&alice, &id)).collect();
+    let asleep: Vec<Guarded> = (0..8)
+        .map(|_| {
+            let mut asleep = alice.openssh("ssh", ["-T", "-s", "bastion", "control"]);
+            asleep.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+            let mut asleep = Guarded::spawn(asleep);
+            std::io::Write::write_all(asleep.child.stdin.as_mut().unwrap(), request.as_bytes()).unwrap();
+            asleep
+        })
+        .collect();
+    let watchers = || world.bastion.run(["sessions", "list", "--json"]).ok().json()[0]["watchers"].clone();
+    wait_until("the eight watch", || watchers() == 8);
+    let mut crowd: Vec<_> = (0..42).map(|_| Watching::begin(&alice, &id)).collect();
     for watching in &mut crowd {
         watching.until("at>");
     }
+    assert_eq!(watchers(), 50);
     let before = world.bastion.memory();
     let begun = Instant::now();
     terminal.line(&format!("clear; {flood}"));
-    let watchers: Vec<_> = crowd
+    let threads: Vec<_> = crowd
         .into_iter()
         .map(|mut watching| {
             std::thread::spawn(move || {
@@ -225,15 +233,14 @@ fn fifty_watch_one_session_with_flat_memory_and_a_slow_one_delays_nobody() {
     wait_until_within(240, "the flood is over", || terminal.screen().contains("finished"));
     let took = begun.elapsed();
     let grown = world.bastion.memory().saturating_sub(before);
-    let all: Vec<Watching> = watchers.into_iter().map(|thread| thread.join().unwrap()).collect();
+    let all: Vec<Watching> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
     for watching in &all {
         assert_eq!(watching.rows(), drawn(&terminal));
     }
     eprintln!("alone {alone:?}, watched by fifty {took:?}, {grown} KiB more");
     // 40 MB went by, to fifty: kept whole that would be 2 GB.
     assert!(grown < 64 << 10, "{grown} KiB more than before");
-    let _ = asleep.kill();
-    asleep.wait().unwrap();
+    drop(asleep);
 }
 
 #[test]
@@ -244,7 +251,7 @@ fn commands_and_files_are_watched_too() {
     for way in WAYS {
         let (arguments, destination) = way.name("deploy", "web-1");
         let runs = bob.on_command(way, "web-1", &["-n"], "echo first; echo second >&2; sleep 2; echo third; sleep 1");
-        let mut runs = crate::harness::Guarded::spawn(runs);
+        let mut runs = Guarded::spawn(runs);
         let mut watching = Watching::begin(&alice, &session(&world));
         watching.until("first");
         watching.until("second");
@@ -253,7 +260,7 @@ fn commands_and_files_are_watched_too() {
         runs.wait(Duration::from_secs(20)).expect("it ends");
         let mut sftp = bob.openssh("sftp", arguments.iter().map(String::as_str).chain(["-b", "-", destination.as_str()]));
         sftp.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::null());
-        let mut sftp = crate::harness::Guarded::spawn(sftp);
+        let mut sftp = Guarded::spawn(sftp);
         let mut input = sftp.child.stdin.take().unwrap();
         let mut watching = Watching::begin(&alice, &session(&world));
         std::io::Write::write_all(&mut input, b"ls /etc\nget /etc/hostname fetched\n").unwrap();

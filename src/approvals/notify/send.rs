@@ -11,6 +11,7 @@ use sha2::Sha256;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 
+use crate::audit::canonical;
 use crate::config::{self, Format, Sink};
 use crate::model::Secret;
 use crate::wire::https;
@@ -89,6 +90,7 @@ impl Sender {
         }
     }
 
+    /// What is sent is often shown as it is: nothing in it acts on a terminal.
     async fn send(&self, notice: &Notice) -> Result<(), String> {
         match &self.way {
             Way::Webhook { client, url, format, secret } => {
@@ -96,9 +98,9 @@ impl Sender {
                     Format::Json => texts::event(notice, &self.server),
                     Format::Slack => texts::slack(notice, &self.server),
                 };
-                post(client, url, body.to_string(), secret.as_ref(), notice).await
+                post(client, url, canonical(&body), secret.as_ref(), notice).await
             }
-            Way::Command(words) => run(words, &texts::event(notice, &self.server).to_string()).await,
+            Way::Command(words) => run(words, &canonical(&texts::event(notice, &self.server))).await,
         }
     }
 }

@@ -54,6 +54,18 @@ fn an_event_carries_the_whole_approval() {
 }
 
 #[test]
+fn what_is_long_is_cut_and_says_so() {
+    let mut long = notice("approval.asked", &"x".repeat(1 << 20));
+    long.approval.asked.reason = Some("ä".repeat(5_000));
+    let event = texts::event(&long, "bastion");
+    assert_eq!(event["data"]["operation"].as_str().map(str::len), Some(4_096));
+    assert_eq!(event["data"]["reason"].as_str().map(|reason| reason.chars().count()), Some(4_096));
+    assert_eq!((&event["data"]["operation_is_cut"], &event["data"]["reason_is_cut"]), (&true.into(), &true.into()));
+    assert!(texts::event(&notice("approval.asked", "exec id"), "bastion")["data"]["operation_is_cut"].is_null());
+    assert!(texts::slack(&long, "bastion").to_string().len() < 4_096);
+}
+
+#[test]
 fn a_signature_is_the_one_of_the_specification() {
     // The example of Standard Webhooks 1.0.0.
     let secret = Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned());

@@ -6,11 +6,22 @@ use crate::model::Printable;
 
 use super::Notice;
 
+/// Characters of a text that was typed; who decides reads all of it at the bastion.
+const MOST: usize = 4_096;
+
 /// The event as JSON: `type`, `timestamp` and `data`, as Standard Webhooks has it.
 pub(super) fn event(notice: &Notice, server: &str) -> Value {
     let mut data = serde_json::to_value(&notice.approval).unwrap_or_default();
     if let Some(fields) = data.as_object_mut() {
         fields.insert("server".to_owned(), json!(server));
+        for key in ["operation", "reason"] {
+            let Some(text) = fields.get(key).and_then(Value::as_str) else { continue };
+            if let Some((end, _)) = text.char_indices().nth(MOST) {
+                let cut = text.get(..end).unwrap_or_default().to_owned();
+                fields.insert(key.to_owned(), json!(cut));
+                fields.insert(format!("{key}_is_cut"), json!(true));
+            }
+        }
     }
     json!({ "type": notice.kind, "timestamp": notice.at, "data": data })
 }

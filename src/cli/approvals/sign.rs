@@ -20,7 +20,7 @@ use crate::model::ApprovalId;
 /// What is to be said.
 pub(super) struct Answer<'a> {
     pub(super) id: ApprovalId,
-    /// `approve`, `deny` or `revoke`.
+    /// `approve`, `deny`, `revoke` or `withdraw`.
     pub(super) word: &'static str,
     pub(super) reason: &'a str,
     pub(super) for_seconds: Option<u64>,
@@ -32,7 +32,7 @@ pub(super) struct Answer<'a> {
 
 /// Says it to the bastion that `way` names, and gives the approval as it stands then.
 pub(super) fn say(common: &Common, way: &Way, answer: &Answer<'_>) -> Result<Value, Exit> {
-    let mut link = Remote::open(common, way)?;
+    let mut link = Remote::reach(common, way)?.map_or_else(|| Remote::open(common, way), Ok)?;
     let said = [
         ("approval", json!(answer.id)),
         ("answer", json!(answer.word)),
@@ -40,7 +40,7 @@ pub(super) fn say(common: &Common, way: &Way, answer: &Answer<'_>) -> Result<Val
         ("for_seconds", json!(answer.for_seconds)),
     ];
     let mut request: serde_json::Map<String, Value> = said.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-    if answer.word != "revoke"
+    if matches!(answer.word, "approve" | "deny")
         && !answer.unsigned
         && let Some((at, signature)) = signature(common, way, &mut link, answer)?
     {
@@ -60,9 +60,11 @@ fn signature(common: &Common, way: &Way, link: &mut Remote, answer: &Answer<'_>)
         return Ok(None);
     };
     let approver = link.principal.parse().map_err(|_| Exit::incomplete("the bastion calls you by what is no name"))?;
-    let key = match answer.key {
-        Some(key) => Some(key.to_owned()),
-        None => text(&me, "key").and_then(|key| at_hand(&way.bastion(common).ok()?, way, key)),
+    let key = match (answer.key, text(&me, "key")) {
+        (Some(key), _) => Some(key.to_owned()),
+        (None, Some(key)) => at_hand(&way.bastion(common)?, way, key),
+        // Who came without a key cannot sign with it.
+        (None, None) => return Ok(None),
     };
     let Some(key) = key else {
         note("no key to sign the answer with was found, so it is not signed (see --key)");

@@ -70,8 +70,7 @@ pub(super) fn delete(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
 
 /// Has the bastion do it that was named, or that runs here; none where none runs.
 fn asked(common: &Common, way: &Way, what: &str, id: &str, reason: Option<&str>) -> Result<Option<SessionId>, Exit> {
-    let remote = if way.bastion.is_some() { Some(Remote::open(common, way)?) } else { Remote::local(common)? };
-    let Some(remote) = remote else { return Ok(None) };
+    let Some(remote) = Remote::reach(common, way)? else { return Ok(None) };
     let far = Far::new(remote);
     let session = far.session(id)?;
     let keeping = Keeping { session, reason: reason.map(str::to_owned) };

@@ -49,7 +49,8 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
     if !args.json && (!std::io::stdout().is_terminal() || !std::io::stdin().is_terminal()) {
         return Err(Exit::usage("`sessions watch` needs a terminal; --json prints what happens"));
     }
-    let mut link = Remote::open_or_local(common, &args.way)?;
+    let none = || Exit::incomplete("no bastion runs on this machine, or it is not this account's to ask; elsewhere: --bastion HOST");
+    let mut link = Remote::reach(common, &args.way)?.ok_or_else(none)?;
     link.ask::<Value>("session.watch", &json!({ "session": args.id }))?;
     if args.json { print(link) } else { draw(link, args.id) }
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::hundred;
 use crate::control::command::Answer;
-use crate::model::ApprovalId;
+use crate::model::{ApprovalId, PrincipalId};
 
 /// `approvals`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -15,6 +15,11 @@ pub struct ListApprovals {
     /// Those that were settled, too.
     #[serde(default)]
     pub all: bool,
+    /// Those that the client cannot answer, too, but about which policy lets them read the audit log.
+    #[serde(default)]
+    pub others: bool,
+    /// Only what this principal asked for.
+    pub principal: Option<PrincipalId>,
     /// At most so many.
     #[serde(default = "hundred")]
     pub limit: u32,

@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::{GroupName, PrincipalId, PrincipalKind, TargetName};
 use crate::store::LockSubject;
 
 /// `lock`: one subject, as the options of `bartizan lock` name it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddLock {
     /// A person or a program; the configuration knows which its issuer names.
     pub principal: Option<PrincipalId>,
@@ -68,7 +68,14 @@ impl AddLock {
 }
 
 /// An address or a network.
-fn network(text: &str) -> Result<IpNet, String> {
+///
+/// # Errors
+/// A sentence, when it is neither, or an IPv4 address in the clothes of IPv6, which would cover nobody.
+pub fn network(text: &str) -> Result<IpNet, String> {
     let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-    network.map(|network| network.trunc()).map_err(|_| "Write a source as an address or a network, such as 203.0.113.0/24.".to_owned())
+    match network {
+        Err(_) => Err("Write a source as an address or a network, as in 203.0.113.7 or 203.0.113.0/24.".to_owned()),
+        Ok(IpNet::V6(v6)) if v6.addr().to_ipv4_mapped().is_some() => Err("Write the IPv4 address or network itself.".to_owned()),
+        Ok(network) => Ok(network.trunc()),
+    }
 }

@@ -18,7 +18,7 @@ use super::recordings::{Keeping, Listing, Opening, Range, Search};
 
 pub use approvals::{AnswerApproval, AnswerWord, ListApprovals};
 pub use audit::{AuditFilter, ReadAudit};
-pub use locks::{AddLock, RemoveLock};
+pub use locks::{AddLock, RemoveLock, network};
 pub use sessions::{EndSession, ListSessions, WatchSession};
 pub use watch::{End, Screen, Shown, Watched};
 
@@ -102,6 +102,32 @@ pub enum What {
     /// Search recordings that they may replay.
     #[serde(rename = "search")]
     Search(Search),
+}
+
+impl What {
+    /// The name of what is only read, for the audit log; none for what has an entry of its own, and for what only concerns the client.
+    #[must_use]
+    pub fn reads(&self) -> Option<&'static str> {
+        match self {
+            Self::Targets => Some("targets"),
+            Self::Subscribe => Some("events"),
+            Self::Sessions(_) => Some("sessions"),
+            Self::Approvals(_) => Some("approvals"),
+            Self::Locks => Some("locks"),
+            Self::Recordings(_) => Some("recordings"),
+            Self::Whoami
+            | Self::EndSession(_)
+            | Self::Watch(_)
+            | Self::Unwatch(_)
+            | Self::AnswerApproval(_)
+            | Self::Lock(_)
+            | Self::Unlock(_)
+            | Self::Audit(_)
+            | Self::OpenRecording(_)
+            | Self::ReadRecording(_)
+            | Self::Search(_) => None,
+        }
+    }
 }
 
 fn hundred() -> u32 {

@@ -1,9 +1,10 @@
 //! Requests about sessions.
 
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::hundred;
-use crate::model::{PrincipalId, SessionId};
+use crate::model::{PrincipalId, SessionId, TargetName};
 
 /// `sessions`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -13,6 +14,12 @@ pub struct ListSessions {
     pub all: bool,
     /// Only of this principal.
     pub principal: Option<PrincipalId>,
+    /// Only at this target.
+    pub target: Option<TargetName>,
+    /// Only those that ran at this moment or later.
+    pub since: Option<Timestamp>,
+    /// Only this one.
+    pub session: Option<SessionId>,
     /// At most so many.
     #[serde(default = "hundred")]
     pub limit: u32,

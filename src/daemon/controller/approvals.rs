@@ -4,16 +4,19 @@ use serde_json::Value;
 
 use crate::control::protocol::{AnswerApproval, ListApprovals};
 use crate::frontdoor::Refusal;
-use crate::store::ApprovalFilter;
+use crate::store::{ApprovalFilter, NewApproval};
 
 use super::{Client, LIMIT, at_most, written};
 
 impl Client<'_> {
     /// What others may not see counts for nobody's limit: it is left out first.
-    pub(super) async fn approvals(&self, ListApprovals { all, limit }: ListApprovals) -> Result<Value, Refusal> {
-        let filter = ApprovalFilter { waiting: !all, limit: LIMIT, ..ApprovalFilter::default() };
+    pub(super) async fn approvals(&self, ListApprovals { all, others, principal, limit }: ListApprovals) -> Result<Value, Refusal> {
+        let filter = ApprovalFilter { waiting: !all, principal, limit: LIMIT, ..ApprovalFilter::default() };
         let found = self.rooms.broker.list(filter).await?;
-        let shown = found.iter().filter(|approval| self.rooms.enforcer.may_see_approval(self.caller, approval));
+        let enforcer = &self.rooms.enforcer;
+        // What was asked for is in the audit log, too.
+        let readable = |asked: &NewApproval| others && enforcer.may_read_audit(self.caller, Some(&asked.principal));
+        let shown = found.iter().filter(|one| enforcer.may_see_approval(self.caller, one) || readable(&one.asked));
         written(&shown.take(at_most(limit)).collect::<Vec<_>>())
     }
 

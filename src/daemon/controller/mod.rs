@@ -9,6 +9,7 @@ mod recordings;
 mod sessions;
 mod watch;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWrite
 use tokio::sync::broadcast;
 use tokio::time::MissedTickBehavior;
 
+use crate::audit::Entry;
 use crate::control::protocol::{self, Event, LINE_MAX, Request, What};
 use crate::frontdoor::Refusal;
 use crate::identity::Caller;
@@ -45,13 +47,16 @@ struct Client<'a> {
     watches: Watches,
     /// The recordings that are open.
     shelf: Shelf,
+    /// The lists that were read and are in the audit log.
+    read: BTreeSet<&'static str>,
 }
 
 impl Rooms {
     /// Serves the control protocol on `stream` until the client leaves.
     pub(super) async fn control(&self, caller: &Caller, stream: impl AsyncRead + AsyncWrite) {
         let (reader, mut writer) = tokio::io::split(stream);
-        let mut client = Client { rooms: self, caller, events: None, watches: Watches::default(), shelf: Shelf::default() };
+        let mut client =
+            Client { rooms: self, caller, events: None, watches: Watches::default(), shelf: Shelf::default(), read: BTreeSet::new() };
         let hello = protocol::hello(&self.config.server.name, &caller.principal().id);
         if !write(&mut writer, &hello).await {
             return;
@@ -77,7 +82,8 @@ impl Client<'_> {
         loop {
             let said = tokio::select! {
                 read = reader.read_until(b'\n', &mut line) => {
-                    let whole = line.ends_with(b"\n");
+                    // What was buffered before its limit was set again can make it longer.
+                    let whole = line.ends_with(b"\n") && line.len() <= LINE_MAX + 1;
                     match read {
                         Ok(_) if whole => {
                             let answer = self.answer(&line).await;
@@ -134,13 +140,31 @@ impl Client<'_> {
             Ok(request) => request,
             Err(answer) => return answer,
         };
-        match self.act(what).await {
+        // Somebody who was locked out a moment ago is not heard any more, though the connection ends only at the next beat.
+        let stands = self.rooms.identity.stands(self.caller, None).await;
+        let done = match stands {
+            Ok(()) => self.act(what).await,
+            Err(refusal) => Err(refusal),
+        };
+        match done {
             Ok(value) => protocol::done(id, &value),
             Err(refusal) => protocol::refused(id, &refusal),
         }
     }
 
+    /// Writes down, once for each, which list the client reads.
+    async fn note_read(&mut self, what: &What) -> Result<(), Refusal> {
+        let Some(what) = what.reads().filter(|what| !self.read.contains(what)) else { return Ok(()) };
+        let by = self.caller.principal().id.to_string();
+        let entry = Entry::ControlRead { by, what: what.to_owned(), source: self.caller.source() };
+        let written = self.rooms.audit.append(entry, self.rooms.clock.now()).await;
+        written.map_err(|e| Refusal::unavailable("The bastion cannot write its audit log, so nothing is listed now.", e.to_string()))?;
+        self.read.insert(what);
+        Ok(())
+    }
+
     async fn act(&mut self, what: What) -> Result<Value, Refusal> {
+        self.note_read(&what).await?;
         match what {
             What::Whoami => Ok(crate::control::identity(self.caller)),
             What::Targets => written(&self.rooms.reach(self.caller)),

@@ -12,9 +12,14 @@ use super::{Client, LIMIT, Rooms, at_most, written};
 
 impl Client<'_> {
     /// What others may not see counts for nobody's limit: it is left out first.
-    pub(super) async fn sessions(&self, ListSessions { all, principal, limit }: ListSessions) -> Result<Value, Refusal> {
-        let filter = SessionFilter { live: !all, principal, limit: LIMIT, ..SessionFilter::default() };
-        let found = self.rooms.store.sessions(filter).await.map_err(no_store)?;
+    pub(super) async fn sessions(&self, list: ListSessions) -> Result<Value, Refusal> {
+        let ListSessions { all, principal, target, since, session, limit } = list;
+        let filter = SessionFilter { live: !all, principal, target, since, limit: LIMIT, ..SessionFilter::default() };
+        let found = match session {
+            Some(id) => self.rooms.store.session(id).await.map(|found| found.into_iter().collect()),
+            None => self.rooms.store.sessions(filter).await,
+        };
+        let found: Vec<Session> = found.map_err(no_store)?;
         let shown = found.iter().filter(|session| self.rooms.enforcer.may_see(self.caller, session)).take(at_most(limit));
         shown.map(|session| self.rooms.as_it_runs(session)).collect::<Result<Vec<_>, _>>().map(Value::Array)
     }

@@ -161,3 +161,20 @@ fn who_leaves_while_a_file_waits_takes_their_request_with_them() {
         assert!(scene.has_nothing(copy), "{copy:?}");
     }
 }
+
+#[test]
+fn a_session_that_is_ended_while_its_file_waits_copies_nothing_and_waits_no_more() {
+    let scene = scene("5m");
+    for (n, copy) in COPIES.into_iter().enumerate() {
+        let way = WAYS[n % 2];
+        let mut held = scene.hold(way, copy);
+        let live = scene.world.bastion.run(["sessions", "list", "--json"]).ok().json();
+        let id = live[0]["id"].as_str().unwrap().to_owned();
+        scene.world.bastion.run(["sessions", "end", &id, "--reason", "enough"]).ok();
+        assert_ne!(held.ends(), 0, "{way:?} {copy:?}: {}", held.said());
+        wait_until("it is withdrawn", || scene.all().matches("withdrawn").count() == n + 1);
+        let late = says(&scene.alice, &format!("approve {}", held.id())).refused();
+        assert!(late.err.contains("withdrawn already"), "{late}");
+        assert!(scene.has_nothing(copy), "{way:?} {copy:?}");
+    }
+}

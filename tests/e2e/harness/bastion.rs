@@ -84,6 +84,11 @@ impl Bastion {
         fs::read_to_string(format!("/proc/{}/{file}", self.process.child.id())).unwrap()
     }
 
+    /// How many files and sockets it has open.
+    pub(crate) fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.process.child.id())).unwrap().count()
+    }
+
     /// Resident memory, in KiB.
     pub(crate) fn memory(&self) -> u64 {
         let status = self.proc("status");

@@ -1,7 +1,9 @@
 //! A client of the control protocol: requests go in, answers and events come out, a line each.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -12,16 +14,19 @@ use super::Visitor;
 
 /// A connection to the control protocol.
 pub(crate) struct Control {
-    pub(crate) child: Child,
-    stdin: ChildStdin,
+    /// The program that carries it; none by the socket.
+    pub(crate) child: Option<Child>,
+    stdin: Box<dyn Write + Send>,
     pub(crate) lines: Receiver<String>,
     next: u64,
 }
 
 impl Drop for Control {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 
@@ -35,6 +40,17 @@ impl Control {
     pub(crate) fn over(mut command: Command) -> Self {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        Self::greeted(Some(child), Box::new(stdin), stdout)
+    }
+
+    /// Over the bastion's socket in `dir`, its state folder.
+    pub(crate) fn local(dir: &Path) -> Self {
+        let stream = UnixStream::connect(dir.join("control.sock")).unwrap();
+        let reader = stream.try_clone().unwrap();
+        Self::greeted(None, Box::new(stream), reader)
+    }
+
+    fn greeted(child: Option<Child>, stdin: Box<dyn Write + Send>, stdout: impl Read + Send + 'static) -> Self {
         let (sender, lines) = channel();
         std::thread::spawn(move || BufReader::new(stdout).lines().map_while(Result::ok).all(|line| sender.send(line).is_ok()));
         let control = Self { child, stdin, lines, next: 1 };

@@ -58,6 +58,16 @@ permit (
 forbid (principal, action == Action::"ssh.exec", resource) when { context.command like "*shadow*" };
 "#;
 
+/// Whoever sits at the bastion's own machine sees what there is, ends and locks. The policies under test stand beside these.
+const OPERATORS: &str = r#"
+@id("operators-on-the-machine")
+permit (
+  principal in Group::"local/operators",
+  action in [Action::"watch", Action::"end", Action::"lock", Action::"audit"],
+  resource
+);
+"#;
+
 /// One test's world. Dropping it stops all of it.
 pub(crate) struct World {
     pub(crate) bastion: Bastion,
@@ -86,6 +96,7 @@ impl World {
         let target = starts.join().unwrap();
         fs::create_dir(dir.join("policies")).unwrap();
         fs::write(dir.join("policies/test.cedar"), setup.policies.unwrap_or(POLICIES)).unwrap();
+        fs::write(dir.join("policies/operators.cedar"), OPERATORS).unwrap();
         fs::write(dir.join("bartizan.toml"), configuration(&setup, &provider, &target)).unwrap();
         if setup.small_disk || setup.own_disk {
             fs::create_dir(bastion::small_disk(&dir)).unwrap();
@@ -122,7 +133,23 @@ impl World {
 
     /// Replaces the policies, without telling the bastion.
     pub(crate) fn write_policies(&self, text: &str) {
-        fs::write(self.dir().join("policies/test.cedar"), text).unwrap();
+        self.write_policy("test.cedar", text);
+    }
+
+    /// All at once: a bastion that looks in the middle sees the old file.
+    fn write_policy(&self, file: &str, text: &str) {
+        let dir = self.dir().join("policies");
+        fs::write(dir.join("new"), text).unwrap();
+        fs::rename(dir.join("new"), dir.join(file)).unwrap();
+    }
+
+    /// Replaces a file of policies, `test.cedar` or `operators.cedar`, and waits until the bastion goes by what it says.
+    pub(crate) fn put_in_force(&self, file: &str, text: &str) {
+        let log = || self.bastion.run(["audit", "export", "--kind", "policies.reloaded"]).ok().text().lines().count();
+        let before = log();
+        self.write_policy(file, text);
+        self.bastion.reload();
+        super::wait_until("the policies are in force", || log() > before);
     }
 
     /// Starts the bastion again on what it left behind. The port changes.
