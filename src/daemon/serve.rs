@@ -35,7 +35,7 @@ use super::live::{Live, Watch};
 use super::names::Names;
 use super::rails::RailsInForce;
 use super::rooms::{Foyer, Rooms};
-use super::{SystemClock, listen, metrics, recover, reload, retention, socket};
+use super::{SystemClock, indexing, listen, metrics, recover, reload, retention, socket};
 
 /// How many threads write recordings.
 const LANES: usize = 2;

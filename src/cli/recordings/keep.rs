@@ -101,7 +101,7 @@ impl Kept {
             (Err(none), None) => return Err(none),
         };
         let session = whole.recording().head().session.as_str().parse().map_err(index::failed)?;
-        Ok(Self { local: Local::open(common)?, config, whole, session })
+        Ok(Self { local: Local::instead(common)?, config, whole, session })
     }
 
     fn hold(&self, reason: &str) -> Result<SessionId, Exit> {

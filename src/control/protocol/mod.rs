@@ -125,6 +125,9 @@ impl What {
             | Self::Audit(_)
             | Self::OpenRecording(_)
             | Self::ReadRecording(_)
+            | Self::HoldRecording(_)
+            | Self::ReleaseRecording(_)
+            | Self::DeleteRecording(_)
             | Self::Search(_) => None,
         }
     }
