@@ -107,7 +107,7 @@ impl<A: Ask> FarFile<A> {
     ///
     /// # Errors
     /// What the connection says, or `take`.
-    pub fn pieces(&self, take: &mut dyn FnMut(&[u8]) -> Result<(), A::Error>) -> Result<(), A::Error> {
+    pub fn pieces(&self, mut take: impl FnMut(&[u8]) -> Result<(), A::Error>) -> Result<(), A::Error> {
         let mut at = 0;
         while at < self.bytes {
             let data = self.fetch(at, MOST)?;
@@ -126,7 +126,7 @@ impl<A: Ask> FarFile<A> {
             return Err(A::Error::from(format!("{} of recording {} is longer than such a file can be", self.name, self.session)));
         }
         let mut all = Vec::new();
-        self.pieces(&mut |data| {
+        self.pieces(|data| {
             all.extend_from_slice(data);
             Ok(())
         })?;

@@ -101,7 +101,7 @@ impl Far {
             let path = dir.join(&file.name);
             let unwritable = |error: io::Error| Exit::incomplete(format!("{}: {error}", path.display()));
             let mut out = std::fs::File::create_new(&path).map_err(unwritable)?;
-            FarFile::new(self.clone(), &opening.session.to_string(), &file.name, file.bytes).pieces(&mut |data| {
+            FarFile::new(self.clone(), &opening.session.to_string(), &file.name, file.bytes).pieces(|data| {
                 behind += data.len() as u64;
                 progress(behind, all);
                 io::Write::write_all(&mut out, data).map_err(unwritable)
