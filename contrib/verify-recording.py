@@ -21,6 +21,7 @@ One line per check; exit code 0 ok, 1 tampered, 3 incomplete, 2 usage.
 import argparse
 import base64
 import datetime
+import functools
 import glob
 import hashlib
 import json
@@ -310,10 +311,12 @@ def verify(directory, keys, log=None, without_input=False):
     data = read(directory, "head.json")
     if data is None:
         report.add("head", INCOMPLETE, "there is no head.json")
+        check_headless(report, directory, keys, log)
         return report.worst
     head = document(data, b"head", keys)
     if head is None or head.get("version") != 1:
         report.add("head", TAMPERED, "head.json does not hold")
+        check_headless(report, directory, keys, log)
         return report.worst
     name = os.path.basename(os.path.abspath(directory))
     if len(name) == 26 and name != head["session"]:
@@ -405,6 +408,19 @@ def check_keys(report, directory, head, walk):
         report.add("keys", TAMPERED, f"keys.age {why}; the wrapped key is in c0.brec as well")
     else:
         report.add("keys", GOOD, f"encrypted to {count} recipients; every frame with content is encrypted")
+
+
+def check_headless(report, directory, keys, log):
+    """Without a head the log knows by the seal, which must say so, whose recording it is."""
+    data = read(directory, "seal.json")
+    seal = document(data, b"seal", keys) if data else None
+    if not log or seal is None or seal.get("reason") != "head-unreadable":
+        return
+    for number, session in log.sessions.items():
+        if session["closed"] and session["closed"][1] == sha256(data):
+            log.seen.add(number)
+            report.add("log", GOOD, f"session {number} ended before its head was written; sealed as such as leaf {session['closed'][0]}")
+            return
 
 
 def counted(channel, walk):
@@ -585,6 +601,7 @@ def blobs(lines, name, identity):
     return [blob[4:] for blob in own if blob[:4] == identity]
 
 
+@functools.lru_cache(maxsize=16)
 def checkpoint_of(note, key):
     """Leaves and root that a note signed by the log states."""
     name, identity, public = key

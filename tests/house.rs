@@ -328,3 +328,25 @@ fn the_manual_of_the_command_line_is_what_the_binary_prints() {
     let printed = std::process::Command::new(env!("CARGO_BIN_EXE_bartizan")).arg("man").output().unwrap();
     assert_eq!(String::from_utf8(printed.stdout).unwrap(), read("man/bartizan.1"), "run `bartizan man > man/bartizan.1`");
 }
+
+/// The names of metrics in `text`.
+fn metrics(text: &str) -> BTreeSet<String> {
+    let word = |rest: &str| rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect::<String>();
+    let found = text.split("bartizan_").skip(1).map(word).filter(|name| !["policies", "recorder", "tui"].contains(&name.as_str()));
+    found.filter(|name| name.contains('_') || name == "watchers").collect()
+}
+
+#[test]
+fn every_metric_is_described_and_stands_in_the_manual() {
+    let manual = read("man/bartizan.toml.5");
+    let listed: String = manual.lines().filter(|line| line.starts_with(".IP \"bartizan_")).collect();
+    let described: String = read("src/daemon/metrics.rs").lines().filter(|line| line.contains("describe_")).collect();
+    assert_eq!(metrics(&listed), metrics(&described), "bartizan.toml(5) (left) and src/daemon/metrics.rs (right)");
+    let mut counted = BTreeSet::new();
+    for file in rust_files(&root().join("src")) {
+        let text = fs::read_to_string(&file).unwrap();
+        let calls = text.lines().filter(|line| ["counter!(", "gauge!(", "histogram!("].iter().any(|call| line.contains(call)));
+        counted.extend(calls.flat_map(metrics));
+    }
+    assert_eq!(counted, metrics(&described), "counted (left) and described (right)");
+}

@@ -200,6 +200,10 @@ actions! {
     ViewInput = "view_input", None, [Session, Recording];
     /// Take a recording out of the bastion.
     Export = "export", None, [Recording];
+    /// Keep a recording whatever its age, and let it go again.
+    Hold = "hold", None, [Recording];
+    /// Remove a recording before its time.
+    Delete = "delete", None, [Recording];
     /// Publish a target through a reverse tunnel.
     Publish = "publish", None, [Target];
     /// Lock a principal or a target, or unlock it.

@@ -25,12 +25,23 @@ fn main() {
     }
 }
 
+/// Without `--bench`, which `cargo bench` gives and `cargo test --benches` does not, all is so many times smaller: it only shows that
+/// this runs.
+fn small() -> usize {
+    if std::env::args().any(|argument| argument == "--bench") { 1 } else { 500 }
+}
+
+/// Bytes of each kind of output.
+fn size() -> usize {
+    8 * MIB / small()
+}
+
 fn rate(bytes: usize, taken: Duration) -> f64 {
     bytes as f64 / 1e6 / taken.as_secs_f64()
 }
 
 fn repeated(text: &str) -> Vec<u8> {
-    text.as_bytes().iter().copied().cycle().take(8 * MIB).collect()
+    text.as_bytes().iter().copied().cycle().take(size()).collect()
 }
 
 /// Rows redrawn here and there, as an editor or a process list does.
@@ -38,7 +49,7 @@ fn screens() -> Vec<u8> {
     let mut text = String::new();
     for n in 0.. {
         let _ = write!(text, "\x1b[{};{}H\x1b[1;3{}mprocess {n} of the list\x1b[0m and its state \x1b[K", n % 40 + 1, n % 17 + 1, n % 8);
-        if text.len() >= 8 * MIB {
+        if text.len() >= size() {
             break;
         }
     }

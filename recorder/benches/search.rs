@@ -6,14 +6,19 @@ use std::time::{Duration, Instant};
 
 use bartizan_recorder::{Event, Head, Now, Query, Reason, Recordings, SearchIndex, SigningKey, Terminal, TextKind};
 
-const RECORDINGS: u64 = 10_000;
+/// Without `--bench`, which `cargo bench` gives and `cargo test --benches` does not, all is so many times smaller: it only shows that
+/// this runs.
+fn small() -> usize {
+    if std::env::args().any(|argument| argument == "--bench") { 1 } else { 500 }
+}
 
 fn main() {
+    let all = 10_000 / small() as u64;
     let root = tempfile::tempdir().expect("a directory to write in");
     let recordings = Recordings::new(root.path().join("recordings"), SigningKey::from_bytes(&[7; 32]));
     let began = Instant::now();
-    let bytes: u64 = (0..RECORDINGS).map(|number| record(&recordings, number)).sum();
-    println!("{RECORDINGS} recordings, {bytes} bytes of output, recorded in {:?}", began.elapsed());
+    let bytes: u64 = (0..all).map(|number| record(&recordings, number)).sum();
+    println!("{all} recordings, {bytes} bytes of output, recorded in {:?}", began.elapsed());
     let path = root.path().join("index");
     let mut index = SearchIndex::open(&path).unwrap();
     for name in ["first", "unchanged"] {

@@ -14,6 +14,12 @@ use bartizan_recorder::{
 
 const MIB: usize = 1 << 20;
 
+/// Without `--bench`, which `cargo bench` gives and `cargo test --benches` does not, all is so many times smaller: it only shows that
+/// this runs.
+fn small() -> usize {
+    if std::env::args().any(|argument| argument == "--bench") { 1 } else { 500 }
+}
+
 fn main() {
     let place = std::env::args().nth(1).filter(|argument| !argument.starts_with('-'));
     let root = place.map_or_else(tempfile::tempdir, tempfile::tempdir_in).expect("a directory to write in");
@@ -34,7 +40,7 @@ fn now(at_us: u64) -> Now {
 
 impl Bench {
     fn run(mut self) {
-        let kinds = [("log lines", log_lines()), ("noise", noise()), ("programs", programs()), ("zeros", vec![0; 64 * MIB])];
+        let kinds = [("log lines", log_lines()), ("noise", noise()), ("programs", programs()), ("zeros", vec![0; 64 * MIB / small()])];
         let (clear, encrypted) = (self.recordings.clone(), self.recordings.clone().encrypting_to(Some(recipients())));
         for (name, data) in &kinds {
             for size in [16 * 1024, 32 * 1024, 256 * 1024] {
@@ -48,6 +54,7 @@ impl Bench {
             println!("{}", if recordings.encrypts() { "encrypted:" } else { "in the clear:" });
             self.recordings = recordings;
             self.keystrokes();
+            self.shell();
             self.dense();
         }
     }
@@ -84,7 +91,7 @@ impl Bench {
         let mut writer = self.writer(false);
         let (began, cpu) = (Instant::now(), on_cpu());
         let mut written = 0;
-        while written < 256 * MIB {
+        while written < 256 * MIB / small() {
             for part in data.chunks(size) {
                 let at = now(began.elapsed().as_micros() as u64);
                 writer.append(at, &[Event::output(part)]).unwrap();
@@ -123,13 +130,58 @@ impl Bench {
         println!("keystroke  {}   {} bytes an hour", spread(&mut times), stored);
     }
 
+    /// An hour of a real shell: programs that are there everywhere, run one after another, what they print as it came, typed and
+    /// looked at for twenty seconds each.
+    fn shell(&mut self) {
+        let lines = [
+            "ls -l /etc",
+            "ps aux",
+            "df -h",
+            "cat /etc/passwd",
+            "ls -lR /usr/share/doc | head -n 200",
+            "env",
+            "uptime",
+            "cat /proc/meminfo",
+            "mount",
+            "ls --color=always /usr/bin | head -n 300",
+            "dmesg | tail -n 40",
+            "find /usr/lib -name '*.so' | head -n 100",
+            "id",
+            "date",
+        ];
+        let printed: Vec<Vec<u8>> = lines.iter().map(|line| run(line)).collect();
+        let mut writer = self.writer(true);
+        let (mut at_us, mut bytes) = (0, 0);
+        for turn in 0..180 / small().min(60) {
+            let line = lines[turn % lines.len()];
+            for key in line.bytes() {
+                at_us += 150_000;
+                writer.append(now(at_us), &[Event::output(&[key][..])]).unwrap();
+            }
+            for part in printed[turn % lines.len()].chunks(4096) {
+                at_us += 2_000;
+                writer.append(now(at_us), &[Event::output(part)]).unwrap();
+                bytes += part.len();
+            }
+            bytes += line.len();
+            // A second at a time, as the recorder is told it.
+            let until = (turn as u64 + 1) * 20_000_000;
+            while at_us < until {
+                at_us += 1_000_000;
+                writer.tick(now(at_us)).unwrap();
+            }
+        }
+        writer.finish(now(at_us), Reason::Closed, None).unwrap();
+        println!("a shell    {} bytes an hour for {bytes} bytes printed: {:.2} : 1", writer.bytes(), bytes as f64 / writer.bytes() as f64);
+    }
+
     /// 1 GB of an hour of coloured lines on a terminal: verify, read, export, jump.
     fn dense(&mut self) {
         let mut writer = self.writer(true);
         let data = coloured_lines();
         let mut written = 0;
         let (mut at_us, mut ticks) = (0, Vec::new());
-        while written < 1000 * 1000 * 1000 {
+        while written < 1000 * 1000 * 1000 / small() {
             for part in data.chunks(16 * 1024) {
                 // 1 GB in an hour, and a tick a second.
                 at_us += 59_000;
@@ -190,6 +242,12 @@ impl Bench {
     }
 }
 
+/// What a program prints, with the line ends of a terminal.
+fn run(line: &str) -> Vec<u8> {
+    let done = std::process::Command::new("sh").args(["-c", line]).output().unwrap();
+    String::from_utf8_lossy(&done.stdout).replace('\n', "\r\n").into_bytes()
+}
+
 fn identities() -> Identities {
     Identities::parse(&KEYS.0, None).unwrap()
 }
@@ -222,7 +280,7 @@ fn spread(times: &mut [Duration]) -> String {
 fn log_lines() -> Vec<u8> {
     let mut out = Vec::new();
     let mut state = 1u64;
-    while out.len() < 64 * MIB {
+    while out.len() < 64 * MIB / small() {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         let line = format!(
             "Nov 22 12:{:02}:{:02} web-{} nginx[{}]: 192.0.2.{} - \"GET /orders/{} HTTP/1.1\" {} {}\n",
@@ -247,7 +305,7 @@ fn coloured_lines() -> Vec<u8> {
 }
 
 fn noise() -> Vec<u8> {
-    let mut out = vec![0; 64 * MIB];
+    let mut out = vec![0; 64 * MIB / small()];
     rand::Rng::fill_bytes(&mut rand::rng(), &mut out);
     out
 }
@@ -255,5 +313,5 @@ fn noise() -> Vec<u8> {
 /// Machine code: this program itself, over and over.
 fn programs() -> Vec<u8> {
     let program = std::fs::read("/proc/self/exe").unwrap();
-    program.iter().copied().cycle().take(64 * MIB).collect()
+    program.iter().copied().cycle().take(64 * MIB / small()).collect()
 }

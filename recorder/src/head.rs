@@ -27,7 +27,7 @@ impl SessionId {
 
     /// When it was made, in microseconds since 1970-01-01 UTC: its first ten characters are milliseconds.
     #[must_use]
-    pub(crate) fn made_us(&self) -> i64 {
+    pub fn made_us(&self) -> i64 {
         const DIGITS: &[u8] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
         let value = |byte: u8| DIGITS.iter().position(|digit| *digit == byte).unwrap_or(0) as u64;
         let ms = self.0.bytes().take(10).fold(0u64, |ms, byte| ms << 5 | value(byte));

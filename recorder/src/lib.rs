@@ -86,6 +86,7 @@ mod drawn;
 mod envelope;
 mod event;
 mod events;
+mod find;
 mod frame;
 mod frames;
 #[cfg(test)]
@@ -136,6 +137,7 @@ pub use drawn::DrawnLines;
 pub use ed25519_dalek::{SigningKey, VerifyingKey};
 pub use event::{Event, Exit};
 pub use events::{Events, ReadError, Timed};
+pub use find::find_text;
 pub use frame::BadFrame;
 pub use frames::{FrameError, ReadAt};
 pub use grid::{Cell, CellStyle, Colour, Grid};

@@ -4,11 +4,13 @@
 use std::io;
 use std::path::Path;
 
+use ed25519_dalek::VerifyingKey;
+
 use crate::chain::{Hash, digest};
-use crate::head::{Head, Seal};
+use crate::head::{Head, Reason, Seal};
 use crate::place;
 use crate::tlog::{Logged, LoggedSessions};
-use crate::verify::{Files, Outcome, Report};
+use crate::verify::{Files, Outcome, Report, under_any};
 use crate::walk::Walk;
 
 /// How long a leaf may be on its way into the log, in microseconds: it takes a second, and longer on a busy machine.
@@ -86,6 +88,19 @@ pub(crate) fn check_log(
         None => "never began".to_owned(),
     };
     report.add("log", outcome, format!("{opened}; {} commits are in it as they were; {detail}", marks.len()));
+}
+
+/// A recording whose head was never written whole has nothing but a seal that says so. The log knows by that whose it is.
+pub(crate) fn check_headless(report: &mut Report, dir: &dyn Files, keys: &[VerifyingKey], log: &InLog<'_>) {
+    let Ok(bytes) = dir.small(place::SEAL) else { return };
+    let hash = digest(&bytes);
+    let is_such = under_any::<Seal>(&bytes, keys).is_ok_and(|seal| seal.reason == Reason::HeadUnreadable);
+    let closed = |logged: &Logged| logged.closed.filter(|(_, closed)| *closed == hash);
+    let found = log.sessions.iter().find_map(|(number, logged)| Some((number, closed(logged)?.0)));
+    if let Some((number, index)) = found.filter(|_| is_such) {
+        report.number = Some(number);
+        report.add("log", Outcome::Good, format!("session {number} ended before its head was written; sealed as such as leaf {index}"));
+    }
 }
 
 fn unlogged(head: &Head, seal: Option<&Seal>, log: &InLog<'_>) -> (Outcome, String) {

@@ -26,6 +26,15 @@ pub struct Hold {
     pub since_us: i64,
 }
 
+impl Hold {
+    /// A hold as it is written. One that cannot be read holds all the same.
+    #[must_use]
+    pub fn read(bytes: &[u8]) -> Self {
+        let unreadable = || Self { by: String::new(), reason: "the hold cannot be read".into(), since_us: 0 };
+        serde_json::from_slice(bytes).unwrap_or_else(|_| unreadable())
+    }
+}
+
 /// Holds the recording in `dir`; a second hold takes the first one's place.
 ///
 /// # Errors
@@ -51,9 +60,8 @@ pub fn release(dir: &Path) -> io::Result<bool> {
 /// # Errors
 /// When the folder cannot be read.
 pub fn held(dir: &Path) -> io::Result<Option<Hold>> {
-    let unreadable = || Hold { by: String::new(), reason: "the hold cannot be read".into(), since_us: 0 };
     match place::read_small(&dir.join(HELD)) {
-        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).unwrap_or_else(|_| unreadable()))),
+        Ok(bytes) => Ok(Some(Hold::read(&bytes))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }

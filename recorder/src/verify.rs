@@ -12,7 +12,7 @@ use crate::chain::digest;
 use crate::channel::Channel;
 use crate::envelope;
 use crate::head::{BadHead, ChannelSeal, Head, Seal, SessionId};
-use crate::logged::{InLog, check_log};
+use crate::logged::{InLog, check_headless, check_log};
 use crate::place::{self, INPUT};
 use crate::walk::{End, Roots, Trouble, Walk, goes_on_behind, walk};
 
@@ -151,6 +151,9 @@ pub fn verify_files(dir: &dyn Files, keys: &[VerifyingKey], log: Option<&InLog<'
 fn check(dir: &dyn Files, keys: &[VerifyingKey], log: Option<&InLog<'_>>, has_input: bool, progress: &mut dyn FnMut(u64)) -> Report {
     let mut report = Report::default();
     let Some((head, hash)) = check_head(&mut report, dir, keys) else {
+        if let Some(log) = log {
+            check_headless(&mut report, dir, keys, log);
+        }
         return report;
     };
     report.number = Some(head.number);

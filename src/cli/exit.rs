@@ -48,6 +48,19 @@ impl Exit {
     }
 }
 
+impl std::fmt::Display for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// Could not be completed or verified.
+impl From<String> for Exit {
+    fn from(sentence: String) -> Self {
+        Self::incomplete(sentence)
+    }
+}
+
 impl From<anyhow::Error> for Exit {
     fn from(error: anyhow::Error) -> Self {
         Self::incomplete(format!("{error:#}"))

@@ -70,6 +70,16 @@ pub struct Opening {
     pub format: Option<String>,
 }
 
+/// Holds a recording, releases it or deletes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keeping {
+    /// Whose recording.
+    pub session: SessionId,
+    /// Why: needed to hold and to delete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
 /// What was opened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opened {

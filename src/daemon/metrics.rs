@@ -22,6 +22,9 @@ pub(super) fn serve(listen: SocketAddr) -> Result<(), BuildError> {
     metrics::describe_counter!("bartizan_guarded_lines_total", "Lines entered in guarded shells, by verdict");
     metrics::describe_counter!("bartizan_bytes_total", "Bytes carried in sessions, by direction");
     metrics::describe_counter!("bartizan_guard_rails_total", "Guard rails triggered, by what they did");
+    metrics::describe_counter!("bartizan_unrecorded_total", "Sessions that began or went on although they could not be recorded");
+    metrics::describe_counter!("bartizan_recording_gaps_total", "Gaps in recordings, marked where they are");
+    metrics::describe_counter!("bartizan_recording_failures_total", "Sessions that ended because they could not be recorded");
     metrics::describe_gauge!("bartizan_depot_waiting_bytes", "Recorded bytes that are final and not in the object store yet");
     metrics::describe_gauge!("bartizan_depot_waiting_recordings", "Sealed recordings that are not whole in the object store yet");
     metrics::describe_counter!("bartizan_depot_sent_bytes_total", "Bytes sent to the object store");
@@ -32,6 +35,7 @@ pub(super) fn serve(listen: SocketAddr) -> Result<(), BuildError> {
     metrics::describe_counter!("bartizan_log_leaves_total", "Leaves appended to the transparency log");
     metrics::describe_counter!("bartizan_log_failures_total", "Times the transparency log could not be written");
     metrics::describe_histogram!("bartizan_log_append_seconds", metrics::Unit::Seconds, "What appending to the transparency log took");
+    metrics::describe_counter!("bartizan_notices_total", "Notices of holds that were sent or could not be, by whom they went to");
     metrics::describe_counter!("bartizan_witness_total", "Witnesses asked to cosign, by witness and outcome");
     Ok(())
 }

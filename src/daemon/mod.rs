@@ -5,6 +5,7 @@ mod controller;
 mod databases;
 mod depot;
 mod desk;
+mod indexing;
 mod listen;
 mod live;
 mod logs;

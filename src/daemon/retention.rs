@@ -1,83 +1,111 @@
-//! Removes recordings whose time is over, by the rules of the configuration: nothing that is held, that runs, or that no rule is
+//! Removes recordings whose time is over, here and in the object store, by the rules of the configuration: nothing that is held, that runs, or that no rule is
 //! about. What goes is in the audit log and the transparency log first.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bartizan_recorder::{Filter, Recording, SearchIndex};
+use bartizan_recorder::{Filter, Recording, SearchIndex, SessionId};
 use jiff::{SignedDuration, Timestamp};
+use tokio::runtime::Handle;
 
 use crate::audit::Entry;
-use crate::config::Retention;
-use crate::ledger::Ledger;
+use crate::config::{Config, Retention};
+use crate::depot::{Bucket, DepotError, Library, Whole};
 
 use super::rooms::Rooms;
 
 /// How often it is looked.
 const SWEEP: Duration = Duration::from_secs(600);
+/// Every so many times also at what lies only in the object store.
+const FAR: u32 = 6;
+/// Recordings in the store that are looked at together.
+const BATCH: usize = 256;
 
 /// A recording whose time is over.
 struct Due {
-    recording: Recording,
+    whole: Whole,
     reason: String,
 }
 
+/// What is looked for.
+struct Looking {
+    config: Arc<Config>,
+    rules: Vec<Retention>,
+    now: Timestamp,
+    /// Also at what lies only in the object store.
+    far: bool,
+    runtime: Handle,
+}
+
 /// Looks at once, and then every ten minutes.
-pub(super) async fn sweep(rooms: Arc<Rooms>, ledger: Ledger) {
+pub(super) async fn sweep(rooms: Arc<Rooms>) {
     let mut beat = tokio::time::interval(SWEEP);
-    loop {
+    // What cannot be removed is told once, and tried again.
+    let mut told = HashSet::new();
+    for round in 0_u32.. {
         beat.tick().await;
         if rooms.config.retention.iter().any(|rule| rule.keep.is_some()) {
-            rooms.remove_what_is_due(&ledger).await;
+            rooms.remove_what_is_due(round.is_multiple_of(FAR), &mut told).await;
         }
     }
 }
 
 impl Rooms {
-    async fn remove_what_is_due(&self, ledger: &Ledger) {
-        let (root, rules, now) = (self.config.recordings.dir.clone(), self.config.retention.clone(), self.clock.now());
-        let found = tokio::task::spawn_blocking(move || {
-            bartizan_recorder::sweep(&root)?;
-            due(&root, &rules, now)
-        });
+    async fn remove_what_is_due(&self, far: bool, told: &mut HashSet<SessionId>) {
+        let looking = Looking {
+            config: Arc::clone(&self.config),
+            rules: self.config.retention.clone(),
+            now: self.clock.now(),
+            far,
+            runtime: Handle::current(),
+        };
+        let found = tokio::task::spawn_blocking(move || looking.due());
         let due = match found.await {
             Ok(Ok(due)) => due,
             Ok(Err(error)) => return tracing::error!(%error, "recordings whose time is over cannot be looked for"),
             Err(error) => return tracing::error!(%error, "recordings whose time is over cannot be looked for"),
         };
         for one in due {
-            if let Err(error) = self.remove_one(&one, ledger).await {
-                tracing::error!(%error, session = %one.recording.head().session, "a recording whose time is over stays");
+            let session = one.whole.recording().head().session.clone();
+            if let Err(error) = self.remove_one(one, told).await {
+                tracing::error!(%error, %session, "a recording whose time is over stays");
             }
         }
     }
 
-    async fn remove_one(&self, due: &Due, ledger: &Ledger) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        let head = due.recording.head();
-        let entry = Entry::RecordingDeleted {
-            session: head.session.as_str().parse()?,
-            number: head.number,
-            reason: due.reason.clone(),
-            by: "bartizan".to_owned(),
-        };
-        let receipt = self.audit.append(entry, self.clock.now()).await?;
-        // Else whoever verifies later takes it for removed.
-        ledger.holds(&receipt).await?;
-        let (root, dir, session) = (self.config.recordings.dir.clone(), due.recording.dir().to_owned(), head.session.clone());
-        let index = self.config.server.state_dir.join("search.db");
-        let removed = tokio::task::spawn_blocking(move || {
-            bartizan_recorder::remove(&root, &dir, &session)?;
-            forget(&index, &session)
-        });
-        removed.await??;
+    async fn remove_one(&self, due: Due, told: &mut HashSet<SessionId>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let Due { whole, reason } = due;
+        let head = whole.recording().head();
+        let (session, number) = (head.session.clone(), head.number);
+        if !told.contains(&session) {
+            let entry = Entry::RecordingDeleted { session: session.as_str().parse()?, number, reason, by: "bartizan".to_owned() };
+            let receipt = self.audit.append(entry, self.clock.now()).await?;
+            // Else whoever verifies later takes it for removed.
+            self.ledger.holds(&receipt).await?;
+            told.insert(session.clone());
+        }
+        let (index, gone) = (self.config.server.state_dir.join("search.db"), session.clone());
+        tokio::task::spawn_blocking(move || {
+            whole.remove()?;
+            forget(&index, &gone).map_err(Box::<dyn std::error::Error + Send + Sync>::from)
+        })
+        .await??;
+        told.remove(&session);
         Ok(())
     }
 }
 
+/// The object store to read from, where there is one. Waits on `runtime`: for threads that may.
+pub(super) fn library(config: &Config, runtime: Handle) -> Result<Option<Library>, DepotError> {
+    let Some(settings) = &config.recordings.bucket else { return Ok(None) };
+    Ok(Some(Library::new(Bucket::open(settings)?, runtime)))
+}
+
 /// Takes a recording out of the search index, if there is one; one that cannot be used is made anew at the next search.
-fn forget(index: &Path, session: &bartizan_recorder::SessionId) -> io::Result<()> {
+pub(super) fn forget(index: &Path, session: &SessionId) -> io::Result<()> {
     if index.exists()
         && let Err(error) = SearchIndex::open(index).and_then(|mut index| index.remove(session))
         && !error.is_spoilt()
@@ -87,17 +115,49 @@ fn forget(index: &Path, session: &bartizan_recorder::SessionId) -> io::Result<()
     Ok(())
 }
 
-fn due(root: &Path, rules: &[Retention], now: Timestamp) -> io::Result<Vec<Due>> {
-    let mut due = Vec::new();
-    for (dir, _) in bartizan_recorder::newest(root, &Filter::default())? {
-        let Ok(recording) = Recording::open(dir) else { continue };
-        if let Some(reason) = is_due(&recording, rules, now)
-            && bartizan_recorder::held(recording.dir())?.is_none()
-        {
-            due.push(Due { recording, reason });
+impl Looking {
+    fn due(self) -> Result<Vec<Due>, DepotError> {
+        let root = &self.config.recordings.dir;
+        let unreadable = |error: io::Error| DepotError::Local(root.clone(), error.to_string());
+        bartizan_recorder::sweep(root).map_err(unreadable)?;
+        let library = library(&self.config, self.runtime.clone())?;
+        let (mut due, mut here) = (Vec::new(), HashSet::new());
+        for (dir, session) in bartizan_recorder::newest(root, &Filter::default()).map_err(unreadable)? {
+            here.insert(session);
+            let Some(reason) = Recording::open(&dir).ok().and_then(|recording| is_due(&recording, &self.rules, self.now)) else { continue };
+            let whole = Whole::here(root, &dir, library.as_ref())?;
+            if whole.stays(library.is_some())?.is_none() {
+                due.push(Due { whole, reason });
+            }
         }
+        if let Some(library) = library.filter(|_| self.far) {
+            due.extend(self.due_far_away(&library, &here)?);
+        }
+        Ok(due)
     }
-    Ok(due)
+
+    /// What lies only in the store, of sessions of this bastion: those of others are theirs to remove.
+    fn due_far_away(&self, library: &Library, here: &HashSet<SessionId>) -> Result<Vec<Due>, DepotError> {
+        let shortest = self.rules.iter().filter_map(|rule| rule.keep).min().unwrap_or_default();
+        let before = SignedDuration::try_from(shortest).ok().and_then(|keep| self.now.checked_sub(keep).ok());
+        let Some(last) = before.map(|moment| moment.strftime("%Y/%m/%d").to_string()) else { return Ok(Vec::new()) };
+        let mut all = library.recordings(None)?;
+        all.retain(|stored| !here.contains(stored.session()) && stored.place() <= format!("{last}/~").as_str());
+        let mut due = Vec::new();
+        for batch in all.chunks(BATCH) {
+            for (stored, opened) in batch.iter().zip(library.open_all(batch)) {
+                // One that cannot be read is not removed unread.
+                let Ok(recording) = opened else { continue };
+                let ours = recording.head().server == self.config.server.name;
+                let Some(reason) = is_due(&recording, &self.rules, self.now).filter(|_| ours) else { continue };
+                let whole = Whole::away(&self.config.recordings.dir, stored.clone(), recording);
+                if whole.stays(true)?.is_none() {
+                    due.push(Due { whole, reason });
+                }
+            }
+        }
+        Ok(due)
+    }
 }
 
 /// Why the recording's time is over, if it is.

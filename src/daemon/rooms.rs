@@ -19,6 +19,7 @@ use crate::enforce::Enforcer;
 use crate::frontdoor::{Arrival, CodePrompt, DevicePrompt, Door, Forwarded, Hall, Outcome, Refusal, Visitor};
 use crate::gateways::postgres::{Analysts, Cancels};
 use crate::identity::{Caller, IdentityDesk, Proof};
+use crate::ledger::Ledger;
 use crate::model::{Clock, Secret, TargetKind, TargetName};
 use crate::record::Recorder;
 use crate::store::Store;
@@ -35,6 +36,7 @@ pub(super) struct Rooms {
     pub(super) config: Arc<Config>,
     pub(super) store: Arc<dyn Store>,
     pub(super) audit: Arc<AuditLog>,
+    pub(super) ledger: Ledger,
     pub(super) identity: Arc<IdentityDesk>,
     pub(super) catalogue: ArcSwap<Catalogue>,
     pub(super) broker: Arc<Broker>,

@@ -35,7 +35,7 @@ use super::live::{Live, Watch};
 use super::names::Names;
 use super::rails::RailsInForce;
 use super::rooms::{Foyer, Rooms};
-use super::{SystemClock, listen, metrics, recover, reload, retention, socket};
+use super::{SystemClock, indexing, listen, metrics, recover, reload, retention, socket};
 
 /// How many threads write recordings.
 const LANES: usize = 2;
@@ -101,7 +101,8 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let background = [
         tokio::spawn(watch(&rooms, &node).keep()),
         tokio::spawn(reload::follow(Arc::clone(&rooms))),
-        tokio::spawn(retention::sweep(Arc::clone(&rooms), ledger.clone())),
+        tokio::spawn(retention::sweep(Arc::clone(&rooms))),
+        tokio::spawn(indexing::keep(Arc::clone(&rooms))),
         tokio::spawn(pass_on(rooms.broker.changes(), rooms.bulletin.clone())),
     ];
     let depot = Depot::start(&config, &rooms.store, &rooms.audit, &clock).map_err(|e| cannot("the object store")(&e))?;
@@ -162,6 +163,7 @@ async fn build(
     broker.recover().await.map_err(|refusal| ServeError::Start(refusal.detail))?;
     Ok(Arc::new(Rooms {
         config: Arc::clone(config),
+        ledger: ledger.clone(),
         catalogue: arc_swap::ArcSwap::new(Arc::clone(&catalogue)),
         enforcer: Enforcer::new(in_force, Arc::clone(&audit), Arc::clone(&broker), Arc::clone(&catalogue), Arc::clone(clock)),
         broker,

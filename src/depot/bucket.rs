@@ -1,4 +1,4 @@
-//! One bucket and prefix. An object is made once and never written over; what is read is bounded.
+//! One bucket and prefix. An object is made once and never written over, but for what is no evidence; what is read is bounded.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -126,6 +126,26 @@ impl Bucket {
         }
         let size = self.store.head(&path).await?.size;
         if size == bytes.len() as u64 { Ok(()) } else { Err(DepotError::Differs(name.to_owned())) }
+    }
+
+    /// Makes an object, or puts it in the place of the one that is there. For what is no evidence.
+    ///
+    /// # Errors
+    /// [`DepotError::Store`].
+    pub async fn replace(&self, name: &str, bytes: Bytes) -> Result<(), DepotError> {
+        self.store.put(&self.path(name), PutPayload::from(bytes)).await?;
+        Ok(())
+    }
+
+    /// Takes an object away; one that is not there is no error.
+    ///
+    /// # Errors
+    /// [`DepotError::Store`], also where the key has no right to delete.
+    pub async fn delete(&self, name: &str) -> Result<(), DepotError> {
+        match self.store.delete(&self.path(name)).await {
+            Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn same(&self, name: &str, bytes: &Bytes) -> Result<(), DepotError> {

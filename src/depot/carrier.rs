@@ -82,9 +82,9 @@ impl Carrier {
         &self.dir
     }
 
-    /// True when there is nothing left to carry: sealed, and its channel file gone.
+    /// True when there is nothing left to carry: all was read back from the store, and its channel file here is gone.
     pub(super) fn is_stored(dir: &Path) -> bool {
-        !dir.join(names::CHANNEL).exists() && dir.join("seal.json").exists()
+        !dir.join(names::CHANNEL).exists() && dir.join(names::STORED).exists()
     }
 
     /// Asks the store anew before the next step.
@@ -104,7 +104,7 @@ impl Carrier {
         let path = self.dir.join(names::CHANNEL);
         let file = match File::open(&path) {
             Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Step::Rests),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return self.without_channel(bucket, desk).await,
             Err(error) => return Err(DepotError::file(&path)(error)),
         };
         let sealed = self.sealed(&file)?;
@@ -133,18 +133,48 @@ impl Carrier {
 
     /// The length of the channel file, if it is sealed.
     fn sealed(&self, file: &File) -> Result<Option<u64>, DepotError> {
-        let seal = self.dir.join("seal.json");
-        if !seal.exists() {
+        if !self.has_seal() {
             return Ok(None);
         }
         let bytes = file.metadata().map_err(DepotError::file(&self.dir))?.len();
-        let told = Recording::open(&self.dir).ok().and_then(|recording| recording.seal()?.channels.first().map(|channel| channel.bytes));
-        match told {
+        match self.told() {
             Some(told) if told != bytes => {
                 Err(DepotError::Local(self.dir.clone(), format!("its channel file has {bytes} bytes and was sealed with {told}")))
             }
             _ => Ok(Some(bytes)),
         }
+    }
+
+    fn has_seal(&self) -> bool {
+        self.dir.join("seal.json").exists()
+    }
+
+    /// The length of the channel file, as it was sealed.
+    fn told(&self) -> Option<u64> {
+        Recording::open(&self.dir).ok()?.seal()?.channels.first().map(|channel| channel.bytes)
+    }
+
+    /// Its channel file is not here: it is in the store, and only that was not written here; or there never was one, as after a
+    /// crash at the very beginning, and then the seal is all that accounts for the session.
+    async fn without_channel(&mut self, bucket: &Bucket, desk: &dyn Desk) -> Result<Step, DepotError> {
+        if !self.has_seal() || Self::is_stored(&self.dir) || !desk.may_close(self.id()?).await? {
+            return Ok(Step::Rests);
+        }
+        let told = self.told().unwrap_or(0);
+        let sent = self.ask(bucket, told).await?;
+        if sent < told {
+            return Err(self.odd(&format!("its channel file is gone, and the object store has {sent} of its {told} bytes")));
+        }
+        self.send_rest(bucket).await?;
+        if told == 0 {
+            self.tell(0, Sha256::digest([]).into(), desk).await?;
+        }
+        self.mark()?;
+        Ok(Step::Stored)
+    }
+
+    fn id(&self) -> Result<model::SessionId, DepotError> {
+        self.session.as_str().parse().map_err(|_| self.odd("its name is no session's"))
     }
 
     /// How far the pieces in the store go.
@@ -212,38 +242,62 @@ impl Carrier {
 
     /// All bytes are there: compares them with ours, puts the seal, and lets the channel file here go.
     async fn close(&mut self, file: &File, bytes: u64, bucket: &Bucket, desk: &dyn Desk) -> Result<Step, DepotError> {
-        let session = self.session.as_str().parse::<model::SessionId>().map_err(|_| self.odd("its name is no session's"))?;
-        if !desk.may_close(session).await? {
+        if !desk.may_close(self.id()?).await? {
             return Ok(Step::Rests);
         }
+        let sha256 = self.compare_pieces(file, bytes, bucket).await?;
+        self.send_rest(bucket).await?;
+        self.tell(bytes, sha256, desk).await?;
+        self.mark()?;
+        let path = self.dir.join(names::CHANNEL);
+        fs::remove_file(&path).map_err(DepotError::file(&path))?;
+        Ok(Step::Stored)
+    }
+
+    /// Sends all that is small, the seal last: where that is, all is.
+    async fn send_rest(&mut self, bucket: &Bucket) -> Result<(), DepotError> {
         let others = self.others()?;
         let others: Vec<&str> = others.iter().map(String::as_str).collect();
         self.send_small(bucket, &others).await?;
         for other in &others {
             self.compare_small(other, bucket).await?;
         }
-        let sha256 = self.compare_pieces(file, bytes, bucket).await?;
+        let held = self.dir.join(names::HELD);
+        if held.exists() {
+            bucket.replace(&self.object(names::HELD), read_small(&held)?).await?;
+        }
         self.send_small(bucket, &["seal.json"]).await?;
-        self.compare_small("seal.json", bucket).await?;
+        self.compare_small("seal.json", bucket).await
+    }
+
+    async fn tell(&self, bytes: u64, sha256: [u8; 32], desk: &dyn Desk) -> Result<(), DepotError> {
         let objects = self.known.as_ref().map_or(0, |known| known.pieces.len() + known.small.len()) as u64;
-        desk.stored(session, StoredFacts { bytes, objects, sha256: hex::encode(sha256), place: self.name.clone() }).await?;
-        let path = self.dir.join(names::CHANNEL);
-        fs::remove_file(&path).map_err(DepotError::file(&path))?;
-        Ok(Step::Stored)
+        desk.stored(self.id()?, StoredFacts { bytes, objects, sha256: hex::encode(sha256), place: self.name.clone() }).await
+    }
+
+    /// Says here where it is.
+    fn mark(&self) -> Result<(), DepotError> {
+        let (path, part) = (self.dir.join(names::STORED), self.dir.join(format!("{}.part", names::STORED)));
+        let text = format!("{{\"place\":\"{}\"}}\n", self.name);
+        fs::write(&part, text).and_then(|()| fs::rename(&part, &path)).map_err(DepotError::file(&path))
     }
 
     fn odd(&self, why: &str) -> DepotError {
         DepotError::Local(self.dir.clone(), why.to_owned())
     }
 
-    /// Every file but channel and seal.
+    /// Every file of the recording but channel and seal.
     fn others(&self) -> Result<Vec<String>, DepotError> {
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.dir).map_err(DepotError::file(&self.dir))? {
             let entry = entry.map_err(DepotError::file(&self.dir))?;
             let name = entry.file_name().to_string_lossy().into_owned();
             let plain = entry.file_type().is_ok_and(|kind| kind.is_file());
-            if plain && name != "seal.json" && !name.ends_with(".part") && !is_channel(&name) {
+            if plain
+                && !["seal.json", names::STORED, names::HELD].contains(&name.as_str())
+                && !name.ends_with(".part")
+                && !is_channel(&name)
+            {
                 found.push(name);
             }
         }

@@ -8,9 +8,10 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use bartizan_recorder::{BadHead, Channel, Files, ReadAt, Recording, SessionId};
+use bartizan_recorder::{BadHead, Channel, Files, Hold, ReadAt, Recording, SessionId};
 use bytes::Bytes;
 use futures_util::StreamExt;
+use jiff::Timestamp;
 use tokio::runtime::Handle;
 
 use super::{Bucket, DepotError, Object, names};
@@ -62,6 +63,22 @@ impl Library {
     /// [`DepotError::Store`].
     pub fn at(&self, place: &str) -> Result<Option<Stored>, DepotError> {
         Ok(self.under(&format!("recordings/{place}"))?.pop())
+    }
+
+    /// The recording of `session`, if it is in the store: on the days around the moment that its id was made at.
+    ///
+    /// # Errors
+    /// [`DepotError::Store`].
+    pub fn find(&self, session: &SessionId) -> Result<Option<Stored>, DepotError> {
+        const DAY_US: i64 = 86_400_000_000;
+        for off in [0, DAY_US, -DAY_US] {
+            let moment = session.made_us().checked_add(off).and_then(|us| Timestamp::from_microsecond(us).ok());
+            let Some(day) = moment.map(|moment| moment.strftime("%Y/%m/%d").to_string()) else { continue };
+            if let Some(stored) = self.at(&format!("{day}/{session}"))? {
+                return Ok(Some(stored));
+            }
+        }
+        Ok(None)
     }
 
     /// The same recording, which lies below `root`, with its channel file read from the store if it is not here.
@@ -173,6 +190,54 @@ impl Stored {
             out.write_all(&bytes).map_err(DepotError::file(&path))?;
         }
         Ok(())
+    }
+
+    /// Whether it is held in the store, and why. A hold that cannot be read holds all the same.
+    ///
+    /// # Errors
+    /// [`DepotError::Store`].
+    pub fn held(&self) -> Result<Option<Hold>, DepotError> {
+        // Asked anew: it may have been held since this was listed.
+        let found = self.library.runtime.block_on(self.library.bucket.get(&self.object(names::HELD), SMALL));
+        Ok(found?.map(|bytes| Hold::read(&bytes)))
+    }
+
+    /// Holds it in the store.
+    ///
+    /// # Errors
+    /// [`DepotError::Store`].
+    pub fn hold(&self, hold: &Hold) -> Result<(), DepotError> {
+        let text = serde_json::to_vec(hold).map_err(|error| DepotError::Settings(error.to_string()))?;
+        self.library.runtime.block_on(self.library.bucket.replace(&self.object(names::HELD), text.into()))
+    }
+
+    /// Holds it in the store no longer.
+    ///
+    /// # Errors
+    /// [`DepotError::Store`].
+    pub fn release(&self) -> Result<(), DepotError> {
+        self.library.runtime.block_on(self.library.bucket.delete(&self.object(names::HELD)))
+    }
+
+    /// Takes all its objects away, head and seal last: while they are there it can be told whose the rest is.
+    ///
+    /// # Errors
+    /// [`DepotError::Store`] of the first object that stays.
+    pub fn remove(&self) -> Result<(), DepotError> {
+        let bucket = &self.library.bucket;
+        self.library.runtime.block_on(async {
+            let mut all = bucket.list(&self.place).await?;
+            let last = |name: &str| ["seal.json", "head.json"].iter().position(|file| name.ends_with(file)).map_or(0, |at| at + 1);
+            all.sort_by_key(|object| last(&object.name));
+            for object in all {
+                bucket.delete(&object.name).await?;
+            }
+            Ok(())
+        })
+    }
+
+    fn object(&self, file: &str) -> String {
+        format!("{}/{file}", self.place)
     }
 
     /// Its pieces, each with its length.

@@ -11,6 +11,12 @@ pub(super) const CHANNEL: &str = "c0.brec";
 /// The channel file of what was typed: small, and carried as it is once the recording is sealed.
 pub(super) const INPUT: &str = "c1.brec";
 
+/// Says, where a recording lies here, that all of it was read back from the store.
+pub(super) const STORED: &str = "stored.json";
+
+/// What holds a recording. It changes, and so never goes up as evidence does.
+pub(super) const HELD: &str = "held.json";
+
 /// The longest of those that is carried, in bytes.
 pub(super) const INPUT_MAX: u64 = 64 << 20;
 /// The digits of an offset: so that names sort as offsets do.

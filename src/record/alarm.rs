@@ -32,6 +32,7 @@ impl Alarm {
         number: Option<u64>,
     ) -> Result<(), AuditError> {
         let session = permit.session();
+        metrics::counter!("bartizan_unrecorded_total").increment(1);
         tracing::error!(%session, why, alert = true, "a session goes on unrecorded");
         let identified = permit.routed().identified();
         let entry = Entry::SessionUnrecorded {
@@ -49,6 +50,7 @@ impl Alarm {
     /// What is missing of it, now that this is known.
     pub(super) async fn gap(&self, permit: &Permit, missing: &Missing) {
         let (session, milliseconds) = (permit.session(), u64::try_from(missing.lasted.as_millis()).unwrap_or(u64::MAX));
+        metrics::counter!("bartizan_recording_gaps_total").increment(1);
         let entry = Entry::RecordingGap { session, bytes: missing.bytes, milliseconds, why: missing.why.clone() };
         self.write(session, entry).await;
     }
@@ -56,6 +58,7 @@ impl Alarm {
     /// It cannot be recorded, and so it ends.
     pub(super) async fn failed(&self, permit: &Permit, error: String) {
         let session = permit.session();
+        metrics::counter!("bartizan_recording_failures_total").increment(1);
         self.write(session, Entry::RecordingFailed { session, error }).await;
     }
 

@@ -17,6 +17,7 @@ mod typing;
 
 pub use colour::Depth;
 pub use keyboard::Keyboard;
+pub use library::{Ask, FarFile, far_recording};
 pub use line::Line;
 pub use painter::{ENTER, LEAVE, Painter, Size};
 pub use replayer::{Keys, Replayer};

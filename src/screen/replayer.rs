@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use bartizan_recorder::{Grid, Identities, Place, Recording, Replay, TextKind, TextLimits, overview, text_rows};
+use bartizan_recorder::{Grid, Identities, Recording, Replay, find_text, overview};
 use bartizan_tui::{ReplayOrder, Replayed};
 use tokio::sync::mpsc;
 
@@ -172,16 +172,7 @@ impl Open {
     }
 
     fn find(&self, text: String) -> Result<Replayed, String> {
-        let wanted = text.to_lowercase();
-        let mut hits = Vec::new();
-        let mut look = |row: bartizan_recorder::TextRow| {
-            if hits.len() < HITS && row.kind != TextKind::Input && row.text.to_lowercase().contains(&wanted) {
-                let label: String = row.text.chars().take(80).map(|c| if c.is_control() { ' ' } else { c }).collect();
-                hits.push(Place { at_us: row.at_us, label });
-            }
-        };
-        text_rows(&self.recording, TextLimits::default(), &mut look, &mut |_| ()).map_err(said)?;
-        hits.sort_by_key(|hit| hit.at_us);
+        let hits = find_text(&self.recording, &text, HITS).map_err(said)?;
         Ok(Replayed::Hits { text, hits })
     }
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use crate::evidence::{files, ids};
 use crate::harness::{Fault, Faulty, Guarded, ObjectStore, SECRET, Setup, Visitor, WAYS, Way, World, wait_until, wait_until_within};
+use crate::recordings_far_away::bartizan;
+use crate::retention::old;
 
 /// A bastion whose recordings go through `Faulty` to a store.
 struct Away {
@@ -183,6 +185,10 @@ fn while_the_store_is_down_nothing_is_lost_nothing_is_deleted_and_sessions_go_on
         for channel in files(&away.local(), "c0.brec") {
             away.world.bastion.run(["recordings", "verify", channel.parent().unwrap().to_str().unwrap()]).ok();
         }
+        // What lies here is listed, and that this may not be all of it is said.
+        let list = away.world.bastion.run(["recordings", "list", "--json"]).finish();
+        let known = list.json().as_array().unwrap().len();
+        assert!(list.code() == 3 && known >= 2 && list.err.contains("only what lies here is listed"), "{list}");
         // What lies only in the store cannot be told now, and so all of them cannot be verified.
         let all = away.world.bastion.run(["recordings", "verify"]).finish();
         assert!(all.code() == 3 && all.err.contains("the object store"), "{all}");
@@ -287,4 +293,63 @@ fn what_lies_only_in_the_store_is_listed_read_searched_exported_and_verified_lik
     content[middle] ^= 1;
     away.store.put(&changed, &content);
     assert_eq!(away.world.bastion.run(["recordings", "verify", &id]).finish().code(), 1);
+}
+
+#[test]
+fn what_lies_only_in_the_store_is_held_released_and_deleted_by_whom_policy_lets() {
+    let away = Away::start();
+    away.alice.on_target(Way::At, &[], "echo pelican").ok();
+    away.wait_until_stored(40);
+    let id = ids(&away.world).pop().unwrap();
+    fs::remove_dir_all(away.local()).unwrap();
+    let there = |file: &str| away.store.names().iter().any(|name| name.contains(&format!("/{id}/{file}")));
+    let bob = away.world.visitor("bob");
+    for what in ["hold", "delete"] {
+        let refused = bartizan(&bob, &["recordings", what, &id, "--reason", "curious"]);
+        assert_eq!(refused.code(), 1, "{refused}");
+        // Root on the machine is asked about as anyone, while the bastion runs.
+        assert_eq!(away.world.bastion.run(["recordings", what, &id, "--reason", "curious"]).finish().code(), 1);
+    }
+    bartizan(&away.alice, &["recordings", "hold", &id, "--reason", "case 4711"]).ok();
+    assert!(there("held.json"));
+    let kept = bartizan(&away.alice, &["recordings", "delete", &id, "--reason", "asked to"]);
+    assert!(kept.code() == 1 && kept.err.contains("is held by corp/alice@example.test: case 4711"), "{kept}");
+    bartizan(&away.alice, &["recordings", "release", &id]).ok();
+    assert!(!there("held.json") && there("c0.brec"));
+    bartizan(&away.alice, &["recordings", "delete", &id, "--reason", "asked to"]).ok();
+    assert!(!there(""), "{:?}", away.store.names());
+    let audit = away.audit();
+    for entry in ["recording.held", "recording.released", "recording.deleted"] {
+        assert!(audit.contains(entry), "{entry}: {audit}");
+    }
+    // It was deleted and not removed: its leaf says so.
+    away.world.bastion.run(["recordings", "verify"]).ok();
+    assert_eq!(bartizan(&away.alice, &["recordings", "delete", &id, "--reason", "again"]).code(), 1);
+}
+
+#[test]
+fn what_is_due_goes_from_the_store_too_and_what_is_held_there_stays() {
+    let mut away = Away::start();
+    let (due, _) = old(&away.world, 1, "test");
+    let (held, _) = old(&away.world, 2, "test");
+    let (half, half_dir) = old(&away.world, 3, "test");
+    // What is so old is looked for at the start and then once an hour.
+    away.world.restart();
+    away.wait_until_stored(60);
+    let there = |away: &Away, id: &str| away.store.names().iter().any(|name| name.contains(id));
+    let place = |id: &str| away.store.names().into_iter().find(|name| name.contains(id)).unwrap().rsplit_once('/').unwrap().0.to_owned();
+    away.store.put(&format!("{}/held.json", place(&held)), br#"{"by":"corp/alice","reason":"case 4711","since_us":0}"#);
+    // Two of which nothing is here any more, and one whose head and seal are.
+    for id in [&due, &held] {
+        fs::remove_dir_all(half_dir.parent().unwrap().join(id)).unwrap();
+    }
+    let path = away.world.dir().join("bartizan.toml");
+    let rules = "\n[[retention]]\ntags = { env = \"test\" }\nkeep = \"1d\"\n";
+    fs::write(&path, fs::read_to_string(&path).unwrap() + rules).unwrap();
+    away.world.restart();
+    wait_until_within(60, "the sweep", || !there(&away, &due) && !there(&away, &half));
+    assert!(there(&away, &held) && !half_dir.exists());
+    let audit = away.audit();
+    assert!([&due, &half].iter().all(|id| audit.lines().any(|line| line.contains("recording.deleted") && line.contains(*id))), "{audit}");
+    assert!(!audit.lines().any(|line| line.contains("recording.deleted") && line.contains(&held)), "{audit}");
 }

@@ -153,6 +153,42 @@ fn an_export_is_asciicast_that_debians_asciinema_plays() {
     assert_eq!(header["version"], 3);
 }
 
+/// The newest asciinema takes a quarter of an hour to build, so only `tests/run --full` has it.
+#[test]
+fn the_current_asciinema_reads_every_kind_of_export() {
+    if std::env::var_os("BARTIZAN_TEST_FULL").is_none() {
+        eprintln!("not run: tests/run --full builds the current asciinema");
+        return;
+    }
+    let (world, id) =
+        recorded("printf '\\033[1mbold-%s\\033[0m \\303\\244\\r\\n\\377\\n' shown; printf '\\033]0;title\\007\\033Pq\\033\\\\'; seq 300");
+    let asciinema = |arguments: &[&str]| {
+        let mut command = Command::new(repository(".deps/asciinema/bin/asciinema"));
+        command.arg("--quiet").args(arguments).env("HOME", world.dir()).env("LC_ALL", "C.UTF-8");
+        Run::new(command).finish()
+    };
+    let cast = world.dir().join("export.cast");
+    let path = cast.to_str().unwrap();
+    for kind in [&[][..], &["--v3"], &["--exact"], &["--v3", "--exact"]] {
+        let export = world.bastion.run(["recordings", "export", &id].into_iter().chain(kind.iter().copied())).ok();
+        fs::write(&cast, &export.out).unwrap();
+        for format in ["txt", "raw", "asciicast-v2", "asciicast-v3"] {
+            let out = world.dir().join(format!("converted.{format}"));
+            asciinema(&["convert", "--overwrite", "--output-format", format, path, out.to_str().unwrap()]).ok();
+            let text = fs::read_to_string(&out).unwrap();
+            assert!(text.contains("bold-shown") && text.contains('ä') && text.contains("300"), "{kind:?} as {format}: {text}");
+        }
+        assert!(asciinema(&["cat", path]).ok().text().contains("bold-shown"));
+    }
+    let program = repository(".deps/asciinema/bin/asciinema");
+    let line = format!("HOME={} LC_ALL=C.UTF-8 {} play --speed 10 {path}", world.dir().display(), program.display());
+    Terminal::open(&world.dir(), &line, 100, 30).wait_for("[ended with 0]");
+    // It can say no.
+    fs::write(&cast, "{\"version\":3,\"term\":{\"cols\":80,\"rows\":24}}\n[0.1,\"o\"]\n").unwrap();
+    let out = world.dir().join("garbage.txt");
+    assert!(!asciinema(&["convert", "--overwrite", path, out.to_str().unwrap()]).status.success());
+}
+
 #[test]
 fn an_export_plays_in_asciinemas_web_player() {
     let (world, id) = recorded("printf '\\033[1mbold-%s\\033[0m \\303\\244\\r\\n' shown");

@@ -8,7 +8,7 @@ use crate::evidence::ids;
 use crate::harness::{World, wait_until};
 
 /// An ended recording of five minutes' past ages ago, of a target with the tag `env`.
-fn old(world: &World, number: u64, env: &str) -> (String, std::path::PathBuf) {
+pub(crate) fn old(world: &World, number: u64, env: &str) -> (String, std::path::PathBuf) {
     let session = format!("01JD000000000000000000000{number}");
     let head = Head {
         client: String::new(),

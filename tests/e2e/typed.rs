@@ -56,6 +56,8 @@ fn typed(world: &World, who: &Visitor) -> String {
         terminal.line(secret);
         terminal.wait_for(done);
     };
+    // Until ssh is there, what is typed ends with what the terminal here makes of Enter.
+    terminal.wait_for("$ ");
     terminal.line("PS1='ready> '; echo visible-$((40+2))");
     terminal.wait_for("visible-42");
     after("bash ask", "Password: ", SECRETS[0], "got 19");
@@ -86,11 +88,14 @@ fn folder(world: &World, id: &str) -> PathBuf {
 }
 
 fn holds(dir: &Path, words: &str) -> Option<PathBuf> {
-    files(dir, "").into_iter().find(|file| fs::read(file).unwrap().windows(words.len()).any(|part| part == words.as_bytes()))
+    // A socket holds nothing that could be read.
+    files(dir, "")
+        .into_iter()
+        .filter(|file| file.is_file())
+        .find(|file| fs::read(file).unwrap().windows(words.len()).any(|part| part == words.as_bytes()))
 }
 
 #[test]
-#[ignore = "an open defect: it has not been seen to pass"]
 fn what_is_typed_without_an_echo_is_in_no_file_and_the_rest_is_recorded() {
     let world = world();
     let bob = world.visitor("bob");

@@ -113,3 +113,26 @@ fn what_the_log_does_not_have_is_on_its_way_for_a_moment_and_named_after() {
     let older = [Leaf::Begin { session: 9 }];
     assert_eq!(fixture.log(&older, DAY).0, Outcome::Good);
 }
+
+#[test]
+fn a_recording_that_is_nothing_but_a_seal_is_known_by_it_and_no_other_seal_will_do() {
+    let tape = recorded(true).tape;
+    let (key, elsewhere) = (tape.recordings.public_key(), tape.dir().with_file_name("01JD0000000000000000000002"));
+    fs::create_dir(&elsewhere).unwrap();
+    let found = tape.recordings.recover(now(0).wall_us, &|_| true, &mut rand::rng()).unwrap();
+    assert!(matches!(found[0].recovery, crate::Recovery::HeadUnreadable));
+    let number_of = |dir: &std::path::Path, logged: &std::path::Path| {
+        let seal = document_hashes(logged).unwrap().1.unwrap();
+        let mut sessions = LoggedSessions::default();
+        sessions.take(0, &Leaf::Closed { number: 8, seal });
+        let log = InLog { sessions: &sessions, now_us: now(0).wall_us + DAY };
+        let report = verify_logged(dir, &[key], Some(&log), &mut |_| ());
+        assert_eq!(report.outcome(), Outcome::Incomplete, "{report:?}");
+        report.number
+    };
+    assert_eq!(number_of(&elsewhere, &elsewhere), Some(8));
+    assert_eq!(number_of(&elsewhere, &tape.dir()), None);
+    // A good seal beside a head that was taken away is not such a one.
+    fs::remove_file(tape.dir().join("head.json")).unwrap();
+    assert_eq!(number_of(&tape.dir(), &tape.dir()), None);
+}

@@ -52,8 +52,8 @@ pub(super) struct Args {
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
     let mut page = Page::stdout();
-    let (listed, unreadable) = match args.from.connect(common)? {
-        Some(mut remote) => (remote.ask("recordings", &asked(args))?, Vec::new()),
+    let List { listed, unreadable, away } = match args.from.connect(common)? {
+        Some(mut remote) => List { listed: remote.ask("recordings", &asked(args))?, ..List::default() },
         None => here(common, args)?,
     };
     if args.json {
@@ -63,7 +63,20 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
         page.table(["SESSION", "STARTED", "LENGTH", "PRINCIPAL", "TARGET", "KIND", "ENCRYPTED", "WHAT"], &rows)?;
     }
     page.flush()?;
-    Ok(ExitCode::SUCCESS)
+    match away {
+        Some(exit) => Err(exit.after("only what lies here is listed, as the object store cannot be asked for the rest")),
+        None => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// What is listed.
+#[derive(Default)]
+struct List {
+    listed: Vec<Listed>,
+    /// The rows of those that cannot be read.
+    unreadable: Vec<[String; 8]>,
+    /// Why what lies only in the object store is not among them.
+    away: Option<Exit>,
 }
 
 fn asked(args: &Args) -> Listing {
@@ -79,8 +92,8 @@ fn asked(args: &Args) -> Listing {
     }
 }
 
-/// What lies here, and the rows of those that cannot be read.
-fn here(common: &Common, args: &Args) -> Result<(Vec<Listed>, Vec<[String; 8]>), Exit> {
+/// What lies here and in the object store.
+fn here(common: &Common, args: &Args) -> Result<List, Exit> {
     let config = common.load()?;
     let root = &config.recordings.dir;
     let filter = Filter {
@@ -92,9 +105,13 @@ fn here(common: &Common, args: &Args) -> Result<(Vec<Listed>, Vec<[String; 8]>),
     };
     let holding = holding(common, args)?;
     let mut found = bartizan_recorder::list(root, &filter).map_err(|e| Exit::incomplete(format!("{}: {e}", root.display())))?;
+    let mut away = None;
     if let Some(shelf) = Shelf::open(&config)? {
         let known = found.iter().map(|one| one.session.clone()).collect();
-        found.extend(shelf.others(&filter, &known)?);
+        match shelf.others(&filter, &known) {
+            Ok(others) => found.extend(others),
+            Err(exit) => away = Some(exit),
+        }
     }
     let most = args.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let wanted = |found: &&Found| holding.as_ref().is_none_or(|holding| holding.contains(found.session.as_str()));
@@ -109,7 +126,7 @@ fn here(common: &Common, args: &Args) -> Result<(Vec<Listed>, Vec<[String; 8]>),
             }
         }
     }
-    Ok((listed, unreadable))
+    Ok(List { listed, unreadable, away })
 }
 
 /// The sessions in which the text was recorded, or that have an operation of the verdict; noted in the audit log as a search.

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use bartizan_recorder::{Grid, Place, Recording, Replay, TextKind, TextLimits, places, text_rows};
+use bartizan_recorder::{Grid, Place, Recording, Replay, find_text, places};
 use bartizan_tui::player::{self, Effect, Event, State};
 use crossterm::event;
 
@@ -118,17 +118,12 @@ impl Finder<'_> {
             let found: Vec<Finding> = far.with(|remote| remote.ask("search", &search))?;
             return Ok(found.into_iter().map(|one| Place { at_us: one.at_us, label: Printable(&one.text).to_string() }).collect());
         }
-        let wanted = text.to_lowercase();
-        let mut found = Vec::new();
-        let mut sink = |row: bartizan_recorder::TextRow| {
-            if row.kind != TextKind::Input && row.text.to_lowercase().contains(&wanted) {
-                found.push(Place { at_us: row.at_us, label: String::new() });
-            }
-        };
-        text_rows(self.recording, TextLimits::default(), &mut sink, &mut |_| ()).map_err(failed)?;
-        Ok(found)
+        find_text(self.recording, text, MOST).map_err(failed)
     }
 }
+
+/// Places where a text was found that are gone through.
+const MOST: usize = 10_000;
 
 /// A recording far away of no more than this is read whole for its markers, where the bastion cannot name them.
 const SMALL: u64 = 4 << 20;

@@ -4,23 +4,19 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bartizan_recorder::{Channel, ReadAt, Recording, SessionId};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
+use bartizan_recorder::{Recording, SessionId};
+use serde_json::Value;
 
 use crate::cli::bastion::Way;
 use crate::cli::remote::Remote;
 use crate::cli::{Common, Exit};
-use crate::control::recordings::{Listed, Listing, Opened, Opening, Purpose, READ_MAX, Range};
+use crate::control::recordings::{Listed, Listing, Opened, Opening, Purpose};
 use crate::model::{self, Printable};
+use crate::screen::{Ask, FarFile, far_recording};
 
 use super::stored::Place;
 use super::unlock::{Keys, unlock};
 use super::{folder, note};
-
-/// What is fetched first of a place that is jumped to, in bytes; reading on fetches more at a time.
-const FIRST: u32 = 64 << 10;
 
 /// Which recording, and how to get at it.
 #[derive(Debug, clap::Args)]
@@ -84,20 +80,8 @@ impl Far {
     /// Opens a recording there. Policy decides, and the bastion writes down who opened it and what for.
     pub(super) fn open(&self, opening: &Opening) -> Result<Recording, Exit> {
         let opened: Opened = self.with(|remote| remote.ask("recording.open", opening))?;
-        let file = |name: &str| {
-            let found = opened.files.iter().find(|file| file.name == name);
-            found.map(|file| FarFile::new(self.clone(), opening.session, file.name.clone(), file.bytes))
-        };
-        let head = file("head.json").ok_or_else(|| Exit::incomplete("the recording has no head"))?.whole()?;
-        let seal = file("seal.json").map(FarFile::whole).transpose()?;
-        let first = file("c0.brec").ok_or_else(|| Exit::incomplete("the recording has no channel"))?;
-        let bytes = first.bytes;
-        let read = Recording::remote(&head, seal.as_deref(), Channel::new(first), bytes);
-        let read = read.map_err(|bad| Exit::incomplete(format!("recording {}: {bad}", opening.session)))?;
-        Ok(match file("c1.brec") {
-            Some(input) => read.with_remote_input(Channel::new(input)),
-            None => read,
-        })
+        let files: Vec<_> = opened.files.into_iter().map(|file| (file.name, file.bytes)).collect();
+        far_recording(self, &opening.session.to_string(), &files)
     }
 
     /// Copies all files of a recording that the caller may have into the new folder `dir`, for who checks them.
@@ -117,93 +101,25 @@ impl Far {
             let path = dir.join(&file.name);
             let unwritable = |error: io::Error| Exit::incomplete(format!("{}: {error}", path.display()));
             let mut out = std::fs::File::create_new(&path).map_err(unwritable)?;
-            let far = FarFile::new(self.clone(), opening.session, file.name, file.bytes);
-            let mut at = 0;
-            while at < far.bytes {
-                let data = far.fetch(at, READ_MAX)?;
-                if data.is_empty() {
-                    break;
-                }
-                io::Write::write_all(&mut out, &data).map_err(unwritable)?;
-                at += data.len() as u64;
-                progress(behind + at, all);
-            }
-            behind += at;
+            FarFile::new(self.clone(), &opening.session.to_string(), &file.name, file.bytes).pieces(|data| {
+                behind += data.len() as u64;
+                progress(behind, all);
+                io::Write::write_all(&mut out, data).map_err(unwritable)
+            })?;
         }
         Ok(())
     }
 }
 
-/// A file of a recording far away.
-struct FarFile {
-    far: Far,
-    session: model::SessionId,
-    name: String,
-    bytes: u64,
-    last: Mutex<Last>,
-}
+impl Ask for Far {
+    type Error = Exit;
 
-/// What was fetched last, and how much is fetched next if reading goes on behind it.
-#[derive(Default)]
-struct Last {
-    offset: u64,
-    data: Vec<u8>,
-    next: u32,
-}
-
-#[derive(Deserialize)]
-struct Data {
-    data: String,
-}
-
-impl FarFile {
-    fn new(far: Far, session: model::SessionId, name: String, bytes: u64) -> Self {
-        Self { far, session, name, bytes, last: Mutex::default() }
+    fn ask(&self, what: &str, with: Value) -> Result<Value, Exit> {
+        self.with(|remote| remote.ask(what, &with))
     }
 
-    fn fetch(&self, offset: u64, length: u32) -> Result<Vec<u8>, Exit> {
-        let range = Range { session: self.session, file: self.name.clone(), offset, length };
-        let answer: Data = self.far.with(|remote| remote.ask("recording.read", &range))?;
-        let data = STANDARD.decode(answer.data).ok().filter(|data| data.len() <= length as usize);
-        let data = data.ok_or_else(|| Exit::incomplete("the bastion's answer is no range of a file"))?;
-        self.far.with(|remote| {
-            remote.fetched += data.len() as u64;
-            Ok(())
-        })?;
-        Ok(data)
-    }
-
-    /// All of a small file.
-    fn whole(self) -> Result<Vec<u8>, Exit> {
-        let mut all = Vec::new();
-        while (all.len() as u64) < self.bytes.min(u64::from(READ_MAX) * 4) {
-            let data = self.fetch(all.len() as u64, READ_MAX)?;
-            if data.is_empty() {
-                break;
-            }
-            all.extend(data);
-        }
-        Ok(all)
-    }
-}
-
-impl ReadAt for FarFile {
-    /// Gives what is at hand of the range, or else a first part of it: whoever needs more asks again.
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let behind = last.offset + last.data.len() as u64;
-        if offset < last.offset || offset >= behind {
-            let length = if offset == behind && behind > 0 { last.next.clamp(FIRST, READ_MAX) } else { FIRST };
-            let data = self.fetch(offset, length).map_err(|exit| io::Error::other(exit.sentence().to_owned()))?;
-            *last = Last { offset, data, next: length.saturating_mul(2) };
-        }
-        let from = usize::try_from(offset - last.offset).unwrap_or(usize::MAX);
-        let have = last.data.get(from..).unwrap_or_default();
-        let len = have.len().min(buffer.len());
-        if let (Some(to), Some(from)) = (buffer.get_mut(..len), have.get(..len)) {
-            to.copy_from_slice(from);
-        }
-        Ok(len)
+    fn fetched(&self, bytes: u64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).fetched += bytes;
     }
 }
 

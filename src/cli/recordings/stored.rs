@@ -68,6 +68,11 @@ impl Shelf {
         Ok(found.collect())
     }
 
+    /// What reads from it.
+    pub(super) fn library(&self) -> &Library {
+        &self.library
+    }
+
     /// The recording whose id begins with `id`, if exactly one does.
     pub(super) fn find(&self, id: &str) -> Result<Option<Stored>, Exit> {
         let wanted = id.to_uppercase();
@@ -130,14 +135,17 @@ impl Place {
         let root = &config.recordings.dir;
         let here = bartizan_recorder::list(root, &Filter::default());
         let here = here.map_err(|error| Exit::incomplete(format!("{}: {error}", root.display())))?;
-        let whole = |found: &Found| found.dir.join("c0.brec").exists();
-        let mut all: Vec<Self> = here.iter().filter(|found| whole(found)).map(|found| Self::Here(found.dir.clone())).collect();
         let Some(shelf) = Shelf::open(config)? else {
             return Ok(here.into_iter().map(|found| Self::Here(found.dir)).collect());
         };
-        let at_hand: HashSet<SessionId> = here.into_iter().filter(whole).map(|found| found.session).collect();
         let mut there = shelf.library.recordings(None).map_err(failed)?;
+        let stored: HashSet<SessionId> = there.iter().map(|stored| stored.session().clone()).collect();
+        // What went to the store is read there; what did not get there, whatever of it is left, is read here.
+        let read_here = |found: &Found| found.dir.join("c0.brec").exists() || !stored.contains(&found.session);
+        let (here, _): (Vec<Found>, Vec<Found>) = here.into_iter().partition(read_here);
+        let at_hand: HashSet<SessionId> = here.iter().map(|found| found.session.clone()).collect();
         there.retain(|stored| !at_hand.contains(stored.session()));
+        let mut all: Vec<Self> = here.into_iter().map(|found| Self::Here(found.dir)).collect();
         there.sort_by(|one, other| other.session().cmp(one.session()));
         all.extend(there.into_iter().map(|stored| Self::There(Box::new(stored))));
         Ok(all)

@@ -14,7 +14,7 @@ use crate::audit::canonical;
 use crate::frontdoor::Refusal;
 use crate::model::{ApprovalId, PrincipalId, SessionId};
 
-use super::recordings::{Listing, Opening, Range, Search};
+use super::recordings::{Keeping, Listing, Opening, Range, Search};
 
 pub use approvals::{AnswerApproval, AnswerWord, ListApprovals};
 pub use audit::{AuditFilter, ReadAudit};
@@ -90,6 +90,15 @@ pub enum What {
     /// A range of a file of a recording that is open.
     #[serde(rename = "recording.read")]
     ReadRecording(Range),
+    /// Keep a recording whatever its age.
+    #[serde(rename = "recording.hold")]
+    HoldRecording(Keeping),
+    /// Let a recording go that is held.
+    #[serde(rename = "recording.release")]
+    ReleaseRecording(Keeping),
+    /// Remove a recording before its time.
+    #[serde(rename = "recording.delete")]
+    DeleteRecording(Keeping),
     /// Search recordings that they may replay.
     #[serde(rename = "search")]
     Search(Search),
@@ -116,6 +125,9 @@ impl What {
             | Self::Audit(_)
             | Self::OpenRecording(_)
             | Self::ReadRecording(_)
+            | Self::HoldRecording(_)
+            | Self::ReleaseRecording(_)
+            | Self::DeleteRecording(_)
             | Self::Search(_) => None,
         }
     }

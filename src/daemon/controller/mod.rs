@@ -3,6 +3,7 @@
 
 mod approvals;
 mod audit;
+mod keep;
 mod locks;
 mod recordings;
 mod sessions;
@@ -184,6 +185,9 @@ impl Client<'_> {
             What::Recordings(listing) => written(&self.rooms.listed_recordings(self.caller, listing).await?),
             What::OpenRecording(opening) => written(&self.rooms.open_for(self.caller, opening, &mut self.shelf).await?),
             What::ReadRecording(range) => self.rooms.read_range(self.caller, range, &mut self.shelf).await,
+            What::HoldRecording(keeping) => self.rooms.hold_recording(self.caller, keeping).await,
+            What::ReleaseRecording(keeping) => self.rooms.release_recording(self.caller, keeping).await,
+            What::DeleteRecording(keeping) => self.rooms.delete_recording(self.caller, keeping).await,
             What::Search(search) => written(&self.rooms.search_recordings(self.caller, search, &self.shelf).await?),
         }
     }

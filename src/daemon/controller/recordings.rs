@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bartizan_policies::Action;
-use bartizan_recorder::{Channel, Filter, Head, Hit, Query, ReadAt, Recording, SearchIndex, TextKind};
+use bartizan_recorder::{Channel, Filter, Head, Hit, Query, ReadAt, Recording, TextKind};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
@@ -24,6 +24,7 @@ use crate::frontdoor::Refusal;
 use crate::identity::Caller;
 use crate::model::{PrincipalKind, Printable, SessionId};
 
+use super::super::indexing::with_index;
 use super::{LIMIT, Rooms};
 
 /// Recordings that one connection may have open; the one opened first goes.
@@ -33,7 +34,7 @@ const OPEN_MAX: usize = 8;
 const BATCH: usize = 256;
 
 /// Most characters of a reason or of the name of a format.
-const WORDS_MAX: usize = 500;
+pub(super) const WORDS_MAX: usize = 500;
 
 /// What one connection has opened.
 #[derive(Default)]
@@ -156,14 +157,7 @@ impl Rooms {
         let (path, config, runtime) = (self.config.server.state_dir.join("search.db"), Arc::clone(&self.config), Handle::current());
         blocking(move || {
             let _turn = turn;
-            match look(&path, &config, &runtime, &query) {
-                Err(error) if error.is_spoilt() => {
-                    tracing::warn!(%error, "the search index is made anew");
-                    drop(SearchIndex::renew(&path)?);
-                    look(&path, &config, &runtime, &query)
-                }
-                other => other,
-            }
+            with_index(&path, &config, &runtime, &mut |index| index.search(&query))
         })
         .await
     }
@@ -261,7 +255,7 @@ impl Rooms {
         self.evidence(head).is_some_and(|evidence| self.enforcer.may_with(caller, Action::Replay, &evidence))
     }
 
-    fn evidence(&self, head: &Head) -> Option<Evidence> {
+    pub(super) fn evidence(&self, head: &Head) -> Option<Evidence> {
         let issuer = head.principal.split('/').next().unwrap_or_default();
         let known = self.config.issuers.iter().find(|known| known.name.as_str() == issuer);
         Evidence::of(head, known.map_or(PrincipalKind::User, |issuer| issuer.kind))
@@ -273,24 +267,12 @@ impl Rooms {
     }
 
     /// Writes to the audit log; nothing is handed out otherwise.
-    async fn put(&self, entry: Entry) -> Result<(), Refusal> {
+    pub(super) async fn put(&self, entry: Entry) -> Result<(), Refusal> {
         let written = self.audit.append(entry, self.clock.now()).await;
         written.map(drop).map_err(|e| {
             Refusal::unavailable("The bastion cannot write its audit log, so nothing is shown now; tell the operator.", e.to_string())
         })
     }
-}
-
-fn look(path: &Path, config: &Config, runtime: &Handle, query: &Query) -> Result<Vec<Hit>, bartizan_recorder::SearchError> {
-    let mut index = SearchIndex::open(path)?;
-    let root = &config.recordings.dir;
-    let library = config.recordings.bucket.as_ref().and_then(|bucket| Some(Library::new(Bucket::open(bucket).ok()?, runtime.clone())));
-    let mut ready = |recording: Recording| library.as_ref().filter(|_| !recording.is_encrypted())?.ready(root, recording).ok();
-    let refreshed = index.refresh(root, &mut ready, &mut |_, _| ())?;
-    for (dir, error) in &refreshed.failed {
-        tracing::warn!(%error, dir = %dir.display(), "a recording could not be indexed");
-    }
-    index.search(query)
 }
 
 /// The file of what was typed.
@@ -334,7 +316,7 @@ fn read_full(file: &Channel, data: &mut [u8], offset: u64) -> io::Result<usize> 
 }
 
 /// Work that reads the disk.
-async fn blocking<T: Send + 'static, E: std::fmt::Display + Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static, E: std::fmt::Display + Send + 'static>(
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, Refusal> {
     let failed =
@@ -346,7 +328,7 @@ async fn blocking<T: Send + 'static, E: std::fmt::Display + Send + 'static>(
     }
 }
 
-fn bad(why: impl std::fmt::Display) -> Refusal {
+pub(super) fn bad(why: impl std::fmt::Display) -> Refusal {
     let sentence = format!("That cannot be asked for: {why}.");
     Refusal::denied(sentence.clone(), sentence)
 }
@@ -355,7 +337,7 @@ fn limit_of(limit: Option<u32>) -> usize {
     limit.unwrap_or(100).min(LIMIT) as usize
 }
 
-fn recorded(session: SessionId) -> Result<bartizan_recorder::SessionId, Refusal> {
+pub(super) fn recorded(session: SessionId) -> Result<bartizan_recorder::SessionId, Refusal> {
     session.to_string().parse().map_err(bad)
 }
 

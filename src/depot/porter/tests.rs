@@ -138,7 +138,10 @@ async fn a_live_recording_goes_up_piece_by_piece_and_when_it_is_sealed_and_read_
     let (one, two) = (world.round(&mut porter).await, world.round(&mut porter).await);
     assert_eq!((one.stored + two.stored, two.waiting), (1, 0), "{one:?} {two:?}");
     let left: Vec<_> = fs::read_dir(world.dir()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert!(left.len() == 2 && !world.dir().join("c0.brec").exists() && world.dir().join("seal.json").exists(), "{left:?}");
+    assert!(
+        left.len() == 3 && ["head.json", "seal.json", "stored.json"].iter().all(|name| left.iter().any(|left| left == name)),
+        "{left:?}"
+    );
     let facts = world.desk.1.lock().unwrap().pop().unwrap();
     assert_eq!((facts.bytes, facts.objects), (whole.len() as u64, 5));
     assert_eq!(facts.sha256, hex::encode(<sha2::Sha256 as sha2::Digest>::digest(&whole)));
@@ -305,4 +308,48 @@ fn waits_grow_up_to_a_bound_and_never_come_together() {
     for failures in [20, 1_000, u32::MAX] {
         assert_eq!((wait(failures, 0.0), wait(failures, 1.0)), (LONGEST_WAIT / 2, LONGEST_WAIT));
     }
+}
+
+#[tokio::test]
+async fn a_seal_without_a_channel_file_gets_there_too_and_is_told_once() {
+    let world = World::new();
+    // As after a crash at the very beginning.
+    let lone = world.dir().with_file_name("01JD0000000000000000000002");
+    fs::create_dir(&lone).unwrap();
+    world.recordings.recover(STARTED, &|session| session.as_str().ends_with('2'), &mut rand::rng()).unwrap();
+    let mut porter = world.porter();
+    for _ in 0..3 {
+        let tally = world.round(&mut porter).await;
+        assert!(tally.failed.is_empty(), "{tally:?}");
+    }
+    let name = format!("recordings/{}", PLACE.replace("01JD0000000000000000000001", "01JD0000000000000000000002/seal.json"));
+    let there = world.bucket().get(&name, 1 << 20).await.unwrap();
+    assert_eq!(there.unwrap(), fs::read(lone.join("seal.json")).unwrap());
+    world.round(&mut world.porter()).await;
+    let told = world.desk.1.lock().unwrap();
+    assert!(told.len() == 1 && told[0].bytes == 0 && told[0].objects == 1, "{told:?}");
+}
+
+#[tokio::test]
+async fn a_channel_file_that_is_gone_before_all_of_it_was_carried_is_told() {
+    let mut world = World::new();
+    world.record(200_000);
+    world.round(&mut world.porter()).await;
+    world.record(200_000);
+    world.finish();
+    let channel = world.dir().join("c0.brec");
+    let whole = fs::read(&channel).unwrap();
+    fs::remove_file(&channel).unwrap();
+    let tally = world.round(&mut world.porter()).await;
+    let told = tally.failed.iter().map(|(_, error)| error.to_string()).collect::<String>();
+    assert!(told.contains("its channel file is gone") && tally.failed[0].1.is_alarming(), "{told}");
+    assert!(world.desk.1.lock().unwrap().is_empty());
+    // What only was not written down here is written now, and not told again.
+    fs::write(&channel, whole).unwrap();
+    world.round(&mut world.porter()).await;
+    world.round(&mut world.porter()).await;
+    fs::remove_file(world.dir().join("stored.json")).unwrap();
+    let tally = world.round(&mut world.porter()).await;
+    assert!(tally.failed.is_empty() && world.dir().join("stored.json").exists(), "{tally:?}");
+    assert_eq!(world.desk.1.lock().unwrap().len(), 1);
 }

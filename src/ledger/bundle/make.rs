@@ -13,9 +13,6 @@ use super::{BundleError, ENTRIES, LOG_KEY, PROOFS, RECORDING_KEY, RECORDINGS, WI
 use crate::audit::{Line, Lines};
 use crate::ledger::read_cosigned;
 
-/// Most commit leaves of one recording that are proved: the seal covers them all, these show how far it was when.
-const COMMITS: usize = 256;
-
 /// The verifier that shares no code with this program.
 const VERIFIER: &str = include_str!("../../../contrib/verify-recording.py");
 
@@ -106,34 +103,23 @@ impl Bundler<'_> {
         let found = LogFiles::checkpoint(dir, key).map_err(|e| bad(&e))?;
         let (note, checkpoint) = found.ok_or_else(|| bad(&"there is none"))?;
         let mut leaves = BTreeMap::new();
-        let mut commits: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
         let read = LogFiles::new(dir, checkpoint.size).scan(&checkpoint.root, &mut |index, bytes| {
             progress(index + 1, checkpoint.size);
             let Ok(leaf) = Leaf::read(bytes) else { return };
             let belongs = match leaf {
                 Leaf::Audit { seq, .. } => entries.contains_key(&seq),
-                Leaf::Commit { number, .. } if numbers.contains(&number) => {
-                    commits.entry(number).or_default().push(index);
-                    true
-                }
-                Leaf::Opened { number, .. } | Leaf::Closed { number, .. } | Leaf::Void { number } | Leaf::Deleted { number } => {
-                    numbers.contains(&number)
-                }
-                Leaf::Commit { .. } | Leaf::Begin { .. } => false,
+                Leaf::Commit { number, .. }
+                | Leaf::Opened { number, .. }
+                | Leaf::Closed { number, .. }
+                | Leaf::Void { number }
+                | Leaf::Deleted { number } => numbers.contains(&number),
+                Leaf::Begin { .. } => false,
             };
             if belongs {
                 leaves.insert(index, leaf);
             }
         });
         read.map_err(|e| bad(&e))?;
-        for indices in commits.values() {
-            let step = indices.len().div_ceil(COMMITS).max(1);
-            // From the end, so that the last is among them.
-            let kept: BTreeSet<u64> = indices.iter().rev().step_by(step).copied().collect();
-            for index in indices.iter().filter(|index| !kept.contains(index)) {
-                leaves.remove(index);
-            }
-        }
         Ok((note, checkpoint, leaves))
     }
 
