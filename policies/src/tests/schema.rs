@@ -120,7 +120,7 @@ fn a_request_that_no_action_knows_is_refused_even_where_all_is_permitted() {
 #[test]
 fn the_starter_policies_are_right_and_hold_what_they_say() {
     let text = crate::STARTER.replace("ISSUER", "corp");
-    let known = Known { issuers: Some(["corp".to_owned()].into()), ..Known::default() };
+    let known = Known { issuers: Some(["corp".to_owned(), "local".to_owned()].into()), ..Known::default() };
     let set = PolicySet::load(vec![("starter.cedar".to_owned(), text)], &known).expect("the starter is right");
     assert_eq!(set.warnings().iter().map(ToString::to_string).collect::<Vec<_>>(), Vec::<String>::new());
     let admin = Principal::user("corp/root@example.com", ["corp/admins"]);
