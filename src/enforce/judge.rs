@@ -114,29 +114,35 @@ impl Judgement {
 
     pub(super) fn take(&mut self, asker: &Asker<'_>, question: &Question, decision: &Decision, answered: &dyn Fn(&Needed) -> bool) {
         let at = Place::of(asker.ask, asker.session).telling(asker.told(&question.facts));
+        let mut settled = false;
         match &decision.verdict {
             Verdict::Deny(_) => self.refused = Some(explained(refusal(decision), question)),
-            Verdict::Hold(hold) if !settled(hold, answered) => self.hold(question, hold, answered),
-            Verdict::Hold(hold) => self.answered.extend(hold.requirements.iter().map(needed)),
+            Verdict::Hold(hold) => settled = self.hold(question, hold, answered),
             Verdict::Allow => {}
         }
         self.record_input |= decision.obligations.record_input;
         self.record_results |= decision.obligations.record_results;
         self.policies.extend(decision.policies.iter().map(ToString::to_string));
-        let settled = matches!(&decision.verdict, Verdict::Hold(hold) if settled(hold, answered));
         self.entries.push(verdict(asker.caller, at, question.action, question.operation.clone(), decision, settled));
     }
 
-    fn hold(&mut self, question: &Question, hold: &Hold, answered: &dyn Fn(&Needed) -> bool) {
+    /// Takes in what a hold asks for; whether people have answered all of it.
+    fn hold(&mut self, question: &Question, hold: &Hold, answered: &dyn Fn(&Needed) -> bool) -> bool {
+        let (given, open): (Vec<_>, Vec<_>) = hold.requirements.iter().map(needed).partition(|need| answered(need));
+        if open.is_empty() {
+            self.answered.extend(given);
+            return true;
+        }
         let action = question.action.to_string();
         if !self.held.contains(&action) {
             self.held.push(action);
         }
-        for need in hold.requirements.iter().map(needed).filter(|need| !answered(need)) {
+        for need in open {
             if !self.needs.iter().any(|known| known.policy == need.policy) {
                 self.needs.push(need);
             }
         }
+        false
     }
 }
 
