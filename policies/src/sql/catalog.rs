@@ -257,8 +257,29 @@ impl Catalog {
     }
 
     /// What inherits from a relation, or is a partition of it, directly.
-    pub(crate) fn children(&self, oid: u32) -> &[u32] {
+    fn children(&self, oid: u32) -> &[u32] {
         self.children.get(&oid).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Everything that a relation inherits from, or is a part of.
+    pub(crate) fn ancestors(&self, oid: u32) -> Vec<&Arc<Relation>> {
+        self.line(oid, |oid| self.numbered(oid).map(|relation| relation.parents.as_slice()).unwrap_or_default())
+    }
+
+    /// Everything that inherits from a relation, or is a part of it.
+    pub(crate) fn descendants(&self, oid: u32) -> Vec<&Arc<Relation>> {
+        self.line(oid, |oid| self.children(oid))
+    }
+
+    fn line<'c>(&'c self, oid: u32, next: impl Fn(u32) -> &'c [u32]) -> Vec<&'c Arc<Relation>> {
+        let (mut open, mut seen, mut found) = (next(oid).to_vec(), HashSet::from([oid]), Vec::new());
+        while let Some(oid) = open.pop() {
+            if seen.insert(oid) {
+                open.extend(next(oid));
+                found.extend(self.numbered(oid));
+            }
+        }
+        found
     }
 
     pub(crate) fn has_schema(&self, name: &str) -> bool {

@@ -14,7 +14,7 @@ use crate::{Action, Decision, Facts, Refusal, Slice, Verdict, Why};
 
 mod masks;
 
-pub(super) use masks::parts;
+pub(super) use masks::{DEEPEST, parts};
 
 /// Who asks, where, and when.
 #[derive(Debug)]
@@ -134,19 +134,6 @@ impl<'a> Judge<'a> {
             })),
         }
     }
-
-    /// Everything that a relation inherits from, or is a part of.
-    fn ancestors(&self, oid: u32) -> Vec<&Arc<Relation>> {
-        let mut found: Vec<&Arc<Relation>> = Vec::new();
-        let mut open: Vec<u32> = self.catalog.numbered(oid).map(|relation| relation.parents.clone()).unwrap_or_default();
-        while let Some(relation) = open.pop().and_then(|parent| self.catalog.numbered(parent)) {
-            if !found.iter().any(|known| known.oid == relation.oid) {
-                open.extend(&relation.parents);
-                found.push(relation);
-            }
-        }
-        found
-    }
 }
 
 fn column_of(relation: &Relation, name: &str) -> Option<On> {
@@ -194,7 +181,7 @@ impl<'j, 'a> Sitting<'j, 'a> {
             return self.judge.ask(*action, on, self.facts(setting.as_ref()), false);
         }
         let own = self.decide(*action, on, false);
-        let above = |oid: u32| self.judge.ancestors(oid).into_iter();
+        let above = |oid: u32| self.judge.catalog.ancestors(oid).into_iter();
         match on {
             On::Table(_, Some(oid)) => {
                 let bans = above(*oid).map(|parent| self.decide(*action, &On::Table(name_of(parent), Some(parent.oid)), true));
@@ -212,7 +199,7 @@ impl<'j, 'a> Sitting<'j, 'a> {
 
     /// The columns of tables that a view's column hands on.
     fn through_views(&self, id: ColumnId, depth: usize) -> Vec<On> {
-        let Some(flows) = self.flows_of_view(id).filter(|_| depth < masks::DEEPEST) else { return Vec::new() };
+        let Some(flows) = self.flows_of_view(id).filter(|_| depth < DEEPEST) else { return Vec::new() };
         let mut all = Vec::new();
         for flow in flows {
             if let Some(relation) = self.judge.catalog.numbered(flow.relation) {

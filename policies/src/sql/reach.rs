@@ -9,15 +9,12 @@ use std::sync::Arc;
 use cedar_policy::{EntityUid, PrincipalConstraint, ResourceConstraint};
 
 use super::catalog::{Catalog, ColumnId, Relation, RelationKind, is_system};
-use super::judge::parts;
+use super::judge::{DEEPEST, parts};
 use super::script::{Answer, Concern, Name, On};
 use crate::request::{Database, DbSchema, Function, Principal, Resource, Table, Target};
 use crate::rule::{Effect, Rule};
 use crate::set::PolicySet;
 use crate::{Action, FactsKind};
-
-/// Views on views are followed this far.
-const DEEPEST: usize = 32;
 
 /// What the policies of a target need in one of its databases.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -179,7 +176,7 @@ impl<'a> Reach<'a> {
 
     fn table(&self, relation: &Arc<Relation>) -> (TableNeeds, Vec<MaskedColumn>) {
         let on = table_of(relation);
-        let above: Vec<On> = self.line(relation, true).iter().map(|parent| table_of(parent)).collect();
+        let above: Vec<On> = self.catalog.ancestors(relation.oid).into_iter().map(|parent| table_of(parent)).collect();
         let may = |action| self.permits(action, &on, &above);
         let select = may(Action::PgSelect) || may(Action::PgCopyOut);
         let (mut columns, mut masked) = (Vec::new(), Vec::new());
@@ -346,26 +343,13 @@ impl<'a> Reach<'a> {
         let Some(relation) = self.catalog.numbered(id.relation).filter(|_| depth < DEEPEST && !found.contains(&id)) else { return };
         found.push(id);
         let Some(column) = relation.numbered(id.number) else { return };
-        let family = self.line(relation, true).into_iter().chain(self.line(relation, false));
+        let family = self.catalog.ancestors(relation.oid).into_iter().chain(self.catalog.descendants(relation.oid));
         found.extend(family.filter_map(|other| Some(other.id(other.column(&column.name)?))));
         let Some(Ok(view)) = self.catalog.view(id.relation) else { return };
         let Answer::Rows(outputs) = &view.answer else { return };
         let place = relation.columns.iter().position(|column| column.number == id.number);
         let flows = place.and_then(|place| outputs.get(place)).map(|output| output.flows.clone()).unwrap_or_default();
         flows.into_iter().for_each(|flow| self.gather(flow, depth + 1, found));
-    }
-
-    /// All that a relation inherits from, or all that inherits from it.
-    fn line(&self, relation: &Relation, up: bool) -> Vec<&'a Arc<Relation>> {
-        let next = |relation: &Relation| if up { relation.parents.clone() } else { self.catalog.children(relation.oid).to_vec() };
-        let (mut open, mut seen, mut found) = (next(relation), HashSet::from([relation.oid]), Vec::new());
-        while let Some(oid) = open.pop() {
-            if let Some(other) = self.catalog.numbered(oid).filter(|_| seen.insert(oid)) {
-                open.extend(next(other));
-                found.push(other);
-            }
-        }
-        found
     }
 }
 

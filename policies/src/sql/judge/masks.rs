@@ -12,7 +12,7 @@ use crate::sql::script::{Name, On};
 use crate::{Action, Decision, Facts};
 
 /// Views on views are followed this far.
-pub(super) const DEEPEST: usize = 32;
+pub(in crate::sql) const DEEPEST: usize = 32;
 
 /// How a column is shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -57,24 +57,12 @@ impl Sitting<'_, '_> {
         if depth >= DEEPEST {
             return Shown { mask: Some(Mask::Null), equality: false };
         }
-        let above = self.judge.ancestors(id.relation).into_iter();
-        let below = self.descendants(id.relation);
+        let above = self.judge.catalog.ancestors(id.relation).into_iter();
+        let below = self.judge.catalog.descendants(id.relation);
         let family = above.chain(below).filter_map(|relation| column_of(relation, &column));
         let shown = family.map(|on| Shown::of(&self.decide(Action::PgReadColumn, &on, true))).fold(own, Shown::and);
         let flows = self.flows_of_view(id).unwrap_or_default();
         flows.into_iter().map(|flow| self.shown_at(flow, depth + 1)).fold(shown, Shown::and)
-    }
-
-    fn descendants(&self, oid: u32) -> Vec<&Arc<crate::sql::Relation>> {
-        let (mut found, mut open) = (Vec::new(), self.judge.catalog.children(oid).to_vec());
-        let mut seen = std::collections::HashSet::from([oid]);
-        while let Some(child) = open.pop() {
-            if seen.insert(child) {
-                open.extend(self.judge.catalog.children(child));
-                found.extend(self.judge.catalog.numbered(child));
-            }
-        }
-        found
     }
 
     fn named(&self, id: ColumnId) -> Option<(Name, Arc<str>)> {
