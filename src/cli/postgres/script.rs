@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use bartizan_policies::sql::{Needs, RelationKind, TableNeeds};
+use postgres_protocol::escape::escape_identifier;
 
 use crate::model::Printable;
 use crate::upstream::Survey;
@@ -28,18 +29,18 @@ pub(super) struct Masked {
 
 impl Script {
     pub(super) fn new(needs: &Needs, survey: &Survey, with_masked: bool) -> Self {
-        let role = quoted(&survey.role);
+        let role = escape_identifier(&survey.role);
         let own = |schema: &str| !schema.starts_with("pg_") && schema != "information_schema";
         let schemas: BTreeSet<&str> = survey.catalog.rows().schemas.iter().map(AsRef::as_ref).filter(|schema| own(schema)).collect();
         let mut statements = Vec::new();
         for schema in &schemas {
             for objects in ["TABLES", "SEQUENCES", "ROUTINES"] {
-                statements.push(format!("REVOKE ALL ON ALL {objects} IN SCHEMA {} FROM {role}", quoted(schema)));
+                statements.push(format!("REVOKE ALL ON ALL {objects} IN SCHEMA {} FROM {role}", escape_identifier(schema)));
             }
         }
         let used: BTreeSet<&str> =
             needs.tables.iter().map(|table| &*table.relation.schema).chain(needs.functions.iter().map(|name| &*name.schema)).collect();
-        statements.extend(used.iter().map(|schema| format!("GRANT USAGE ON SCHEMA {} TO {role}", quoted(schema))));
+        statements.extend(used.iter().map(|schema| format!("GRANT USAGE ON SCHEMA {} TO {role}", escape_identifier(schema))));
         let mut masked: HashMap<u32, Vec<&str>> = HashMap::new();
         for column in needs.masked.iter().filter(|_| with_masked) {
             masked.entry(column.id.relation).or_default().push(&column.column);
@@ -53,7 +54,11 @@ impl Script {
             let read = needs.tables.iter().any(|table| table.relation.oid == sequence.oid && table.select);
             if read || feeds(sequence.oid) {
                 let rights = if read { "USAGE, SELECT" } else { "USAGE" };
-                statements.push(format!("GRANT {rights} ON SEQUENCE {}.{} TO {role}", quoted(&sequence.schema), quoted(&sequence.name)));
+                statements.push(format!(
+                    "GRANT {rights} ON SEQUENCE {}.{} TO {role}",
+                    escape_identifier(&sequence.schema),
+                    escape_identifier(&sequence.name)
+                ));
             }
         }
         let routines = needs.functions.iter().filter_map(|name| survey.routines.get(name)).flatten();
@@ -93,7 +98,7 @@ fn of_table(table: &TableNeeds, masked: Option<&Vec<&str>>, major: u16, role: &s
     if read.len() == relation.columns.len() && *select {
         rights.push("SELECT".to_owned());
     } else if !read.is_empty() {
-        let names: Vec<String> = read.iter().map(|name| quoted(name)).collect();
+        let names: Vec<String> = read.iter().map(|name| escape_identifier(name)).collect();
         rights.push(format!("SELECT ({})", names.join(", ")));
     }
     let more = [
@@ -104,7 +109,7 @@ fn of_table(table: &TableNeeds, masked: Option<&Vec<&str>>, major: u16, role: &s
         (&(*maintain && major >= MAINTAIN), "MAINTAIN"),
     ];
     rights.extend(more.into_iter().filter(|(needed, _)| **needed).map(|(_, word)| word.to_owned()));
-    let on = format!("{}.{}", quoted(&relation.schema), quoted(&relation.name));
+    let on = format!("{}.{}", escape_identifier(&relation.schema), escape_identifier(&relation.name));
     (!rights.is_empty()).then(|| format!("GRANT {} ON {on} TO {role}", rights.join(", ")))
 }
 
@@ -135,11 +140,6 @@ fn notes(needs: &Needs, survey: &Survey) -> Vec<String> {
         notes.push(format!("No grant limits what the role reads: {why}."));
     }
     notes
-}
-
-/// A name as SQL takes it for exactly this one.
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// A text that cannot end the comment that it is in.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use bartizan_policies::sql::{State, Statement};
+use postgres_protocol::escape::escape_identifier;
 use tokio::io::AsyncWrite;
 
 use super::codec::{self, Kind};
@@ -50,7 +51,7 @@ impl<W: AsyncWrite + Unpin> Up<'_, W> {
         if name.is_empty() {
             return Ok(Err(unknown(Kind::Statement, name)));
         }
-        self.as_text(format!("EXECUTE {}", quoted(name))).await
+        self.as_text(format!("EXECUTE {}", escape_identifier(name))).await
     }
 
     /// A cursor that SQL declared, for `Execute`: decided like the FETCH that it stands for.
@@ -58,7 +59,7 @@ impl<W: AsyncWrite + Unpin> Up<'_, W> {
         if name.is_empty() {
             return Ok(Err(unknown(Kind::Portal, name)));
         }
-        let prepared = match self.as_text(format!("FETCH ALL FROM {}", quoted(name))).await? {
+        let prepared = match self.as_text(format!("FETCH ALL FROM {}", escape_identifier(name))).await? {
             Ok(prepared) => prepared,
             Err(denial) => return Ok(Err(denial)),
         };
@@ -121,11 +122,6 @@ impl<W: AsyncWrite + Unpin> Up<'_, W> {
             Kind::Portal => state.cursor(name).is_some(),
         }))
     }
-}
-
-/// An identifier as SQL writes it whatever is in it.
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 pub(super) fn unknown(kind: Kind, name: &str) -> Denial {
