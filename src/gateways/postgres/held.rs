@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::enforce::{Ruling, SqlCase, Unruled};
 
 use super::down::Over;
+use super::notes;
 use super::refusal::Denial;
 use super::up::{Ruled, Up};
 
@@ -36,11 +37,7 @@ struct Limit {
 impl<W: AsyncWrite + Unpin> Up<'_, W> {
     /// Waits for the verdict; as long as people are waited for, the client is told.
     pub(super) async fn wait_for_verdict(&mut self, case: &Arc<SqlCase>, values: &[String]) -> Ruled<Ruling> {
-        let mut operation = case.text.trim().to_owned();
-        if !values.is_empty() {
-            let shown: Vec<_> = values.iter().enumerate().map(|(n, value)| format!("${} = {value}", n + 1)).collect();
-            operation.push_str(&format!("\n-- {}", shown.join(", ")));
-        }
+        let operation = format!("{}{}", case.text.trim(), notes::beneath(values));
         let decider = self.decider.clone();
         let deciding = decider.decide_sql(case, &operation);
         tokio::pin!(deciding);

@@ -41,12 +41,7 @@ fn piece(event: &Value) -> Piece {
 
 /// The statement and its verdict.
 pub(super) fn decided(about: &Decided<'_>) -> Vec<Piece> {
-    let values = if about.values.is_empty() {
-        String::new()
-    } else {
-        let shown: Vec<_> = about.values.iter().enumerate().map(|(n, value)| format!("${} = {value}", n + 1)).collect();
-        format!("\n-- {}", shown.join(", "))
-    };
+    let values = beneath(about.values);
     let mut parts = parts(about.text);
     let first = parts.next().unwrap_or_default();
     let verdict = about.denial.map_or("allow", |denial| denial.verdict);
@@ -71,6 +66,15 @@ pub(super) fn decided(about: &Decided<'_>) -> Vec<Piece> {
     }
     let rest = parts.map(|part| piece(&json!({ "action": "pg.statement.more", "text": lines(part), "statement": part })));
     std::iter::once(piece(&event)).chain(rest).collect()
+}
+
+/// The values of a statement, as a line of remarks beneath it; nothing where it has none.
+pub(super) fn beneath(values: &[String]) -> String {
+    if values.is_empty() {
+        return String::new();
+    }
+    let shown: Vec<_> = values.iter().enumerate().map(|(n, value)| format!("${} = {value}", n + 1)).collect();
+    format!("\n-- {}", shown.join(", "))
 }
 
 /// The text in parts that fit an event.
