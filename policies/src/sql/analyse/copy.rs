@@ -1,12 +1,13 @@
 //! COPY: rows in and out over the connection. Programs and files of the server are refused to everybody.
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{AConst, Boolean, CopyStmt, DefElem, Integer, Node, a_const};
+use pg_query::protobuf::{CopyStmt, DefElem, Node};
 
 use super::super::refused::Refused;
 use super::super::script::{Answer, Concern, CopyForm, CopyFormat, On, Use};
 use super::scope::{Column, Item, Scope};
 use super::select::Rows;
+use super::statement::switched;
 use super::{Analyst, For, Ruled, outputs, string};
 use crate::Action;
 
@@ -102,10 +103,7 @@ fn form(options: &[Node]) -> Option<CopyForm> {
     let options: Vec<(&str, Option<&Node>)> = options.iter().map(named).collect::<Option<_>>()?;
     let value = |name: &str| options.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
     let byte = |name: &str, usual: u8| match value(name) {
-        Some(value) => <[u8; 1]>::try_from(value.and_then(string)?.as_bytes())
-            .ok()
-            .map(|[byte]| byte)
-            .filter(|byte| byte.is_ascii() && !matches!(byte, b'\n' | b'\r' | b'\\')),
+        Some(value) => single(value).filter(|byte| byte.is_ascii() && !matches!(byte, b'\n' | b'\r' | b'\\')),
         None => Some(usual),
     };
     let known = ["format", "delimiter", "null", "quote", "escape", "header", "encoding", "force_quote"];
@@ -123,30 +121,22 @@ fn form(options: &[Node]) -> Option<CopyForm> {
     };
     let csv = format == CopyFormat::Csv;
     let quote = byte("quote", b'"')?;
-    let null = match value("null") {
-        Some(value) => value.and_then(string)?,
-        None => {
-            if csv {
-                ""
-            } else {
-                "\\N"
-            }
-        }
-    };
+    let null = value("null").map_or(Some(if csv { "" } else { "\\N" }), |value| value.and_then(string))?;
+    // What CSV puts before a quote; a backslash may do.
+    let escape = value("escape").map_or(Some(quote), |value| single(value).filter(u8::is_ascii_graphic))?;
     Some(CopyForm {
         format,
         delimiter: byte("delimiter", if csv { b',' } else { b'\t' })?,
         null: null.into(),
         quote,
-        escape: escape_of(value("escape"), quote)?,
-        header: value("header").map_or(Some(false), truth)?,
+        escape,
+        header: value("header").map_or(Some(false), switched)?,
     })
 }
 
-/// What CSV puts before a quote; a backslash may do.
-fn escape_of(value: Option<Option<&Node>>, quote: u8) -> Option<u8> {
-    let Some(value) = value else { return Some(quote) };
-    <[u8; 1]>::try_from(value.and_then(string)?.as_bytes()).ok().map(|[byte]| byte).filter(u8::is_ascii_graphic)
+/// A value of one byte.
+fn single(value: Option<&Node>) -> Option<u8> {
+    <[u8; 1]>::try_from(value.and_then(string)?.as_bytes()).ok().map(|[byte]| byte)
 }
 
 /// An option's name and value.
@@ -154,21 +144,6 @@ fn named(option: &Node) -> Option<(&str, Option<&Node>)> {
     let Some(NodeEnum::DefElem(option)) = &option.node else { return None };
     let DefElem { defnamespace: _, defname, arg, defaction: _, location: _, arg_location: _ } = &**option;
     Some((defname, arg.as_deref()))
-}
-
-/// A truth value as an option has it; none at all is true.
-fn truth(value: Option<&Node>) -> Option<bool> {
-    let Some(value) = value else { return Some(true) };
-    match &value.node {
-        Some(NodeEnum::Boolean(Boolean { boolval })) => Some(*boolval),
-        Some(NodeEnum::Integer(Integer { ival })) => Some(*ival != 0),
-        Some(NodeEnum::AConst(AConst { isnull: false, location: _, val: Some(a_const::Val::Boolval(value)) })) => Some(value.boolval),
-        _ => match string(value)?.to_ascii_lowercase().as_str() {
-            "true" | "on" => Some(true),
-            "false" | "off" => Some(false),
-            _ => None,
-        },
-    }
 }
 
 pub(super) fn is_utf8(encoding: &str) -> bool {

@@ -247,7 +247,7 @@ fn alone(select: &SelectStmt) -> Vec<i32> {
 const MOST_ALONE: usize = 16;
 
 /// The truth of an option as the server reads it; `None`: it does not.
-fn switched(value: Option<&Node>) -> Option<bool> {
+pub(super) fn switched(value: Option<&Node>) -> Option<bool> {
     match super::is_there(value) {
         None => Some(true),
         Some(NodeEnum::Integer(number)) => match number.ival {
