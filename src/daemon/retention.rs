@@ -1,5 +1,5 @@
-//! Removes recordings whose time is over, here and in the object store, by the rules of the configuration: nothing that is held, that runs, or that no rule is
-//! about. What goes is in the audit log and the transparency log first.
+//! Removes recordings whose time is over, here and in the object store, by the rules of the configuration: nothing that is held, that
+//! runs, or that no rule is about. What goes is in the audit log and the transparency log first.
 
 use std::collections::HashSet;
 use std::io;
