@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use clap::Subcommand;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::bastion::Way;
+use super::listing::Listing;
 use super::local::{Local, block_on};
 use super::print::{Page, cut};
-use super::remote::{Remote, read};
+use super::remote::Remote;
 use super::{Common, Exit};
 use crate::model::{ApprovalId, PrincipalId, Printable};
 use crate::store::{Approval, ApprovalFilter, Store};
@@ -134,30 +135,10 @@ fn say(common: &Common, args: &Answer, word: &'static str, valid: Option<Duratio
 }
 
 fn list(common: &Common, args: &List) -> Result<ExitCode, Exit> {
-    let mut page = Page::stdout();
-    let approvals: Vec<Approval> = match Remote::reach(common, &args.way)? {
-        Some(mut link) => {
-            let wanted = json!({ "all": args.all, "others": true, "principal": args.principal, "limit": args.limit });
-            let found: Value = link.ask("approvals", &wanted)?;
-            if args.json {
-                page.json(&found)?;
-            }
-            read(found)?
-        }
-        None => {
-            let found = block_on(stored(common, args))?;
-            if args.json {
-                page.json(&found)?;
-            }
-            found
-        }
-    };
-    if !args.json {
-        let heads = ["APPROVAL", "PRINCIPAL", "TARGET", "STATE", "ASKED", "GROUPS", "OPERATION"];
-        page.table(heads, &approvals.iter().map(row).collect::<Vec<_>>())?;
-    }
-    page.flush()?;
-    Ok(ExitCode::SUCCESS)
+    let with = json!({ "all": args.all, "others": true, "principal": args.principal, "limit": args.limit });
+    let heads = ["APPROVAL", "PRINCIPAL", "TARGET", "STATE", "ASKED", "GROUPS", "OPERATION"];
+    let listing = Listing { what: "approvals", with, json: args.json, heads };
+    listing.print(Remote::reach(common, &args.way)?, || block_on(stored(common, args)), row)
 }
 
 async fn stored(common: &Common, args: &List) -> Result<Vec<Approval>, Exit> {

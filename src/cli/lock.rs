@@ -5,12 +5,13 @@ use std::process::ExitCode;
 
 use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::bastion::Way;
+use super::listing::Listing;
 use super::local::{Local, block_on, from_now, now, operator};
 use super::print::Page;
-use super::remote::{Remote, read};
+use super::remote::Remote;
 use super::{Common, Exit};
 use crate::audit::Entry;
 use crate::control::protocol::{AddLock, network};
@@ -134,28 +135,9 @@ fn show(lock: &Lock, json: bool, told: impl FnOnce(&Lock) -> String) -> Result<E
 }
 
 fn list(common: &Common, way: &Way, json: bool) -> Result<ExitCode, Exit> {
-    let mut page = Page::stdout();
-    let locks: Vec<Lock> = match Remote::reach(common, way)? {
-        Some(mut link) => {
-            let locks: Value = link.ask("locks", &json!({}))?;
-            if json {
-                page.json(&locks)?;
-            }
-            read(locks)?
-        }
-        None => {
-            let locks = block_on(async { Ok(Local::instead(common)?.store.locks(now()).await?) })?;
-            if json {
-                page.json(&locks)?;
-            }
-            locks
-        }
-    };
-    if !json {
-        page.table(["ID", "SUBJECT", "SINCE", "UNTIL", "BY", "REASON"], &locks.iter().map(row).collect::<Vec<_>>())?;
-    }
-    page.flush()?;
-    Ok(ExitCode::SUCCESS)
+    let heads = ["ID", "SUBJECT", "SINCE", "UNTIL", "BY", "REASON"];
+    let stored = || block_on(async { Ok(Local::instead(common)?.store.locks(now()).await?) });
+    Listing { what: "locks", with: json!({}), json, heads }.print(Remote::reach(common, way)?, stored, row)
 }
 
 fn row(Lock { id, lock }: &Lock) -> [String; 6] {

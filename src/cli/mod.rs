@@ -11,6 +11,7 @@ mod check;
 mod checks;
 mod exit;
 mod init;
+mod listing;
 mod local;
 mod lock;
 mod login;

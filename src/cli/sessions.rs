@@ -11,9 +11,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::bastion::Way;
+use super::listing::Listing;
 use super::local::{Local, block_on, now, operator, past};
 use super::print::{Page, cut};
-use super::remote::{Remote, read};
+use super::remote::Remote;
 use super::{Common, Exit};
 use crate::audit::Entry;
 use crate::model::{PrincipalId, Printable, SessionId, TargetName};
@@ -105,32 +106,12 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
 }
 
 fn list(common: &Common, args: &List) -> Result<ExitCode, Exit> {
-    let live = args.live || !(args.all || args.since.is_some());
-    let mut page = Page::stdout();
-    let sessions: Vec<Session> = match Remote::reach(common, &args.way)? {
-        Some(mut link) => {
-            let List { principal, target, since, limit, .. } = args;
-            let wanted = json!({ "all": !live, "principal": principal, "target": target, "since": since, "limit": limit });
-            let found: Value = link.ask("sessions", &wanted)?;
-            if args.json {
-                page.json(&found)?;
-            }
-            read(found)?
-        }
-        None => {
-            let found = block_on(stored(common, args, live))?;
-            if args.json {
-                page.json(&found)?;
-            }
-            found
-        }
-    };
-    if !args.json {
-        let heads = ["NO", "SESSION", "PRINCIPAL", "TARGET", "FROM", "STARTED", "STATE", "WISH"];
-        page.table(heads, &sessions.iter().map(row).collect::<Vec<_>>())?;
-    }
-    page.flush()?;
-    Ok(ExitCode::SUCCESS)
+    let List { principal, target, since, limit, json, .. } = args;
+    let live = args.live || !(args.all || since.is_some());
+    let with = json!({ "all": !live, "principal": principal, "target": target, "since": since, "limit": limit });
+    let heads = ["NO", "SESSION", "PRINCIPAL", "TARGET", "FROM", "STARTED", "STATE", "WISH"];
+    let listing = Listing { what: "sessions", with, json: *json, heads };
+    listing.print(Remote::reach(common, &args.way)?, || block_on(stored(common, args, live)), row)
 }
 
 async fn stored(common: &Common, args: &List, live: bool) -> Result<Vec<Session>, Exit> {
