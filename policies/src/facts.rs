@@ -41,6 +41,14 @@ pub struct HttpRequest {
     pub size: Option<u64>,
 }
 
+impl HttpRequest {
+    /// Its path with its query, as it is forwarded.
+    #[must_use]
+    pub fn target(&self) -> String {
+        if self.query.is_empty() { self.path.clone() } else { format!("{}?{}", self.path, self.query) }
+    }
+}
+
 /// What the analysis of the operation proved, beyond who asks from where and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Facts {

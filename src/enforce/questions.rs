@@ -111,8 +111,7 @@ impl Question {
     /// A request to an HTTP server, and whether it turns the connection into one of another protocol.
     #[must_use]
     pub fn of_http(request: &HttpRequest, upgrades: bool) -> Vec<Self> {
-        let query = if request.query.is_empty() { String::new() } else { format!("?{}", request.query) };
-        let operation = Printable(&format!("{} {}{query}", request.method, request.path)).to_string();
+        let operation = Printable(&format!("{} {}", request.method, request.target())).to_string();
         let upgrade = upgrades.then_some(Action::HttpUpgrade);
         let actions = std::iter::once(Action::of_http_method(&request.method)).chain(upgrade);
         let about = format!("Refused: {}", operation.chars().take(ABOUT_MAX).collect::<String>());

@@ -50,13 +50,6 @@ impl Shared {
     }
 }
 
-/// A request as it was understood.
-struct Understood {
-    facts: HttpRequest,
-    target: Target,
-    upgrade: Option<HeaderValue>,
-}
-
 /// Answers one request.
 pub(super) async fn exchange(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     Ok(attempt(shared, request).await.unwrap_or_else(|problem| problem.answer()))
@@ -64,11 +57,11 @@ pub(super) async fn exchange(shared: Arc<Shared>, request: Request<Incoming>) ->
 
 async fn attempt(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, Problem> {
     let (begun, number) = (Instant::now(), shared.requests.fetch_add(1, Ordering::Relaxed) + 1);
-    let understood = match understand(&request, &shared.pool.server().policy_headers) {
-        Ok(understood) => understood,
+    let upgrade = headers::upgrade(request.headers());
+    let facts = match understand(&request, upgrade.as_ref(), &shared.pool.server().policy_headers) {
+        Ok(facts) => facts,
         Err(problem) => return Err(unread(&shared, number, &request, problem).await?),
     };
-    let Understood { facts, target, upgrade } = understood;
     let allowed = match shared.decider.decide(Question::of_http(&facts, upgrade.is_some())).await {
         Ok(allowed) => allowed,
         Err(refusal) => return Err(refused(&shared, number, &facts, &refusal).await?),
@@ -79,13 +72,14 @@ async fn attempt(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Resp
         return Err(refused(&shared, number, &facts, &Refusal::denied(sentence, sentence)).await?);
     }
     shared.write(notes::allowed(number, &facts, &allowed)).await?;
-    forward(shared, Sent { request, target, upgrade, fields, allowed, number, begun }).await
+    forward(shared, Sent { request, target: facts.target(), upgrade, fields, allowed, number, begun }).await
 }
 
 /// A request that is let through.
 struct Sent {
     request: Request<Incoming>,
-    target: Target,
+    /// Path and query.
+    target: String,
     upgrade: Option<HeaderValue>,
     fields: Option<Fields>,
     allowed: Allowed,
@@ -129,14 +123,17 @@ async fn forward(shared: Arc<Shared>, sent: Sent) -> Result<Response<Body>, Prob
     Ok(Response::from_parts(head, Answer::new(source, meter, kept).boxed_unsync()))
 }
 
-fn uri(prefix: &str, target: &Target) -> Result<Uri, Problem> {
-    let query = if target.query.is_empty() { String::new() } else { format!("?{}", target.query) };
-    let path = PathAndQuery::try_from(format!("{prefix}{}{query}", target.path));
+fn uri(prefix: &str, target: &str) -> Result<Uri, Problem> {
+    let path = PathAndQuery::try_from(format!("{prefix}{target}"));
     path.map(Uri::from).map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("The path is not served: {error}.")))
 }
 
 /// Reads what is asked.
-fn understand(request: &Request<Incoming>, shown: &[hyper::header::HeaderName]) -> Result<Understood, Problem> {
+fn understand(
+    request: &Request<Incoming>,
+    upgrade: Option<&HeaderValue>,
+    shown: &[hyper::header::HeaderName],
+) -> Result<HttpRequest, Problem> {
     let bad = |why: String| Problem::new(StatusCode::BAD_REQUEST, why);
     let method = request.method();
     if *method == Method::CONNECT || *method == Method::TRACE {
@@ -148,7 +145,7 @@ fn understand(request: &Request<Incoming>, shown: &[hyper::header::HeaderName]) 
         return Err(bad("Host or Content-Type is said more than once.".to_owned()));
     }
     let path = request.uri().path_and_query().map_or("", PathAndQuery::as_str);
-    let target = read(path).map_err(|odd| bad(format!("The path is not served: {odd}.")))?;
+    let Target { path, query } = read(path).map_err(|odd| bad(format!("The path is not served: {odd}.")))?;
     let text = |name: &hyper::header::HeaderName, value: &HeaderValue| {
         let text = value.to_str().map_err(|_| bad(format!("The header {name} is not text, and policy is shown it.")))?;
         Ok(format!("{name}: {text}"))
@@ -159,23 +156,14 @@ fn understand(request: &Request<Incoming>, shown: &[hyper::header::HeaderName]) 
             headers.push(text(name, value)?);
         }
     }
-    let upgrade = headers::upgrade(all);
-    if let Some(protocol) = &upgrade {
+    if let Some(protocol) = upgrade {
         let protocol = protocol.to_str().map_err(|_| bad("The header upgrade is not text.".to_owned()))?;
         headers.push(format!("upgrade: {}", protocol.to_ascii_lowercase()));
     }
     let media = all.get(CONTENT_TYPE).map(|value| value.to_str().map_err(|_| bad("Content-Type is not text.".to_owned()))).transpose()?;
     let content_type = media.and_then(|media| media.split(';').next()).map(|name| name.trim().to_ascii_lowercase());
     let size = all.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    let facts = HttpRequest {
-        method: method.as_str().to_owned(),
-        path: target.path.clone(),
-        query: target.query.clone(),
-        content_type,
-        headers,
-        size,
-    };
-    Ok(Understood { facts, target, upgrade })
+    Ok(HttpRequest { method: method.as_str().to_owned(), path, query, content_type, headers, size })
 }
 
 /// A request that cannot be read: it is noted in the audit log and in the recording.

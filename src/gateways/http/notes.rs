@@ -19,8 +19,7 @@ fn piece(event: &Value) -> Piece {
 }
 
 fn line(request: &HttpRequest) -> String {
-    let query = if request.query.is_empty() { String::new() } else { format!("?{}", request.query) };
-    Printable(&format!("{} {}{query}", request.method, request.path)).to_string()
+    Printable(&format!("{} {}", request.method, request.target())).to_string()
 }
 
 fn asked(number: u64, request: &HttpRequest, verdict: &str, policies: &[String]) -> Value {
