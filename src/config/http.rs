@@ -14,6 +14,8 @@ use super::{SecretSource, secret};
 pub struct HttpTarget {
     /// Its URL, as it is written.
     pub upstream: String,
+    /// Its scheme and authority, as it names itself where it leads a client elsewhere.
+    pub itself: String,
     /// Whether it is spoken to through TLS.
     pub tls: bool,
     /// Its host, as a certificate names it.
@@ -23,7 +25,7 @@ pub struct HttpTarget {
     /// What its paths begin with; "" or a path without a slash at its end.
     pub prefix: String,
     /// The `Host` that it is told.
-    pub host_header: String,
+    pub host_header: HeaderValue,
     /// The server's certificate authority, PEM; without it, those of the system.
     pub ca: Option<PathBuf>,
     /// The bastion's own certificate and its key, PEM.
@@ -32,15 +34,6 @@ pub struct HttpTarget {
     pub headers: Vec<(HeaderName, SecretSource)>,
     /// Headers of requests that policy is shown.
     pub policy_headers: Vec<HeaderName>,
-}
-
-impl HttpTarget {
-    /// Its scheme and authority, as it names itself where it leads a client elsewhere.
-    #[must_use]
-    pub fn itself(&self) -> String {
-        let scheme = if self.tls { "https" } else { "http" };
-        format!("{scheme}://{}", self.host_header)
-    }
 }
 
 pub(super) fn read(section: &Section<'_>, home: &Path) -> Option<HttpTarget> {
@@ -56,16 +49,17 @@ pub(super) fn read(section: &Section<'_>, home: &Path) -> Option<HttpTarget> {
         section.problem(&placed, "is not the URL of an HTTP server", mend);
         return None;
     };
-    if let Some(host) = &host_header
-        && (host.value.is_empty() || HeaderValue::from_str(&host.value).is_err())
-    {
-        section.problem(host, "is not a host", "the Host that the server expects, as in \"billing.internal\"");
+    let named = host_header.as_ref().map_or(place.authority.as_str(), |host| host.value.as_str());
+    let Some(header) = HeaderValue::from_str(named).ok().filter(|_| !named.is_empty()) else {
+        let mend = "the Host that the server expects, as in \"billing.internal\"";
+        section.problem(host_header.as_ref().unwrap_or(&placed), "is not a host", mend);
         return None;
-    }
+    };
     Some(HttpTarget {
+        itself: format!("{}://{named}", if place.tls { "https" } else { "http" }),
+        host_header: header,
         upstream: placed.value,
         tls: place.tls,
-        host_header: host_header.map_or(place.authority, |host| host.value),
         host: place.host,
         port: place.port,
         prefix: place.prefix,

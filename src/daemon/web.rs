@@ -65,26 +65,18 @@ impl Rooms {
         self.changed(session);
         let traffic = Arc::new(Traffic::default());
         let (taped, far) = link.split();
-        let ended = match server(far) {
-            Ok(server) => {
-                let between = Between {
-                    visitor: client,
-                    server,
-                    principal: caller.principal().id.as_str(),
-                    session: session.to_string(),
-                    tape: taped.tape(),
-                    decider: self.enforcer.decider(taped.permit(), &voice),
-                    tasks,
-                    traffic: Arc::clone(&traffic),
-                    mask_key: Arc::clone(&self.mask_key),
-                };
-                Box::pin(http::relay(between, orders)).await
-            }
-            Err(refusal) => {
-                http::refuse(client, &refusal, &tasks).await;
-                crate::record::Closing { reason: bartizan_recorder::Reason::Failed, sentence: refusal.detail, exit: None }
-            }
+        let between = Between {
+            visitor: client,
+            server: server(far),
+            principal: caller.principal().id.as_str(),
+            session: session.to_string(),
+            tape: taped.tape(),
+            decider: self.enforcer.decider(taped.permit(), &voice),
+            tasks,
+            traffic: Arc::clone(&traffic),
+            mask_key: Arc::clone(&self.mask_key),
         };
+        let ended = Box::pin(http::relay(between, orders)).await;
         metrics::bytes(traffic.counted());
         self.recorder.close(&taped, ended, traffic.counted()).await;
         drop(place);
@@ -104,16 +96,14 @@ impl Rooms {
 }
 
 /// The server as the gateway knows it.
-fn server(far: HttpServer) -> Result<Server, Refusal> {
+fn server(far: HttpServer) -> Server {
     let target = far.target();
-    let unusable =
-        |e: hyper::header::InvalidHeaderValue| Refusal::unavailable("The target is not set up well; tell the operator.", e.to_string());
-    Ok(Server {
-        itself: target.itself(),
+    Server {
+        itself: target.itself.clone(),
         prefix: target.prefix.clone(),
-        host: hyper::header::HeaderValue::from_str(&target.host_header).map_err(unusable)?,
+        host: target.host_header.clone(),
         headers: Arc::clone(far.headers()),
         policy_headers: target.policy_headers.clone(),
         origin: Arc::new(Far(far)),
-    })
+    }
 }
