@@ -156,9 +156,7 @@ impl Drop for Answer {
     fn drop(&mut self) {
         let whole = matches!(&self.source, Source::Plain(body) if body.is_end_stream());
         let cut = (!whole).then(|| "the client left".to_owned());
-        if let Some((shared, writing)) = self.over(cut) {
-            shared.tasks.finish(async move { drop(writing.await) });
-        } else if let Some((shared, writing)) = self.ending.take() {
+        if let Some((shared, writing)) = self.over(cut).or_else(|| self.ending.take()) {
             shared.tasks.finish(async move { drop(writing.await) });
         }
     }

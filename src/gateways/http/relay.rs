@@ -49,8 +49,9 @@ const STREAMS: u32 = 100;
 
 /// A client that has begun to speak.
 pub struct Visitor {
-    stream: Spoken,
-    is_h2: bool,
+    /// What it has said already.
+    ahead: BytesMut,
+    stream: Box<dyn Stream>,
 }
 
 impl Visitor {
@@ -67,8 +68,7 @@ impl Visitor {
             io::Result::Ok(())
         };
         tokio::time::timeout(PATIENCE, hearing).await.ok()?.ok()?;
-        let is_h2 = ahead.starts_with(PREFACE);
-        (!ahead.is_empty()).then(|| Self { stream: Spoken { ahead, stream, traffic: Arc::default() }, is_h2 })
+        (!ahead.is_empty()).then_some(Self { ahead, stream })
     }
 }
 
@@ -157,9 +157,10 @@ fn serve<A>(visitor: Visitor, traffic: Arc<Traffic>, tasks: &Tasks, answer: A) -
 where
     A: Fn(Request<Incoming>) -> BoxFuture<Result<Response<Body>, Infallible>> + Send + Sync + 'static,
 {
-    let Visitor { mut stream, is_h2 } = visitor;
-    stream.traffic = traffic;
-    let (io, tasks, answer) = (TokioIo::new(stream), tasks.clone(), Answering(Arc::new(answer)));
+    let Visitor { ahead, stream } = visitor;
+    let is_h2 = ahead.starts_with(PREFACE);
+    let io = TokioIo::new(Spoken { ahead, stream, traffic });
+    let (tasks, answer) = (tasks.clone(), Answering(Arc::new(answer)));
     Box::pin(async move {
         let done = if is_h2 {
             let mut builder = http2::Builder::new(tasks);
