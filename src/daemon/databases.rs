@@ -9,24 +9,17 @@ use tokio::sync::mpsc;
 
 use crate::frontdoor::{Ask, BoxFuture, Forwarded, Patience, Refusal, Voice, Way};
 use crate::gateways::postgres::{self, Between, Client, Hello, Library, Received};
-use crate::gateways::ssh::{Orders, Traffic};
+use crate::gateways::ssh::Traffic;
 use crate::identity::Caller;
 use crate::model::{TargetName, Wish};
 use crate::record::Taped;
-use crate::upstream::{CatalogDesk, DatabaseLink, Dialer, Fresh, Wanted};
+use crate::upstream::{CatalogDesk, Dialer, Fresh, Wanted};
 
-use super::live::Place;
+use super::walk::Begun;
 use super::{metrics, rooms::Rooms};
 
 /// Sentences of the broker that may wait to be shown.
 const SAID: usize = 16;
-
-/// A session that has been admitted and dialled.
-struct Begun {
-    link: DatabaseLink,
-    place: Place,
-    orders: mpsc::Receiver<Orders>,
-}
 
 /// The catalogs of a session's database, and a way to cancel what runs in it.
 struct Shelf {
@@ -81,7 +74,9 @@ impl Rooms {
         let (to, said) = mpsc::channel(SAID);
         let patience = Patience::default();
         let voice = Voice::through(to, leaving.clone());
-        let beginning = client.hearing(said, Box::pin(self.begin(Arc::clone(&caller), ask, &hello, &voice))).await;
+        let wanted = Wanted { settings: hello.settings() };
+        let begin = self.begin(Arc::clone(&caller), ask, &voice, |taped| self.dialer.dial_database(taped, wanted));
+        let beginning = client.hearing(said, Box::pin(begin)).await;
         let Begun { link, place, orders } = match beginning {
             Ok(begun) => begun,
             Err(refusal) => return self.turn_away_client(client, &refusal).await,
@@ -124,8 +119,7 @@ impl Rooms {
             mask_key: Arc::clone(&self.mask_key),
         };
         let ended = Box::pin(postgres::relay(between, orders)).await;
-        metrics::bytes(traffic.counted());
-        self.recorder.close(&taped, ended, traffic.counted()).await;
+        self.close(&taped, ended, &traffic).await;
         drop(place);
         self.changed(session);
     }
@@ -143,17 +137,6 @@ impl Rooms {
             environment: Vec::new(),
             reason: hello.reason(),
         })
-    }
-
-    async fn begin(&self, caller: Arc<Caller>, ask: Ask, hello: &Hello, voice: &Voice) -> Result<Begun, Refusal> {
-        let (taped, place, orders) = self.permitted(caller, ask, voice).await?;
-        match self.dialer.dial_database(taped, Wanted { settings: hello.settings() }).await {
-            Ok(link) => Ok(Begun { link, place, orders }),
-            Err((refusal, taped)) => {
-                self.abandon(&taped, &refusal).await;
-                Err(refusal)
-            }
-        }
     }
 
     async fn turn_away_client(&self, client: Client, refusal: &Refusal) {

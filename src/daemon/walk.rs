@@ -20,6 +20,13 @@ use super::moderated::ended;
 use super::stage::Guest;
 use super::{metrics, rooms::Rooms};
 
+/// A session that has been admitted, and the way to its target.
+pub(super) struct Begun<L> {
+    pub(super) link: L,
+    pub(super) place: Place,
+    pub(super) orders: tokio::sync::mpsc::Receiver<ssh::Orders>,
+}
+
 /// What a visitor's channel needs to hear.
 pub(super) struct Visit {
     pub(super) channel: Channel<server::Msg>,
@@ -84,8 +91,8 @@ impl Rooms {
 
     async fn session(&self, caller: Arc<Caller>, ask: Ask, visit: Visit, notices: &[String]) {
         let (login, target) = (ask.account().to_owned(), ask.target.clone());
-        match self.walk(caller, ask, &visit).await {
-            Ok((link, place, orders)) => {
+        match self.begin(caller, ask, &visit.voice, |taped| self.dialer.dial(taped)).await {
+            Ok(Begun { link, place, orders }) => {
                 metrics::session("begun");
                 let session = link.session();
                 self.changed(session);
@@ -108,16 +115,20 @@ impl Rooms {
         visit.refuse(refusal).await;
     }
 
-    /// From what is asked to an open channel at the target. Each step owns the one before it.
-    async fn walk(
+    /// From what is asked to the way to the target, as `dial` finds it. Each step owns the one before it.
+    pub(super) async fn begin<L, D>(
         &self,
         caller: Arc<Caller>,
         ask: Ask,
-        visit: &Visit,
-    ) -> Result<(Link, Place, tokio::sync::mpsc::Receiver<ssh::Orders>), Refusal> {
-        let (taped, place, orders) = self.permitted(caller, ask, &visit.voice).await?;
-        match self.dialer.dial(taped).await {
-            Ok(link) => Ok((link, place, orders)),
+        voice: &Voice,
+        dial: impl FnOnce(Taped) -> D,
+    ) -> Result<Begun<L>, Refusal>
+    where
+        D: Future<Output = Result<L, (Refusal, Box<Taped>)>>,
+    {
+        let (taped, place, orders) = self.permitted(caller, ask, voice).await?;
+        match dial(taped).await {
+            Ok(link) => Ok(Begun { link, place, orders }),
             Err((refusal, taped)) => {
                 self.abandon(&taped, &refusal).await;
                 Err(refusal)
@@ -126,7 +137,7 @@ impl Rooms {
     }
 
     /// From what is asked to a session that is permitted and recorded, before its target is dialled.
-    pub(super) async fn permitted(
+    async fn permitted(
         &self,
         caller: Arc<Caller>,
         ask: Ask,
@@ -163,6 +174,12 @@ impl Rooms {
         }
         let set = self.enforcer.policies().current();
         if set.digest_hex() == taped.permit().digest() { Ok(()) } else { taped.permit().recheck(&set, self.clock.now()) }
+    }
+
+    /// Counts and seals a session that is over.
+    pub(super) async fn close(&self, taped: &Taped, ended: Ended, traffic: &Traffic) {
+        metrics::bytes(traffic.counted());
+        self.recorder.close(taped, ended, traffic.counted()).await;
     }
 
     /// Seals a session that never reached its target.
@@ -229,8 +246,7 @@ impl Rooms {
                 Ended { reason: Reason::Failed, sentence, exit: None }
             }
         };
-        metrics::bytes(traffic.counted());
-        self.recorder.close(&taped, ended, traffic.counted()).await;
+        self.close(&taped, ended, &traffic).await;
         hold.end().await;
     }
 
@@ -267,8 +283,7 @@ impl Rooms {
                 Ended { reason: Reason::Failed, sentence: refusal.detail, exit: None }
             }
         };
-        metrics::bytes(traffic.counted());
-        self.recorder.close(&taped, ended, traffic.counted()).await;
+        self.close(&taped, ended, &traffic).await;
         hold.end().await;
     }
 }

@@ -6,23 +6,16 @@ use tokio::sync::mpsc;
 
 use crate::frontdoor::{Ask, BoxFuture, Forwarded, Refusal, Voice, Way};
 use crate::gateways::http::{self, Between, Origin, Server, Stream, Tasks, Visitor};
-use crate::gateways::ssh::{Orders, Traffic};
+use crate::gateways::ssh::Traffic;
 use crate::identity::Caller;
 use crate::model::Wish;
-use crate::upstream::{HttpLink, HttpServer};
+use crate::upstream::HttpServer;
 
-use super::live::Place;
+use super::walk::Begun;
 use super::{metrics, rooms::Rooms};
 
 /// Sentences of the broker that nobody takes: HTTP has no place for them before the answer.
 const SAID: usize = 1;
-
-/// A session that has been admitted and whose server is there.
-struct Begun {
-    link: HttpLink,
-    place: Place,
-    orders: mpsc::Receiver<Orders>,
-}
 
 struct Far(HttpServer);
 
@@ -52,14 +45,15 @@ impl Rooms {
             environment: Vec::new(),
             reason: None,
         };
-        let Begun { link, place, orders } = match Box::pin(self.begin_web(Arc::clone(&caller), ask, &voice)).await {
-            Ok(begun) => begun,
-            Err(refusal) => {
-                metrics::session("refused");
-                tracing::info!(detail = %refusal.detail, "an HTTP session was refused");
-                return http::refuse(client, &refusal, &tasks).await;
-            }
-        };
+        let Begun { link, place, orders } =
+            match Box::pin(self.begin(Arc::clone(&caller), ask, &voice, |taped| self.dialer.dial_http(taped))).await {
+                Ok(begun) => begun,
+                Err(refusal) => {
+                    metrics::session("refused");
+                    tracing::info!(detail = %refusal.detail, "an HTTP session was refused");
+                    return http::refuse(client, &refusal, &tasks).await;
+                }
+            };
         let session = link.session();
         metrics::session("begun");
         self.changed(session);
@@ -77,21 +71,9 @@ impl Rooms {
             mask_key: Arc::clone(&self.mask_key),
         };
         let ended = Box::pin(http::relay(between, orders)).await;
-        metrics::bytes(traffic.counted());
-        self.recorder.close(&taped, ended, traffic.counted()).await;
+        self.close(&taped, ended, &traffic).await;
         drop(place);
         self.changed(session);
-    }
-
-    async fn begin_web(&self, caller: Arc<Caller>, ask: Ask, voice: &Voice) -> Result<Begun, Refusal> {
-        let (taped, place, orders) = self.permitted(caller, ask, voice).await?;
-        match self.dialer.dial_http(taped).await {
-            Ok(link) => Ok(Begun { link, place, orders }),
-            Err((refusal, taped)) => {
-                self.abandon(&taped, &refusal).await;
-                Err(refusal)
-            }
-        }
     }
 }
 
