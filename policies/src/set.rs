@@ -137,7 +137,13 @@ impl PolicySet {
 
     fn cut(&self, principal: &Principal, root: &Resource<'_>) -> Slice {
         let ground = Ground::new(&self.shared, principal, root);
-        Slice { shared: Arc::clone(&self.shared), principal: principal.clone(), ground, steady: OnceLock::new() }
+        Slice {
+            shared: Arc::clone(&self.shared),
+            principal: principal.clone(),
+            ground,
+            steady: OnceLock::new(),
+            about_fields: OnceLock::new(),
+        }
     }
 }
 
@@ -149,6 +155,8 @@ pub struct Slice {
     /// On a failure every decision is a refusal.
     ground: Result<Ground, Unaskable>,
     steady: OnceLock<Steady>,
+    /// On what the policies stand that speak of fields of answers.
+    about_fields: OnceLock<Vec<cedar_policy::ResourceConstraint>>,
 }
 
 /// What all decisions of a slice stand on.
@@ -228,6 +236,16 @@ impl Slice {
     pub(crate) fn masks(&self, action: Action) -> impl Iterator<Item = cedar_policy::ResourceConstraint> {
         let masks = |policy: &&cedar_policy::Policy| self.rule(policy.id()).is_ok_and(|rule| rule.mask.is_some());
         self.policies(action).filter(masks).map(cedar_policy::Policy::resource_constraint)
+    }
+
+    /// On what the policies stand that speak of fields of answers: those with a mask, and forbids that name the action or the
+    /// attribute. A forbid about requests as such (`action in Action::"http"`) has said its word when the request was decided. Found out
+    /// once: each request asks for it.
+    pub(crate) fn about_fields(&self) -> &[cedar_policy::ResourceConstraint] {
+        let action = Action::HttpReadField;
+        let names_fields = |policy: &&cedar_policy::Policy| policy.effect() == CedarEffect::Forbid && policy.to_string().contains("field");
+        let forbids = || self.policies(action).filter(names_fields).map(cedar_policy::Policy::resource_constraint);
+        self.about_fields.get_or_init(|| self.masks(action).chain(forbids()).collect())
     }
 
     fn found(&self, request: &Request<'_>) -> Result<Found<'_>, Unaskable> {

@@ -1,6 +1,6 @@
 //! Which fields of an answer are hidden. A field is permitted by what permits its request; forbids alone speak of it.
 
-use cedar_policy::{Effect, ResourceConstraint};
+use cedar_policy::ResourceConstraint;
 
 use crate::decision::Verdict;
 use crate::request::{Request, Route};
@@ -21,11 +21,7 @@ impl Slice {
             }
             _ => true,
         };
-        // A forbid about requests as such (`action in Action::"http"`) has said its word when the request was decided; one that names
-        // the action or the attribute is about fields.
-        let names_fields = |policy: &&cedar_policy::Policy| policy.effect() == Effect::Forbid && policy.to_string().contains("field");
-        self.masks(Action::HttpReadField).any(|scope| is_here(&scope))
-            || self.policies(Action::HttpReadField).filter(names_fields).any(|policy| is_here(&policy.resource_constraint()))
+        self.about_fields().iter().any(is_here)
     }
 
     /// How one field of the answer to `request` is shown: `None` as it is. What is forbidden without a mask is shown as null.
