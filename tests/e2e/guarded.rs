@@ -197,7 +197,8 @@ fn what_is_typed_while_a_program_runs_is_never_a_command() {
         enter(&terminal, "echo and-then");
         terminal.wait_for("\nand-then");
         // What one program left unread is not there for the next one either.
-        enter(&terminal, "cat");
+        enter(&terminal, "echo listening; cat");
+        terminal.wait_for("\nlistening");
         terminal.line("line for cat");
         terminal.wait_for("\nline for cat\nline for cat");
         terminal.press(&["C-d"]);
