@@ -52,6 +52,10 @@ pub enum FactsKind {
     Sql,
     /// A request to a Kubernetes API server about a resource.
     ApiRequest,
+    /// A command to be run in a container.
+    ApiExec,
+    /// One field of the objects in an API server's answer.
+    ApiField,
     /// A request to a Kubernetes API server for another path.
     ApiPath,
     /// An HTTP request.
@@ -155,7 +159,7 @@ actions! {
     /// Delete all objects of a kind.
     K8sDeleteCollection = "k8s.deletecollection", ApiRequest, [Kind];
     /// Run a command in a container.
-    K8sExec = "k8s.exec", ApiRequest, [Kind];
+    K8sExec = "k8s.exec", ApiExec, [Kind];
     /// Attach to a container's process.
     K8sAttach = "k8s.attach", ApiRequest, [Kind];
     /// Read a container's output.
@@ -164,6 +168,8 @@ actions! {
     K8sPortForward = "k8s.portforward", ApiRequest, [Kind];
     /// Reach a pod, a service or a node through the API server.
     K8sProxy = "k8s.proxy", ApiRequest, [Kind];
+    /// See one field of an object.
+    K8sReadField = "k8s.read_field", ApiField, [Kind];
     /// Ask for a path of the API server that is no resource.
     K8sNonResource = "k8s.nonresource", ApiPath, [Target];
     /// An HTTP GET.
@@ -232,7 +238,7 @@ impl Action {
     /// Whether a satisfied `@mask` hides one field here instead of refusing the operation.
     #[must_use]
     pub const fn is_field_level(self) -> bool {
-        matches!(self, Action::PgReadColumn | Action::HttpReadField)
+        matches!(self, Action::PgReadColumn | Action::K8sReadField | Action::HttpReadField)
     }
 
     /// Whether a permit for every action holds this one: going unrecorded must be named, or whoever may do everything could do

@@ -12,6 +12,7 @@ use serde::Serialize;
 use self::about::About;
 use self::form::{Case, File};
 use crate::facts::{ApiRequest, Facts, HttpRequest};
+use crate::kubernetes::exec_commands;
 use crate::near::did_you_mean;
 use crate::problem::{Problem, Source};
 use crate::questions::questions;
@@ -129,6 +130,13 @@ impl Case {
         })?;
         let about = About::new(self, file, &principal, action)?;
         let decide = |action, facts| set.decide(&principal, &Request { action, resource: about.resource(), context: &self.context(facts) });
+        if action.facts() == FactsKind::ApiExec {
+            let request = self.api_request(action)?;
+            let words = self.kubernetes.as_ref().map(|form| form.command.as_slice()).unwrap_or_default();
+            let commands = exec_commands(words).map_err(|_| missing("what is run: kubernetes = { command = [\"ls\"] }"))?;
+            let asked = commands.into_iter().map(|command| Facts::ApiExec { request: request.clone(), command });
+            return Ok(asked.map(|facts| decide(action, facts)).reduce(Decision::and).unwrap_or_else(Decision::nothing_asked));
+        }
         if action.facts() != FactsKind::Command {
             return Ok(decide(action, self.facts(action)?));
         }
@@ -165,6 +173,15 @@ impl Case {
                 setting: self.setting.clone(),
             },
             FactsKind::ApiRequest => Facts::ApiRequest(self.api_request(action)?),
+            // One question of several: they are asked one by one.
+            FactsKind::ApiExec => return Err(missing("what is run: kubernetes = { command = [\"ls\"] }")),
+            FactsKind::ApiField => {
+                let field = self.kubernetes.as_ref().and_then(|form| form.field.clone());
+                Facts::ApiField {
+                    request: self.api_request(action)?,
+                    field: field.ok_or_else(|| missing("which field: kubernetes = { field }"))?,
+                }
+            }
             FactsKind::ApiPath => {
                 let form = self.kubernetes.as_ref().ok_or_else(|| missing("the request: kubernetes = { verb, path }"))?;
                 Facts::ApiPath { verb: form.verb.clone().unwrap_or_else(|| "get".to_owned()), path: form.path.clone() }
@@ -183,7 +200,16 @@ impl Case {
     /// The Kubernetes request it describes; the verb, unless it is said, is the action's.
     fn api_request(&self, action: Action) -> Result<ApiRequest, Unknown> {
         let form = self.kubernetes.as_ref().ok_or_else(|| missing("the request: kubernetes = { group, version, resource, … }"))?;
-        let verb = action.name().strip_prefix("k8s.").unwrap_or_default();
+        // What is no verb of the API server's own is known by its subresource.
+        let (verb, subresource) = match action {
+            Action::K8sExec => ("create", Some("exec")),
+            Action::K8sAttach => ("create", Some("attach")),
+            Action::K8sPortForward => ("create", Some("portforward")),
+            Action::K8sLogs => ("get", Some("log")),
+            Action::K8sProxy => ("get", Some("proxy")),
+            Action::K8sReadField => ("get", None),
+            _ => (action.name().strip_prefix("k8s.").unwrap_or_default(), None),
+        };
         Ok(ApiRequest {
             verb: form.verb.clone().unwrap_or_else(|| verb.to_owned()),
             group: form.group.clone(),
@@ -191,7 +217,8 @@ impl Case {
             resource: form.resource.clone(),
             namespace: form.namespace.clone(),
             name: form.name.clone(),
-            subresource: form.subresource.clone(),
+            subresource: form.subresource.clone().or_else(|| subresource.map(str::to_owned)),
+            container: form.container.clone(),
             dry_run: form.dry_run,
         })
     }

@@ -83,6 +83,14 @@ fn facts(facts: &Facts, pairs: &mut Vec<Pair>) -> Result<(), Unaskable> {
             pairs.extend(optional("setting", setting.as_ref()));
         }
         Facts::ApiRequest(request) => api_request(request, pairs),
+        Facts::ApiExec { request, command } => {
+            api_request(request, pairs);
+            command_line(command, pairs)?;
+        }
+        Facts::ApiField { request, field } => {
+            api_request(request, pairs);
+            pairs.push(("field", text(field)));
+        }
         Facts::ApiPath { verb, path } => pairs.extend([("verb", text(verb)), ("path", text(path))]),
         Facts::HttpRequest(request) => http_request(request, pairs)?,
         Facts::HttpField { request, field } => {
@@ -98,7 +106,7 @@ fn optional(key: &'static str, value: Option<&String>) -> Option<Pair> {
 }
 
 fn api_request(request: &ApiRequest, pairs: &mut Vec<Pair>) {
-    let ApiRequest { verb, group, version, resource, namespace, name, subresource, dry_run } = request;
+    let ApiRequest { verb, group, version, resource, namespace, name, subresource, container, dry_run } = request;
     pairs.extend([
         ("verb", text(verb)),
         ("api_group", text(group)),
@@ -106,7 +114,7 @@ fn api_request(request: &ApiRequest, pairs: &mut Vec<Pair>) {
         ("api_resource", text(resource)),
         ("dry_run", RestrictedExpression::new_bool(*dry_run)),
     ]);
-    for (key, value) in [("namespace", namespace), ("name", name), ("subresource", subresource)] {
+    for (key, value) in [("namespace", namespace), ("name", name), ("subresource", subresource), ("container", container)] {
         pairs.extend(optional(key, value.as_ref()));
     }
 }

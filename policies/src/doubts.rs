@@ -141,7 +141,7 @@ fn family(action: Action) -> Option<&'static str> {
     match action.facts() {
         FactsKind::Command | FactsKind::File => Some("ssh"),
         FactsKind::Sql => Some("postgres"),
-        FactsKind::ApiRequest | FactsKind::ApiPath => Some("kubernetes"),
+        FactsKind::ApiRequest | FactsKind::ApiExec | FactsKind::ApiField | FactsKind::ApiPath => Some("kubernetes"),
         FactsKind::HttpRequest | FactsKind::HttpField => Some("http"),
         FactsKind::Login => (action == Action::SshShell).then_some("ssh"),
         FactsKind::None => None,

@@ -1,7 +1,8 @@
 //! What the analysis of an operation proved about it, as plain data. It decides nothing.
 
-use crate::FactsKind;
 use crate::command::Command;
+use crate::request::{Kind, Target};
+use crate::{Action, FactsKind};
 
 /// A request to a Kubernetes API server, as the server resolves it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,8 +21,44 @@ pub struct ApiRequest {
     pub name: Option<String>,
     /// The part of the object it is about, such as `scale`.
     pub subresource: Option<String>,
+    /// The container of a pod that it names.
+    pub container: Option<String>,
     /// Whether nothing would be kept.
     pub dry_run: bool,
+}
+
+impl ApiRequest {
+    /// The action that policy is asked for. What reaches into pods is known by its subresource, and by the verbs it comes with.
+    #[must_use]
+    pub fn action(&self) -> Option<Action> {
+        let verb = self.verb.as_str();
+        let connects = matches!(verb, "get" | "create");
+        match self.subresource.as_deref() {
+            _ if verb == "proxy" => Some(Action::K8sProxy),
+            Some("proxy") => Some(Action::K8sProxy),
+            Some("exec") if connects => Some(Action::K8sExec),
+            Some("attach") if connects => Some(Action::K8sAttach),
+            Some("portforward") if connects => Some(Action::K8sPortForward),
+            Some("log") if verb == "get" => Some(Action::K8sLogs),
+            _ => match verb {
+                "get" => Some(Action::K8sGet),
+                "list" => Some(Action::K8sList),
+                "watch" => Some(Action::K8sWatch),
+                "create" => Some(Action::K8sCreate),
+                "update" => Some(Action::K8sUpdate),
+                "patch" => Some(Action::K8sPatch),
+                "delete" => Some(Action::K8sDelete),
+                "deletecollection" => Some(Action::K8sDeleteCollection),
+                _ => None,
+            },
+        }
+    }
+
+    /// The kind of objects it is about.
+    #[must_use]
+    pub fn kind(&self, target: Target) -> Kind {
+        Kind { target, group: self.group.clone(), name: self.resource.clone(), namespace: self.namespace.clone() }
+    }
 }
 
 /// An HTTP request, as it is forwarded.
@@ -87,6 +124,20 @@ pub enum Facts {
     },
     /// For `k8s.*` on a kind of object.
     ApiRequest(ApiRequest),
+    /// For `k8s.exec`.
+    ApiExec {
+        /// The request.
+        request: ApiRequest,
+        /// One of the commands that it would run.
+        command: Command,
+    },
+    /// For `k8s.read_field`.
+    ApiField {
+        /// The request that is answered.
+        request: ApiRequest,
+        /// Where the field is in the object, as a JSON pointer (RFC 6901) with `*` for each item of a list.
+        field: String,
+    },
     /// For `k8s.nonresource`.
     ApiPath {
         /// The API server's verb, such as `get`.
@@ -116,6 +167,8 @@ impl Facts {
             Facts::File { .. } => FactsKind::File,
             Facts::Sql { .. } => FactsKind::Sql,
             Facts::ApiRequest(_) => FactsKind::ApiRequest,
+            Facts::ApiExec { .. } => FactsKind::ApiExec,
+            Facts::ApiField { .. } => FactsKind::ApiField,
             Facts::ApiPath { .. } => FactsKind::ApiPath,
             Facts::HttpRequest(_) => FactsKind::HttpRequest,
             Facts::HttpField { .. } => FactsKind::HttpField,

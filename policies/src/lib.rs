@@ -54,6 +54,7 @@ mod facts;
 pub mod http;
 mod index;
 mod known;
+pub mod kubernetes;
 mod line;
 mod load;
 mod near;

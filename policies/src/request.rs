@@ -319,7 +319,10 @@ impl Request<'_> {
         let kinds = self.action.resources().contains(&self.resource.kind()) && self.action.facts() == self.context.facts.kind();
         kinds
             && match (&self.resource, &self.context.facts) {
-                (Resource::Kind(kind), Facts::ApiRequest(request)) => {
+                (
+                    Resource::Kind(kind),
+                    Facts::ApiRequest(request) | Facts::ApiExec { request, .. } | Facts::ApiField { request, .. },
+                ) => {
                     kind.group == request.group && kind.name == request.resource && kind.namespace == request.namespace
                 }
                 (Resource::Route(route), Facts::HttpRequest(request)) => {

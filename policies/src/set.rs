@@ -142,7 +142,7 @@ impl PolicySet {
             principal: principal.clone(),
             ground,
             steady: OnceLock::new(),
-            about_fields: OnceLock::new(),
+            about_fields: Default::default(),
         }
     }
 }
@@ -155,8 +155,8 @@ pub struct Slice {
     /// On a failure every decision is a refusal.
     ground: Result<Ground, Unaskable>,
     steady: OnceLock<Steady>,
-    /// On what the policies stand that speak of fields of answers.
-    about_fields: OnceLock<Vec<cedar_policy::ResourceConstraint>>,
+    /// On what the policies stand that speak of fields of answers: of HTTP servers, of API servers.
+    about_fields: [OnceLock<Vec<cedar_policy::ResourceConstraint>>; 2],
 }
 
 /// What all decisions of a slice stand on.
@@ -241,11 +241,12 @@ impl Slice {
     /// On what the policies stand that speak of fields of answers: those with a mask, and forbids that name the action or the
     /// attribute. A forbid about requests as such (`action in Action::"http"`) has said its word when the request was decided. Found out
     /// once: each request asks for it.
-    pub(crate) fn about_fields(&self) -> &[cedar_policy::ResourceConstraint] {
-        let action = Action::HttpReadField;
+    pub(crate) fn about_fields(&self, action: Action) -> &[cedar_policy::ResourceConstraint] {
+        let [of_http, of_objects] = &self.about_fields;
+        let found = if action == Action::K8sReadField { of_objects } else { of_http };
         let names_fields = |policy: &&cedar_policy::Policy| policy.effect() == CedarEffect::Forbid && policy.to_string().contains("field");
         let forbids = || self.policies(action).filter(names_fields).map(cedar_policy::Policy::resource_constraint);
-        self.about_fields.get_or_init(|| self.masks(action).chain(forbids()).collect())
+        found.get_or_init(|| self.masks(action).chain(forbids()).collect())
     }
 
     fn found(&self, request: &Request<'_>) -> Result<Found<'_>, Unaskable> {

@@ -74,7 +74,7 @@ impl<'a> Sight<'a> {
     /// Why this permit does not cover the operation, if so.
     pub(crate) fn lacks(&self, permit: &Rule) -> Option<Unseen> {
         match self.facts {
-            Facts::Command { command, .. } => {
+            Facts::Command { command, .. } | Facts::ApiExec { command, .. } => {
                 let uncovered =
                     uncovered(&permit.asks, !command.redirects().is_empty(), !command.environment().is_empty(), command.is_dynamic());
                 let guessed = command.has_patterns() && permit.asks.names_arguments() && !permit.asks.sees("patterns");

@@ -63,8 +63,17 @@ fn facts(kind: FactsKind) -> Facts {
             namespace: Some("shop".to_owned()),
             name: Some("web".to_owned()),
             subresource: Some("scale".to_owned()),
+            container: None,
             dry_run: false,
         }),
+        FactsKind::ApiExec => match facts(FactsKind::ApiRequest) {
+            Facts::ApiRequest(request) => Facts::ApiExec { request, command: Command::read(b"uptime -p") },
+            other => other,
+        },
+        FactsKind::ApiField => match facts(FactsKind::ApiRequest) {
+            Facts::ApiRequest(request) => Facts::ApiField { request, field: "/data/password".to_owned() },
+            other => other,
+        },
         FactsKind::ApiPath => Facts::ApiPath { verb: "get".to_owned(), path: "/healthz".to_owned() },
         FactsKind::HttpRequest => Facts::HttpRequest(http("GET")),
         FactsKind::HttpField => Facts::HttpField { request: http("GET"), field: "/items/*/card".to_owned() },

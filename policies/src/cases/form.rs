@@ -132,8 +132,11 @@ pub(super) struct ApiForm {
     pub(super) namespace: Option<String>,
     pub(super) name: Option<String>,
     pub(super) subresource: Option<String>,
+    pub(super) container: Option<String>,
+    pub(super) command: Vec<String>,
     pub(super) dry_run: bool,
     pub(super) path: String,
+    pub(super) field: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -21,7 +21,7 @@ impl Slice {
             }
             _ => true,
         };
-        self.about_fields().iter().any(is_here)
+        self.about_fields(Action::HttpReadField).iter().any(is_here)
     }
 
     /// How one field of the answer to `request` is shown: `None` as it is. What is forbidden without a mask is shown as null.

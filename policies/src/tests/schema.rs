@@ -97,6 +97,8 @@ fn a_request_that_no_action_knows_is_refused_even_where_all_is_permitted() {
         FactsKind::File,
         FactsKind::Sql,
         FactsKind::ApiRequest,
+        FactsKind::ApiExec,
+        FactsKind::ApiField,
         FactsKind::ApiPath,
         FactsKind::HttpRequest,
         FactsKind::HttpField,
