@@ -151,6 +151,41 @@ pub struct Route {
     pub path: String,
 }
 
+/// What facts about a target's own things are about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// The target as a whole.
+    Target(Target),
+    /// A kind of Kubernetes objects.
+    Kind(Kind),
+    /// A method on a path.
+    Route(Route),
+}
+
+impl Place {
+    /// Where on `target` an operation with these facts takes place.
+    #[must_use]
+    pub fn of(facts: &Facts, target: Target) -> Self {
+        match facts {
+            Facts::HttpRequest(request) | Facts::HttpField { request, .. } => {
+                Self::Route(Route { target, method: request.method.clone(), path: request.path.clone() })
+            }
+            Facts::ApiRequest(request) | Facts::ApiExec { request, .. } | Facts::ApiField { request, .. } => Self::Kind(request.kind(target)),
+            _ => Self::Target(target),
+        }
+    }
+
+    /// As policy is asked about it.
+    #[must_use]
+    pub fn resource(&self) -> Resource<'_> {
+        match self {
+            Self::Target(target) => Resource::Target(target),
+            Self::Kind(kind) => Resource::Kind(kind),
+            Self::Route(route) => Resource::Route(route),
+        }
+    }
+}
+
 /// A live session, or the recording of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Visit {

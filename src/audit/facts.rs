@@ -73,6 +73,21 @@ pub enum About {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         size: Option<u64>,
     },
+    /// A request to a Kubernetes API server about a resource.
+    Api {
+        /// The request as the server resolves it.
+        request: ApiRequest,
+        /// The command that it runs, for `exec`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        runs: Option<Box<About>>,
+    },
+    /// A request to a Kubernetes API server for another path.
+    Path {
+        /// The method in lower case.
+        verb: String,
+        /// Normalised.
+        path: String,
+    },
     /// A public key that wants a certificate.
     Key {
         /// `SHA256:…`
@@ -84,6 +99,35 @@ pub enum About {
     },
     /// Something that is not kept.
     Unkept,
+}
+
+/// A request as a Kubernetes API server resolves it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ApiRequest {
+    /// The server's verb.
+    pub verb: String,
+    /// The group; the core group has none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub group: String,
+    /// The version.
+    pub version: String,
+    /// The kind of objects in the plural.
+    pub resource: String,
+    /// The namespace that is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The object that is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The part of the object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subresource: Option<String>,
+    /// The container that is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// Whether nothing would be kept.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub dry_run: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]

@@ -251,6 +251,21 @@ fn what_policy_was_told_is_read_back_as_it_was_written() {
             headers: vec!["x-tenant: shop".into()],
             size: Some(17),
         },
+        About::Api {
+            request: ApiRequest {
+                verb: "create".into(),
+                group: "apps".into(),
+                version: "v1".into(),
+                resource: "deployments".into(),
+                namespace: Some("shop".into()),
+                name: Some("web".into()),
+                subresource: Some("scale".into()),
+                container: Some("app".into()),
+                dry_run: true,
+            },
+            runs: Some(Box::new(About::Nothing)),
+        },
+        About::Path { verb: "get".into(), path: "/healthz".into() },
         About::Unkept,
     ];
     for about in about {

@@ -125,7 +125,15 @@ fn show(target: &Target) -> Shown {
             let credential = if postgres.users.iter().any(|user| user.password.is_some()) { "password" } else { "certificate" };
             (postgres.address.clone(), users, credential, postgres.tls.word())
         }
-        TargetAccess::Kubernetes(kubernetes) => (kubernetes.server.clone(), Vec::new(), "token", "TLS"),
+        TargetAccess::Kubernetes(kubernetes) => {
+            let http = &kubernetes.http;
+            let credential = match (&kubernetes.token, &http.certificate) {
+                (Some(_), _) => "token",
+                (None, Some(_)) => "certificate",
+                (None, None) => "none",
+            };
+            (http.upstream.clone(), Vec::new(), credential, if http.tls { "TLS" } else { "plain" })
+        }
         TargetAccess::Http(http) => (http.upstream.clone(), Vec::new(), "headers", if http.tls { "TLS" } else { "plain" }),
     };
     Shown { name: target.name.to_string(), kind: target.kind().to_string(), address, logins, credential, host, tags: target.tags.clone() }

@@ -41,8 +41,7 @@ pub(super) fn read(section: &Section<'_>, home: &Path) -> Option<HttpTarget> {
     let placed = section.need_string("upstream", mend);
     let headers = read_headers(section, home);
     let policy_headers = read_names(section);
-    let ca = read_files(section, "ca", &["file"], home).map(|files| files.into_iter().next());
-    let certificate = read_files(section, "certificate", &["file", "key"], home).map(|files| <[PathBuf; 2]>::try_from(files).ok());
+    let files = read_tls(section, home);
     let host_header = section.string("host");
     let placed = placed?;
     let Some(place) = place(&placed.value) else {
@@ -58,27 +57,53 @@ pub(super) fn read(section: &Section<'_>, home: &Path) -> Option<HttpTarget> {
     Some(HttpTarget {
         itself: format!("{}://{named}", if place.tls { "https" } else { "http" }),
         host_header: header,
-        upstream: placed.value,
-        tls: place.tls,
-        host: place.host,
-        port: place.port,
-        prefix: place.prefix,
-        ca: ca?,
-        certificate: certificate?.map(|[certificate, key]| (certificate, key)),
         headers: headers?,
         policy_headers: policy_headers?,
+        ..HttpTarget::at(placed.value, place, files?)?
     })
 }
 
-struct Place {
-    tls: bool,
-    host: String,
+impl HttpTarget {
+    /// A server known by its URL alone.
+    pub(super) fn at(upstream: String, place: Place, files: Files) -> Option<Self> {
+        Some(Self {
+            itself: format!("{}://{}", if place.tls { "https" } else { "http" }, place.authority),
+            host_header: HeaderValue::from_str(&place.authority).ok()?,
+            upstream,
+            tls: place.tls,
+            host: place.host,
+            port: place.port,
+            prefix: place.prefix,
+            ca: files.ca,
+            certificate: files.certificate,
+            headers: Vec::new(),
+            policy_headers: Vec::new(),
+        })
+    }
+}
+
+/// Files for TLS.
+pub(super) struct Files {
+    ca: Option<PathBuf>,
+    pub(super) certificate: Option<(PathBuf, PathBuf)>,
+}
+
+pub(super) fn read_tls(section: &Section<'_>, home: &Path) -> Option<Files> {
+    let ca = read_files(section, "ca", &["file"], home).map(|files| files.into_iter().next());
+    let certificate = read_files(section, "certificate", &["file", "key"], home).map(|files| <[PathBuf; 2]>::try_from(files).ok());
+    Some(Files { ca: ca?, certificate: certificate?.map(|[certificate, key]| (certificate, key)) })
+}
+
+/// What a URL says.
+pub(super) struct Place {
+    pub(super) tls: bool,
+    pub(super) host: String,
     port: u16,
     authority: String,
     prefix: String,
 }
 
-fn place(text: &str) -> Option<Place> {
+pub(super) fn place(text: &str) -> Option<Place> {
     let uri: Uri = text.parse().ok()?;
     let tls = match uri.scheme_str()? {
         "http" => false,

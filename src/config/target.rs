@@ -1,14 +1,15 @@
 //! `[[target]]`: a named downstream and how the bastion reaches it.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::model::{Login, TargetKind, TargetName};
 
 use super::http::HttpTarget;
+use super::kubernetes::KubernetesTarget;
 use super::postgres::PostgresTarget;
 use super::reader::Section;
-use super::{SecretSource, http, postgres, secret};
+use super::{SecretSource, http, kubernetes, postgres, secret};
 
 /// One target.
 #[derive(Debug, Clone)]
@@ -80,19 +81,6 @@ pub enum SshCredential {
     Password(SecretSource),
 }
 
-/// A Kubernetes API server.
-#[derive(Debug, Clone)]
-pub struct KubernetesTarget {
-    /// Its URL.
-    pub server: String,
-    /// Its certificate authority, PEM.
-    pub ca: Option<PathBuf>,
-    /// The bearer token.
-    pub token: Option<SecretSource>,
-    /// Whether the caller's name and groups are sent as impersonation headers.
-    pub impersonate: bool,
-}
-
 pub(super) fn read_all(root: &Section<'_>, home: &Path) -> Option<Vec<Target>> {
     let sections = root.sections("target");
     let read: Vec<_> = sections.iter().map(|section| read_one(section, home)).collect();
@@ -120,7 +108,7 @@ fn read_one(section: &Section<'_>, home: &Path) -> Option<Target> {
     let access = match section.choice("kind", &kinds, TargetKind::Ssh)? {
         TargetKind::Ssh => read_ssh(section, home).map(TargetAccess::Ssh),
         TargetKind::Postgres => postgres::read(section, home).map(TargetAccess::Postgres),
-        TargetKind::Kubernetes => read_kubernetes(section, home).map(TargetAccess::Kubernetes),
+        TargetKind::Kubernetes => kubernetes::read(section, home).map(TargetAccess::Kubernetes),
         TargetKind::Http => http::read(section, home).map(TargetAccess::Http),
     };
     section.finish();
@@ -213,19 +201,4 @@ fn read_credential(section: &Section<'_>, home: &Path) -> Option<SshCredential> 
         return None;
     }
     Some(SshCredential::Certificate)
-}
-
-fn read_kubernetes(section: &Section<'_>, home: &Path) -> Option<KubernetesTarget> {
-    let server = section.need_string("server", "the API server's URL, as in \"https://10.0.0.2:6443\"");
-    let ca = match section.section("ca") {
-        Some(inner) => {
-            let path = inner.path("file", home);
-            inner.finish();
-            path
-        }
-        None => None,
-    };
-    let token = if section.has("token") { secret::read(section, "token", home).map(Some) } else { Some(None) };
-    let impersonate = section.flag("impersonate", true);
-    Some(KubernetesTarget { server: server?.value, ca, token: token?, impersonate: impersonate? })
 }

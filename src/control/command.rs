@@ -114,7 +114,7 @@ impl DeskCommand {
                     Printable(name)
                 ));
             }
-            Wish::Database(_) | Wish::Http => return Err("The bastion itself is no target.".to_owned()),
+            Wish::Database(_) | Wish::Http | Wish::Kubernetes => return Err("The bastion itself is no target.".to_owned()),
             Wish::Exec(line) => line,
         };
         let words: Vec<&str> = line.split_whitespace().collect();

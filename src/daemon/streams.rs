@@ -26,7 +26,7 @@ impl Rooms {
     /// Serves one stream until it ends.
     pub(super) async fn stream(self: Arc<Self>, caller: Arc<Caller>, stream: Forwarded) {
         match self.catalogue().stream(&stream.target) {
-            Some(TargetKind::Http) => Box::pin(self.web(caller, stream)).await,
+            Some(kind @ (TargetKind::Http | TargetKind::Kubernetes)) => Box::pin(self.web(caller, stream, kind)).await,
             _ => Box::pin(self.database(caller, stream)).await,
         }
     }

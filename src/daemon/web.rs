@@ -1,14 +1,15 @@
-//! The walk of one HTTP session: Ask, Identified, Routed, Permit, Taped, Link, and the gateway until it ends.
+//! The walk of one session with an HTTP server or a Kubernetes API server: Ask, Identified, Routed, Permit, Taped, Link, and the gateway until it ends.
 
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
 use crate::frontdoor::{Ask, BoxFuture, Forwarded, Refusal, Voice, Way};
-use crate::gateways::http::{self, Between, Origin, Server, Stream, Tasks, Visitor};
+use crate::gateways::http::{self, Between, Dialect, Origin, Plain, Server, Stream, Tasks, Visitor};
+use crate::gateways::kubernetes::Cluster;
 use crate::gateways::ssh::Traffic;
 use crate::identity::Caller;
-use crate::model::Wish;
+use crate::model::{TargetKind, Wish};
 use crate::upstream::HttpServer;
 
 use super::walk::Begun;
@@ -27,10 +28,11 @@ impl Origin for Far {
 }
 
 impl Rooms {
-    /// Serves one stream to an HTTP target until it ends.
-    pub(super) async fn web(self: Arc<Self>, caller: Arc<Caller>, stream: Forwarded) {
+    /// Serves one stream to a target of either kind until it ends.
+    pub(super) async fn web(self: Arc<Self>, caller: Arc<Caller>, stream: Forwarded, kind: TargetKind) {
         let Forwarded { visitor, target, channel, handle: _handle, leaving } = stream;
         let Some(client) = Visitor::hear(channel).await else { return };
+        let dialect: Arc<dyn Dialect> = if kind == TargetKind::Kubernetes { Arc::new(Cluster) } else { Arc::new(Plain) };
         let spawner = self.tasks.clone();
         let tasks = Tasks::new(Arc::new(move |work| drop(spawner.spawn(work))));
         // Nobody listens: a mouth whose ear is gone says nothing, and waits for nobody.
@@ -40,7 +42,7 @@ impl Rooms {
             way: Way::Forward,
             target,
             login: None,
-            wish: Wish::Http,
+            wish: if kind == TargetKind::Kubernetes { Wish::Kubernetes } else { Wish::Http },
             terminal: None,
             environment: Vec::new(),
             reason: None,
@@ -50,8 +52,8 @@ impl Rooms {
                 Ok(begun) => begun,
                 Err(refusal) => {
                     metrics::session("refused");
-                    tracing::info!(detail = %refusal.detail, "an HTTP session was refused");
-                    return http::refuse(client, &refusal, &tasks).await;
+                    tracing::info!(detail = %refusal.detail, %kind, "a session was refused");
+                    return http::refuse(client, dialect, &refusal, &tasks).await;
                 }
             };
         let session = link.session();
@@ -60,6 +62,7 @@ impl Rooms {
         let traffic = Arc::new(Traffic::default());
         let (taped, far) = link.split();
         let between = Between {
+            dialect,
             visitor: client,
             server: server(far),
             principal: caller.principal().id.as_str(),

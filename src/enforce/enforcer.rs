@@ -88,7 +88,7 @@ impl Enforcer {
             let what = match mode {
                 Mode::Exec(_) => "any command",
                 Mode::Postgres => "any statement",
-                Mode::Http => "any request",
+                Mode::Http | Mode::Kubernetes => "any request",
                 _ => "any file",
             };
             let sentence = format!("No policy permits {} {what} on {}.", asker.caller.principal().id, asker.ask.target);
@@ -96,6 +96,7 @@ impl Enforcer {
             let action = match mode {
                 Mode::Postgres => Action::PgSelect,
                 Mode::Http => Action::HttpGet,
+                Mode::Kubernetes => Action::K8sGet,
                 _ => Action::SftpRead,
             };
             judgement.entries.push(refused(asker.caller, Place::of(asker.ask, session), action, &asker.ask.wish, &refusal));
@@ -297,6 +298,7 @@ fn mode_of(wish: &Wish) -> Option<Mode> {
         Wish::Subsystem(name) => (name == "sftp").then_some(Mode::Sftp),
         Wish::Database(_) => Some(Mode::Postgres),
         Wish::Http => Some(Mode::Http),
+        Wish::Kubernetes => Some(Mode::Kubernetes),
     }
 }
 

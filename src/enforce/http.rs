@@ -1,4 +1,4 @@
-//! Decides what of an answer to an HTTP request is shown.
+//! Decides what of an answer over HTTP is shown.
 
 use std::sync::Arc;
 
@@ -6,13 +6,20 @@ use bartizan_policies::{HttpRequest, Mask, Slice};
 
 use super::Decider;
 use super::judge::Asker;
+use super::kubernetes::Objects;
 use super::questions::{as_target, context, route};
 
 /// Judges the fields of one answer. What was in force when the answer began holds to its end.
 pub struct Fields {
     decider: Decider,
     slice: Arc<Slice>,
-    request: HttpRequest,
+    of: Of,
+}
+
+/// What is answered.
+enum Of {
+    Http(HttpRequest),
+    Api(Objects),
 }
 
 impl Decider {
@@ -21,16 +28,31 @@ impl Decider {
     pub fn fields(&self, request: &HttpRequest) -> Option<Fields> {
         let slice = self.slice();
         let route = route(as_target(self.target()), request);
-        slice.may_hide_fields(&route).then(|| Fields { decider: self.clone(), slice, request: request.clone() })
+        slice.may_hide_fields(&route).then(|| Fields { decider: self.clone(), slice, of: Of::Http(request.clone()) })
     }
 }
 
 impl Fields {
+    pub(super) fn of_objects(decider: Decider, slice: Arc<Slice>, objects: Objects) -> Self {
+        Self { decider, slice, of: Of::Api(objects) }
+    }
+
+    pub(super) fn objects(&self) -> Option<&Objects> {
+        match &self.of {
+            Of::Api(objects) => Some(objects),
+            Of::Http(_) => None,
+        }
+    }
+
     /// How the field at `place` is shown; `None` as it is.
     #[must_use]
     pub fn mask(&self, place: &str) -> Option<Mask> {
+        let request = match &self.of {
+            Of::Http(request) => request,
+            Of::Api(objects) => return objects.mask(&self.decider, &self.slice, place),
+        };
         let asker = Asker::of(self.decider.permit.routed(), self.decider.permit.session());
         let context = context(asker.caller, self.decider.clock.now(), asker.ask.reason.clone(), bartizan_policies::Facts::None);
-        self.slice.field_mask(&route(as_target(asker.target), &self.request), context, self.request.clone(), place)
+        self.slice.field_mask(&route(as_target(asker.target), request), context, request.clone(), place)
     }
 }

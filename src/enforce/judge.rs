@@ -1,6 +1,6 @@
 //! Puts questions to a slice of policy and gathers the verdicts: the worst is the answer, holds add up. Writes nothing.
 
-use bartizan_policies::{Decision, Facts, Hold, Request, Requirement, Resource, Scope, Slice, Verdict};
+use bartizan_policies::{Decision, Facts, Hold, Place as On, Request, Requirement, Scope, Slice, Verdict};
 use jiff::Timestamp;
 
 use crate::approvals::Asking;
@@ -11,7 +11,7 @@ use crate::model::SessionId;
 use crate::store::Needed;
 
 use super::enforcer::{Place, refusal, verdict};
-use super::questions::{Question, as_principal, as_target, context, kept, route, told};
+use super::questions::{Question, as_principal, as_target, context, kept, told};
 use crate::{config, targets::Routed};
 
 /// Who asks, for which session.
@@ -58,14 +58,8 @@ impl<'a> Asker<'a> {
     /// Asks one question.
     pub(super) fn ask(&self, slice: &Slice, now: Timestamp, question: &Question) -> Decision {
         let context = context(self.caller, now, self.ask.reason.clone(), question.facts.clone());
-        let target = as_target(self.target);
-        match &question.facts {
-            Facts::HttpRequest(request) => {
-                let route = route(target, request);
-                slice.decide(&Request { action: question.action, resource: Resource::Route(&route), context: &context })
-            }
-            _ => slice.decide(&Request { action: question.action, resource: Resource::Target(&target), context: &context }),
-        }
+        let on = On::of(&question.facts, as_target(self.target));
+        slice.decide(&Request { action: question.action, resource: on.resource(), context: &context })
     }
 
     /// What policy is told in a question with these facts, as the audit log keeps it.

@@ -5,6 +5,7 @@ mod decider;
 mod enforcer;
 mod http;
 mod judge;
+mod kubernetes;
 mod moderation;
 mod operators;
 mod permit;

@@ -35,6 +35,8 @@ pub enum Mode {
     Postgres,
     /// An HTTP server: every request is decided.
     Http,
+    /// A Kubernetes API server: every request is decided.
+    Kubernetes,
 }
 
 /// Everything that touches a file.
@@ -70,6 +72,24 @@ const HTTP_ACTIONS: [Action; 8] = [
     Action::HttpOther,
 ];
 
+/// Every request to a Kubernetes API server.
+const K8S_ACTIONS: [Action; 14] = [
+    Action::K8sGet,
+    Action::K8sList,
+    Action::K8sWatch,
+    Action::K8sCreate,
+    Action::K8sUpdate,
+    Action::K8sPatch,
+    Action::K8sDelete,
+    Action::K8sDeleteCollection,
+    Action::K8sExec,
+    Action::K8sAttach,
+    Action::K8sLogs,
+    Action::K8sPortForward,
+    Action::K8sProxy,
+    Action::K8sNonResource,
+];
+
 /// What leaves the rows of a database as they are: `SET` is about the session alone.
 const SQL_READS: [Action; 5] = [Action::PgSelect, Action::PgCopyOut, Action::PgReadColumn, Action::PgFilterColumn, Action::PgSet];
 
@@ -93,6 +113,7 @@ impl Mode {
             Self::Scp(_) | Self::Rsync(_) | Self::Sftp => FILE_ACTIONS.iter().any(|action| slice.may_permit(*action)),
             Self::Postgres => SQL_ACTIONS.iter().any(|action| slice.may_permit(*action)),
             Self::Http => HTTP_ACTIONS.iter().any(|action| slice.may_permit(*action)),
+            Self::Kubernetes => K8S_ACTIONS.iter().any(|action| slice.may_permit(*action)),
         }
     }
 
@@ -107,7 +128,9 @@ impl Mode {
         match self {
             Self::Shell => vec![Question::shell(login)],
             Self::Exec(line) => Question::of_line(login, line),
-            Self::GuardedShell | Self::Scp(_) | Self::Rsync(_) | Self::Sftp | Self::Postgres | Self::Http => Vec::new(),
+            Self::GuardedShell | Self::Scp(_) | Self::Rsync(_) | Self::Sftp | Self::Postgres | Self::Http | Self::Kubernetes => {
+                Vec::new()
+            },
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Puts what is asked into policy's words.
 
 use bartizan_policies::sql::{Operation, Statement};
-use bartizan_policies::{Action, Command, Context, Facts, HttpRequest, Key, Line, PrincipalKind as Kind, Route};
+use bartizan_policies::{Action, ApiRequest, Command, Context, Facts, HttpRequest, Key, Line, PrincipalKind as Kind, Route};
 use jiff::Timestamp;
 
 use crate::audit::{self, About};
@@ -144,7 +144,7 @@ fn explained(line: &Line, command: &Command) -> String {
 }
 
 /// How much of a command a refusal repeats, in characters.
-const ABOUT_MAX: usize = 300;
+pub(super) const ABOUT_MAX: usize = 300;
 
 /// The route of a request, as policies name it.
 pub(super) fn route(target: bartizan_policies::Target, request: &HttpRequest) -> Route {
@@ -172,13 +172,7 @@ pub(super) fn told(caller: &Caller, reason: Option<String>, about: About) -> aud
 pub(super) fn kept(facts: &Facts) -> About {
     match facts {
         Facts::None | Facts::Login(_) => About::Nothing,
-        Facts::Command { command, .. } => About::Command {
-            text: command.text().to_owned(),
-            words: command.program().into_iter().map(str::to_owned).chain(command.arguments().iter().cloned()).collect(),
-            redirects: command.redirects().to_vec(),
-            environment: command.environment().to_vec(),
-            patterns: command.has_patterns(),
-        },
+        Facts::Command { command, .. } => kept_command(command),
         Facts::File { path, to, recursive, .. } => About::File { path: path.clone(), to: to.clone(), recursive: *recursive },
         Facts::HttpRequest(HttpRequest { method, path, query, content_type, headers, size }) => About::Http {
             method: method.clone(),
@@ -188,8 +182,29 @@ pub(super) fn kept(facts: &Facts) -> About {
             headers: headers.clone(),
             size: *size,
         },
+        Facts::ApiRequest(request) => About::Api { request: kept_request(request), runs: None },
+        Facts::ApiExec { request, command } => About::Api {
+            request: kept_request(request),
+            runs: Some(Box::new(kept_command(command))),
+        },
+        Facts::ApiPath { verb, path } => About::Path { verb: verb.clone(), path: path.clone() },
         _ => About::Unkept,
     }
+}
+
+fn kept_command(command: &Command) -> About {
+    About::Command {
+        text: command.text().to_owned(),
+        words: command.program().into_iter().map(str::to_owned).chain(command.arguments().iter().cloned()).collect(),
+        redirects: command.redirects().to_vec(),
+        environment: command.environment().to_vec(),
+        patterns: command.has_patterns(),
+    }
+}
+
+fn kept_request(request: &ApiRequest) -> audit::ApiRequest {
+    let ApiRequest { verb, group, version, resource, namespace, name, subresource, container, dry_run } = request.clone();
+    audit::ApiRequest { verb, group, version, resource, namespace, name, subresource, container, dry_run }
 }
 
 /// A key that wants a certificate, as the audit log keeps it.

@@ -57,6 +57,8 @@ pub enum Wish {
     Database(String),
     /// The requests of a client of an HTTP target.
     Http,
+    /// The requests of a client of a Kubernetes API server.
+    Kubernetes,
 }
 
 impl fmt::Display for Wish {
@@ -67,6 +69,7 @@ impl fmt::Display for Wish {
             Self::Subsystem(name) => write!(f, "subsystem {}", super::Printable(name)),
             Self::Database(name) => write!(f, "database {}", super::Printable(name)),
             Self::Http => f.write_str("http"),
+            Self::Kubernetes => f.write_str("kubernetes"),
         }
     }
 }

@@ -294,6 +294,7 @@ fn kind(mode: &Mode) -> &'static str {
         Mode::Sftp => "ssh.sftp",
         Mode::Postgres => "postgres",
         Mode::Http => "http",
+        Mode::Kubernetes => "kubernetes",
     }
 }
 
@@ -303,7 +304,7 @@ fn command(wish: &Wish) -> Option<String> {
         Wish::Exec(line) => Some(line.clone()),
         Wish::Subsystem(name) => Some(name.clone()),
         Wish::Database(name) => Some(format!("database {name}")),
-        Wish::Http => None,
+        Wish::Http | Wish::Kubernetes => None,
     }
 }
 

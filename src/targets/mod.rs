@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::config::{self, HttpTarget, PostgresTarget, PostgresUser, SshTarget, TargetAccess};
+use crate::config::{self, HttpTarget, KubernetesTarget, PostgresTarget, PostgresUser, SshTarget, TargetAccess};
 use crate::frontdoor::Refusal;
 use crate::identity::Identified;
 use crate::model::{Login, TargetKind, TargetName, Wish};
@@ -65,7 +65,7 @@ impl Catalogue {
                     return Err(Refusal::denied(sentence.clone(), sentence));
                 }
             }
-            (TargetAccess::Http(_), Wish::Http, None) => {}
+            (TargetAccess::Http(_), Wish::Http, None) | (TargetAccess::Kubernetes(_), Wish::Kubernetes, None) => {}
             (TargetAccess::Http(_), ..) => {
                 let sentence =
                     format!("{name} is an HTTP target; reach it by a forward, as in `ssh -L 8080:{name}:80`, and curl or a browser.");
@@ -77,8 +77,13 @@ impl Catalogue {
                 );
                 return Err(Refusal::denied(sentence, format!("{name} is of kind {}", target.kind())));
             }
-            _ => {
-                let sentence = format!("{name} is a {} target; it is not reached by a shell.", target.kind());
+            (TargetAccess::Kubernetes(_), ..) => {
+                let sentence =
+                    format!("{name} is a Kubernetes target; reach it by a forward, as in `ssh -L 8001:{name}:443`, and kubectl.");
+                return Err(Refusal::denied(sentence, format!("{name} is of kind {}", target.kind())));
+            }
+            (TargetAccess::Ssh(_), ..) => {
+                let sentence = format!("{name} is an SSH target; it is reached by a shell, a command or sftp.");
                 return Err(Refusal::denied(sentence, format!("{name} is of kind {}", target.kind())));
             }
         }
@@ -97,7 +102,7 @@ impl Catalogue {
     /// Of which kind `name` is, if streams lead to it: its gateway speaks its protocol.
     #[must_use]
     pub fn stream(&self, name: &TargetName) -> Option<TargetKind> {
-        self.find(name).map(|target| target.kind()).filter(|kind| matches!(kind, TargetKind::Postgres | TargetKind::Http))
+        self.find(name).map(|target| target.kind()).filter(|kind| *kind != TargetKind::Ssh)
     }
 
     /// The role and the database that a client gets who names `user` and `database`. Clients name the account of their machine where
@@ -167,11 +172,21 @@ impl Routed {
         }
     }
 
-    /// How it is reached, if by HTTP.
+    /// How it is reached, if by HTTP: a Kubernetes API server is.
     #[must_use]
     pub fn http(&self) -> Option<&HttpTarget> {
         match &self.target.access {
             TargetAccess::Http(http) => Some(http),
+            TargetAccess::Kubernetes(kubernetes) => Some(&kubernetes.http),
+            _ => None,
+        }
+    }
+
+    /// How it is reached, if it is a Kubernetes API server.
+    #[must_use]
+    pub fn kubernetes(&self) -> Option<&KubernetesTarget> {
+        match &self.target.access {
+            TargetAccess::Kubernetes(kubernetes) => Some(kubernetes),
             _ => None,
         }
     }

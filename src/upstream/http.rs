@@ -4,14 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::header::{HeaderName, HeaderValue};
+use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 
-use crate::config::HttpTarget;
+use crate::config::{HttpTarget, SecretSource};
 use crate::frontdoor::Refusal;
-use crate::model::{SessionId, TargetName};
+use crate::model::{Principal, SessionId, TargetName};
 use crate::record::Taped;
 use crate::wire::{QuickAck, tls};
 
@@ -19,6 +19,10 @@ use super::{Dialer, Socket};
 
 /// From the first packet to the end of the TLS handshake.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Who acts, for an API server that trusts the bastion's word on it.
+const IMPERSONATE_USER: HeaderName = HeaderName::from_static("impersonate-user");
+const IMPERSONATE_GROUP: HeaderName = HeaderName::from_static("impersonate-group");
 
 /// A taped session and the server that it may use. Only `upstream` makes one.
 pub struct HttpLink {
@@ -64,6 +68,8 @@ enum HttpError {
     Handshake(String),
     #[error("no credential: {0}")]
     Credential(String),
+    #[error("the caller's name or a group's cannot be told in a header")]
+    Name,
 }
 
 impl HttpError {
@@ -74,6 +80,7 @@ impl HttpError {
             Self::Tls(_) | Self::Handshake(_) => {
                 format!("{target} could not show that it is {target}; tell the operator. No credential was sent to it.")
             }
+            Self::Name => format!("{target} cannot be told who you are: your name, or that of a group of yours, holds more than ASCII."),
             Self::Credential(_) => format!("The bastion has no credential for {target} now; tell the operator."),
         };
         Refusal::unavailable(sentence, format!("{target}: {self}"))
@@ -130,18 +137,43 @@ impl Dialer {
     }
 }
 
+/// A header's value, which ends in a secret.
+fn secret(name: &HeaderName, before: &str, source: &SecretSource) -> Result<HeaderValue, HttpError> {
+    let secret = source.read().map_err(|e| HttpError::Credential(e.to_string()))?;
+    let text = zeroize::Zeroizing::new(format!("{before}{}", secret.reveal()));
+    let mut value = HeaderValue::from_str(&text)
+        .map_err(|_| HttpError::Credential(format!("the secret for the header {name} is not one line of text")))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// Who the caller is, as a Kubernetes API server is told it.
+fn impersonation(principal: &Principal) -> Result<Vec<(HeaderName, HeaderValue)>, HttpError> {
+    let told = |text: &str| HeaderValue::from_str(text).map_err(|_| HttpError::Name);
+    let mut headers = vec![(IMPERSONATE_USER, told(principal.id.as_str())?)];
+    for group in &principal.groups {
+        headers.push((IMPERSONATE_GROUP, told(group.as_str())?));
+    }
+    Ok(headers)
+}
+
 async fn ready(taped: &Taped) -> Result<HttpServer, HttpError> {
     let routed = taped.permit().routed();
     let target = Arc::new(routed.http().ok_or(HttpError::Kind)?.clone());
     let settings = Arc::clone(&target);
+    let token = routed.kubernetes().and_then(|kubernetes| kubernetes.token.clone());
+    let impersonated = if routed.kubernetes().is_some_and(|kubernetes| kubernetes.impersonate) {
+        impersonation(routed.identified().caller().principal())?
+    } else {
+        Vec::new()
+    };
     let read = tokio::task::spawn_blocking(move || {
-        let mut headers = Vec::new();
+        let mut headers = impersonated;
         for (name, source) in &settings.headers {
-            let secret = source.read().map_err(|e| HttpError::Credential(e.to_string()))?;
-            let mut value = HeaderValue::from_str(secret.reveal())
-                .map_err(|_| HttpError::Credential(format!("the secret for the header {name} is not one line of text")))?;
-            value.set_sensitive(true);
-            headers.push((name.clone(), value));
+            headers.push((name.clone(), secret(name, "", source)?));
+        }
+        if let Some(source) = &token {
+            headers.push((AUTHORIZATION, secret(&AUTHORIZATION, "Bearer ", source)?));
         }
         let peer = tls::Peer {
             ca: settings.ca.as_deref(),

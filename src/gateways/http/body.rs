@@ -22,10 +22,10 @@ use super::notes::{self, Answered};
 use super::origin::Sender;
 
 /// Why a body is cut short.
-pub(super) type BodyError = Box<dyn Error + Send + Sync>;
+pub type BodyError = Box<dyn Error + Send + Sync>;
 
 /// Any body, of a request or an answer.
-pub(super) type Body = UnsyncBoxBody<Bytes, BodyError>;
+pub type Body = UnsyncBoxBody<Bytes, BodyError>;
 
 /// Writes down how an answer went.
 type Writing = BoxFuture<Result<(), BodyError>>;

@@ -9,14 +9,15 @@ use bartizan_policies::HttpRequest;
 use bartizan_policies::http::{Target, read};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, SEC_WEBSOCKET_EXTENSIONS};
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 
-use crate::enforce::{Allowed, Decider, Fields, Question};
+use crate::enforce::{Allowed, Decider};
 use crate::frontdoor::Refusal;
 use crate::record::{Piece, Tape, TapeError};
 
+use super::dialect::{Dialect, Passage, Seen};
 use super::body::{Answer, Body, BodyError, Kept, Meter, Source};
 use super::fields::{Masked, Readable};
 use super::headers::{self, Caller};
@@ -27,6 +28,7 @@ use super::{notes, upgrade};
 
 /// What all requests of a session share.
 pub(super) struct Shared {
+    pub(super) dialect: Arc<dyn Dialect>,
     pub(super) decider: Decider,
     pub(super) tape: Tape,
     pub(super) pool: Pool,
@@ -52,7 +54,8 @@ impl Shared {
 
 /// Answers one request.
 pub(super) async fn exchange(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-    Ok(attempt(shared, request).await.unwrap_or_else(|problem| problem.answer()))
+    let dialect = Arc::clone(&shared.dialect);
+    Ok(attempt(shared, request).await.unwrap_or_else(|problem| dialect.tell(&problem)))
 }
 
 async fn attempt(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, Problem> {
@@ -62,17 +65,26 @@ async fn attempt(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Resp
         Ok(facts) => facts,
         Err(problem) => return Err(unread(&shared, number, &request, problem).await?),
     };
-    let allowed = match shared.decider.decide(Question::of_http(&facts, upgrade.is_some())).await {
-        Ok(allowed) => allowed,
-        Err(refusal) => return Err(refused(&shared, number, &facts, &refusal).await?),
+    let has_body = !request.body().is_end_stream();
+    let seen = Seen { request: &facts, headers: request.headers(), upgrade: upgrade.as_ref(), has_body };
+    let meant = match shared.dialect.read(seen) {
+        Ok(meant) => meant,
+        Err(problem) => return Err(unread(&shared, number, &request, problem).await?),
     };
-    let fields = shared.decider.fields(&facts);
-    if upgrade.is_some() && fields.is_some() {
-        let sentence = "Fields of these answers may be masked for you, so that the connection cannot be turned into another protocol's.";
-        return Err(refused(&shared, number, &facts, &Refusal::denied(sentence, sentence)).await?);
-    }
-    shared.write(notes::allowed(number, &facts, &allowed)).await?;
-    forward(shared, Sent { request, target: facts.target(), upgrade, fields, allowed, number, begun }).await
+    let told = meant.told();
+    let allowed = match shared.decider.decide(meant.questions()).await {
+        Ok(allowed) => allowed,
+        Err(refusal) => return Err(refused(&shared, notes::Asked { number, request: &facts, told }, &refusal).await?),
+    };
+    let passage = match meant.passage(&shared.decider) {
+        Ok(passage) => passage,
+        Err(sentence) => {
+            let refusal = Refusal::denied(sentence.clone(), sentence);
+            return Err(refused(&shared, notes::Asked { number, request: &facts, told }, &refusal).await?);
+        }
+    };
+    shared.write(notes::allowed(notes::Asked { number, request: &facts, told }, &allowed)).await?;
+    forward(shared, Sent { request, target: facts.target(), upgrade, passage, allowed, number, begun }).await
 }
 
 /// A request that is let through.
@@ -81,18 +93,26 @@ struct Sent {
     /// Path and query.
     target: String,
     upgrade: Option<HeaderValue>,
-    fields: Option<Fields>,
+    passage: Passage,
     allowed: Allowed,
     number: u64,
     begun: Instant,
 }
 
 async fn forward(shared: Arc<Shared>, sent: Sent) -> Result<Response<Body>, Problem> {
-    let Sent { mut request, target, upgrade, fields, allowed, number, begun } = sent;
+    let Sent { mut request, target, upgrade, passage, allowed, number, begun } = sent;
+    let Passage { fields, accept, many, relay } = passage;
     let server = shared.pool.server();
     let from_client = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
     let (mut head, body) = request.into_parts();
     headers::to_server(&mut head.headers, server, &shared.caller, upgrade.as_ref(), fields.is_some());
+    if let Some(accept) = accept {
+        head.headers.insert(ACCEPT, accept);
+    }
+    if relay.is_some() {
+        // What passes is to be read: nobody packs it.
+        head.headers.remove(SEC_WEBSOCKET_EXTENSIONS);
+    }
     head.uri = uri(&server.prefix, &target)?;
     head.version = Version::HTTP_11;
     head.extensions.clear();
@@ -105,13 +125,13 @@ async fn forward(shared: Arc<Shared>, sent: Sent) -> Result<Response<Body>, Prob
     let kept = Kept { shared: Arc::clone(&shared), number, status: head.status, begun, allowed, sender };
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
         return match (from_client, upgrade) {
-            (Some(from_client), Some(protocol)) => upgrade::turn(head, body, from_client, protocol, kept),
+            (Some(from_client), Some(protocol)) => upgrade::turn(head, body, from_client, protocol, kept, relay),
             _ => Err(cut(&shared, number, begun, "the server turns the connection into another protocol's, unasked").await?),
         };
     }
     let meter = Arc::new(Meter::default());
     let source = match fields {
-        Some(fields) if !body.is_end_stream() => match Readable::of(&head.headers) {
+        Some(fields) if !body.is_end_stream() => match Readable::of(&head.headers, many) {
             Ok(readable) => Source::Masked(Box::new(Masked::new(body, readable, fields, &shared.mask_key, Arc::clone(&meter)))),
             Err(why) => return Err(cut(&shared, number, begun, &why).await?),
         },
@@ -176,9 +196,9 @@ async fn unread(shared: &Shared, number: u64, request: &Request<Incoming>, probl
     Ok(problem)
 }
 
-async fn refused(shared: &Shared, number: u64, facts: &HttpRequest, refusal: &Refusal) -> Result<Problem, Problem> {
+async fn refused(shared: &Shared, asked: notes::Asked<'_>, refusal: &Refusal) -> Result<Problem, Problem> {
     let problem = Problem::of(refusal);
-    shared.write(notes::refused(number, facts, refusal, problem.status)).await?;
+    shared.write(notes::refused(asked, refusal, problem.status)).await?;
     Ok(problem)
 }
 

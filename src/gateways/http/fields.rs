@@ -58,14 +58,14 @@ enum Encoding {
 
 impl Readable {
     /// What the headers say.
-    pub(super) fn of(headers: &HeaderMap) -> Result<Self, String> {
+    pub(super) fn of(headers: &HeaderMap, many: bool) -> Result<Self, String> {
         let mut types = headers.get_all(CONTENT_TYPE).iter();
         let media = types.next().and_then(|value| value.to_str().ok()).unwrap_or_default().to_ascii_lowercase();
         let mut parts = media.split(';').map(str::trim);
         let name = parts.next().unwrap_or_default();
-        let many = ["application/x-ndjson", "application/ndjson", "application/jsonl", "application/json-lines"].contains(&name);
+        let is_many = ["application/x-ndjson", "application/ndjson", "application/jsonl", "application/json-lines"].contains(&name);
         let is_json = name == "application/json" || name == "text/json" || (name.starts_with("application/") && name.ends_with("+json"));
-        if types.next().is_some() || !(is_json || many) {
+        if types.next().is_some() || !(is_json || is_many) {
             return Err("its fields may be masked for you, and it is not JSON, so that it cannot be shown".to_owned());
         }
         let charset = parts.filter_map(|part| part.strip_prefix("charset=")).map(|name| name.trim_matches('"')).next();
@@ -89,7 +89,7 @@ impl Readable {
         if encodings.len() > 2 {
             return Err("its fields may be masked for you, and it is packed too often, so that it cannot be shown".to_owned());
         }
-        Ok(Self { encodings, many })
+        Ok(Self { encodings, many: many || is_many })
     }
 }
 

@@ -58,8 +58,11 @@ pub(super) fn to_server(headers: &mut HeaderMap, server: &Server, caller: &Calle
     headers.insert(HOST, server.host.clone());
     headers.insert(USER, caller.principal.clone());
     headers.insert(SESSION, caller.session.clone());
+    for (name, _) in server.headers.iter() {
+        headers.remove(name);
+    }
     for (name, value) in server.headers.iter() {
-        headers.insert(name.clone(), value.clone());
+        headers.append(name.clone(), value.clone());
     }
     if is_masked {
         headers.remove(RANGE);

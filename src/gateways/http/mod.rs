@@ -2,6 +2,7 @@
 //! answers are hidden where policy says so. It never dials: it is lent connections.
 
 mod body;
+mod dialect;
 mod exchange;
 mod fields;
 mod headers;
@@ -12,6 +13,11 @@ mod relay;
 mod tasks;
 mod upgrade;
 
+pub use body::Body;
+pub(super) use dialect::NOT_MASKED;
+pub use dialect::{Dialect, Meant, Passage, Plain, Seen};
 pub use origin::{Origin, Server, Stream};
 pub use relay::{Between, Visitor, refuse, relay};
+pub use problem::Problem;
 pub use tasks::Tasks;
+pub use upgrade::{Ends, Outcome, Relay};

@@ -6,13 +6,15 @@ use std::time::Instant;
 use bartizan_policies::HttpRequest;
 use bartizan_recorder::Event;
 use hyper::StatusCode;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::enforce::Allowed;
 use crate::frontdoor::Cause;
 use crate::frontdoor::Refusal;
 use crate::model::Printable;
 use crate::record::Piece;
+
+use super::upgrade::Outcome;
 
 fn piece(event: &Value) -> Piece {
     Piece::Event(Event::operation(event.to_string()).into_owned())
@@ -22,8 +24,17 @@ fn line(request: &HttpRequest) -> String {
     Printable(&format!("{} {}", request.method, request.target())).to_string()
 }
 
-fn asked(number: u64, request: &HttpRequest, verdict: &str, policies: &[String]) -> Value {
-    json!({
+/// A request.
+pub(super) struct Asked<'a> {
+    pub(super) number: u64,
+    pub(super) request: &'a HttpRequest,
+    /// What it means to the server, beside its line.
+    pub(super) told: Map<String, Value>,
+}
+
+fn asked(asked: Asked<'_>, verdict: &str, policies: &[String]) -> Value {
+    let Asked { number, request, told } = asked;
+    let mut event = json!({
         "action": "http.request",
         "text": format!("> {}", line(request)),
         "request": number,
@@ -34,12 +45,16 @@ fn asked(number: u64, request: &HttpRequest, verdict: &str, policies: &[String])
         "size": request.size,
         "verdict": verdict,
         "policies": policies,
-    })
+    });
+    if let Value::Object(fields) = &mut event {
+        fields.extend(told);
+    }
+    event
 }
 
 /// A request that goes on.
-pub(super) fn allowed(number: u64, request: &HttpRequest, allowed: &Allowed) -> Piece {
-    let mut event = asked(number, request, "allow", allowed.policies());
+pub(super) fn allowed(request: Asked<'_>, allowed: &Allowed) -> Piece {
+    let mut event = asked(request, "allow", allowed.policies());
     if let (Value::Object(fields), Some(grant)) = (&mut event, allowed.grant()) {
         fields.insert("approval".to_owned(), grant.approval().to_string().into());
         fields.insert("approved_by".to_owned(), grant.by().to_vec().into());
@@ -48,9 +63,9 @@ pub(super) fn allowed(number: u64, request: &HttpRequest, allowed: &Allowed) -> 
 }
 
 /// A request that does not.
-pub(super) fn refused(number: u64, request: &HttpRequest, refusal: &Refusal, status: StatusCode) -> Piece {
+pub(super) fn refused(request: Asked<'_>, refusal: &Refusal, status: StatusCode) -> Piece {
     let verdict = if refusal.cause == Cause::Held { "hold" } else { "deny" };
-    let mut event = asked(number, request, verdict, &refusal.policies);
+    let mut event = asked(request, verdict, &refusal.policies);
     if let Value::Object(fields) = &mut event {
         let first = refusal.sentence.lines().next().unwrap_or_default();
         fields.insert("result".to_owned(), format!("< {} {}", status.as_u16(), Printable(first)).into());
@@ -104,10 +119,13 @@ pub(super) fn answered(about: &Answered<'_>) -> Piece {
 }
 
 /// A connection of another protocol that is over.
-pub(super) fn upgraded(number: u64, protocol: &str, sent: (u64, u64), received: (u64, u64), begun: Instant) -> Piece {
+pub(super) fn upgraded(number: u64, protocol: &str, outcome: &Outcome, begun: Instant) -> Piece {
+    let Outcome { up: sent, down: received, exit, cut } = outcome;
     let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let exited = exit.map(|code| format!(", exit code {code}")).unwrap_or_default();
+    let broken = cut.as_ref().map(|why| format!(", cut short: {}", Printable(why))).unwrap_or_default();
     let text = format!(
-        "< end of {}: {} messages and {} bytes to the server, {} messages and {} bytes from it ({ms} ms)",
+        "< end of {}: {} messages and {} bytes to the server, {} messages and {} bytes from it ({ms} ms{exited}{broken})",
         Printable(protocol),
         sent.0,
         sent.1,
@@ -124,5 +142,7 @@ pub(super) fn upgraded(number: u64, protocol: &str, sent: (u64, u64), received: 
         "messages_down": received.0,
         "bytes_down": received.1,
         "duration_ms": ms,
+        "exit": exit,
+        "cut": cut,
     }))
 }

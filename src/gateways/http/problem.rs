@@ -15,16 +15,20 @@ const AGAIN: HeaderValue = HeaderValue::from_static("60");
 
 /// Why a request is not answered by the server.
 #[derive(Debug, Clone)]
-pub(super) struct Problem {
-    pub(super) status: StatusCode,
-    pub(super) sentence: String,
-    pub(super) policies: Vec<String>,
+pub struct Problem {
+    /// The status of the answer.
+    pub status: StatusCode,
+    /// What a person should read.
+    pub sentence: String,
+    /// The policies that said so.
+    pub policies: Vec<String>,
     /// Asking again later may help.
-    pub(super) again: bool,
+    pub again: bool,
 }
 
 impl Problem {
-    pub(super) fn new(status: StatusCode, sentence: impl Into<String>) -> Self {
+    /// Something that no policy said.
+    pub fn new(status: StatusCode, sentence: impl Into<String>) -> Self {
         Self { status, sentence: sentence.into(), policies: Vec::new(), again: false }
     }
 
@@ -38,6 +42,7 @@ impl Problem {
         Self { status, sentence: refusal.sentence.clone(), policies: refusal.policies.clone(), again }
     }
 
+    /// As a problem in JSON.
     pub(super) fn answer(&self) -> Response<Body> {
         let text = json!({
             "type": "about:blank",

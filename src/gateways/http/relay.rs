@@ -26,6 +26,7 @@ use crate::gateways::ssh::{Ended, Orders, Traffic};
 use crate::record::Tape;
 
 use super::body::Body;
+use super::dialect::Dialect;
 use super::exchange::{Shared, exchange};
 use super::headers::Caller;
 use super::origin::{Pool, Server, Stream};
@@ -74,6 +75,8 @@ impl Visitor {
 
 /// Everything that a session is between.
 pub struct Between<'a> {
+    /// What kind of server it is.
+    pub dialect: Arc<dyn Dialect>,
     /// The client.
     pub visitor: Visitor,
     /// The server.
@@ -96,11 +99,12 @@ pub struct Between<'a> {
 
 /// Serves the session until it ends.
 pub async fn relay(between: Between<'_>, mut orders: mpsc::Receiver<Orders>) -> Ended {
-    let Between { visitor, server, principal, session, tape, decider, tasks, traffic, mask_key } = between;
+    let Between { dialect, visitor, server, principal, session, tape, decider, tasks, traffic, mask_key } = between;
     let (Ok(principal), Ok(session)) = (HeaderValue::from_str(principal), HeaderValue::from_str(&session)) else {
         return ended(Reason::Failed, "the principal's name cannot be told to an HTTP server");
     };
     let shared = Arc::new(Shared {
+        dialect,
         decider,
         tape: tape.clone(),
         pool: Pool::new(server, tasks.clone()),
@@ -142,11 +146,11 @@ pub async fn relay(between: Between<'_>, mut orders: mpsc::Receiver<Orders>) -> 
 }
 
 /// Answers whatever a client asks with why it has no session.
-pub async fn refuse(visitor: Visitor, refusal: &Refusal, tasks: &Tasks) {
+pub async fn refuse(visitor: Visitor, dialect: Arc<dyn Dialect>, refusal: &Refusal, tasks: &Tasks) {
     let problem = Problem::of(refusal);
     let answer = move |_request| -> BoxFuture<Result<Response<Body>, Infallible>> {
-        let problem = problem.clone();
-        Box::pin(async move { Ok(problem.answer()) })
+        let (dialect, problem) = (Arc::clone(&dialect), problem.clone());
+        Box::pin(async move { Ok(dialect.tell(&problem)) })
     };
     let _ = tokio::time::timeout(LAST_WORDS * 5, serve(visitor, Arc::default(), tasks, answer)).await;
     tasks.end();

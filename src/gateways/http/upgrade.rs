@@ -7,18 +7,48 @@ use std::time::Duration;
 use http_body_util::{BodyExt, Empty};
 use hyper::Response;
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, HeaderValue, UPGRADE};
+use hyper::header::{CONNECTION, HeaderMap, HeaderValue, UPGRADE};
 use hyper::http::response::Parts;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+use crate::frontdoor::BoxFuture;
+
 use super::body::{Body, Kept};
 use super::notes;
+use super::origin::Stream;
 use super::problem::Problem;
+use super::tasks::Tasks;
 
 /// How long one side may speak on when the other has ended.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Both ends of a connection that has become another protocol's. Nothing was read from either since the server agreed.
+pub struct Ends {
+    /// The client.
+    pub client: Box<dyn Stream>,
+    /// The server.
+    pub server: Box<dyn Stream>,
+    /// What the server said when it agreed.
+    pub agreed: HeaderMap,
+}
+
+/// Hands on what passes between both ends.
+pub type Relay = Box<dyn FnOnce(Ends) -> BoxFuture<Outcome> + Send>;
+
+/// What became of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Messages and bytes that the client sent.
+    pub up: (u64, u64),
+    /// Those that the server sent.
+    pub down: (u64, u64),
+    /// The exit code, where a command was run and it was told.
+    pub exit: Option<i32>,
+    /// Why it was ended before its time.
+    pub cut: Option<String>,
+}
 
 /// How much is handed on at once.
 const PIECE: usize = 16 << 10;
@@ -30,32 +60,52 @@ pub(super) fn turn(
     from_client: OnUpgrade,
     protocol: HeaderValue,
     kept: Kept,
+    relay: Option<Relay>,
 ) -> Result<Response<Body>, Problem> {
     let answer = Response::from_parts(head.clone(), body);
     let from_server = hyper::upgrade::on(answer);
     head.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     head.headers.insert(UPGRADE, protocol.clone());
     head.extensions.clear();
-    let tasks = kept.shared.tasks.clone();
+    let (tasks, agreed) = (kept.shared.tasks.clone(), head.headers.clone());
     tasks.clone().finish(async move {
-        let (up, down) = (Counter::default(), Counter::default());
-        if let (Ok(client), Ok(server)) = tokio::join!(from_client, from_server) {
-            let (mut from_client, mut to_client) = tokio::io::split(TokioIo::new(client));
-            let (mut from_server, mut to_server) = tokio::io::split(TokioIo::new(server));
-            let (upward, downward) = (hand_on(&mut from_client, &mut to_server, &up), hand_on(&mut from_server, &mut to_client, &down));
-            tokio::pin!(upward, downward);
-            // Whoever hears that the other side has ended has little more to say.
-            tokio::select! {
-                _ = &mut upward => drop(tokio::time::timeout(LAST_WORDS, downward).await),
-                _ = &mut downward => drop(tokio::time::timeout(LAST_WORDS, upward).await),
-                () = tasks.over() => {}
+        let outcome = match tokio::join!(from_client, from_server) {
+            (Ok(client), Ok(server)) => {
+                let (client, server) = (Box::new(TokioIo::new(client)), Box::new(TokioIo::new(server)));
+                let ends = Ends { client, server, agreed };
+                match relay {
+                    Some(relay) => tokio::select! {
+                        outcome = relay(ends) => outcome,
+                        () = tasks.over() => Outcome { cut: Some("the session ended".to_owned()), ..Outcome::default() },
+                    },
+                    None => pass(ends, &tasks).await,
+                }
             }
-        }
+            _ => Outcome { cut: Some("it did not begin".to_owned()), ..Outcome::default() },
+        };
         let protocol = protocol.to_str().unwrap_or_default().to_owned();
-        let note = notes::upgraded(kept.number, &protocol, up.counted(), down.counted(), kept.begun);
+        let note = notes::upgraded(kept.number, &protocol, &outcome, kept.begun);
         drop(kept.shared.write(note).await);
     });
     Ok(Response::from_parts(head, Empty::new().map_err(|never| match never {}).boxed_unsync()))
+}
+
+/// Hands everything on as it is, and counts it.
+async fn pass(ends: Ends, tasks: &Tasks) -> Outcome {
+    let (up, down) = (Counter::default(), Counter::default());
+    let (mut from_client, mut to_client) = tokio::io::split(ends.client);
+    let (mut from_server, mut to_server) = tokio::io::split(ends.server);
+    {
+        let (upward, downward) = (hand_on(&mut from_client, &mut to_server, &up), hand_on(&mut from_server, &mut to_client, &down));
+        tokio::pin!(upward, downward);
+        // Whoever hears that the other side has ended has little more to say.
+        tokio::select! {
+            _ = &mut upward => drop(tokio::time::timeout(LAST_WORDS, downward).await),
+            _ = &mut downward => drop(tokio::time::timeout(LAST_WORDS, upward).await),
+            () = tasks.over() => {}
+        }
+    }
+    Outcome { up: up.counted(), down: down.counted(), ..Outcome::default() }
 }
 
 async fn hand_on<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(from: &mut R, to: &mut W, counter: &Counter) -> io::Result<()> {

@@ -1,9 +1,16 @@
 //! The Kubernetes gateway: requests to an API server are served as those to an HTTP server are, and decided as the API server
 //! resolves them. `exec` and `attach` turn their connection into one of several streams, which is handed to who can record it.
 
+mod accept;
+mod cluster;
+mod status;
+
 use crate::record::Tape;
 
 use super::http::Stream;
+
+pub use super::http::Outcome;
+pub use cluster::Cluster;
 
 /// What `exec` or `attach` asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,17 +50,4 @@ pub struct Upgraded {
     pub server: Box<dyn Stream>,
     /// The recording. It is told here what passes, before it is handed on.
     pub tape: Tape,
-}
-
-/// What became of it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Outcome {
-    /// Messages and bytes of streams that the client sent.
-    pub up: (u64, u64),
-    /// Those that the server sent.
-    pub down: (u64, u64),
-    /// The command's exit code, if it was told.
-    pub exit: Option<i32>,
-    /// Why it was ended before its time.
-    pub cut: Option<String>,
 }

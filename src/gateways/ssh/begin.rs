@@ -23,7 +23,7 @@ pub async fn begin(channel: &mut Channel<client::Msg>, ask: &Ask, mode: &Mode, p
     match (mode, &ask.wish) {
         (Mode::Shell, _) => channel.request_shell(true).await?,
         // It has a way of its own: an ordinary shell must never stand in for it.
-        (Mode::GuardedShell | Mode::Postgres | Mode::Http, _) => return Ok(false),
+        (Mode::GuardedShell | Mode::Postgres | Mode::Http | Mode::Kubernetes, _) => return Ok(false),
         (Mode::Sftp, _) => channel.request_subsystem(true, "sftp").await?,
         (Mode::Scp(_) | Mode::Rsync(_), _) => match planned {
             Some(line) => channel.exec(true, line.as_bytes()).await?,

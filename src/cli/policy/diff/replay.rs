@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use bartizan_policies::{
-    Action, Command, Context, Facts, FactsKind, Key, PolicySet, Principal, PrincipalKind, Request, Resource, Slice, Target,
+    Action, Command, Context, Facts, FactsKind, Key, Place as On, PolicySet, Principal, PrincipalKind, Request, Resource, Slice, Target,
 };
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::tally::{Change, Said, Skipped, Tally};
-use crate::audit::{About, Entry};
+use crate::audit::{self, About, Entry};
 use crate::config::Config;
 use crate::enforce::as_target;
 use crate::model;
@@ -190,7 +190,8 @@ impl<'a> Replay<'a> {
                 self.sets.each_ref().map(|set| Said::of(&set.decide(&ground.principal, &request)))
             }
             (_, Some(slices), Some(target)) => {
-                let request = Request { action: question.action, resource: Resource::Target(target), context: &context };
+                let on = On::of(&context.facts, target.clone());
+                let request = Request { action: question.action, resource: on.resource(), context: &context };
                 slices.each_ref().map(|slice| Said::of(&slice.decide(&request)))
             }
             _ => return Err(Skipped::Unreadable),
@@ -251,7 +252,21 @@ fn facts(question: &Question) -> Result<Facts, Skipped> {
                 size: *size,
             }))
         }
+        (About::Api { request, runs: None }, FactsKind::ApiRequest) => Ok(Facts::ApiRequest(api_request(request))),
+        (About::Api { request, runs: Some(runs) }, FactsKind::ApiExec) => match &**runs {
+            About::Command { text, words, redirects, environment, patterns } => {
+                let command = Command::recorded(text.clone(), words.clone(), redirects.clone(), environment.clone(), *patterns);
+                Ok(Facts::ApiExec { request: api_request(request), command })
+            }
+            _ => Err(Skipped::Unreadable),
+        },
+        (About::Path { verb, path }, FactsKind::ApiPath) => Ok(Facts::ApiPath { verb: verb.clone(), path: path.clone() }),
         (About::Unkept, _) => Err(Skipped::Unkept),
         _ => Err(Skipped::Unreadable),
     }
+}
+
+fn api_request(request: &audit::ApiRequest) -> bartizan_policies::ApiRequest {
+    let audit::ApiRequest { verb, group, version, resource, namespace, name, subresource, container, dry_run } = request.clone();
+    bartizan_policies::ApiRequest { verb, group, version, resource, namespace, name, subresource, container, dry_run }
 }
