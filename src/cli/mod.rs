@@ -11,6 +11,7 @@ mod check;
 mod checks;
 mod exit;
 mod init;
+mod kubeconfig;
 mod listing;
 mod local;
 mod lock;
@@ -106,6 +107,8 @@ enum Command {
     Cert(cert::Args),
     /// Print what goes into ~/.ssh/config and known_hosts
     SshConfig(ssh_config::Args),
+    /// Write a file for kubectl with a context for each Kubernetes target
+    Kubeconfig(kubeconfig::Args),
     /// Show who runs a session or ran one, or end one
     Sessions(sessions::Args),
     /// Show what waits for approval, or answer it
@@ -151,6 +154,7 @@ pub fn run() -> ExitCode {
         Command::Login(args) => login::run(&line.common, &args),
         Command::Cert(args) => cert::run(&line.common, &args),
         Command::SshConfig(args) => ssh_config::run(&line.common, &args),
+        Command::Kubeconfig(args) => kubeconfig::run(&line.common, &args),
         Command::Sessions(args) => sessions::run(&line.common, &args),
         Command::Approvals(args) => approvals::run(&line.common, &args),
         Command::Tui(args) => tui::run(&line.common, &args),

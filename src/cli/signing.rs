@@ -24,7 +24,8 @@ pub(super) fn at_hand(bastion: &Bastion, way: &Way, key: &str) -> Option<PathBuf
     })
 }
 
-fn from_home(file: &str) -> PathBuf {
+/// A path that may begin with `~/`.
+pub(super) fn from_home(file: &str) -> PathBuf {
     match (file.strip_prefix("~/"), std::env::home_dir()) {
         (Some(rest), Some(home)) => home.join(rest),
         _ => PathBuf::from(file),

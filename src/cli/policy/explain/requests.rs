@@ -1,7 +1,7 @@
-//! HTTP requests and requests to a Kubernetes API server as policy is asked about them. This version has no gateway for the latter:
-//! what policy says of them is what it would say, and is labelled so.
+//! HTTP requests and requests to a Kubernetes API server as policy is asked about them.
 
-use bartizan_policies::{Action, ApiRequest, Facts, HttpRequest, Kind, Route, Target};
+use bartizan_policies::kubernetes::{Query, Resolved, Streams, Unresolved, exec_commands, resolve};
+use bartizan_policies::{Action, ApiRequest, Command, Facts, HttpRequest, Route, Target};
 
 use super::question::{On, Question};
 use crate::cli::Exit;
@@ -25,72 +25,58 @@ pub(super) fn http(text: &str, target: &Target) -> Result<Question, Exit> {
     })
 }
 
-/// `get /apis/apps/v1/namespaces/shop/deployments/web`
-pub(super) fn kubernetes(text: &str, target: &Target) -> Result<Question, Exit> {
-    let (verb, path) = two(text, "--kubernetes", "get /api/v1/namespaces/shop/pods")?;
-    let path = read("--kubernetes", path)?.path;
-    let operation = format!("{} {path}", Printable(verb));
-    let Some(mut request) = resource(&path) else {
-        let facts = Facts::ApiPath { verb: verb.to_owned(), path };
-        return Ok(Question { action: Action::K8sNonResource, facts, operation, on: On::Target(target.clone()) });
-    };
-    // `exec POD` is short for the verb that its subresource takes.
-    let short = [("exec", "exec"), ("attach", "attach"), ("logs", "log"), ("portforward", "portforward"), ("proxy", "proxy")];
-    if let Some((_, subresource)) = short.iter().find(|(word, _)| *word == verb) {
-        if request.subresource.as_deref().is_some_and(|given| given != *subresource) {
-            return Err(Exit::usage(format!("--kubernetes: {verb} is not about {path}")));
+/// `get /apis/apps/v1/namespaces/shop/deployments/web`, with a verb of the API, or `PATCH /apis/…?dryRun=All`, as it would be sent.
+pub(super) fn kubernetes(text: &str, target: &Target) -> Result<Vec<Question>, Exit> {
+    let (verb, address) = two(text, "--kubernetes", "get /api/v1/namespaces/shop/pods")?;
+    let read = read("--kubernetes", address)?;
+    let is_method = verb.chars().all(|c| c.is_ascii_uppercase());
+    let odd = |why: Unresolved| Exit::usage(format!("--kubernetes: \"{}\" is not served: {why}", Printable(text)));
+    let resolved = resolve(if is_method { verb } else { "GET" }, &read, true).map_err(odd)?;
+    let operation = format!("{} {}", Printable(verb), read.path);
+    let mut request = match resolved {
+        Resolved::Path { path, .. } => {
+            let facts = Facts::ApiPath { verb: verb.to_ascii_lowercase(), path };
+            return Ok(vec![Question { action: Action::K8sNonResource, facts, operation, on: On::Target(target.clone()) }]);
         }
-        request.subresource = Some((*subresource).to_owned());
-        request.verb = if *subresource == "log" { "get" } else { "create" }.to_owned();
-    } else {
-        request.verb = verb.to_owned();
+        Resolved::Resource(request) => request,
+    };
+    if !is_method {
+        with_verb(&mut request, verb, &read.path)?;
     }
-    let action = action(&request).ok_or_else(|| {
+    let action = request.action().ok_or_else(|| {
         let known = "get, list, watch, create, update, patch, delete, deletecollection, exec, attach, logs, portforward and proxy";
         Exit::usage(format!("--kubernetes: there is no verb \"{}\" for a resource; there are {known}", Printable(verb)))
     })?;
-    let (group, name, namespace) = (request.group.clone(), request.resource.clone(), request.namespace.clone());
-    let on = On::Kind(Kind { target: target.clone(), group, name, namespace });
-    Ok(Question { action, facts: Facts::ApiRequest(request), operation, on })
-}
-
-/// What a path is about, as the API server resolves it; `None` when it is no resource.
-fn resource(path: &str) -> Option<ApiRequest> {
-    let parts: Vec<&str> = path.split('/').skip(1).filter(|part| !part.is_empty()).collect();
-    let (group, version, rest) = match parts.as_slice() {
-        ["api", version, rest @ ..] => ("", *version, rest),
-        ["apis", group, version, rest @ ..] => (*group, *version, rest),
-        _ => return None,
-    };
-    let owned = |text: &str| text.to_owned();
-    let (namespace, rest) = match rest {
-        // What belongs to the namespace itself, not to something in it.
-        ["namespaces", name] | ["namespaces", name, "status" | "finalize"] => (Some(owned(name)), rest),
-        ["namespaces", name, inside @ ..] => (Some(owned(name)), inside),
-        _ => (None, rest),
-    };
-    let (resource, name, subresource) = match rest {
-        [resource] => (resource, None, None),
-        [resource, name] => (resource, Some(owned(name)), None),
-        [resource, name, subresource, ..] => (resource, Some(owned(name)), Some(owned(subresource))),
-        [] => return None,
-    };
-    let (group, version, resource) = (owned(group), owned(version), owned(resource));
-    Some(ApiRequest { verb: String::new(), group, version, resource, namespace, name, subresource, dry_run: false })
-}
-
-fn action(request: &ApiRequest) -> Option<Action> {
-    match (request.subresource.as_deref(), request.verb.as_str()) {
-        (Some("exec"), _) => Some(Action::K8sExec),
-        (Some("attach"), _) => Some(Action::K8sAttach),
-        (Some("log"), _) => Some(Action::K8sLogs),
-        (Some("portforward"), _) => Some(Action::K8sPortForward),
-        (Some("proxy"), _) => Some(Action::K8sProxy),
-        (_, verb @ ("get" | "list" | "watch" | "create" | "update" | "patch" | "delete" | "deletecollection")) => {
-            format!("k8s.{verb}").parse().ok()
-        }
-        _ => None,
+    let on = || On::Kind(request.kind(target.clone()));
+    if action != Action::K8sExec {
+        return Ok(vec![Question { action, on: on(), operation, facts: Facts::ApiRequest(request.clone()) }]);
     }
+    let words = Streams::of(&Query::read(&read.query).map_err(odd)?).map_err(odd)?.command;
+    let commands = exec_commands(&words).map_err(|why| {
+        Exit::usage(format!("--kubernetes: {why}; add it to the path, as in {verb} {}?command=ls&command=-l", Printable(&read.path)))
+    })?;
+    let one = |command: Command| Question {
+        action,
+        operation: format!("{operation}: {}", Printable(command.text())),
+        on: on(),
+        facts: Facts::ApiExec { request: request.clone(), command },
+    };
+    Ok(commands.into_iter().map(one).collect())
+}
+
+/// The verb that is named instead of a method. `exec POD` is short for the verb that its subresource takes.
+fn with_verb(request: &mut ApiRequest, verb: &str, path: &str) -> Result<(), Exit> {
+    let short = [("exec", "exec"), ("attach", "attach"), ("logs", "log"), ("portforward", "portforward"), ("proxy", "proxy")];
+    let Some((_, subresource)) = short.iter().find(|(word, _)| *word == verb) else {
+        verb.clone_into(&mut request.verb);
+        return Ok(());
+    };
+    if request.subresource.as_deref().is_some_and(|given| given != *subresource) {
+        return Err(Exit::usage(format!("--kubernetes: {verb} is not about {path}")));
+    }
+    request.subresource = Some((*subresource).to_owned());
+    request.verb = if *subresource == "log" { "get" } else { "create" }.to_owned();
+    Ok(())
 }
 
 fn two<'a>(text: &'a str, option: &str, example: &str) -> Result<(&'a str, &'a str), Exit> {

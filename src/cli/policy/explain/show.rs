@@ -1,6 +1,6 @@
 //! Shows what policy said, for people and for programs. What comes from outside is escaped.
 
-use bartizan_policies::{Action, Copier, Effect, Facts, Hold, Line, PolicySet, Verdict};
+use bartizan_policies::{Action, ApiRequest, Command, Copier, Effect, Facts, Hold, Line, PolicySet, Verdict};
 use serde_json::{Value, json};
 
 use super::question::Asked;
@@ -62,11 +62,6 @@ fn told(
     if let Some(remark) = guarded(asked, set, answers) {
         page.line(remark)?;
     }
-    if let Some(kind) = asked.unserved {
-        page.line(&format!(
-            "so says policy; but this version has no gateway for targets of kind {kind}, and refuses every session on them"
-        ))?;
-    }
     let assumed = args.circumstances.assumed();
     if assumed.is_empty() { Ok(()) } else { page.line(&format!("assumed: {}", assumed.join(", "))) }
 }
@@ -112,7 +107,7 @@ fn operation(page: &mut Page, asked: &Asked, answer: &Answer<'_>) -> Result<(), 
 /// What the operation is, beside the action's name.
 fn words(answer: &Answer<'_>) -> String {
     let text = match &answer.question.facts {
-        Facts::Command { command, .. } => command.text().to_owned(),
+        Facts::Command { command, .. } | Facts::ApiExec { command, .. } => command.text().to_owned(),
         Facts::File { path, to, .. } => [path, to].into_iter().flatten().cloned().collect::<Vec<_>>().join(" to "),
         Facts::None | Facts::HttpRequest(_) | Facts::ApiRequest(_) => answer.explanation.on.clone(),
         Facts::ApiPath { verb, path } => format!("{verb} {path}"),
@@ -127,11 +122,11 @@ fn words(answer: &Answer<'_>) -> String {
 fn facts(asked: &Asked, facts: &Facts) -> Vec<String> {
     let list = |all: &[String]| all.iter().map(|one| format!("\"{}\"", Printable(one))).collect::<Vec<_>>().join(" ");
     match facts {
-        Facts::Command { command, .. } if command.is_dynamic() => {
+        Facts::Command { command, .. } | Facts::ApiExec { command, .. } if command.is_dynamic() => {
             let why = asked.line.as_ref().and_then(Line::why_dynamic).unwrap_or("what this runs cannot be known before it runs");
             vec![format!("dynamic: {}; policy sees no program and no arguments", Printable(why))]
         }
-        Facts::Command { command, .. } => {
+        Facts::Command { command, .. } | Facts::ApiExec { command, .. } => {
             let program = Printable(command.program().unwrap_or_default()).to_string();
             let mut lines = vec![format!("program {program}, {} arguments {}", command.arguments().len(), list(command.arguments()))];
             if !command.redirects().is_empty() {
@@ -206,7 +201,6 @@ fn as_json(args: &Args, asked: &Asked, set: &PolicySet, answers: &[Answer<'_>], 
         "why_dynamic": asked.line.as_ref().and_then(Line::why_dynamic),
         "results": said.map(Said::results),
         "refused": said.and_then(Said::refusal),
-        "served": asked.unserved.is_none(),
         "canonical": asked.line.as_ref().and_then(|line| line.canonical()),
         "guarded_shell_instead": guarded(asked, set, answers).is_some(),
         "assumed": args.circumstances.assumed(),
@@ -234,15 +228,14 @@ fn one(answer: &Answer<'_>) -> Value {
 
 fn facts_json(facts: &Facts) -> Value {
     match facts {
-        Facts::Command { command, .. } => json!({
-            "command": command.text(),
-            "program": command.program(),
-            "args": command.arguments(),
-            "redirects": command.redirects(),
-            "environment": command.environment(),
-            "patterns": command.has_patterns(),
-            "dynamic": command.is_dynamic(),
-        }),
+        Facts::Command { command, .. } => command_json(command),
+        Facts::ApiExec { request, command } => {
+            let mut whole = request_json(request);
+            if let (Value::Object(whole), Value::Object(command)) = (&mut whole, command_json(command)) {
+                whole.extend(command);
+            }
+            whole
+        }
         Facts::File { path, to, recursive, .. } => json!({ "path": path, "to": to, "recursive": recursive }),
         Facts::HttpRequest(request) => json!({ "method": request.method, "path": request.path, "query": request.query }),
         Facts::ApiPath { verb, path } => json!({ "verb": verb, "path": path }),
@@ -252,15 +245,33 @@ fn facts_json(facts: &Facts) -> Value {
             "in_transaction": in_transaction,
             "setting": setting,
         }),
-        Facts::ApiRequest(request) => json!({
-            "verb": request.verb,
-            "api_group": request.group,
-            "api_version": request.version,
-            "api_resource": request.resource,
-            "namespace": request.namespace,
-            "name": request.name,
-            "subresource": request.subresource,
-        }),
+        Facts::ApiRequest(request) => request_json(request),
         _ => Value::Null,
     }
+}
+
+fn command_json(command: &Command) -> Value {
+    json!({
+        "command": command.text(),
+        "program": command.program(),
+        "args": command.arguments(),
+        "redirects": command.redirects(),
+        "environment": command.environment(),
+        "patterns": command.has_patterns(),
+        "dynamic": command.is_dynamic(),
+    })
+}
+
+fn request_json(request: &ApiRequest) -> Value {
+    json!({
+        "verb": request.verb,
+        "api_group": request.group,
+        "api_version": request.version,
+        "api_resource": request.resource,
+        "namespace": request.namespace,
+        "name": request.name,
+        "subresource": request.subresource,
+        "container": request.container,
+        "dry_run": request.dry_run,
+    })
 }
