@@ -115,7 +115,11 @@ fn asked(common: &Common, args: &Args) -> Result<(Bastion, Vec<TargetName>), Exi
     };
     let Some(config) = config else {
         let none = args.targets.is_empty();
-        return if none { Err(Exit::usage("which targets? Name them; `ssh BASTION targets` lists yours")) } else { Ok((bastion, args.targets.clone())) };
+        return if none {
+            Err(Exit::usage("which targets? Name them; `ssh BASTION targets` lists yours"))
+        } else {
+            Ok((bastion, args.targets.clone()))
+        };
     };
     let of_kind = |target: &&crate::config::Target| target.kind() == TargetKind::Kubernetes;
     let known: Vec<TargetName> = config.targets.iter().filter(of_kind).map(|target| target.name.clone()).collect();
@@ -143,7 +147,8 @@ fn read(path: &Path) -> Result<Value, Exit> {
         Exit::refused(format!("{file} is not a kubeconfig in JSON: give --file one of its own, and name both in KUBECONFIG"))
     };
     let file: Value = serde_json::from_str(&text).map_err(|_| foreign())?;
-    let is_whole = LISTS.iter().all(|list| file.get(list).is_some_and(Value::is_array)) && file.get("current-context").is_some_and(Value::is_string);
+    let is_whole =
+        LISTS.iter().all(|list| file.get(list).is_some_and(Value::is_array)) && file.get("current-context").is_some_and(Value::is_string);
     if is_whole { Ok(file) } else { Err(foreign()) }
 }
 
@@ -207,8 +212,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config");
         let mut file = read(&path).unwrap();
-        put(&mut file, "prod@b", free_port(&file).unwrap(), None);
-        put(&mut file, "test@b", free_port(&file).unwrap(), Some("shop"));
+        for (context, namespace) in [("prod@b", None), ("test@b", Some("shop"))] {
+            let port = free_port(&file).unwrap();
+            put(&mut file, context, port, namespace);
+        }
         write(&path, &file).unwrap();
         let mut again = read(&path).unwrap();
         assert_eq!((port_of(&again, "prod@b"), port_of(&again, "test@b"), free_port(&again).unwrap()), (Some(8001), Some(8002), 8003));

@@ -2,8 +2,8 @@
 //! and in which form its clients are refused.
 
 use bartizan_policies::HttpRequest;
-use hyper::header::{HeaderMap, HeaderValue};
 use hyper::Response;
+use hyper::header::{HeaderMap, HeaderValue};
 use serde_json::{Map, Value};
 
 use crate::enforce::{Decider, Fields, Question};

@@ -17,8 +17,8 @@ use crate::enforce::{Allowed, Decider};
 use crate::frontdoor::Refusal;
 use crate::record::{Piece, Tape, TapeError};
 
-use super::dialect::{Dialect, Passage, Seen};
 use super::body::{Answer, Body, BodyError, Kept, Meter, Source};
+use super::dialect::{Dialect, Passage, Seen};
 use super::fields::{Masked, Readable};
 use super::headers::{self, Caller};
 use super::origin::{Pool, Unanswered};
