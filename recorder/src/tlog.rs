@@ -19,7 +19,7 @@ pub use leaf::{BadLeaf, Leaf};
 pub use log::{LogError, TransparencyLog};
 pub use merkle::{Hash, leaf_hash, verify_consistency, verify_inclusion};
 pub use note::{BadNote, Checkpoint, NoteKey, cosign, read_unverified, verify_cosignature, verify_note, with_cosignatures};
-pub use proof::{BadProof, Proven, read_proof, verify_proof};
+pub use proof::{BadProof, Proven, ProvenEntry, read_proof, verify_entry, verify_proof};
 pub use scan::BadLog;
 pub use sessions::{Logged, LoggedSessions};
 pub use witness::{NotCosigned, witness};

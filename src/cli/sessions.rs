@@ -18,7 +18,7 @@ use super::remote::Remote;
 use super::{Common, Exit};
 use crate::audit::Entry;
 use crate::model::{PrincipalId, Printable, SessionId, TargetName};
-use crate::store::{NewOrder, OrderKind, Session, SessionFilter, Store, StoreError};
+use crate::store::{Frozen, NewOrder, OrderKind, Session, SessionFilter, Store, StoreError};
 
 /// How long an order waits to see what came of it, and how often it looks. The server acts on orders within one second.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -91,6 +91,8 @@ struct Resume {
     /// Why; it stands in the audit log
     #[arg(long, default_value = "resumed by the operator")]
     reason: String,
+    #[command(flatten)]
+    way: Way,
     /// Print the session as JSON
     #[arg(long)]
     json: bool,
@@ -101,7 +103,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
         What::List(args) => list(common, args),
         What::Watch(args) => watch::run(common, args),
         What::End(args) => end(common, args),
-        What::Resume(args) => block_on(resume(&Local::open(common)?, args)),
+        What::Resume(args) => resume(common, args),
     }
 }
 
@@ -172,11 +174,15 @@ async fn end_here(local: &Local, args: &End) -> Result<Session, Exit> {
 /// Has the bastion end it, and looks until it has ended or patience has run out.
 fn end_there(link: &mut Remote, args: &End) -> Result<Session, Exit> {
     link.ask::<Value>("session.end", &json!({ "session": args.id, "reason": args.reason }))?;
+    wait_there(link, args.id, |session| !session.is_live())
+}
+
+/// Looks until `done` or patience has run out.
+fn wait_there(link: &mut Remote, id: SessionId, done: impl Fn(&Session) -> bool) -> Result<Session, Exit> {
     let mut waited = Duration::ZERO;
     loop {
-        let found: Vec<Session> = link.ask("sessions", &json!({ "session": args.id }))?;
-        let session = found.into_iter().next().ok_or_else(|| no_such(args.id))?;
-        if !session.is_live() || waited >= PATIENCE {
+        let session = find_there(link, id)?;
+        if done(&session) || waited >= PATIENCE {
             return Ok(session);
         }
         std::thread::sleep(LOOK);
@@ -184,7 +190,21 @@ fn end_there(link: &mut Remote, args: &End) -> Result<Session, Exit> {
     }
 }
 
-async fn resume(local: &Local, args: &Resume) -> Result<ExitCode, Exit> {
+fn find_there(link: &mut Remote, id: SessionId) -> Result<Session, Exit> {
+    let found: Vec<Session> = link.ask("sessions", &json!({ "session": id }))?;
+    found.into_iter().next().ok_or_else(|| no_such(id))
+}
+
+/// Has the bastion let it go on; gives since when it was frozen, and how it is then.
+fn resume_there(link: &mut Remote, args: &Resume) -> Result<(Option<Frozen>, Session), Exit> {
+    let since = find_there(link, args.id)?.frozen;
+    link.ask::<Value>("session.resume", &json!({ "session": args.id, "reason": args.reason }))?;
+    // What comes next may trigger a guard rail again, so another freeze is none of this one.
+    let session = wait_there(link, args.id, |session| session.frozen != since)?;
+    Ok((since, session))
+}
+
+async fn resume_here(local: &Local, args: &Resume) -> Result<(Option<Frozen>, Session), Exit> {
     let session = find(local, args.id).await?;
     if !session.is_live() {
         return Err(StoreError::Ended(args.id).into());
@@ -195,9 +215,16 @@ async fn resume(local: &Local, args: &Resume) -> Result<ExitCode, Exit> {
     let (reason, by) = (args.reason.clone(), operator());
     local.note(Entry::SessionResumeOrdered { session: args.id, reason: reason.clone(), by: by.clone() }).await?;
     local.store.give_order(NewOrder { kind: OrderKind::Resume, session: args.id, by, reason, at: now() }).await?;
-    // What comes next may trigger a guard rail again, so another freeze is none of this one.
     let since = session.frozen;
     let session = wait(local, args.id, |session| session.frozen != since).await?;
+    Ok((since, session))
+}
+
+fn resume(common: &Common, args: &Resume) -> Result<ExitCode, Exit> {
+    let (since, session) = match Remote::reach(common, &args.way)? {
+        Some(mut link) => resume_there(&mut link, args)?,
+        None => block_on(async { resume_here(&Local::instead(common)?, args).await })?,
+    };
     let goes_on = session.frozen != since;
     let mut page = Page::stdout();
     if args.json {

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 
 use bartizan_recorder::tlog::NoteKey;
 
-pub use bundle::{BundleError, Bundler, GivenKeys, Made, is_bundle, verify_bundle};
+pub use bundle::{BundleError, Bundler, EntryProof, GivenKeys, Made, is_bundle, prove_entry, verify_bundle};
 pub use courier::{Courier, SetupError, read_cosigned};
 pub use error::LedgerError;
 pub use examine::{Examined, Examiner};

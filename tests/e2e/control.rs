@@ -2,6 +2,7 @@
 
 mod audit;
 mod commands;
+mod over_ssh;
 mod socket;
 
 use std::time::Duration;

@@ -102,7 +102,7 @@ fn a_frozen_session_stands_still_both_ways_until_an_operator_resumes_it() {
         assert!(screen.contains("an operator lets this session go on"), "{screen}");
         assert!(!screen.contains("typed-blindly"), "{screen}");
         let ran = audited(&world, "guard_rail.resumed");
-        assert!(ran.last().unwrap()["by"].as_str().unwrap().starts_with("local:"), "{ran:?}");
+        assert!(ran.last().unwrap()["by"].as_str().unwrap().starts_with("local/"), "{ran:?}");
         assert_eq!(audited(&world, "session.resume_ordered").last().unwrap()["reason"], "a test key");
         world.bastion.run(["sessions", "resume", &id]).finish().refused();
 

@@ -130,6 +130,7 @@ fn refusal(state: &mut State, asked: &Asked, why: &str) {
             state.recordings.list.told = true;
             state.warn(why);
         }
+        Asked::Proof { seq } => audit::unproven(state, *seq, why),
         Asked::Audit { .. } => {
             state.audit.list.told = true;
             state.audit.follow = false;
@@ -151,6 +152,7 @@ fn answer(state: &mut State, asked: Asked, line: &str) -> Result<Vec<Effect>, St
         Asked::Targets => targets::told(state, wire::good(line)?),
         Asked::Recordings => recordings::told(state, wire::good(line)?),
         Asked::Search => recordings::found(state, wire::good(line)?),
+        Asked::Proof { seq } => audit::proven(state, seq, &wire::good(line)?),
         Asked::Audit { more } => audit::told(state, wire::good(line)?, more),
         Asked::Watch { session } => live::begun(state, &session, &wire::good(line)?),
         Asked::Kill { session } => state.say(format!("Ended: {session}")),

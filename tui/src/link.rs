@@ -48,6 +48,10 @@ pub(crate) enum Asked {
     Unwatch,
     Recordings,
     Search,
+    /// The proof of an audit entry.
+    Proof {
+        seq: u64,
+    },
     /// Audit entries; true for those before the ones at hand.
     Audit {
         more: bool,

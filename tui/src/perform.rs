@@ -35,6 +35,7 @@ pub(crate) fn perform(state: &mut State, act: Act, key: KeyEvent) -> Vec<Effect>
             of_targets(state, act);
             Vec::new()
         }
+        Act::Proof if state.screen == Screen::Audit => audit::prove(state),
         Act::Proof | Act::Export => by_command(state, act),
         Act::Follow => audit::follow(state),
         Act::Older => audit::older(state),

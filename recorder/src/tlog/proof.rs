@@ -2,7 +2,9 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
 
+use super::leaf::Leaf;
 use super::merkle::{Hash, leaf_hash, verify_inclusion};
 use super::note::{BadNote, Checkpoint, NoteKey, verify_note};
 
@@ -53,6 +55,31 @@ pub fn read_proof(text: &str, key: &NoteKey) -> Result<Proven, BadProof> {
     let (index, checkpoint) = verify_proof(text, &leaf, key)?;
     let note = text.split_once("\n\n").map(|(_, note)| note.to_owned()).ok_or(BadProof::Form)?;
     Ok(Proven { index, leaf, checkpoint, note })
+}
+
+/// An entry of the audit log of which a proof holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProvenEntry {
+    /// Its number.
+    pub seq: u64,
+    /// Where its leaf stands.
+    pub index: u64,
+    /// The checkpoint it is in.
+    pub checkpoint: Checkpoint,
+}
+
+/// That the log with `key` has the entry of the audit log that is `line`, a whole line of that log without its newline.
+///
+/// # Errors
+/// [`BadProof`].
+pub fn verify_entry(line: &[u8], proof: &str, key: &NoteKey) -> Result<ProvenEntry, BadProof> {
+    let fields: serde_json::Value = serde_json::from_slice(line).map_err(|_| BadProof::Form)?;
+    let seq = fields.get("seq").and_then(serde_json::Value::as_u64).ok_or(BadProof::Form)?;
+    let before = fields.get("prev").and_then(serde_json::Value::as_str).ok_or(BadProof::Form)?;
+    let before = hex::decode(before).map_err(|_| BadProof::Form)?;
+    let hash = Sha256::new().chain_update(before).chain_update(line).finalize().into();
+    let (index, checkpoint) = verify_proof(proof, Leaf::Audit { seq, hash }.to_string().as_bytes(), key)?;
+    Ok(ProvenEntry { seq, index, checkpoint })
 }
 
 /// Where `leaf` stands in the log with `key`, and the checkpoint that says so.

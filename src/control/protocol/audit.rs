@@ -1,4 +1,4 @@
-//! The request to read the audit log.
+//! The requests to read the audit log, and to prove what it says.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -17,6 +17,13 @@ pub struct ReadAudit {
     /// Only those that fit.
     #[serde(default)]
     pub filter: AuditFilter,
+}
+
+/// `audit.proof`: that the transparency log has an entry.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct ProveAudit {
+    /// The entry's number.
+    pub entry: u64,
 }
 
 /// Which entries.

@@ -17,7 +17,7 @@ use crate::model::{ApprovalId, PrincipalId, SessionId};
 use super::recordings::{Keeping, Listing, Opening, Range, Search};
 
 pub use approvals::{AnswerApproval, AnswerWord, ListApprovals};
-pub use audit::{AuditFilter, ReadAudit};
+pub use audit::{AuditFilter, ProveAudit, ReadAudit};
 pub use locks::{AddLock, RemoveLock, network};
 pub use sessions::{EndSession, ListSessions, WatchSession};
 pub use watch::{End, Screen, Shown, Watched};
@@ -57,6 +57,9 @@ pub enum What {
     /// End a session.
     #[serde(rename = "session.end")]
     EndSession(EndSession),
+    /// Let a session go on that a guard rail froze.
+    #[serde(rename = "session.resume")]
+    ResumeSession(EndSession),
     /// Show what a session shows, from its present screen on.
     #[serde(rename = "session.watch")]
     Watch(WatchSession),
@@ -78,6 +81,9 @@ pub enum What {
     /// Entries of the audit log that they may read, newest first.
     #[serde(rename = "audit")]
     Audit(ReadAudit),
+    /// The proof that the transparency log has one of them.
+    #[serde(rename = "audit.proof")]
+    ProveAudit(ProveAudit),
     /// Let it in again.
     #[serde(rename = "unlock")]
     Unlock(RemoveLock),
@@ -117,12 +123,14 @@ impl What {
             Self::Recordings(_) => Some("recordings"),
             Self::Whoami
             | Self::EndSession(_)
+            | Self::ResumeSession(_)
             | Self::Watch(_)
             | Self::Unwatch(_)
             | Self::AnswerApproval(_)
             | Self::Lock(_)
             | Self::Unlock(_)
             | Self::Audit(_)
+            | Self::ProveAudit(_)
             | Self::OpenRecording(_)
             | Self::ReadRecording(_)
             | Self::HoldRecording(_)

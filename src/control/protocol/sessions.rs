@@ -25,12 +25,12 @@ pub struct ListSessions {
     pub limit: u32,
 }
 
-/// `session.end`
+/// `session.end` and `session.resume`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct EndSession {
     /// Which.
     pub session: SessionId,
-    /// Why; its user is told.
+    /// Why; whose session ends is told.
     #[serde(default)]
     pub reason: String,
 }

@@ -1,13 +1,15 @@
-//! Reading the audit log: policy's action `audit`, asked about whom each entry is about. One's own is one's own.
+//! Reading the audit log, and proving what it says: policy's action `audit`, asked about whom each entry is about. One's own is one's own.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::audit::{self, Entry, Record, Records};
-use crate::control::protocol::{AuditFilter, ReadAudit};
+use crate::audit::{self, Entry, Receipt, Record, Records};
+use crate::control::protocol::{AuditFilter, ProveAudit, ReadAudit};
 use crate::frontdoor::Refusal;
+use crate::ledger::{self, EntryProof};
 use crate::model::{Principal, PrincipalId};
 
 use super::{Client, LIMIT, at_most, written};
@@ -28,13 +30,7 @@ struct Shown {
 
 impl Client<'_> {
     pub(super) async fn audit(&self, ReadAudit { before, limit, filter }: ReadAudit) -> Result<Value, Refusal> {
-        let now = self.rooms.clock.now();
-        let by = self.caller.principal().id.to_string();
-        // Who reads is written down before they read.
-        let what = serde_json::to_string(&filter_as_text(&filter)).unwrap_or_default();
-        let noted = self.rooms.audit.append(Entry::AuditRead { by, filter: what }, now).await;
-        let receipt =
-            noted.map_err(|e| Refusal::unavailable("The bastion cannot write its audit log, so it is not read now.", e.to_string()))?;
+        let receipt = self.note_audit_read(&filter_as_text(&filter)).await?;
         let folder = audit::folder(&self.rooms.config.server.state_dir);
         let found = tokio::task::spawn_blocking(move || look(&folder, before, &filter)).await;
         let unreadable = |error: String| Refusal::unavailable("The audit log cannot be read now; tell the operator.", error);
@@ -52,6 +48,41 @@ impl Client<'_> {
         }
         let checkpoint = hex::encode(receipt.hash);
         written(&json!({ "entries": shown, "size": receipt.seq, "checkpoint": checkpoint, "looked_back_to": oldest }))
+    }
+
+    /// Proves that the transparency log has an entry that the caller may read.
+    pub(super) async fn prove(&self, ProveAudit { entry }: ProveAudit) -> Result<Value, Refusal> {
+        self.note_audit_read(&json!({ "proof": entry })).await?;
+        let config = Arc::clone(&self.rooms.config);
+        let reading = tokio::task::spawn_blocking(move || {
+            let state_dir = &config.server.state_dir;
+            let of_entry = |record: &Result<Record, audit::AuditError>| record.as_ref().map_or(true, |record| record.seq >= entry);
+            let found = Records::open(&audit::folder(state_dir)).and_then(|mut all| all.find(of_entry).transpose());
+            let Some(record) = found.map_err(|e| e.to_string())?.filter(|record| record.seq == entry) else { return Ok(None) };
+            let key = ledger::read_public_key(&ledger::public_key_file(state_dir)).map_err(|e| e.to_string())?;
+            let witnesses: Vec<_> = config.witnesses.iter().map(|witness| witness.key.clone()).collect();
+            let proof = ledger::prove_entry((&ledger::folder(state_dir), &key, &witnesses), entry).map_err(|e| e.to_string())?;
+            Ok(Some((record, key.to_string(), proof)))
+        });
+        let unreadable = |error: String| Refusal::unavailable("The log cannot be read now; tell the operator.", error);
+        let found = reading.await.map_err(|e| unreadable(e.to_string()))?.map_err(unreadable)?;
+        // One that may not be read is like one that is not there.
+        let Some((record, key, proof)) = found.filter(|(record, ..)| self.may_read(record, &mut HashMap::new())) else {
+            let sentence = format!("There is no entry {entry} of the audit log that you may read.");
+            return Err(Refusal::denied(sentence.clone(), sentence));
+        };
+        let Some(EntryProof { proof, witnesses }) = proof else {
+            let sentence = "The transparency log does not have this entry yet; ask again in a second.";
+            return Err(Refusal::unavailable(sentence, sentence));
+        };
+        written(&json!({ "entry": record.seq, "line": record.line, "proof": proof, "key": key, "witnesses": witnesses }))
+    }
+
+    /// Who reads is written down before they read.
+    async fn note_audit_read(&self, what: &Value) -> Result<Receipt, Refusal> {
+        let entry = Entry::AuditRead { by: self.caller.principal().id.to_string(), filter: what.to_string() };
+        let noted = self.rooms.audit.append(entry, self.rooms.clock.now()).await;
+        noted.map_err(|e| Refusal::unavailable("The bastion cannot write its audit log, so it is not read now.", e.to_string()))
     }
 
     /// Whether the caller may read what is about the principal of `record`; asked once for each.

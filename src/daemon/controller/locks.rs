@@ -62,7 +62,7 @@ impl Client<'_> {
         written(&lock)
     }
 
-    async fn note(&self, entry: Entry, now: Timestamp, what: &str) -> Result<(), Refusal> {
+    pub(super) async fn note(&self, entry: Entry, now: Timestamp, what: &str) -> Result<(), Refusal> {
         let written = self.rooms.audit.append(entry, now).await;
         written.map(drop).map_err(|error| {
             Refusal::unavailable(format!("{what} the bastion cannot write its audit log; tell the operator."), error.to_string())

@@ -174,12 +174,14 @@ impl Client<'_> {
             }
             What::Sessions(list) => self.sessions(list).await,
             What::EndSession(end) => self.end_session(end).await,
+            What::ResumeSession(resume) => self.resume_session(resume).await,
             What::Watch(watch) => self.watch(watch).await,
             What::Unwatch(watch) => self.unwatch(watch),
             What::Approvals(list) => self.approvals(list).await,
             What::AnswerApproval(answer) => self.answer_approval(answer).await,
             What::Locks => self.locks().await,
             What::Audit(read) => self.audit(read).await,
+            What::ProveAudit(prove) => self.prove(prove).await,
             What::Lock(lock) => self.lock(lock).await,
             What::Unlock(lock) => self.unlock(lock).await,
             What::Recordings(listing) => written(&self.rooms.listed_recordings(self.caller, listing).await?),
@@ -230,5 +232,11 @@ async fn next(events: &mut Option<broadcast::Receiver<Event>>) -> Option<Event> 
 
 /// False when the client does not read.
 async fn write(writer: &mut (impl AsyncWrite + Unpin), text: &str) -> bool {
-    matches!(tokio::time::timeout(PATIENCE, writer.write_all(text.as_bytes())).await, Ok(Ok(())))
+    match tokio::time::timeout(PATIENCE, writer.write_all(text.as_bytes())).await {
+        Ok(written) => written.is_ok(),
+        Err(_) => {
+            tracing::info!("a control client does not read, and is cut off");
+            false
+        }
+    }
 }

@@ -27,11 +27,39 @@ impl Client<'_> {
     pub(super) async fn end_session(&self, EndSession { session: id, reason }: EndSession) -> Result<Value, Refusal> {
         let session = self.live_session(id).await?;
         self.rooms.enforcer.permit_end(self.caller, &session).await?;
-        let (now, by) = (self.rooms.clock.now(), self.caller.principal().id.to_string());
-        let entry = Entry::SessionEndOrdered { session: id, reason: reason.clone(), by: by.clone() };
-        let written = self.rooms.audit.append(entry, now).await;
-        written.map_err(|e| Refusal::unavailable("The bastion cannot write its audit log, so nothing is ordered now.", e.to_string()))?;
-        let order = NewOrder { session: id, kind: OrderKind::End, by, reason, at: now };
+        let by = self.caller.principal().id.to_string();
+        self.order(OrderKind::End, id, reason.clone(), Entry::SessionEndOrdered { session: id, reason, by }).await
+    }
+
+    /// Whoever may end a session may let it go on, but for the one whose session it is: they would let themselves go on.
+    pub(super) async fn resume_session(&self, EndSession { session: id, reason }: EndSession) -> Result<Value, Refusal> {
+        let session = self.live_session(id).await?;
+        self.rooms.enforcer.permit_end(self.caller, &session).await?;
+        let caller = &self.caller.principal().id;
+        if session.opening.principal.id == *caller {
+            let sentence = "Somebody else has to let your session go on.";
+            let entry = Entry::Refused {
+                what: "session.resume".to_owned(),
+                principal: Some(caller.clone()),
+                source: self.caller.source(),
+                detail: format!("session {id}: {sentence}"),
+            };
+            self.note(entry, self.rooms.clock.now(), "Somebody else has to let it go on, and").await?;
+            return Err(Refusal::denied(sentence, sentence));
+        }
+        if session.frozen.is_none() {
+            let sentence = StoreError::NotFrozen(id).to_string();
+            return Err(Refusal::denied(format!("{sentence}."), sentence));
+        }
+        let by = caller.to_string();
+        self.order(OrderKind::Resume, id, reason.clone(), Entry::SessionResumeOrdered { session: id, reason, by }).await
+    }
+
+    /// Gives an order, after it was written down.
+    async fn order(&self, kind: OrderKind, session: SessionId, reason: String, entry: Entry) -> Result<Value, Refusal> {
+        let (at, by) = (self.rooms.clock.now(), self.caller.principal().id.to_string());
+        self.note(entry, at, "Nothing is ordered:").await?;
+        let order = NewOrder { session, kind, by, reason, at };
         self.rooms.store.give_order(order).await.map(|_| Value::Null).map_err(no_store)
     }
 

@@ -132,6 +132,9 @@ impl Rooms {
     }
 }
 
+/// After so many seconds without a key everything is hidden: this is somebody's terminal, and nobody set it up.
+const IDLE_LOCK: u32 = 15 * 60;
+
 fn settings(guest: &Guest, scene: &Scene, plain: bool) -> Settings {
     Settings {
         plain,
@@ -147,6 +150,7 @@ fn settings(guest: &Guest, scene: &Scene, plain: bool) -> Settings {
             Scene::Play(session) => Some(Opening::Replay(session.to_string())),
             Scene::Watch(session) => Some(Opening::Watch(session.to_string())),
         },
+        idle_lock_seconds: Some(IDLE_LOCK),
         can_suspend: false,
         can_sign: false,
         can_connect: guest.terminal.is_some(),

@@ -21,11 +21,14 @@ const README: &str = include_str!("README.txt");
 /// The files of a recording.
 const FILES: [&str; 4] = ["head.json", "seal.json", "keys.age", "c0.brec"];
 
+/// The folder of the transparency log, its key and those of its witnesses.
+pub(in crate::ledger) type Log<'a> = (&'a Path, &'a NoteKey, &'a [NoteKey]);
+
 /// What bundles are made from.
 #[derive(Debug)]
 pub struct Bundler<'a> {
     /// The folder of the transparency log, its key and those of its witnesses.
-    pub log: (&'a Path, &'a NoteKey, &'a [NoteKey]),
+    pub log: Log<'a>,
     /// The folder of the audit log.
     pub audit: &'a Path,
     /// The file with the public recording key.
@@ -74,7 +77,7 @@ impl Bundler<'_> {
         let (note, checkpoint, leaves) = self.leaves(&numbers, &entries, progress)?;
         let proved: BTreeSet<u64> =
             leaves.values().filter_map(|leaf| if let Leaf::Audit { seq, .. } = leaf { Some(*seq) } else { None }).collect();
-        let (note, checkpoint) = self.best(leaves.last_key_value().map_or(0, |(index, _)| *index), note, checkpoint)?;
+        let (note, checkpoint) = best(self.log, leaves.last_key_value().map_or(0, |(index, _)| *index), note, checkpoint)?;
         self.write_proofs(into, &leaves, &note, &checkpoint)?;
         let text: Vec<u8> = entries.values().flat_map(|line| [line.as_slice(), b"\n"].concat()).collect();
         write(&into.join(ENTRIES), &text)?;
@@ -123,29 +126,6 @@ impl Bundler<'_> {
         Ok((note, checkpoint, leaves))
     }
 
-    /// The checkpoint that most witnesses cosigned among those that cover leaf `last`; without any, the one of now.
-    fn best(&self, last: u64, note: String, checkpoint: Checkpoint) -> Result<(String, Checkpoint), BundleError> {
-        let (dir, key, witnesses) = self.log;
-        let mut notes: Vec<(String, Checkpoint)> = Vec::new();
-        for witness in witnesses {
-            let Some(cosigned) = read_cosigned(dir, witness)? else { continue };
-            let Ok(stated) = verify_note(&cosigned, key) else { continue };
-            if stated.size <= last || stated.size > checkpoint.size || verify_cosignature(&cosigned, witness).is_err() {
-                continue;
-            }
-            match notes.iter_mut().find(|(_, known)| *known == stated) {
-                Some((note, _)) => {
-                    let line = cosigned.lines().find(|line| line.starts_with(&format!("\u{2014} {} ", witness.name())));
-                    note.extend(line.into_iter().flat_map(|line| [line, "\n"]));
-                }
-                None => notes.push((cosigned, stated)),
-            }
-        }
-        let count = |note: &String| witnesses.iter().filter(|key| verify_cosignature(note, key).is_ok()).count();
-        notes.sort_by_key(|(note, stated)| (count(note), stated.size));
-        Ok(notes.pop().unwrap_or((note, checkpoint)))
-    }
-
     fn write_proofs(&self, into: &Path, leaves: &BTreeMap<u64, Leaf>, note: &str, checkpoint: &Checkpoint) -> Result<(), BundleError> {
         let (dir, ..) = self.log;
         let files = LogFiles::new(dir, checkpoint.size);
@@ -191,4 +171,31 @@ fn copy(from: &Path, to: &Path) -> Result<(), BundleError> {
     };
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to);
     file.and_then(|mut file| std::io::copy(&mut source, &mut file)).map(drop).map_err(at(to))
+}
+
+/// The checkpoint that most witnesses cosigned among those that cover leaf `last`; without any, the one of now.
+pub(super) fn best(
+    (dir, key, witnesses): Log<'_>,
+    last: u64,
+    note: String,
+    checkpoint: Checkpoint,
+) -> Result<(String, Checkpoint), BundleError> {
+    let mut notes: Vec<(String, Checkpoint)> = Vec::new();
+    for witness in witnesses {
+        let Some(cosigned) = read_cosigned(dir, witness)? else { continue };
+        let Ok(stated) = verify_note(&cosigned, key) else { continue };
+        if stated.size <= last || stated.size > checkpoint.size || verify_cosignature(&cosigned, witness).is_err() {
+            continue;
+        }
+        match notes.iter_mut().find(|(_, known)| *known == stated) {
+            Some((note, _)) => {
+                let line = cosigned.lines().find(|line| line.starts_with(&format!("\u{2014} {} ", witness.name())));
+                note.extend(line.into_iter().flat_map(|line| [line, "\n"]));
+            }
+            None => notes.push((cosigned, stated)),
+        }
+    }
+    let count = |note: &String| witnesses.iter().filter(|key| verify_cosignature(note, key).is_ok()).count();
+    notes.sort_by_key(|(note, stated)| (count(note), stated.size));
+    Ok(notes.pop().unwrap_or((note, checkpoint)))
 }

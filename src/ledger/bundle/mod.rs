@@ -1,6 +1,7 @@
 //! A bundle: recordings or audit entries with everything by which a third party verifies them with public keys alone, in one
 //! folder. The format is in bartizan-recording(5).
 
+mod entry;
 mod make;
 mod verify;
 
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use super::LedgerError;
 use crate::audit::AuditError;
 
+pub use entry::{EntryProof, prove_entry};
 pub use make::{Bundler, Made};
 pub use verify::{GivenKeys, is_bundle, verify_bundle};
 

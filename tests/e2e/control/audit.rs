@@ -1,5 +1,6 @@
 //! The audit log over the control protocol: with filters, page by page, and only what policy lets the caller read.
 
+use bartizan_recorder::tlog::{NoteKey, verify_entry};
 use serde_json::{Value, json};
 
 use super::world;
@@ -80,4 +81,39 @@ fn it_is_read_with_filters_and_page_by_page_as_far_as_policy_lets() {
     assert_eq!(entries(&mut control, json!({ "limit": 0 })), Vec::<Value>::new());
     let answer = control.ask("audit", json!({ "limit": 1 }));
     assert_eq!(answer["ok"]["checkpoint"].as_str().map(str::len), Some(64), "{answer}");
+}
+
+#[test]
+fn an_entry_is_proved_to_whom_policy_lets_read_it_and_to_nobody_else() {
+    let world = world();
+    read_by_admins(&world);
+    let (alice, bob, dora) = (world.visitor("alice"), world.visitor("bob"), world.visitor("dora"));
+    dora.on_target(Way::At, &["-n"], "echo of-dora").ok();
+    let (mut control, mut of_bob, mut of_dora) = (Control::open(&alice), Control::open(&bob), Control::open(&dora));
+    let own = entries(&mut of_dora, json!({ "limit": 1 }))[0]["seq"].clone();
+    let of_bobs = entries(&mut control, json!({ "limit": 1, "filter": { "principal": "corp/bob@example.test" } }))[0]["seq"].clone();
+    let mut proof = Value::Null;
+    wait_until("the log has it", || {
+        proof = control.ask("audit.proof", json!({ "entry": of_bobs }))["ok"].clone();
+        proof.is_object()
+    });
+    let key = std::fs::read_to_string(world.dir().join("state/keys/tlog.vkey")).unwrap();
+    assert_eq!(proof["key"], key.trim());
+    let (line, text, key) = (proof["line"].as_str().unwrap(), proof["proof"].as_str().unwrap(), NoteKey::parse(key.trim()).unwrap());
+    let proven = verify_entry(line.as_bytes(), text, &key).unwrap();
+    assert_eq!(proven.seq, of_bobs.as_u64().unwrap());
+    assert!(
+        world.bastion.run(["audit", "export"]).ok().text().lines().any(|exported| exported == line),
+        "it is the line of the log: {line}"
+    );
+    // Another line, or the same with one letter changed, is not what the log has.
+    let forged = line.replacen("bob@example.test", "bot@example.test", 1);
+    assert!(forged != line && verify_entry(forged.as_bytes(), text, &key).is_err());
+    // dora's own is hers; for others it is as if it were not there.
+    assert!(of_dora.ask("audit.proof", json!({ "entry": own }))["ok"].is_object());
+    for (who, entry) in [(&mut control, &own), (&mut of_bob, &own), (&mut of_dora, &json!(9_999_999))] {
+        let refused = who.ask("audit.proof", json!({ "entry": entry }));
+        assert!(refused["error"]["message"].as_str().unwrap().contains("that you may read"), "{refused}");
+    }
+    assert_eq!(control.ask("audit.proof", json!({}))["error"]["code"], 2);
 }

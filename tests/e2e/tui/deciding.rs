@@ -243,3 +243,38 @@ fn a_moderated_session_is_marked_and_goes_on_while_it_is_watched() {
     plain.line("quit");
     plain.wait_for("[ended with 0]");
 }
+
+#[test]
+fn a_request_rings_the_approvers_terminal_and_nobody_elses() {
+    let world = world();
+    let (alice, bob) = (world.visitor("alice"), world.visitor("bob"));
+    let (of_alice, of_bob) = (Screen::tui(&alice), Screen::tui(&bob));
+    of_alice.sees("Inbox");
+    of_bob.sees("Inbox");
+    assert!(!of_alice.bytes().contains('\u{7}'), "nothing has happened yet");
+    let _held = Held::begin(&bob, &["-n"], "echo refund");
+    of_alice.sees("echo refund");
+    wait_until("it rings", || of_alice.bytes().contains('\u{7}'));
+    of_bob.sees("echo refund");
+    assert!(!of_bob.bytes().contains('\u{7}'), "it is not his to answer");
+}
+
+#[test]
+fn the_proof_of_an_entry_is_fetched_and_checked() {
+    let text =
+        POLICIES.to_owned() + "@id(\"admins-read\") permit (principal in Group::\"corp/admins\", action == Action::\"audit\", resource);\n";
+    let world = world_of(Box::leak(text.into_boxed_str()), "5m");
+    let alice = world.visitor("alice");
+    let screen = Screen::tui(&alice);
+    screen.terminal.press(&["5"]);
+    screen.sees("Audit");
+    screen.sees("login.succeeded");
+    screen.terminal.press(&["p"]);
+    let shown = screen.sees("verified: leaf");
+    assert!(shown.contains("signed by the log's key"), "{shown}");
+    screen.terminal.press(&["C-c"]);
+    screen.sees("[ended with 0]");
+    screen.is_tame();
+    let log = world.bastion.run(["audit", "export", "--kind", "audit.read"]).ok().text();
+    assert!(log.contains("\\\"proof\\\""), "that it was asked for is written down: {log}");
+}

@@ -207,6 +207,7 @@ pub const BINDINGS: &[Binding] = &[
     bind(On::Targets, "copy-command", &["y"], Act::Copy, "copy", "copy the command that connects"),
     bind(On::Audit, "follow", &["F"], Act::Follow, "follow", "show new entries as they are written, or not"),
     bind(On::Audit, "older", &["m"], Act::Older, "older", "fetch older entries"),
+    bind(On::Audit, "proof-entry", &["p"], Act::Proof, "proof", "fetch and check the proof that the transparency log has the entry"),
     bind(On::Audit, "export-log", &["x"], Act::Export, "export", "copy the command that exports the log with its proofs, on the bastion"),
     bind(On::List, "down", &["j", "down"], Act::Down, "", "down"),
     bind(On::List, "up", &["k", "up"], Act::Up, "", "up"),

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use bartizan_recorder::tlog::{NoteKey, verify_entry};
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{Cells, columns};
@@ -37,6 +39,66 @@ pub(crate) struct Audit {
     asked_at: Option<Timestamp>,
     /// There are no older ones.
     whole: bool,
+    /// What was found of the proof of an entry, and whether it holds.
+    proof: Option<(u64, bool, String)>,
+}
+
+/// A proof as the bastion sends it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Proof {
+    line: String,
+    proof: String,
+    key: String,
+    #[serde(default)]
+    witnesses: Vec<Text>,
+}
+
+/// Asks for the proof of the selected entry.
+pub(crate) fn prove(state: &mut State) -> Vec<Effect> {
+    let Some(seq) = super::selected(state).and_then(|id| state.audit.all.get(&id)).map(|entry| entry.seq) else {
+        state.say("There is no entry to prove");
+        return Vec::new();
+    };
+    state.ask(Asked::Proof { seq }, "audit.proof", json!({ "entry": seq }))
+}
+
+/// Checks a proof: that the log has the line, and that the line says what is shown here.
+pub(crate) fn proven(state: &mut State, seq: u64, proof: &Proof) {
+    let shown = state.audit.all.values().find(|entry| entry.seq == seq);
+    let checked = shown.ok_or_else(|| "the entry is not shown any more".to_owned()).and_then(|shown| check(shown, proof));
+    let (holds, text) = match checked {
+        Ok(text) => (true, format!("✓ verified: {text}")),
+        Err(why) => (false, format!("✗ it does not hold: {why}")),
+    };
+    if holds {
+        state.say(format!("#{seq} {text}"))
+    } else {
+        state.alarm(format!("The proof of #{seq}: {text}"))
+    }
+    state.audit.proof = Some((seq, holds, text));
+}
+
+/// There is no proof.
+pub(crate) fn unproven(state: &mut State, seq: u64, why: &str) {
+    state.warn(why);
+    state.audit.proof = Some((seq, false, format!("✗ there is none: {why}")));
+}
+
+fn check(shown: &AuditEntry, proof: &Proof) -> Result<String, String> {
+    let key = NoteKey::parse(&proof.key).map_err(|error| error.to_string())?;
+    let proven = verify_entry(proof.line.as_bytes(), &proof.proof, &key).map_err(|error| error.to_string())?;
+    let line: Value = serde_json::from_str(&proof.line).map_err(|error| error.to_string())?;
+    let said = line.get("entry").and_then(Value::as_object).ok_or("its line is no entry")?;
+    let same = proven.seq == shown.seq
+        && said.get("kind").and_then(Value::as_str) == Some(shown.kind.raw())
+        && said.iter().filter(|(name, _)| *name != "kind").all(|(name, value)| shown.fields.get(name) == Some(value));
+    if !same {
+        return Err("the log has another entry than the one that is shown".to_owned());
+    }
+    let witnesses: Vec<String> = proof.witnesses.iter().map(ToString::to_string).collect();
+    let cosigned = if witnesses.is_empty() { "no witness".to_owned() } else { witnesses.join(", ") };
+    let (place, size) = (proven.index, proven.checkpoint.size);
+    Ok(format!("leaf {place} of {size}, signed by the log's key {}, cosigned by {cosigned}", Text::from(key.fingerprint())))
 }
 
 /// What the bastion is asked for; what it cannot be asked for is filtered here.
@@ -148,6 +210,9 @@ pub(crate) fn detail(state: &State, id: &Text) -> Option<Detail> {
     }
     for (name, value) in entry.all() {
         detail.plain("", format!("{name}: {value}"));
+    }
+    if let Some((_, holds, text)) = state.audit.proof.as_ref().filter(|(seq, ..)| *seq == entry.seq) {
+        detail.add("PROOF", if *holds { Role::Good } else { Role::Bad }, Text::from(text.as_str()).to_string());
     }
     if let Some(checkpoint) = &state.audit.checkpoint {
         detail.add("LOG", Role::Dim, Text::from(checkpoint.to_string()).to_string());

@@ -136,6 +136,7 @@ pub(crate) fn commands(state: &State, target: &Target) -> Vec<String> {
     match (target.kind.raw(), login(state, target)) {
         ("ssh", Some(login)) => vec![format!("ssh {login}@{name}@{bastion}"), format!("ssh -J {bastion} {login}@{name}")],
         ("postgres", _) => vec![format!("ssh -N -L 5432:{name}:5432 {bastion}"), "psql -h 127.0.0.1".to_owned()],
+        ("http", _) => vec![format!("ssh -N -L 8080:{name}:80 {bastion}"), "curl http://127.0.0.1:8080/".to_owned()],
         _ => Vec::new(),
     }
 }

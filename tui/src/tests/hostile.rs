@@ -36,6 +36,7 @@ fn poisoned(text: &str) -> Bastion {
             json!({ "session": text, "time": text, "at_us": 1, "principal": text, "target": text, "kind": text, "verdict": text, "text": text }),
         ],
         audit: vec![entry(1, "12:00:00", text, json!({ "by": text, "operation": text, text: { text: [text] } }))],
+        proof: None,
     }
 }
 

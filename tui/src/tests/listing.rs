@@ -173,3 +173,17 @@ fn it_is_drawn_again_only_when_something_changed() {
     world.press("j");
     assert!(world.state.take_dirty());
 }
+
+#[test]
+fn a_proof_that_does_not_hold_is_told_and_raises_an_alarm() {
+    let mut world = World::on(Screen::Audit);
+    world.bastion.proof = Some(json!({
+        "entry": 88_412, "line": "{\"prev\":\"00\",\"seq\":88412}", "proof": "c2sp.org/tlog-proof@v1\nindex 0\n\nnote",
+        "key": "bastion.example.com+00000000+AQ==", "witnesses": ["\u{1b}[2J"],
+    }));
+    world.press("p");
+    assert_eq!(world.requests("audit.proof").last().unwrap()["entry"], 88_412);
+    world.sees("it does not hold");
+    world.press("!");
+    world.sees("The proof of #88412");
+}

@@ -40,6 +40,8 @@ struct Bastion {
     recordings: Vec<Value>,
     hits: Vec<Value>,
     audit: Vec<Value>,
+    /// What it says of an entry's proof.
+    proof: Option<Value>,
 }
 
 fn at(text: &str) -> Timestamp {
@@ -132,6 +134,7 @@ impl Bastion {
                 ),
                 entry(88_377, "11:40:02", "policies.reloaded", json!({ "digest": "ab12", "policies": 41 })),
             ],
+            proof: None,
         }
     }
 
@@ -146,6 +149,7 @@ impl Bastion {
             "recordings" => json!(self.recordings),
             "search" => json!(if filter("query").is_some_and(|text| text.contains("nothing")) { Vec::new() } else { self.hits.clone() }),
             "audit" => json!({ "entries": self.audit, "size": 88_640, "checkpoint": { "size": 88_640, "hash": "c0ffee" } }),
+            "audit.proof" => self.proof.clone()?,
             "session.watch" => json!({ "cols": 80, "rows": 24, "at_us": 1 }),
             _ => return None,
         })
