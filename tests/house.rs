@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bartizan::config::{Config, defaults};
+use bartizan::config::{Config, Http2, defaults};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -256,6 +256,7 @@ fn duration(value: Duration) -> String {
 #[test]
 fn the_manual_shows_the_defaults_of_the_table_in_the_source() {
     let text = |value: &str| value.to_owned();
+    let word = |words: &[(&str, Http2)], value| words.iter().find(|(_, known)| *known == value).unwrap().0.to_owned();
     let table = [
         ("LISTEN", "server", "listen", text(defaults::LISTEN)),
         ("DRAIN_TIMEOUT", "server", "drain_timeout", duration(defaults::DRAIN_TIMEOUT)),
@@ -281,6 +282,8 @@ fn the_manual_shows_the_defaults_of_the_table_in_the_source() {
         ("FORWARDS", "limits", "forwards", defaults::FORWARDS.to_string()),
         ("REQUESTS", "limits", "requests", defaults::REQUESTS.to_string()),
         ("SESSIONS", "limits", "sessions", defaults::SESSIONS.to_string()),
+        ("HTTP2", "target", "http2", word(&Http2::WORDS, defaults::HTTP2)),
+        ("IDENTITY_JWT", "target", "identity_jwt", defaults::IDENTITY_JWT.to_string()),
         ("APPROVAL_WAIT", "approvals", "wait", duration(defaults::APPROVAL_WAIT)),
         ("WAITING_APPROVALS", "approvals", "waiting", defaults::WAITING_APPROVALS.to_string()),
         ("WAITING_APPROVALS_EACH", "approvals", "waiting_each", defaults::WAITING_APPROVALS_EACH.to_string()),

@@ -12,8 +12,8 @@ use crate::rule::Effect;
 use crate::sight::is_normal;
 
 /// The attributes of the context that matter here.
-const WATCHED: [&str; 11] =
-    ["program", "args", "command", "redirects", "environment", "dynamic", "patterns", "path", "to", "statement", "has_where"];
+const WATCHED: [&str; 12] =
+    ["program", "args", "command", "redirects", "environment", "dynamic", "patterns", "path", "to", "statement", "has_where", "body"];
 
 /// What a policy asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -80,6 +80,11 @@ impl Asks {
 
     fn everything() -> Self {
         Asks { somehow: true, paths: Paths::Somehow, ..Asks::default() }
+    }
+
+    /// Whether it asks for the body of a request.
+    pub(crate) fn names_body(&self) -> bool {
+        self.names("body")
     }
 
     /// Whether it asks which command is run.

@@ -12,6 +12,7 @@ use serde::Serialize;
 use self::about::About;
 use self::form::{Case, File};
 use crate::facts::{ApiRequest, Facts, HttpRequest};
+use crate::http::Body;
 use crate::kubernetes::exec_commands;
 use crate::near::did_you_mean;
 use crate::problem::{Problem, Source};
@@ -227,13 +228,17 @@ impl Case {
     fn http_request(&self, action: Action) -> Result<HttpRequest, Unknown> {
         let form = self.http.as_ref().ok_or_else(|| missing("the request: http = { path, … }"))?;
         let method = action.name().strip_prefix("http.").filter(|_| !action.is_field_level()).unwrap_or("GET");
+        let text = form.body.as_deref();
+        let body = Body::read(text.unwrap_or_default().as_bytes())
+            .map_err(|why| Unknown { message: format!("has a body that is refused: {why}"), help: None })?;
         Ok(HttpRequest {
             method: form.method.clone().unwrap_or_else(|| method.to_owned()),
             path: form.path.clone(),
             query: form.query.clone(),
-            content_type: form.content_type.clone(),
+            content_type: form.content_type.clone().or_else(|| text.map(|_| "application/json".to_owned())),
             headers: form.headers.clone(),
-            size: form.size,
+            size: form.size.or_else(|| text.map(|text| text.len() as u64)),
+            body,
         })
     }
 

@@ -7,7 +7,7 @@ use cedar_policy::{Context as CedarContext, RestrictedExpression};
 use jiff::Timestamp;
 
 use crate::command::Command;
-use crate::entities::{Unaskable, text};
+use crate::entities::{Names, Unaskable, text};
 use crate::facts::{ApiRequest, Facts, HttpRequest};
 use crate::request::Context;
 
@@ -48,7 +48,7 @@ fn again<T: Copy + PartialEq>(
 }
 
 /// The context as the schema describes it for the action these facts belong to.
-pub(crate) fn context(context: &Context, steady: &Steady) -> Result<CedarContext, Unaskable> {
+pub(crate) fn context(context: &Context, steady: &Steady, names: &Names) -> Result<CedarContext, Unaskable> {
     let mut pairs = vec![
         ("source_ip", again(&steady.source_ip, context.source_ip, address)),
         ("time", datetime(context.time)),
@@ -56,11 +56,11 @@ pub(crate) fn context(context: &Context, steady: &Steady) -> Result<CedarContext
         ("device_bound", RestrictedExpression::new_bool(context.device_bound)),
     ];
     pairs.extend(context.reason.as_deref().map(|reason| ("reason", text(reason))));
-    facts(&context.facts, &mut pairs)?;
+    facts(&context.facts, &mut pairs, names)?;
     CedarContext::from_pairs(pairs.into_iter().map(|(key, value)| (key.to_owned(), value))).map_err(|_| Unaskable)
 }
 
-fn facts(facts: &Facts, pairs: &mut Vec<Pair>) -> Result<(), Unaskable> {
+fn facts(facts: &Facts, pairs: &mut Vec<Pair>, names: &Names) -> Result<(), Unaskable> {
     match facts {
         Facts::None => {}
         Facts::Login(login) => pairs.push(("login", text(login))),
@@ -92,9 +92,9 @@ fn facts(facts: &Facts, pairs: &mut Vec<Pair>) -> Result<(), Unaskable> {
             pairs.push(("field", text(field)));
         }
         Facts::ApiPath { verb, path } => pairs.extend([("verb", text(verb)), ("path", text(path))]),
-        Facts::HttpRequest(request) => http_request(request, pairs)?,
+        Facts::HttpRequest(request) => http_request(request, pairs, names)?,
         Facts::HttpField { request, field } => {
-            http_request(request, pairs)?;
+            http_request(request, pairs, names)?;
             pairs.push(("field", text(field)));
         }
     }
@@ -119,13 +119,14 @@ fn api_request(request: &ApiRequest, pairs: &mut Vec<Pair>) {
     }
 }
 
-fn http_request(request: &HttpRequest, pairs: &mut Vec<Pair>) -> Result<(), Unaskable> {
-    let HttpRequest { method, path, query, content_type, headers, size } = request;
+fn http_request(request: &HttpRequest, pairs: &mut Vec<Pair>, names: &Names) -> Result<(), Unaskable> {
+    let HttpRequest { method, path, query, content_type, headers, size, body } = request;
     pairs.extend([("method", text(method)), ("path", text(path)), ("query", text(query)), ("headers", texts(headers))]);
     pairs.extend(optional("content_type", content_type.as_ref()));
     if let Some(size) = size {
         pairs.push(("size", RestrictedExpression::new_long(i64::try_from(*size).map_err(|_| Unaskable)?)));
     }
+    pairs.extend(names.body(body)?.map(|body| ("body", body)));
     Ok(())
 }
 

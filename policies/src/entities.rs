@@ -2,11 +2,12 @@
 //! cannot be turned is reported, and the caller refuses.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use cedar_policy::{Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression, Schema};
 
 use crate::Action;
+use crate::http::{Body, Places};
 use crate::request::{Approval, Key, Kind, Principal, PrincipalKind, Resource, Route, Target, Visit};
 
 /// The request cannot be put to Cedar. The answer to it is no.
@@ -33,7 +34,15 @@ const TYPES: &[&str] = &[
     "Approval",
     "ServiceApproval",
     "Key",
+    "BodyTexts",
+    "BodyNumbers",
 ];
+
+/// Ids of what a request's body is laid out in.
+const TEXTS: (&str, &str) = ("BodyTexts", "texts");
+const WORDS: (&str, &str) = ("BodyTexts", "words");
+const LEAST: (&str, &str) = ("BodyNumbers", "least");
+const MOST: (&str, &str) = ("BodyNumbers", "most");
 
 /// Entity types and actions, parsed once: parsing a name costs more than a decision.
 #[derive(Debug)]
@@ -204,6 +213,42 @@ impl Names {
             ("asks".to_owned(), RestrictedExpression::new_set(asks.into_iter().map(RestrictedExpression::new_entity_uid))),
         ];
         Entity::new(uid, attributes.into(), HashSet::from([target])).map_err(|_| Unaskable)
+    }
+}
+
+impl Names {
+    /// A request's body as the context has it; `None` where there is none. One that is not read has no attributes, so that whatever
+    /// looks into it fails.
+    pub(crate) fn body(&self, body: &Body) -> Result<Option<RestrictedExpression>, Unaskable> {
+        let places = match body {
+            Body::Absent => return Ok(None),
+            Body::Unread => return RestrictedExpression::new_record([]).map(Some).map_err(|_| Unaskable),
+            Body::Read(places) => places,
+        };
+        let mut fields = vec![("places".to_owned(), RestrictedExpression::new_set(places.all.iter().map(|place| text(place))))];
+        for (kind, id) in [TEXTS, WORDS, LEAST, MOST] {
+            fields.push((id.to_owned(), RestrictedExpression::new_entity_uid(self.uid(kind, id)?)));
+        }
+        RestrictedExpression::new_record(fields).map(Some).map_err(|_| Unaskable)
+    }
+
+    /// What the attributes of [`Names::body`] name.
+    pub(crate) fn body_entities(&self, body: &Body) -> Result<Vec<Entity>, Unaskable> {
+        let Body::Read(places) = body else { return Ok(Vec::new()) };
+        let Places { all: _, texts, words, least, most } = &**places;
+        let tags = |values: Vec<(String, RestrictedExpression)>, (kind, id): (&'static str, &str)| {
+            Entity::new_with_tags(self.uid(kind, id)?, [], [], values).map_err(|_| Unaskable)
+        };
+        let mut entities = Vec::new();
+        for (values, name) in [(texts, TEXTS), (words, WORDS)] {
+            let set = |all: &BTreeSet<String>| RestrictedExpression::new_set(all.iter().map(|one| text(one)));
+            entities.push(tags(values.iter().map(|(place, all)| (place.clone(), set(all))).collect(), name)?);
+        }
+        for (values, name) in [(least, LEAST), (most, MOST)] {
+            let number = |(place, value): (&String, &i64)| (place.clone(), RestrictedExpression::new_long(*value));
+            entities.push(tags(values.iter().map(number).collect(), name)?);
+        }
+        Ok(entities)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the analysis of an operation proved about it, as plain data. It decides nothing.
 
 use crate::command::Command;
+use crate::http::Body;
 use crate::request::{Kind, Target};
 use crate::{Action, FactsKind};
 
@@ -76,6 +77,8 @@ pub struct HttpRequest {
     pub headers: Vec<String>,
     /// The announced length of the body, in bytes.
     pub size: Option<u64>,
+    /// The body, where a policy asks for it.
+    pub body: Body,
 }
 
 impl HttpRequest {

@@ -1,10 +1,12 @@
 //! Reads the target of an HTTP request (RFC 9112, section 3.2) into the one form in which it is decided and forwarded, so that
-//! bastion and server cannot read it differently; and hides fields of JSON answers. It decides nothing.
+//! bastion and server cannot read it differently; lays out its JSON body for policy; and hides fields of JSON answers. It decides nothing.
 
+mod body;
 mod json;
 mod masks;
 mod path;
 
+pub use body::{BODY_LIMIT, Body, NotShown, Places};
 pub use json::{Masker, Unreadable};
 pub use path::{Odd, Target, read};
 

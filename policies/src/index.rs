@@ -28,6 +28,11 @@ impl Bucket {
         if self.actions & action.bit() == 0 { &[] } else { &self.sets }
     }
 
+    /// All of them.
+    pub(crate) fn policies(&self) -> impl Iterator<Item = &Policy> {
+        self.sets.iter().flat_map(cedar_policy::PolicySet::policies)
+    }
+
     /// The forbids to be asked about this action if its files are not seen.
     pub(crate) fn at_worst(&self, action: Action) -> &[cedar_policy::PolicySet] {
         if self.actions & action.bit() == 0 { &[] } else { &self.at_worst }
@@ -80,7 +85,7 @@ impl Index {
     /// Every policy with the actions that its scope can hold, in no particular order.
     pub(crate) fn policies(&self) -> impl Iterator<Item = (u64, &Policy)> {
         let buckets = self.buckets.values().flatten();
-        buckets.flat_map(|bucket| bucket.sets.iter().flat_map(cedar_policy::PolicySet::policies).map(|policy| (bucket.actions, policy)))
+        buckets.flat_map(|bucket| bucket.policies().map(|policy| (bucket.actions, policy)))
     }
 
     fn numbers(&self, uids: &[EntityUid]) -> Vec<u32> {

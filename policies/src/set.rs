@@ -12,6 +12,7 @@ use crate::context::{Steady, context};
 use crate::decision::{Decision, Obligations, Why};
 use crate::entities::{Names, Unaskable};
 use crate::explain::{Explained, Explanation, Explanations};
+use crate::facts::Facts;
 use crate::index::{Bucket, Index};
 use crate::known::Known;
 use crate::problem::Problem;
@@ -143,6 +144,7 @@ impl PolicySet {
             ground,
             steady: OnceLock::new(),
             about_fields: Default::default(),
+            about_bodies: OnceLock::new(),
         }
     }
 }
@@ -157,6 +159,8 @@ pub struct Slice {
     steady: OnceLock<Steady>,
     /// On what the policies stand that speak of fields of answers: of HTTP servers, of API servers.
     about_fields: [OnceLock<Vec<cedar_policy::ResourceConstraint>>; 2],
+    /// Whether any policy speaks of the bodies of requests.
+    about_bodies: OnceLock<bool>,
 }
 
 /// What all decisions of a slice stand on.
@@ -249,6 +253,16 @@ impl Slice {
         found.get_or_init(|| self.masks(action).chain(forbids()).collect())
     }
 
+    /// Whether policies speak of the body of a request that is [`crate::http::Body::Unread`]: then it has to be read before the request
+    /// can be decided. Looks at their conditions: a policy about another path does not ask for this body.
+    #[must_use]
+    pub fn asks_for_body(&self, request: &Request<'_>) -> bool {
+        let speaks = |id: &str| self.shared.rules.get(id).is_some_and(|rule| rule.asks.names_body());
+        let any = || self.ground.iter().flat_map(|ground| &ground.buckets).flat_map(|bucket| bucket.policies());
+        let is_spoken_of = *self.about_bodies.get_or_init(|| any().any(|policy| speaks(policy.id().as_ref())));
+        is_spoken_of && self.found(request).is_ok_and(|found| found.failed.iter().any(|id| speaks(id)))
+    }
+
     fn found(&self, request: &Request<'_>) -> Result<Found<'_>, Unaskable> {
         let ground = self.ground.as_ref().map_err(|unaskable| *unaskable)?;
         let action = request.action;
@@ -258,7 +272,7 @@ impl Slice {
         let names = &self.shared.names;
         let resource = names.resource_uid(&request.resource)?;
         let entities = self.entities(ground, &resource, request)?;
-        let context = context(request.context, self.steady.get_or_init(|| Steady::new(request.context)))?;
+        let context = context(request.context, self.steady.get_or_init(|| Steady::new(request.context)), names)?;
         let question = cedar_policy::Request::new(ground.principal.clone(), names.action(action)?.uid(), resource, context, None)
             .map_err(|_| Unaskable)?;
         let (authorizer, sight) = (Authorizer::new(), Sight::new(request));
@@ -292,6 +306,9 @@ impl Slice {
         let mut more = vec![names.action(request.action)?.clone()];
         if *resource != ground.root {
             more.extend(names.resource(&request.resource, &self.principal)?);
+        }
+        if let Facts::HttpRequest(asked) | Facts::HttpField { request: asked, .. } = &request.context.facts {
+            more.extend(names.body_entities(&asked.body)?);
         }
         let entities = ground.entities.clone().add_entities(more, None).map_err(|_| Unaskable)?;
         let inside = *resource == ground.root || entities.is_ancestor_of(&ground.root, resource);

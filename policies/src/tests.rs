@@ -96,6 +96,7 @@ fn http(method: &str) -> HttpRequest {
         content_type: Some("application/json".to_owned()),
         headers: vec!["x-tenant: shop".to_owned()],
         size: Some(17),
+        body: crate::http::Body::read(br#"{"amount":17}"#).expect("a body"),
     }
 }
 

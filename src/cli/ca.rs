@@ -11,9 +11,10 @@ use jiff::{SignedDuration, Timestamp};
 use russh::keys::{HashAlg, PublicKey};
 use serde_json::{Value, json};
 
-use crate::audit::Entry;
+use crate::audit::{Entry, read_public_key};
 use crate::config::Config;
 use crate::identity::authority::{self, AuthorityError, AuthorityKeys};
+use crate::identity::{self, VOUCHER_KEY};
 use crate::model::AuthorityKind;
 
 use super::local::{Local, operator};
@@ -39,6 +40,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print the key that HTTP servers verify callers' identities with, as a JWK set
+    Jwks,
     /// Give an authority a new key, now
     Rotate {
         /// Which one
@@ -85,6 +88,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
     match &args.command {
         Command::Revoke(args) => revoke::run(common, args),
         Command::Show { authority, json } => show(&config, authority.map(AuthorityKind::from), *json),
+        Command::Jwks => jwks(&config),
         Command::Rotate { authority, overlap, json } => rotate(common, &config, (*authority).into(), *overlap, *json),
     }
 }
@@ -100,6 +104,13 @@ fn show(config: &Config, only: Option<AuthorityKind>, as_json: bool) -> Result<E
     }
     let texts = found.map(|(kind, keys)| to_text(kind, &keys, now)).collect::<Result<Vec<_>, _>>()?;
     print(&texts.join("\n"));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn jwks(config: &Config) -> Result<ExitCode, Exit> {
+    let path = config.server.state_dir.join("keys").join(VOUCHER_KEY).with_extension("pub");
+    let key = read_public_key(&path).map_err(|e| Exit::incomplete(format!("{e}; the bastion makes this key when it starts")))?;
+    print(&format!("{:#}\n", identity::jwks(&key)));
     Ok(ExitCode::SUCCESS)
 }
 

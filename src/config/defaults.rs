@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::http::Http2;
+
 /// `[server] listen`
 pub const LISTEN: &str = "127.0.0.1:2222";
 /// `[server] drain_timeout`: how long live sessions may go on after SIGTERM.
@@ -56,6 +58,10 @@ pub const FORWARDS: u32 = 256;
 pub const REQUESTS: u32 = 256;
 /// `[limits] sessions`: running sessions, over all connections.
 pub const SESSIONS: u32 = 5_000;
+/// `[[target]] http2`, for `http`.
+pub const HTTP2: Http2 = Http2::Auto;
+/// `[[target]] identity_jwt`, for `http`: whether the server is told who the caller is in a signed token.
+pub const IDENTITY_JWT: bool = false;
 /// `[approvals] wait`: how long an operation waits for people to answer.
 pub const APPROVAL_WAIT: Duration = Duration::from_secs(10 * 60);
 /// `[approvals] waiting`: operations that wait at once, over all sessions.

@@ -7,7 +7,7 @@ use hyper::header::{HeaderName, HeaderValue};
 
 use super::postgres::read_files;
 use super::reader::Section;
-use super::{SecretSource, secret};
+use super::{SecretSource, defaults, secret};
 
 /// An HTTP server.
 #[derive(Debug, Clone)]
@@ -34,6 +34,26 @@ pub struct HttpTarget {
     pub headers: Vec<(HeaderName, SecretSource)>,
     /// Headers of requests that policy is shown.
     pub policy_headers: Vec<HeaderName>,
+    /// When it is spoken to over HTTP/2.
+    pub http2: Http2,
+    /// Whether it is told in a signed token who the caller is.
+    pub identity_jwt: bool,
+}
+
+/// When a server is spoken to over HTTP/2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Http2 {
+    /// Where TLS finds that it speaks it.
+    Auto,
+    /// Never.
+    Never,
+    /// Always: without TLS, by prior knowledge.
+    Always,
+}
+
+impl Http2 {
+    /// Each by its word in the configuration.
+    pub const WORDS: [(&str, Self); 3] = [("auto", Self::Auto), ("never", Self::Never), ("always", Self::Always)];
 }
 
 pub(super) fn read(section: &Section<'_>, home: &Path) -> Option<HttpTarget> {
@@ -43,6 +63,8 @@ pub(super) fn read(section: &Section<'_>, home: &Path) -> Option<HttpTarget> {
     let policy_headers = read_names(section);
     let files = read_tls(section, home);
     let host_header = section.string("host");
+    let http2 = section.choice("http2", &Http2::WORDS, defaults::HTTP2);
+    let identity_jwt = section.flag("identity_jwt", defaults::IDENTITY_JWT);
     let placed = placed?;
     let Some(place) = place(&placed.value) else {
         section.problem(&placed, "is not the URL of an HTTP server", mend);
@@ -59,6 +81,8 @@ pub(super) fn read(section: &Section<'_>, home: &Path) -> Option<HttpTarget> {
         host_header: header,
         headers: headers?,
         policy_headers: policy_headers?,
+        http2: http2?,
+        identity_jwt: identity_jwt?,
         ..HttpTarget::at(placed.value, place, files?)?
     })
 }
@@ -78,6 +102,8 @@ impl HttpTarget {
             certificate: files.certificate,
             headers: Vec::new(),
             policy_headers: Vec::new(),
+            http2: Http2::Never,
+            identity_jwt: false,
         })
     }
 }

@@ -28,7 +28,7 @@ pub use approvals::Approvals;
 pub use authorities::{Authorities, KeyHome};
 pub use bucket::Bucket;
 pub use guard_rail::GuardRail;
-pub use http::HttpTarget;
+pub use http::{Http2, HttpTarget};
 pub use issuer::Issuer;
 pub use kubernetes::KubernetesTarget;
 pub use limits::Limits;

@@ -32,6 +32,7 @@ pub(super) fn serve(listen: SocketAddr) -> Result<(), BuildError> {
     metrics::describe_counter!("bartizan_depot_failures_total", "Steps to the object store that failed, by kind");
     metrics::describe_counter!("bartizan_sftp_operations_total", "Operations on files over SFTP, by action and verdict");
     metrics::describe_counter!("bartizan_sql_statements_total", "Statements of SQL, by verdict");
+    metrics::describe_counter!("bartizan_http_requests_total", "Requests over HTTP, by verdict");
     metrics::describe_counter!("bartizan_log_leaves_total", "Leaves appended to the transparency log");
     metrics::describe_counter!("bartizan_log_failures_total", "Times the transparency log could not be written");
     metrics::describe_histogram!("bartizan_log_append_seconds", metrics::Unit::Seconds, "What appending to the transparency log took");

@@ -18,7 +18,7 @@ use crate::control::protocol::Event;
 use crate::enforce::Enforcer;
 use crate::frontdoor::{Arrival, CodePrompt, DevicePrompt, Door, Forwarded, Hall, Outcome, Refusal, Visitor};
 use crate::gateways::postgres::{Analysts, Cancels};
-use crate::identity::{Caller, IdentityDesk, Proof};
+use crate::identity::{Caller, IdentityDesk, Proof, Vouchers};
 use crate::ledger::Ledger;
 use crate::model::{Clock, Secret, TargetKind, TargetName};
 use crate::record::Recorder;
@@ -49,6 +49,8 @@ pub(super) struct Rooms {
     pub(super) analysts: Analysts,
     /// Makes the hashes that stand for masked values this deployment's own.
     pub(super) mask_key: Arc<[u8]>,
+    /// Says to HTTP servers who callers are.
+    pub(super) vouchers: Arc<Vouchers>,
     /// Database sessions whose queries can be cancelled.
     pub(super) cancels: Arc<Cancels>,
     pub(super) names: Names,

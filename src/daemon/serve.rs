@@ -20,9 +20,9 @@ use crate::control::protocol::Event;
 use crate::enforce::{Enforcer, PoliciesInForce, load_dir};
 use crate::frontdoor::{Gate, sentences};
 use crate::gateways::postgres::{Analysts, Worker};
-use crate::identity::IdentityDesk;
 use crate::identity::authority::{Authorities, open_host_key};
 use crate::identity::oidc::Providers;
+use crate::identity::{IdentityDesk, VOUCHER_KEY, Vouchers};
 use crate::ledger::{self, Beginning, Courier, Ledger, Scribe};
 use crate::model::{ApprovalId, Clock};
 use crate::record::{Artist, Lanes, Recorder, RecorderSettings};
@@ -173,6 +173,7 @@ async fn build(
         analysts: start_analysts().map_err(|e| cannot("the readers of SQL")(&e))?,
         cancels: Arc::default(),
         mask_key: mask_key(state_dir).map_err(|e| cannot("the key of masks")(&e))?,
+        vouchers: Arc::new(vouchers(state_dir, config.server.name.as_str()).map_err(|e| cannot("the key of identities")(&e))?),
         names: Names::new(host, Arc::clone(&identity), Arc::clone(config), Arc::clone(clock)),
         live: Arc::default(),
         bulletin: tokio::sync::broadcast::Sender::new(BULLETIN),
@@ -300,6 +301,11 @@ fn start_lanes(recordings: &Recordings, clock: &Arc<dyn Clock>, ledger: &Ledger,
 fn mask_key(state_dir: &Path) -> Result<Arc<[u8]>, crate::audit::AuditError> {
     let key = signing_key(state_dir, "masks", rand::random())?;
     Ok(Arc::from(key.to_bytes().as_slice()))
+}
+
+/// Says to HTTP servers who callers are.
+fn vouchers(state_dir: &Path, name: &str) -> Result<Vouchers, crate::audit::AuditError> {
+    Ok(Vouchers::new(signing_key(state_dir, VOUCHER_KEY, rand::random())?, name))
 }
 
 /// Statements are read on threads of their own: their grammar needs big stacks, of which only what is used takes memory.

@@ -1,29 +1,36 @@
 //! The walk of one session with an HTTP server or a Kubernetes API server: Ask, Identified, Routed, Permit, Taped, Link, and the gateway until it ends.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use hyper::header::HeaderValue;
 use tokio::sync::mpsc;
 
 use crate::frontdoor::{Ask, BoxFuture, Forwarded, Refusal, Voice, Way};
-use crate::gateways::http::{self, Between, Dialect, Origin, Plain, Server, Stream, Tasks, Visitor};
+use crate::gateways::http::{self, Between, Dialect, Origin, Plain, Reached, Server, Tasks, Visitor, Voucher};
 use crate::gateways::kubernetes::Cluster;
 use crate::gateways::ssh::Traffic;
 use crate::identity::Caller;
-use crate::model::{TargetKind, Wish};
+use crate::model::{SessionId, TargetKind, TargetName, Wish};
 use crate::upstream::HttpServer;
 
 use super::walk::Begun;
 use super::{metrics, rooms::Rooms};
 
-/// Sentences of the broker that nobody takes: HTTP has no place for them before the answer.
-const SAID: usize = 1;
+/// Sentences of the broker that wait to be written down: HTTP has no place for them before the answer.
+const SAID: usize = 16;
+
+/// How long a token that says who the caller is serves for one request after another, in seconds; each is good for much longer.
+const TOKEN: i64 = 60;
 
 struct Far(HttpServer);
 
 impl Origin for Far {
-    fn connect(&self) -> BoxFuture<Result<Box<dyn Stream>, Refusal>> {
+    fn connect(&self, may_be_h2: bool) -> BoxFuture<Result<Reached, Refusal>> {
         let server = self.0.clone();
-        Box::pin(async move { server.connect().await.map(|socket| Box::new(socket) as Box<dyn Stream>) })
+        Box::pin(async move {
+            let (socket, is_h2) = server.connect(may_be_h2).await?;
+            Ok(Reached { stream: Box::new(socket), is_h2 })
+        })
     }
 }
 
@@ -35,8 +42,8 @@ impl Rooms {
         let dialect: Arc<dyn Dialect> = if kind == TargetKind::Kubernetes { Arc::new(Cluster) } else { Arc::new(Plain) };
         let spawner = self.tasks.clone();
         let tasks = Tasks::new(Arc::new(move |work| drop(spawner.spawn(work))));
-        // Nobody listens: a mouth whose ear is gone says nothing, and waits for nobody.
-        let voice = Voice::through(mpsc::channel(SAID).0, leaving);
+        let (to, said) = mpsc::channel(SAID);
+        let voice = Voice::through(to, leaving);
         let ask = Ask {
             visitor,
             way: Way::Forward,
@@ -64,6 +71,8 @@ impl Rooms {
         let between = Between {
             dialect,
             visitor: client,
+            voucher: far.target().identity_jwt.then(|| self.voucher(&caller, taped.permit().routed().target().name.clone(), session)),
+            said,
             server: server(far),
             principal: caller.principal().id.as_str(),
             session: session.to_string(),
@@ -77,6 +86,24 @@ impl Rooms {
         self.close(&taped, ended, &traffic).await;
         drop(place);
         self.changed(session);
+    }
+}
+
+impl Rooms {
+    /// Says who the caller is, in a token that is made anew now and then.
+    fn voucher(&self, caller: &Arc<Caller>, target: TargetName, session: SessionId) -> Voucher {
+        let (vouchers, clock, caller) = (Arc::clone(&self.vouchers), Arc::clone(&self.clock), Arc::clone(caller));
+        let kept: Mutex<Option<(i64, HeaderValue)>> = Mutex::default();
+        Arc::new(move || {
+            let now = clock.now();
+            let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((_, token)) = kept.as_ref().filter(|(made, _)| (0..TOKEN).contains(&(now.as_second() - made))) {
+                return Some(token.clone());
+            }
+            let mut token = HeaderValue::from_str(&vouchers.token(caller.principal(), &target, session, now)).ok()?;
+            token.set_sensitive(true);
+            Some(kept.insert((now.as_second(), token)).1.clone())
+        })
     }
 }
 

@@ -1,13 +1,13 @@
-//! Decides what of an answer over HTTP is shown.
+//! Decides whether the body of an HTTP request has to be read, and what of an answer over HTTP is shown.
 
 use std::sync::Arc;
 
-use bartizan_policies::{HttpRequest, Mask, Slice};
+use bartizan_policies::{HttpRequest, Mask, Request, Resource, Slice};
 
 use super::Decider;
 use super::judge::Asker;
 use super::kubernetes::Objects;
-use super::questions::{as_target, context, route};
+use super::questions::{Question, as_target, context, route};
 
 /// Judges the fields of one answer. What was in force when the answer began holds to its end.
 pub struct Fields {
@@ -29,6 +29,20 @@ impl Decider {
         let slice = self.slice();
         let route = route(as_target(self.target()), request);
         slice.may_hide_fields(&route).then(|| Fields { decider: self.clone(), slice, of: Of::Http(request.clone()) })
+    }
+}
+
+impl Decider {
+    /// Whether policy has to be shown the body of `request`, which is not read yet, to decide it.
+    #[must_use]
+    pub fn asks_for_body(&self, request: &HttpRequest, upgrades: bool) -> bool {
+        let asker = Asker::of(self.permit.routed(), self.permit.session());
+        let (slice, now) = (self.slice(), self.clock.now());
+        let route = route(as_target(asker.target), request);
+        Question::of_http(request, upgrades).into_iter().any(|question| {
+            let context = context(asker.caller, now, asker.ask.reason.clone(), question.facts);
+            slice.asks_for_body(&Request { action: question.action, resource: Resource::Route(&route), context: &context })
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Puts what is asked into policy's words.
 
+use bartizan_policies::http::Body;
 use bartizan_policies::sql::{Operation, Statement};
 use bartizan_policies::{Action, ApiRequest, Command, Context, Facts, HttpRequest, Key, Line, PrincipalKind as Kind, Route};
 use jiff::Timestamp;
@@ -174,7 +175,8 @@ pub(super) fn kept(facts: &Facts) -> About {
         Facts::None | Facts::Login(_) => About::Nothing,
         Facts::Command { command, .. } => kept_command(command),
         Facts::File { path, to, recursive, .. } => About::File { path: path.clone(), to: to.clone(), recursive: *recursive },
-        Facts::HttpRequest(HttpRequest { method, path, query, content_type, headers, size }) => About::Http {
+        // A body is the caller's own business: the log does not keep it.
+        Facts::HttpRequest(HttpRequest { method, path, query, content_type, headers, size, body: Body::Absent }) => About::Http {
             method: method.clone(),
             path: path.clone(),
             query: query.clone(),

@@ -6,6 +6,8 @@ mod caller;
 pub mod certificate;
 mod desk;
 pub mod oidc;
+mod voucher;
 
 pub use caller::{Caller, Identified, LOCAL, Proof};
 pub use desk::IdentityDesk;
+pub use voucher::{KEY as VOUCHER_KEY, Vouchers, jwks};

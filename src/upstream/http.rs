@@ -9,7 +9,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 
-use crate::config::{HttpTarget, SecretSource};
+use crate::config::{Http2, HttpTarget, SecretSource};
 use crate::frontdoor::Refusal;
 use crate::model::{Principal, SessionId, TargetName};
 use crate::record::Taped;
@@ -20,6 +20,9 @@ use super::{Dialer, Socket};
 /// From the first packet to the end of the TLS handshake.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The names of protocols in TLS (RFC 7301).
+const H2: &[u8] = b"h2";
+const HTTP1: &[u8] = b"http/1.1";
 /// Who acts, for an API server that trusts the bastion's word on it.
 const IMPERSONATE_USER: HeaderName = HeaderName::from_static("impersonate-user");
 const IMPERSONATE_GROUP: HeaderName = HeaderName::from_static("impersonate-group");
@@ -36,7 +39,14 @@ pub struct HttpServer {
     name: TargetName,
     target: Arc<HttpTarget>,
     headers: Arc<[(HeaderName, HeaderValue)]>,
-    tls: Option<Arc<ClientConfig>>,
+    tls: Option<Tls>,
+}
+
+/// The settings of TLS, by what may be spoken in it.
+#[derive(Clone)]
+struct Tls {
+    http1: Arc<ClientConfig>,
+    any: Arc<ClientConfig>,
 }
 
 impl HttpLink {
@@ -66,6 +76,8 @@ enum HttpError {
     Tls(#[from] tls::TlsError),
     #[error("TLS failed: {0}")]
     Handshake(String),
+    #[error("it does not speak HTTP/2, and http2 = \"always\"")]
+    NoHttp2,
     #[error("no credential: {0}")]
     Credential(String),
     #[error("the caller's name or a group's cannot be told in a header")]
@@ -75,7 +87,7 @@ enum HttpError {
 impl HttpError {
     fn refusal(&self, target: &TargetName) -> Refusal {
         let sentence = match self {
-            Self::Kind | Self::Connect(_) => format!("{target} cannot be reached now."),
+            Self::Kind | Self::Connect(_) | Self::NoHttp2 => format!("{target} cannot be reached now."),
             Self::Slow => format!("{target} did not answer in time."),
             Self::Tls(_) | Self::Handshake(_) => {
                 format!("{target} could not show that it is {target}; tell the operator. No credential was sent to it.")
@@ -100,22 +112,30 @@ impl HttpServer {
         &self.headers
     }
 
-    /// A new connection.
+    /// A new connection, and whether HTTP/2 is spoken on it, which it is only where it `may_be_h2` or the server is to be spoken to
+    /// in no other way.
     ///
     /// # Errors
     /// When the server cannot be reached or is not the one that is meant.
-    pub async fn connect(&self) -> Result<Box<dyn Socket>, Refusal> {
-        let connected = tokio::time::timeout(PATIENCE, self.open()).await.unwrap_or(Err(HttpError::Slow));
+    pub async fn connect(&self, may_be_h2: bool) -> Result<(Box<dyn Socket>, bool), Refusal> {
+        let connected = tokio::time::timeout(PATIENCE, self.open(may_be_h2)).await.unwrap_or(Err(HttpError::Slow));
         connected.map_err(|error| error.refusal(&self.name))
     }
 
-    async fn open(&self) -> Result<Box<dyn Socket>, HttpError> {
+    async fn open(&self, may_be_h2: bool) -> Result<(Box<dyn Socket>, bool), HttpError> {
+        let always = self.target.http2 == Http2::Always;
         let stream = TcpStream::connect((self.target.host.as_str(), self.target.port)).await.map_err(HttpError::Connect)?;
         let stream = QuickAck::new(stream).map_err(HttpError::Connect)?;
-        let Some(config) = &self.tls else { return Ok(Box::new(stream)) };
+        let Some(tls) = &self.tls else { return Ok((Box::new(stream), always)) };
+        let config = if may_be_h2 || always { &tls.any } else { &tls.http1 };
         let name = ServerName::try_from(self.target.host.clone()).map_err(|e| HttpError::Handshake(e.to_string()))?;
         let connecting = tokio_rustls::TlsConnector::from(Arc::clone(config)).connect(name, stream);
-        Ok(Box::new(connecting.await.map_err(|e| HttpError::Handshake(e.to_string()))?))
+        let stream = connecting.await.map_err(|e| HttpError::Handshake(e.to_string()))?;
+        let is_h2 = stream.get_ref().1.alpn_protocol() == Some(H2);
+        if always && !is_h2 {
+            return Err(HttpError::NoHttp2);
+        }
+        Ok((Box::new(stream), is_h2))
     }
 }
 
@@ -128,7 +148,7 @@ impl Dialer {
         let target = taped.permit().routed().target().name.clone();
         let ready = async {
             let server = ready(&taped).await.map_err(|error| error.refusal(&target))?;
-            server.connect().await.map(|_connection| server)
+            server.connect(true).await.map(|_connection| server)
         };
         match ready.await {
             Ok(server) => Ok(HttpLink { taped, server }),
@@ -180,9 +200,25 @@ async fn ready(taped: &Taped) -> Result<HttpServer, HttpError> {
             identity: settings.certificate.as_ref().map(|(certificate, key)| (certificate.as_path(), key.as_path())),
             checks_name: true,
         };
-        let tls = if settings.tls { Some(tls::client(peer)?) } else { None };
+        let config = if settings.tls { Some(tls::client(peer)?) } else { None };
+        let tls = config.map(|config| tls_of(&config, settings.http2));
         Ok::<_, HttpError>((Arc::from(headers), tls))
     });
     let (headers, tls) = read.await.map_err(|e| HttpError::Credential(e.to_string()))??;
     Ok(HttpServer { name: routed.target().name.clone(), target, headers, tls })
+}
+
+/// Offers what may be spoken.
+fn tls_of(config: &ClientConfig, http2: Http2) -> Tls {
+    let offering = |names: &[&[u8]]| {
+        let mut config = config.clone();
+        config.alpn_protocols = names.iter().map(|name| name.to_vec()).collect();
+        Arc::new(config)
+    };
+    let any = match http2 {
+        Http2::Auto => offering(&[H2, HTTP1]),
+        Http2::Never => offering(&[HTTP1]),
+        Http2::Always => offering(&[H2]),
+    };
+    Tls { http1: offering(&[HTTP1]), any }
 }

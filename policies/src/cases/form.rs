@@ -148,6 +148,8 @@ pub(super) struct HttpForm {
     pub(super) content_type: Option<String>,
     pub(super) headers: Vec<String>,
     pub(super) size: Option<u64>,
+    /// A JSON text.
+    pub(super) body: Option<String>,
     pub(super) field: Option<String>,
 }
 

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Masker, Odd, read};
+use super::{Body, Masker, NotShown, Odd, Places, read};
 use crate::Mask;
 
 fn path(target: &str) -> Result<String, Odd> {
@@ -212,5 +212,93 @@ proptest! {
         if masker.push(&bytes, &mut shown).is_ok() {
             let _ = masker.finish(&mut shown);
         }
+    }
+}
+
+fn places(text: &str) -> Places {
+    match Body::read(text.as_bytes()) {
+        Ok(Body::Read(places)) => (*places).clone(),
+        other => panic!("{text}: {other:?}"),
+    }
+}
+
+#[test]
+fn a_body_is_laid_out_by_places() {
+    let body = places(r#"{"a":1,"b":[{"c":"x","d":1.5},{"c":"y","d":-2.5e0}],"e~/f":null,"g":true,"h":{},"*":"star"}"#);
+    let all: Vec<&str> = body.all.iter().map(String::as_str).collect();
+    assert_eq!(all, ["", "/*", "/a", "/b", "/b/*", "/b/*/c", "/b/*/d", "/e~0~1f", "/g", "/h"]);
+    assert_eq!(body.texts["/b/*/c"].iter().map(String::as_str).collect::<Vec<_>>(), ["x", "y"]);
+    assert_eq!((body.least["/a"], body.most["/a"], body.least["/b/*/d"], body.most["/b/*/d"]), (1, 1, -3, 2));
+    assert_eq!((body.words["/g"].len(), body.words["/e~0~1f"].first().map(String::as_str)), (1, Some("null")));
+    // Numbers are rounded away from what a limit would let pass, and never wrap.
+    for (text, least, most) in [
+        ("500.01", 500, 501),
+        ("-0.5", -1, 0),
+        ("1e3", 1_000, 1_000),
+        ("1e300", i64::MAX, i64::MAX),
+        ("-1e300", i64::MIN, i64::MIN),
+        ("18446744073709551615", i64::MAX, i64::MAX),
+        ("9223372036854775808", i64::MAX, i64::MAX),
+        ("-9223372036854775809", i64::MIN, i64::MIN),
+    ] {
+        let body = places(text);
+        assert_eq!((body.least[""], body.most[""]), (least, most), "{text}");
+    }
+    assert_eq!(Body::read(b""), Ok(Body::Absent));
+}
+
+#[test]
+fn a_body_that_can_be_read_in_two_ways_is_not_shown() {
+    for text in [
+        r#"{"a":1,"a":2}"#,
+        r#"{"a":1,"A":2}"#,
+        r#"{"a":1,"\u0061":2}"#,
+        r#"[{"x":{"b":1,"b":1}}]"#,
+        "{} {}",
+        "{}x",
+        "{",
+        " ",
+        "\u{feff}{}",
+        "nul",
+        "01",
+        "1e999",
+        "{a:1}",
+        "{\"a\":1,}",
+        "\"\\ud800\"",
+    ] {
+        assert!(matches!(Body::read(text.as_bytes()), Err(NotShown::Ambiguous(_))), "{text}");
+    }
+    assert!(matches!(Body::read(b"\"\xff\""), Err(NotShown::Ambiguous(_))));
+    assert!(matches!(Body::read("[".repeat(1_000).as_bytes()), Err(NotShown::Ambiguous(_))));
+    let wide = format!("{{{}}}", (0..5_000).map(|n| format!("\"k{n}\":1")).collect::<Vec<_>>().join(","));
+    assert!(matches!(Body::read(wide.as_bytes()), Err(NotShown::Ambiguous(_))));
+    assert_eq!(Body::read("x".repeat(65_537).as_bytes()), Err(NotShown::TooLong));
+}
+
+proptest! {
+    #[test]
+    fn every_value_of_a_body_is_at_its_place(value in values()) {
+        let text = serde_json::to_string(&value).unwrap();
+        if let Ok(Body::Read(body)) = Body::read(text.as_bytes()) {
+            let mut wanted = std::collections::BTreeSet::new();
+            gather(&value, "", &mut wanted);
+            prop_assert_eq!(&body.all, &wanted);
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_a_body_or_none(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = Body::read(&bytes);
+    }
+}
+
+fn gather(value: &serde_json::Value, place: &str, into: &mut std::collections::BTreeSet<String>) {
+    into.insert(place.to_owned());
+    match value {
+        serde_json::Value::Array(items) => items.iter().for_each(|item| gather(item, &format!("{place}/*"), into)),
+        serde_json::Value::Object(fields) => {
+            fields.iter().for_each(|(name, value)| gather(value, &format!("{place}/{}", name.replace('~', "~0").replace('/', "~1")), into))
+        }
+        _ => {}
     }
 }

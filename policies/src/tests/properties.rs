@@ -207,7 +207,7 @@ impl Plain {
             names.principal_uid(principal).expect("a principal"),
             names.action(request.action).expect("an action").uid(),
             names.resource_uid(&request.resource).expect("a resource"),
-            cedar_context(request.context, &Steady::new(request.context)).expect("a context"),
+            cedar_context(request.context, &Steady::new(request.context), names).expect("a context"),
             Some(schema),
         )
         .expect("a request");

@@ -54,7 +54,7 @@ fn every_request_and_entity_we_build_is_what_the_schema_promises() {
                     names.principal_uid(&caller).expect("a principal"),
                     names.action(action).expect("an action").uid(),
                     names.resource_uid(&resource).expect("a resource"),
-                    cedar_context(&asked, &Steady::new(&asked)).expect("a context"),
+                    cedar_context(&asked, &Steady::new(&asked), &names).expect("a context"),
                     Some(&schema),
                 );
                 assert!(question.is_ok(), "{action} on {kind:?}: {question:?}");

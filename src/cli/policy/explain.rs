@@ -28,6 +28,7 @@ Examples:
   bartizan policy explain --principal ci/deploy --service --target web-1 --action ssh.shell
   bartizan policy explain --principal corp/sue@example.com --target orders --sql 'SELECT card FROM payments'
   bartizan policy explain --principal ci/deploy --target billing --http 'POST /v1/refunds'
+  bartizan policy explain --principal ci/deploy --target billing --http 'POST /v1/refunds' --body refund.json
   bartizan policy explain --principal ci/deploy --target prod --kubernetes 'patch /apis/apps/v1/namespaces/shop/deployments/web'
   bartizan policy explain --principal corp/alice@example.com --action issue --source-ip 203.0.113.7";
 
@@ -137,6 +138,9 @@ struct Further {
     /// With --sql: the schemas in which unqualified names are looked for
     #[arg(long, value_name = "SCHEMAS", default_value = "\"$user\", public")]
     search_path: String,
+    /// With --http: the JSON body of the request
+    #[arg(long, value_name = "FILE", requires = "http")]
+    body: Option<std::path::PathBuf>,
     /// With --file: everything beneath the path too, as rsync asks
     #[arg(long)]
     recursive: bool,

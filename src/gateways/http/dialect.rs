@@ -20,6 +20,9 @@ pub trait Dialect: Send + Sync {
     /// When it cannot be told for certain.
     fn read(&self, seen: Seen<'_>) -> Result<Box<dyn Meant>, Problem>;
 
+    /// Whether what stands in the bodies of requests may be decided on.
+    fn decides_bodies(&self) -> bool;
+
     /// What a client is told instead of an answer.
     fn tell(&self, problem: &Problem) -> Response<Body>;
 }
@@ -77,6 +80,10 @@ struct Asked {
 impl Dialect for Plain {
     fn read(&self, seen: Seen<'_>) -> Result<Box<dyn Meant>, Problem> {
         Ok(Box::new(Asked { request: seen.request.clone(), upgrades: seen.upgrade.is_some() }))
+    }
+
+    fn decides_bodies(&self) -> bool {
+        true
     }
 
     fn tell(&self, problem: &Problem) -> Response<Body> {

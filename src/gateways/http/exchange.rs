@@ -13,17 +13,19 @@ use hyper::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, SEC
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 
-use crate::enforce::{Allowed, Decider};
-use crate::frontdoor::Refusal;
+use crate::enforce::{Allowed, Decider, Question};
+use crate::frontdoor::{Cause, Refusal};
+use crate::model::Printable;
 use crate::record::{Piece, Tape, TapeError};
 
-use super::body::{Answer, Body, BodyError, Kept, Meter, Source};
+use super::body::{Answer, Body, Kept, Meter, Source};
 use super::dialect::{Dialect, Passage, Seen};
 use super::fields::{Masked, Readable};
 use super::headers::{self, Caller};
 use super::origin::{Pool, Unanswered};
 use super::problem::Problem;
 use super::tasks::Tasks;
+use super::upload::{self, Upload};
 use super::{notes, upgrade};
 
 /// What all requests of a session share.
@@ -58,21 +60,38 @@ pub(super) async fn exchange(shared: Arc<Shared>, request: Request<Incoming>) ->
     Ok(attempt(shared, request).await.unwrap_or_else(|problem| dialect.tell(&problem)))
 }
 
-async fn attempt(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, Problem> {
+async fn attempt(shared: Arc<Shared>, mut request: Request<Incoming>) -> Result<Response<Body>, Problem> {
     let (begun, number) = (Instant::now(), shared.requests.fetch_add(1, Ordering::Relaxed) + 1);
     let upgrade = headers::upgrade(request.headers());
-    let facts = match understand(&request, upgrade.as_ref(), &shared.pool.server().policy_headers) {
+    let line = Line::of(&request);
+    let mut facts = match understand(&request, upgrade.as_ref(), &shared.pool.server().policy_headers) {
         Ok(facts) => facts,
-        Err(problem) => return Err(unread(&shared, number, &request, problem).await?),
+        Err(problem) => return Err(unread(&shared, number, &line, problem).await?),
     };
     let has_body = !request.body().is_end_stream();
-    let seen = Seen { request: &facts, headers: request.headers(), upgrade: upgrade.as_ref(), has_body };
+    let from_client = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
+    let (head, mut body) = Upload::of(request);
+    if shared.dialect.decides_bodies() {
+        body = match upload::look(&shared.decider, &mut facts, &head.headers, body, upgrade.is_some()).await {
+            Ok(body) => body,
+            Err(problem) => return Err(unread(&shared, number, &line, problem).await?),
+        };
+    }
+    let seen = Seen { request: &facts, headers: &head.headers, upgrade: upgrade.as_ref(), has_body };
     let meant = match shared.dialect.read(seen) {
         Ok(meant) => meant,
-        Err(problem) => return Err(unread(&shared, number, &request, problem).await?),
+        Err(problem) => return Err(unread(&shared, number, &line, problem).await?),
     };
-    let told = meant.told();
-    let allowed = match shared.decider.decide(meant.questions()).await {
+    let (told, questions) = (meant.told(), meant.questions());
+    let decided = match body.text() {
+        // Whoever is asked sees all that would be done.
+        Some(text) => {
+            let whole = format!("{} with the body {}", questions.first().map_or("", Question::operation), Printable(text));
+            shared.decider.decide_shown(questions, whole).await
+        }
+        None => shared.decider.decide(questions).await,
+    };
+    let allowed = match decided {
         Ok(allowed) => allowed,
         Err(refusal) => return Err(refused(&shared, notes::Asked { number, request: &facts, told }, &refusal).await?),
     };
@@ -83,13 +102,29 @@ async fn attempt(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Resp
             return Err(refused(&shared, notes::Asked { number, request: &facts, told }, &refusal).await?);
         }
     };
-    shared.write(notes::allowed(notes::Asked { number, request: &facts, told }, &allowed)).await?;
-    forward(shared, Sent { request, target: facts.target(), upgrade, passage, allowed, number, begun }).await
+    count("allow");
+    shared.write(notes::allowed(notes::Asked { number, request: &facts, told }, &allowed, body.text())).await?;
+    forward(shared, Sent { head, body, from_client, target: facts.target(), upgrade, passage, allowed, number, begun }).await
+}
+
+/// The first line of a request, as it came.
+struct Line {
+    method: Method,
+    target: Uri,
+}
+
+impl Line {
+    fn of(request: &Request<Incoming>) -> Self {
+        Self { method: request.method().clone(), target: request.uri().clone() }
+    }
 }
 
 /// A request that is let through.
 struct Sent {
-    request: Request<Incoming>,
+    head: hyper::http::request::Parts,
+    body: Upload,
+    /// The connection itself, where it is to become another protocol's.
+    from_client: Option<hyper::upgrade::OnUpgrade>,
     /// Path and query.
     target: String,
     upgrade: Option<HeaderValue>,
@@ -100,11 +135,9 @@ struct Sent {
 }
 
 async fn forward(shared: Arc<Shared>, sent: Sent) -> Result<Response<Body>, Problem> {
-    let Sent { mut request, target, upgrade, passage, allowed, number, begun } = sent;
+    let Sent { mut head, body, from_client, target, upgrade, passage, allowed, number, begun } = sent;
     let Passage { fields, accept, many, relay } = passage;
-    let server = shared.pool.server();
-    let from_client = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
-    let (mut head, body) = request.into_parts();
+    let (server, is_upgrade) = (shared.pool.server(), upgrade.is_some());
     headers::to_server(&mut head.headers, server, &shared.caller, upgrade.as_ref(), fields.is_some());
     if let Some(accept) = accept {
         head.headers.insert(ACCEPT, accept);
@@ -116,8 +149,8 @@ async fn forward(shared: Arc<Shared>, sent: Sent) -> Result<Response<Body>, Prob
     head.uri = uri(&server.prefix, &target)?;
     head.version = Version::HTTP_11;
     head.extensions.clear();
-    let request = Request::from_parts(head, body.map_err(BodyError::from).boxed_unsync());
-    let (answer, sender) = match shared.pool.send(request).await {
+    let request = Request::from_parts(head, body.into_body());
+    let (answer, sender) = match shared.pool.send(request, is_upgrade).await {
         Ok(answered) => answered,
         Err(failed) => return Err(unanswered(&shared, number, begun, failed).await?),
     };
@@ -183,12 +216,17 @@ fn understand(
     let media = all.get(CONTENT_TYPE).map(|value| value.to_str().map_err(|_| bad("Content-Type is not text.".to_owned()))).transpose()?;
     let content_type = media.and_then(|media| media.split(';').next()).map(|name| name.trim().to_ascii_lowercase());
     let size = all.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    Ok(HttpRequest { method: method.as_str().to_owned(), path, query, content_type, headers, size })
+    Ok(HttpRequest { method: method.as_str().to_owned(), path, query, content_type, headers, size, body: Default::default() })
+}
+
+fn count(verdict: &'static str) {
+    metrics::counter!("bartizan_http_requests_total", "verdict" => verdict).increment(1);
 }
 
 /// A request that cannot be read: it is noted in the audit log and in the recording.
-async fn unread(shared: &Shared, number: u64, request: &Request<Incoming>, problem: Problem) -> Result<Problem, Problem> {
-    let (method, target) = (request.method().as_str(), request.uri().to_string());
+async fn unread(shared: &Shared, number: u64, line: &Line, problem: Problem) -> Result<Problem, Problem> {
+    count("unread");
+    let (method, target) = (line.method.as_str(), line.target.to_string());
     if let Err(refusal) = shared.decider.refused("http.request", &format!("{method}: {}", problem.sentence)).await {
         return Ok(Problem::of(&refusal));
     }
@@ -198,6 +236,7 @@ async fn unread(shared: &Shared, number: u64, request: &Request<Incoming>, probl
 
 async fn refused(shared: &Shared, asked: notes::Asked<'_>, refusal: &Refusal) -> Result<Problem, Problem> {
     let problem = Problem::of(refusal);
+    count(if refusal.cause == Cause::Held { "hold" } else { "deny" });
     shared.write(notes::refused(asked, refusal, problem.status)).await?;
     Ok(problem)
 }

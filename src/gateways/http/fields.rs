@@ -56,9 +56,18 @@ enum Encoding {
     Zstd,
 }
 
-impl Readable {
-    /// What the headers say.
-    pub(super) fn of(headers: &HeaderMap, many: bool) -> Result<Self, String> {
+/// What a body is said to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Media {
+    /// One JSON text.
+    Json,
+    /// One after another.
+    Many,
+}
+
+impl Media {
+    /// What the headers say; or what it is not.
+    pub(super) fn of(headers: &HeaderMap) -> Result<Self, &'static str> {
         let mut types = headers.get_all(CONTENT_TYPE).iter();
         let media = types.next().and_then(|value| value.to_str().ok()).unwrap_or_default().to_ascii_lowercase();
         let mut parts = media.split(';').map(str::trim);
@@ -66,12 +75,20 @@ impl Readable {
         let is_many = ["application/x-ndjson", "application/ndjson", "application/jsonl", "application/json-lines"].contains(&name);
         let is_json = name == "application/json" || name == "text/json" || (name.starts_with("application/") && name.ends_with("+json"));
         if types.next().is_some() || !(is_json || is_many) {
-            return Err("its fields may be masked for you, and it is not JSON, so that it cannot be shown".to_owned());
+            return Err("it is not JSON");
         }
-        let charset = parts.filter_map(|part| part.strip_prefix("charset=")).map(|name| name.trim_matches('"')).next();
-        if charset.is_some_and(|name| !["utf-8", "utf8", "us-ascii"].contains(&name)) {
-            return Err("its fields may be masked for you, and it is not in UTF-8, so that it cannot be shown".to_owned());
+        let mut charsets = parts.filter_map(|part| part.strip_prefix("charset=")).map(|name| name.trim_matches('"'));
+        if charsets.any(|name| !["utf-8", "utf8", "us-ascii"].contains(&name)) {
+            return Err("it is not in UTF-8");
         }
+        Ok(if is_many { Self::Many } else { Self::Json })
+    }
+}
+
+impl Readable {
+    /// What the headers say.
+    pub(super) fn of(headers: &HeaderMap, many: bool) -> Result<Self, String> {
+        let media = Media::of(headers).map_err(|why| format!("its fields may be masked for you, and {why}, so that it cannot be shown"))?;
         let mut encodings = Vec::new();
         for value in headers.get_all(CONTENT_ENCODING) {
             for name in value.to_str().unwrap_or("?").split(',').map(|name| name.trim().to_ascii_lowercase()) {
@@ -89,7 +106,7 @@ impl Readable {
         if encodings.len() > 2 {
             return Err("its fields may be masked for you, and it is packed too often, so that it cannot be shown".to_owned());
         }
-        Ok(Self { encodings, many: many || is_many })
+        Ok(Self { encodings, many: many || media == Media::Many })
     }
 }
 

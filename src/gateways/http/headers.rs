@@ -1,6 +1,8 @@
 //! Which headers go on to the server and back. What belongs to one connection, what would say who the caller is, and what would make
 //! a server read another method or path than was decided, goes nowhere.
 
+use std::sync::Arc;
+
 use bartizan_policies::http::FRAMING;
 use hyper::HeaderMap;
 use hyper::header::{
@@ -13,6 +15,7 @@ use super::origin::Server;
 /// The bastion's word on who the caller is.
 const USER: HeaderName = HeaderName::from_static("x-bartizan-user");
 const SESSION: HeaderName = HeaderName::from_static("x-bartizan-session");
+const IDENTITY: HeaderName = HeaderName::from_static("x-bartizan-identity");
 
 /// Names that only the bastion may say, or that say another request than was decided; with `-` for any `_`, since servers that hand
 /// headers on as variables (RFC 3875, section 4.1.18) cannot tell the two apart.
@@ -34,10 +37,14 @@ const UNHEARD_FAMILIES: &[&str] = &["impersonate-", "x-bartizan-", "x-forwarded-
 /// What a masked answer cannot keep: it is not the bytes that the server speaks of.
 const OF_BYTES: &[&str] = &["content-digest", "content-md5", "digest", "repr-digest", "etag", "last-modified"];
 
+/// Makes a token that says who the caller is; `None` when it cannot be made.
+pub type Voucher = Arc<dyn Fn() -> Option<HeaderValue> + Send + Sync>;
+
 /// Who asks.
 pub(super) struct Caller {
     pub(super) principal: HeaderValue,
     pub(super) session: HeaderValue,
+    pub(super) voucher: Option<Voucher>,
 }
 
 /// The protocol that a request asks the connection to be turned into. HTTP/2 is not one: it is had by speaking it.
@@ -58,6 +65,9 @@ pub(super) fn to_server(headers: &mut HeaderMap, server: &Server, caller: &Calle
     headers.insert(HOST, server.host.clone());
     headers.insert(USER, caller.principal.clone());
     headers.insert(SESSION, caller.session.clone());
+    if let Some(token) = caller.voucher.as_ref().and_then(|voucher| voucher()) {
+        headers.insert(IDENTITY, token);
+    }
     for (name, _) in server.headers.iter() {
         headers.remove(name);
     }

@@ -12,11 +12,13 @@ mod problem;
 mod relay;
 mod tasks;
 mod upgrade;
+mod upload;
 
 pub use body::Body;
 pub(super) use dialect::NOT_MASKED;
 pub use dialect::{Dialect, Meant, Passage, Plain, Seen};
-pub use origin::{Origin, Server, Stream};
+pub use headers::Voucher;
+pub use origin::{Origin, Reached, Server, Stream};
 pub use problem::Problem;
 pub use relay::{Between, Visitor, refuse, relay};
 pub use tasks::Tasks;

@@ -1,5 +1,5 @@
 //! What the recording says of requests: each as it was decided, before it is forwarded, and what came of it. Bodies are counted, not
-//! kept.
+//! kept; of one that was decided there is a digest.
 
 use std::time::Instant;
 
@@ -7,6 +7,7 @@ use bartizan_policies::HttpRequest;
 use bartizan_recorder::Event;
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::enforce::Allowed;
 use crate::frontdoor::Cause;
@@ -53,8 +54,11 @@ fn asked(asked: Asked<'_>, verdict: &str, policies: &[String]) -> Value {
 }
 
 /// A request that goes on.
-pub(super) fn allowed(request: Asked<'_>, allowed: &Allowed) -> Piece {
+pub(super) fn allowed(request: Asked<'_>, allowed: &Allowed, body: Option<&str>) -> Piece {
     let mut event = asked(request, "allow", allowed.policies());
+    if let (Value::Object(fields), Some(body)) = (&mut event, body) {
+        fields.insert("body_sha256".to_owned(), hex::encode(Sha256::digest(body)).into());
+    }
     if let (Value::Object(fields), Some(grant)) = (&mut event, allowed.grant()) {
         fields.insert("approval".to_owned(), grant.approval().to_string().into());
         fields.insert("approved_by".to_owned(), grant.by().to_vec().into());

@@ -1,12 +1,13 @@
 //! The server behind the gateway: what is known of it, and the connections to it that wait to be used again.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{Builder, SendRequest};
-use hyper::header::{HeaderName, HeaderValue};
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
+use hyper::client::conn::{TrySendError, http1, http2};
+use hyper::header::{HOST, HeaderName, HeaderValue};
+use hyper::{Request, Response, Uri, Version};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::frontdoor::{BoxFuture, Refusal};
@@ -15,10 +16,17 @@ use super::body::Body;
 use super::tasks::Tasks;
 
 /// The longest head of an answer, in bytes.
-const HEAD: usize = 256 << 10;
+const HEAD: u32 = 256 << 10;
 
 /// Connections that are kept for later.
 const IDLE: usize = 16;
+
+/// How much of an answer over HTTP/2 may wait for the client to take it, and how much of all answers of a connection.
+const WINDOW: u32 = 128 << 10;
+const WINDOW_OF_ALL: u32 = 4 << 20;
+
+/// How often a server is asked over HTTP/2 whether it is there still, while it is to answer.
+const PULSE: Duration = Duration::from_secs(30);
 
 /// What bytes go through.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
@@ -27,8 +35,16 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {}
 
 /// Connects to the server.
 pub trait Origin: Send + Sync {
-    /// A new connection.
-    fn connect(&self) -> BoxFuture<Result<Box<dyn Stream>, Refusal>>;
+    /// A new connection; over HTTP/2 only where it `may_be_h2`.
+    fn connect(&self, may_be_h2: bool) -> BoxFuture<Result<Reached, Refusal>>;
+}
+
+/// A new connection to the server.
+pub struct Reached {
+    /// What bytes go through.
+    pub stream: Box<dyn Stream>,
+    /// Whether HTTP/2 is spoken on it, and not HTTP/1.1.
+    pub is_h2: bool,
 }
 
 /// What is known of the server.
@@ -48,8 +64,22 @@ pub struct Server {
     pub policy_headers: Vec<HeaderName>,
 }
 
-/// A connection that can be used again.
-pub(super) type Sender = SendRequest<Body>;
+/// What a request is sent through.
+pub(super) enum Sender {
+    /// A connection for one request after another.
+    One(http1::SendRequest<Body>),
+    /// A connection for many at once.
+    Many(http2::SendRequest<Body>),
+}
+
+impl Sender {
+    async fn try_send(&mut self, request: Request<Body>) -> Result<Response<Incoming>, TrySendError<Request<Body>>> {
+        match self {
+            Self::One(sender) => sender.try_send_request(request).await,
+            Self::Many(sender) => sender.try_send_request(request).await,
+        }
+    }
+}
 
 /// Why a request got no answer.
 pub(super) enum Unanswered {
@@ -61,12 +91,13 @@ pub(super) enum Unanswered {
 pub(super) struct Pool {
     server: Server,
     tasks: Tasks,
-    idle: Mutex<Vec<Sender>>,
+    idle: Mutex<Vec<http1::SendRequest<Body>>>,
+    shared: Mutex<Option<http2::SendRequest<Body>>>,
 }
 
 impl Pool {
     pub(super) fn new(server: Server, tasks: Tasks) -> Self {
-        Self { server, tasks, idle: Mutex::default() }
+        Self { server, tasks, idle: Mutex::default(), shared: Mutex::default() }
     }
 
     pub(super) fn server(&self) -> &Server {
@@ -75,24 +106,24 @@ impl Pool {
 
     /// Takes back a connection whose answer is over.
     pub(super) fn give_back(&self, sender: Sender) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        // One for many is kept where it is.
+        let Sender::One(sender) = sender else { return };
+        let mut idle = lock(&self.idle);
         if !sender.is_closed() && idle.len() < IDLE {
             idle.push(sender);
         }
     }
 
-    /// Sends a request. One that a connection did not take, since the server had closed it, goes over another.
-    pub(super) async fn send(&self, mut request: Request<Body>) -> Result<(Response<Incoming>, Sender), Unanswered> {
+    /// Sends a request, over a connection of its own protocol where it `upgrades`. One that a connection did not take, since the server
+    /// had closed it, goes over another.
+    pub(super) async fn send(&self, mut request: Request<Body>, upgrades: bool) -> Result<(Response<Incoming>, Sender), Unanswered> {
         loop {
-            let waiting = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let (mut sender, is_new) = match waiting {
-                Some(mut sender) => match sender.ready().await {
-                    Ok(()) => (sender, false),
-                    Err(_) => continue,
-                },
-                None => (self.connect().await?, true),
+            let (mut sender, is_new) = match self.waiting(upgrades).await {
+                Some(sender) => (sender, false),
+                None => (self.connect(upgrades).await?, true),
             };
-            match sender.try_send_request(request).await {
+            self.address(&mut request, &sender)?;
+            match sender.try_send(request).await {
                 Ok(answer) => return Ok((answer, sender)),
                 Err(mut failed) => match failed.take_message() {
                     Some(unsent) if !is_new => request = unsent,
@@ -102,16 +133,72 @@ impl Pool {
         }
     }
 
-    async fn connect(&self) -> Result<Sender, Unanswered> {
-        let stream = self.server.origin.connect().await.map_err(Unanswered::Refusal)?;
-        let mut builder = Builder::new();
-        builder.max_buf_size(HEAD);
-        let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(Unanswered::Lost)?;
-        self.tasks.start(async move {
-            if let Err(error) = connection.with_upgrades().await {
-                tracing::debug!(%error, "a connection to an HTTP server ended");
+    /// A connection that there is already.
+    async fn waiting(&self, upgrades: bool) -> Option<Sender> {
+        let shared = lock(&self.shared).clone().filter(|_| !upgrades);
+        if let Some(mut sender) = shared {
+            if sender.ready().await.is_ok() {
+                return Some(Sender::Many(sender));
             }
-        });
-        Ok(sender)
+            lock(&self.shared).take_if(|kept| kept.is_closed());
+        }
+        loop {
+            let mut sender = lock(&self.idle).pop()?;
+            if sender.ready().await.is_ok() {
+                return Some(Sender::One(sender));
+            }
+        }
     }
+
+    async fn connect(&self, upgrades: bool) -> Result<Sender, Unanswered> {
+        let Reached { stream, is_h2 } = self.server.origin.connect(!upgrades).await.map_err(Unanswered::Refusal)?;
+        let io = TokioIo::new(stream);
+        if is_h2 && upgrades {
+            let sentence = "The server is spoken to over HTTP/2 alone, whose connections cannot be turned into another protocol's.";
+            return Err(Unanswered::Refusal(Refusal::unavailable(sentence, sentence)));
+        }
+        if is_h2 {
+            let mut builder = http2::Builder::new(self.tasks.clone());
+            builder.timer(TokioTimer::new()).keep_alive_interval(PULSE).max_header_list_size(HEAD);
+            builder.initial_stream_window_size(WINDOW).initial_connection_window_size(WINDOW_OF_ALL);
+            let (sender, connection) = builder.handshake(io).await.map_err(Unanswered::Lost)?;
+            self.tasks.start(async move { ended(connection.await) });
+            lock(&self.shared).replace(sender.clone());
+            return Ok(Sender::Many(sender));
+        }
+        let mut builder = http1::Builder::new();
+        builder.max_buf_size(HEAD as usize);
+        let (sender, connection) = builder.handshake(io).await.map_err(Unanswered::Lost)?;
+        self.tasks.start(async move { ended(connection.with_upgrades().await) });
+        Ok(Sender::One(sender))
+    }
+
+    /// Says in a request whom it is for, as the protocol wants it said.
+    fn address(&self, request: &mut Request<Body>, sender: &Sender) -> Result<(), Unanswered> {
+        let mut parts = hyper::http::uri::Parts::default();
+        parts.path_and_query = request.uri().path_and_query().cloned();
+        let bad = |why: &str| Unanswered::Refusal(Refusal::unavailable("The server cannot be asked for this path.", why));
+        if matches!(sender, Sender::Many(_)) {
+            let authority = self.server.host.to_str().map_err(|error| bad(&error.to_string()))?.parse();
+            parts.authority = Some(authority.map_err(|error: hyper::http::uri::InvalidUri| bad(&error.to_string()))?);
+            parts.scheme = self.server.itself.split(':').next().and_then(|scheme| scheme.parse().ok());
+            request.headers_mut().remove(HOST);
+            *request.version_mut() = Version::HTTP_2;
+        } else {
+            request.headers_mut().insert(HOST, self.server.host.clone());
+            *request.version_mut() = Version::HTTP_11;
+        }
+        *request.uri_mut() = Uri::from_parts(parts).map_err(|error| bad(&error.to_string()))?;
+        Ok(())
+    }
+}
+
+fn ended(connection: Result<(), hyper::Error>) {
+    if let Err(error) = connection {
+        tracing::debug!(%error, "a connection to an HTTP server ended");
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

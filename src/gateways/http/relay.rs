@@ -28,7 +28,7 @@ use crate::record::Tape;
 use super::body::Body;
 use super::dialect::Dialect;
 use super::exchange::{Shared, exchange};
-use super::headers::Caller;
+use super::headers::{Caller, Voucher};
 use super::origin::{Pool, Server, Stream};
 use super::problem::Problem;
 use super::tasks::Tasks;
@@ -85,6 +85,10 @@ pub struct Between<'a> {
     pub principal: &'a str,
     /// Which session it is.
     pub session: String,
+    /// Says who the caller is in a signed token, where the server wants one.
+    pub voucher: Option<Voucher>,
+    /// What would be said to the caller while a request waits for people.
+    pub said: mpsc::Receiver<String>,
     /// The recording.
     pub tape: &'a Tape,
     /// Policy.
@@ -99,7 +103,8 @@ pub struct Between<'a> {
 
 /// Serves the session until it ends.
 pub async fn relay(between: Between<'_>, mut orders: mpsc::Receiver<Orders>) -> Ended {
-    let Between { dialect, visitor, server, principal, session, tape, decider, tasks, traffic, mask_key } = between;
+    let Between { dialect, visitor, server, principal, session, voucher, mut said, tape, decider, tasks, traffic, mask_key } = between;
+    let whose = session.clone();
     let (Ok(principal), Ok(session)) = (HeaderValue::from_str(principal), HeaderValue::from_str(&session)) else {
         return ended(Reason::Failed, "the principal's name cannot be told to an HTTP server");
     };
@@ -109,7 +114,7 @@ pub async fn relay(between: Between<'_>, mut orders: mpsc::Receiver<Orders>) -> 
         tape: tape.clone(),
         pool: Pool::new(server, tasks.clone()),
         tasks: tasks.clone(),
-        caller: Caller { principal, session },
+        caller: Caller { principal, session, voucher },
         mask_key,
         requests: AtomicU64::new(0),
         failed: Mutex::default(),
@@ -124,6 +129,12 @@ pub async fn relay(between: Between<'_>, mut orders: mpsc::Receiver<Orders>) -> 
                 let failed = shared.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
                 let sentence = failed.map_or_else(|| "it could not be recorded any more".to_owned(), |error| error.sentence());
                 break ended(Reason::Failed, &sentence);
+            }
+            Some(text) = said.recv() => {
+                tracing::info!(session = %whose, said = text.trim(), "an HTTP request waits for people");
+                if tape.write(vec![Tape::note(text.trim().to_owned())]).await.is_err() {
+                    break ended(Reason::Failed, "it could not be recorded any more");
+                }
             }
             order = orders.recv() => match order {
                 // There is nowhere to show it.

@@ -33,6 +33,10 @@ impl Dialect for Cluster {
         Ok(Box::new(asked))
     }
 
+    fn decides_bodies(&self) -> bool {
+        false
+    }
+
     fn tell(&self, problem: &Problem) -> Response<Body> {
         status::answer(problem)
     }

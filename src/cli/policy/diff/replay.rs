@@ -250,6 +250,7 @@ fn facts(question: &Question) -> Result<Facts, Skipped> {
                 content_type: content_type.clone(),
                 headers: headers.clone(),
                 size: *size,
+                body: bartizan_policies::http::Body::Absent,
             }))
         }
         (About::Api { request, runs: None }, FactsKind::ApiRequest) => Ok(Facts::ApiRequest(api_request(request))),

@@ -95,7 +95,8 @@ impl Asked {
             asked.request(target, |target| sql.questions(target))?;
             asked.sql = Some(sql);
         } else if let Some(request) = http {
-            asked.request(of_kind(found, TargetKind::Http, "--http")?, |target| Ok(vec![requests::http(request, target)?]))?;
+            let (target, body) = (of_kind(found, TargetKind::Http, "--http")?, args.further.body.as_deref());
+            asked.request(target, |target| Ok(vec![requests::http(request, body, target)?]))?;
         } else if let Some(request) = kubernetes {
             asked.request(of_kind(found, TargetKind::Kubernetes, "--kubernetes")?, |target| requests::kubernetes(request, target))?;
         } else if let Some(action) = action {

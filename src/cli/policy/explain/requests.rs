@@ -1,5 +1,8 @@
 //! HTTP requests and requests to a Kubernetes API server as policy is asked about them.
 
+use std::path::Path;
+
+use bartizan_policies::http::Body;
 use bartizan_policies::kubernetes::{Query, Resolved, Streams, Unresolved, exec_commands, resolve};
 use bartizan_policies::{Action, ApiRequest, Command, Facts, HttpRequest, Route, Target};
 
@@ -8,14 +11,22 @@ use crate::cli::Exit;
 use crate::model::Printable;
 
 /// `GET /v1/refunds?page=2`
-pub(super) fn http(text: &str, target: &Target) -> Result<Question, Exit> {
+pub(super) fn http(text: &str, body: Option<&Path>, target: &Target) -> Result<Question, Exit> {
     let (method, address) = two(text, "--http", "GET /v1/refunds")?;
     let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     if !method.chars().all(is_token) {
         return Err(Exit::usage(format!("--http: \"{}\" is no method (RFC 9110 section 9.1)", Printable(method))));
     }
     let bartizan_policies::http::Target { path, query } = read("--http", address)?;
-    let request = HttpRequest { method: method.to_owned(), path: path.clone(), query, ..HttpRequest::default() };
+    let mut request = HttpRequest { method: method.to_owned(), path: path.clone(), query, ..HttpRequest::default() };
+    if let Some(file) = body {
+        let shown = Printable(&file.display().to_string()).to_string();
+        let bytes = std::fs::read(file).map_err(|error| Exit::incomplete(format!("{shown}: {error}")))?;
+        request.size = Some(bytes.len() as u64);
+        request.content_type = Some("application/json".to_owned());
+        request.body =
+            Body::read(&bytes).map_err(|why| Exit::usage(format!("{shown}: such a body is refused where a policy asks for it: {why}")))?;
+    }
     let route = Route { target: target.clone(), method: method.to_owned(), path };
     Ok(Question {
         action: Action::of_http_method(method),
