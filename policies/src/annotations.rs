@@ -141,7 +141,12 @@ impl<'a> Reader<'a> {
             (&["mask"], !moderated, "cannot stand beside @moderated", "write two policies: one that masks, one that is moderated"),
             (&["mask"], !approve, "cannot stand beside @approve", "write two policies: one that masks, one that waits"),
             (&["mask"], !permit, "means nothing on a permit", "put it on a forbid, so that no permit can lift it"),
-            (&["mask"], field_only, "hides one field, and this policy is about more", "narrow it to pg.read_column, k8s.read_field or http.read_field"),
+            (
+                &["mask"],
+                field_only,
+                "hides one field, and this policy is about more",
+                "narrow it to pg.read_column, k8s.read_field or http.read_field",
+            ),
             (&["certificate_ttl", "pin_source_address", "record"], permit, "means nothing on a forbid", "put it on a permit"),
             (
                 &["certificate_ttl", "pin_source_address"],

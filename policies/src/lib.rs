@@ -82,7 +82,8 @@ pub use load::SCHEMA;
 pub use problem::{Gravity, Problem};
 pub use questions::{Question, questions};
 pub use request::{
-    Approval, Context, Database, DbSchema, Function, Key, Kind, Place, Principal, PrincipalKind, Request, Resource, Route, Table, Target, Visit,
+    Approval, Context, Database, DbSchema, Function, Key, Kind, Place, Principal, PrincipalKind, Request, Resource, Route, Table, Target,
+    Visit,
 };
 pub use rule::{Approve, Effect, Mask, Rule, Scope};
 pub use set::{PolicySet, Slice};

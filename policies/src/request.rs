@@ -170,7 +170,9 @@ impl Place {
             Facts::HttpRequest(request) | Facts::HttpField { request, .. } => {
                 Self::Route(Route { target, method: request.method.clone(), path: request.path.clone() })
             }
-            Facts::ApiRequest(request) | Facts::ApiExec { request, .. } | Facts::ApiField { request, .. } => Self::Kind(request.kind(target)),
+            Facts::ApiRequest(request) | Facts::ApiExec { request, .. } | Facts::ApiField { request, .. } => {
+                Self::Kind(request.kind(target))
+            }
             _ => Self::Target(target),
         }
     }
@@ -354,10 +356,7 @@ impl Request<'_> {
         let kinds = self.action.resources().contains(&self.resource.kind()) && self.action.facts() == self.context.facts.kind();
         kinds
             && match (&self.resource, &self.context.facts) {
-                (
-                    Resource::Kind(kind),
-                    Facts::ApiRequest(request) | Facts::ApiExec { request, .. } | Facts::ApiField { request, .. },
-                ) => {
+                (Resource::Kind(kind), Facts::ApiRequest(request) | Facts::ApiExec { request, .. } | Facts::ApiField { request, .. }) => {
                     kind.group == request.group && kind.name == request.resource && kind.namespace == request.namespace
                 }
                 (Resource::Route(route), Facts::HttpRequest(request)) => {

@@ -115,7 +115,11 @@ fn asked(common: &Common, args: &Args) -> Result<(Bastion, Vec<TargetName>), Exi
     };
     let Some(config) = config else {
         let none = args.targets.is_empty();
-        return if none { Err(Exit::usage("which targets? Name them; `ssh BASTION targets` lists yours")) } else { Ok((bastion, args.targets.clone())) };
+        return if none {
+            Err(Exit::usage("which targets? Name them; `ssh BASTION targets` lists yours"))
+        } else {
+            Ok((bastion, args.targets.clone()))
+        };
     };
     let of_kind = |target: &&crate::config::Target| target.kind() == TargetKind::Kubernetes;
     let known: Vec<TargetName> = config.targets.iter().filter(of_kind).map(|target| target.name.clone()).collect();
@@ -143,7 +147,8 @@ fn read(path: &Path) -> Result<Value, Exit> {
         Exit::refused(format!("{file} is not a kubeconfig in JSON: give --file one of its own, and name both in KUBECONFIG"))
     };
     let file: Value = serde_json::from_str(&text).map_err(|_| foreign())?;
-    let is_whole = LISTS.iter().all(|list| file.get(list).is_some_and(Value::is_array)) && file.get("current-context").is_some_and(Value::is_string);
+    let is_whole =
+        LISTS.iter().all(|list| file.get(list).is_some_and(Value::is_array)) && file.get("current-context").is_some_and(Value::is_string);
     if is_whole { Ok(file) } else { Err(foreign()) }
 }
 

@@ -128,9 +128,7 @@ impl Mode {
         match self {
             Self::Shell => vec![Question::shell(login)],
             Self::Exec(line) => Question::of_line(login, line),
-            Self::GuardedShell | Self::Scp(_) | Self::Rsync(_) | Self::Sftp | Self::Postgres | Self::Http | Self::Kubernetes => {
-                Vec::new()
-            },
+            Self::GuardedShell | Self::Scp(_) | Self::Rsync(_) | Self::Sftp | Self::Postgres | Self::Http | Self::Kubernetes => Vec::new(),
         }
     }
 }

@@ -183,10 +183,7 @@ pub(super) fn kept(facts: &Facts) -> About {
             size: *size,
         },
         Facts::ApiRequest(request) => About::Api { request: kept_request(request), runs: None },
-        Facts::ApiExec { request, command } => About::Api {
-            request: kept_request(request),
-            runs: Some(Box::new(kept_command(command))),
-        },
+        Facts::ApiExec { request, command } => About::Api { request: kept_request(request), runs: Some(Box::new(kept_command(command))) },
         Facts::ApiPath { verb, path } => About::Path { verb: verb.clone(), path: path.clone() },
         _ => About::Unkept,
     }

@@ -53,7 +53,8 @@ fn what_can_be_read_in_two_ways_is_refused() {
 
 #[test]
 fn any_bytes_are_resolved_or_refused_and_the_same_each_time() {
-    let alphabet = ["/", "api", "apis", "v1", "pods", "namespaces", "watch", "proxy", "%2e", "..", "%", "?", "=", "&", "watch=1", "\\", ";", "ä"];
+    let alphabet =
+        ["/", "api", "apis", "v1", "pods", "namespaces", "watch", "proxy", "%2e", "..", "%", "?", "=", "&", "watch=1", "\\", ";", "ä"];
     let mut state = 1_u32;
     for _ in 0..20_000 {
         let mut target = String::from("/");

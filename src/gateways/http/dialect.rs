@@ -2,8 +2,8 @@
 //! and in which form its clients are refused.
 
 use bartizan_policies::HttpRequest;
-use hyper::header::{HeaderMap, HeaderValue};
 use hyper::Response;
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
 use crate::enforce::{Decider, Fields, Question};
@@ -63,6 +63,8 @@ pub struct Passage {
     pub many: bool,
     /// Who hands on what is said once the connection is another protocol's; nobody looks into it otherwise.
     pub relay: Option<Relay>,
+    /// What the server is offered of that protocol, instead of what the client said.
+    pub offer: Option<(HeaderName, HeaderValue)>,
 }
 
 /// A server of which nothing is known but that it speaks HTTP.

@@ -17,8 +17,8 @@ use crate::enforce::{Allowed, Decider};
 use crate::frontdoor::Refusal;
 use crate::record::{Piece, Tape, TapeError};
 
-use super::dialect::{Dialect, Passage, Seen};
 use super::body::{Answer, Body, BodyError, Kept, Meter, Source};
+use super::dialect::{Dialect, Passage, Seen};
 use super::fields::{Masked, Readable};
 use super::headers::{self, Caller};
 use super::origin::{Pool, Unanswered};
@@ -101,13 +101,16 @@ struct Sent {
 
 async fn forward(shared: Arc<Shared>, sent: Sent) -> Result<Response<Body>, Problem> {
     let Sent { mut request, target, upgrade, passage, allowed, number, begun } = sent;
-    let Passage { fields, accept, many, relay } = passage;
+    let Passage { fields, accept, many, relay, offer } = passage;
     let server = shared.pool.server();
     let from_client = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
     let (mut head, body) = request.into_parts();
     headers::to_server(&mut head.headers, server, &shared.caller, upgrade.as_ref(), fields.is_some());
     if let Some(accept) = accept {
         head.headers.insert(ACCEPT, accept);
+    }
+    if let Some((name, value)) = offer {
+        head.headers.insert(name, value);
     }
     if relay.is_some() {
         // What passes is to be read: nobody packs it.

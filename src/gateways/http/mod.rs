@@ -17,7 +17,7 @@ pub use body::Body;
 pub(super) use dialect::NOT_MASKED;
 pub use dialect::{Dialect, Meant, Passage, Plain, Seen};
 pub use origin::{Origin, Server, Stream};
-pub use relay::{Between, Visitor, refuse, relay};
 pub use problem::Problem;
+pub use relay::{Between, Visitor, refuse, relay};
 pub use tasks::Tasks;
 pub use upgrade::{Ends, Outcome, Relay};

@@ -56,12 +56,17 @@ pub struct Visitor {
 }
 
 impl Visitor {
-    /// Waits until a client speaks; `None` if it does not.
-    pub async fn hear(channel: Channel<server::Msg>) -> Option<Self> {
+    /// Waits until a client speaks, and where its `whole_line` is wanted until that is over; `None` if it does not.
+    pub async fn hear(channel: Channel<server::Msg>, whole_line: bool) -> Option<Self> {
         let mut stream = Box::new(channel.into_stream());
         let mut ahead = BytesMut::new();
         let hearing = async {
-            while ahead.len() < PREFACE.len() && PREFACE.starts_with(&ahead) {
+            let is_over = |ahead: &[u8]| {
+                let might_be_h2 = PREFACE.starts_with(ahead.get(..PREFACE.len()).unwrap_or(ahead));
+                let has_line = ahead.len() >= HEAD || ahead.contains(&b'\n');
+                if might_be_h2 { ahead.len() >= PREFACE.len() } else { has_line || !whole_line }
+            };
+            while !is_over(&ahead) {
                 if stream.read_buf(&mut ahead).await? == 0 {
                     break;
                 }
@@ -70,6 +75,12 @@ impl Visitor {
         };
         tokio::time::timeout(PATIENCE, hearing).await.ok()?.ok()?;
         (!ahead.is_empty()).then_some(Self { ahead, stream })
+    }
+
+    /// What was heard so far.
+    #[must_use]
+    pub fn heard(&self) -> &[u8] {
+        &self.ahead
     }
 }
 

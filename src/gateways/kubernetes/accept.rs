@@ -49,7 +49,11 @@ mod tests {
             (Some("application/vnd.kubernetes.protobuf, */*"), true, "application/json"),
             (Some("application/vnd.kubernetes.protobuf;q=0.9, application/json;q=0.5"), true, "application/json"),
             (Some("application/yaml"), true, "application/json"),
-            (Some("APPLICATION/JSON; as=PartialObjectMetadataList; v=v1; g=meta.k8s.io"), false, "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"),
+            (
+                Some("APPLICATION/JSON; as=PartialObjectMetadataList; v=v1; g=meta.k8s.io"),
+                false,
+                "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io",
+            ),
             (Some("application/json;stream=watch"), false, "application/json;stream=watch"),
             (Some("application/json;as=Scale"), true, "application/json"),
             (Some("application/json;x=y"), true, "application/json"),

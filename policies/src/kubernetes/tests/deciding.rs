@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::kubernetes::{Query, Streams};
-use crate::{Context, Facts, Known, Kind, Mask, PolicySet, Principal, Request, Resource, Slice, Target};
+use crate::{Context, Facts, Kind, Known, Mask, PolicySet, Principal, Request, Resource, Slice, Target};
 
 fn slice(text: &str) -> Slice {
     let set = PolicySet::load(vec![("k.cedar".to_owned(), text.to_owned())], &Known::default()).expect("policies");

@@ -78,8 +78,7 @@ impl Asked {
     pub(super) fn new(config: &Config, args: &Args) -> Result<Self, Exit> {
         let principal = principal(config, &args.principal, &args.groups, args.service)?;
         let found = args.target.as_deref().map(|name| find(config, name)).transpose()?;
-        let mut asked =
-            Self { principal, target: found.map(as_target), login: None, line: None, sql: None, questions: Vec::new() };
+        let mut asked = Self { principal, target: found.map(as_target), login: None, line: None, sql: None, questions: Vec::new() };
         let Wish { command, file, sql, http, kubernetes, action } = &args.wish;
         if let Some(line) = command {
             let login = asked.begin(found, args, "exec", "--command")?;
@@ -152,7 +151,9 @@ impl Asked {
             }
             FactsKind::None => {}
             FactsKind::HttpRequest => return Err(instead(action, "a request: use --http 'METHOD PATH'")),
-            FactsKind::ApiRequest | FactsKind::ApiExec | FactsKind::ApiPath => return Err(instead(action, "a request: use --kubernetes 'VERB PATH'")),
+            FactsKind::ApiRequest | FactsKind::ApiExec | FactsKind::ApiPath => {
+                return Err(instead(action, "a request: use --kubernetes 'VERB PATH'"));
+            }
             FactsKind::Sql => return Err(instead(action, "a statement: use --sql STATEMENT --catalog FILE")),
             FactsKind::HttpField | FactsKind::ApiField => {
                 return Err(instead(action, "one field of an answer: write a case for `bartizan policy test`"));
