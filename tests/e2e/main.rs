@@ -29,6 +29,7 @@ mod guarded;
 mod hostile;
 mod hostile_target;
 mod http;
+mod kubernetes;
 mod ledger;
 mod limits;
 mod login;
