@@ -76,7 +76,7 @@ pub enum About {
     /// A request to a Kubernetes API server about a resource.
     Api {
         /// The request as the server resolves it.
-        request: ApiRequest,
+        request: Box<ApiRequest>,
         /// The command that it runs, for `exec`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         runs: Option<Box<About>>,

@@ -252,7 +252,7 @@ fn what_policy_was_told_is_read_back_as_it_was_written() {
             size: Some(17),
         },
         About::Api {
-            request: ApiRequest {
+            request: Box::new(ApiRequest {
                 verb: "create".into(),
                 group: "apps".into(),
                 version: "v1".into(),
@@ -262,7 +262,7 @@ fn what_policy_was_told_is_read_back_as_it_was_written() {
                 subresource: Some("scale".into()),
                 container: Some("app".into()),
                 dry_run: true,
-            },
+            }),
             runs: Some(Box::new(About::Nothing)),
         },
         About::Path { verb: "get".into(), path: "/healthz".into() },

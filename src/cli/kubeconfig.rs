@@ -212,8 +212,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config");
         let mut file = read(&path).unwrap();
-        put(&mut file, "prod@b", free_port(&file).unwrap(), None);
-        put(&mut file, "test@b", free_port(&file).unwrap(), Some("shop"));
+        for (context, namespace) in [("prod@b", None), ("test@b", Some("shop"))] {
+            let port = free_port(&file).unwrap();
+            put(&mut file, context, port, namespace);
+        }
         write(&path, &file).unwrap();
         let mut again = read(&path).unwrap();
         assert_eq!((port_of(&again, "prod@b"), port_of(&again, "test@b"), free_port(&again).unwrap()), (Some(8001), Some(8002), 8003));

@@ -19,7 +19,7 @@ pub struct Fields {
 /// What is answered.
 enum Of {
     Http(HttpRequest),
-    Api(Objects),
+    Api(Box<Objects>),
 }
 
 impl Decider {
@@ -34,7 +34,7 @@ impl Decider {
 
 impl Fields {
     pub(super) fn of_objects(decider: Decider, slice: Arc<Slice>, objects: Objects) -> Self {
-        Self { decider, slice, of: Of::Api(objects) }
+        Self { decider, slice, of: Of::Api(Box::new(objects)) }
     }
 
     pub(super) fn objects(&self) -> Option<&Objects> {

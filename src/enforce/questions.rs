@@ -182,8 +182,10 @@ pub(super) fn kept(facts: &Facts) -> About {
             headers: headers.clone(),
             size: *size,
         },
-        Facts::ApiRequest(request) => About::Api { request: kept_request(request), runs: None },
-        Facts::ApiExec { request, command } => About::Api { request: kept_request(request), runs: Some(Box::new(kept_command(command))) },
+        Facts::ApiRequest(request) => About::Api { request: Box::new(kept_request(request)), runs: None },
+        Facts::ApiExec { request, command } => {
+            About::Api { request: Box::new(kept_request(request)), runs: Some(Box::new(kept_command(command))) }
+        }
         Facts::ApiPath { verb, path } => About::Path { verb: verb.clone(), path: path.clone() },
         _ => About::Unkept,
     }

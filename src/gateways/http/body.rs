@@ -22,7 +22,7 @@ use super::notes::{self, Answered};
 use super::origin::Sender;
 
 /// Why a body is cut short.
-pub type BodyError = Box<dyn Error + Send + Sync>;
+pub(super) type BodyError = Box<dyn Error + Send + Sync>;
 
 /// Any body, of a request or an answer.
 pub type Body = UnsyncBoxBody<Bytes, BodyError>;

@@ -59,7 +59,9 @@ fn plain(done: &Done) -> String {
         word.lines().filter(|line| !is_own(line)).map(aged).collect::<Vec<_>>().join("\n")
     });
     let text = words.collect::<Vec<_>>().join(" ");
-    let own = |line: &&str| !["uid:", "resourceVersion:", "creationTimestamp:", "CreationTimestamp:"].iter().any(|key| line.trim_start().starts_with(key));
+    let own = |line: &&str| {
+        !["uid:", "resourceVersion:", "creationTimestamp:", "CreationTimestamp:"].iter().any(|key| line.trim_start().starts_with(key))
+    };
     text.lines().filter(own).map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>().join("\n")
 }
 

@@ -94,7 +94,9 @@ fn the_server_hears_who_the_caller_is_and_nobody_says_otherwise() {
     assert!(asked.iter().any(|seen| seen["url"].as_str().unwrap().contains("forged")));
     for seen in &asked {
         let text = seen.to_string();
-        for word in ["system:masters", "system:admin", "root", "\"mine\"", "Bearer mine", "10.0.0.1", "impersonate-uid", "impersonate-extra"] {
+        for word in
+            ["system:masters", "system:admin", "root", "\"mine\"", "Bearer mine", "10.0.0.1", "impersonate-uid", "impersonate-extra"]
+        {
             assert!(!text.contains(word), "{word}: {text}");
         }
         assert_eq!(seen["headers"]["authorization"], format!("Bearer {CREDENTIAL}"));
@@ -116,7 +118,11 @@ fn a_request_waits_until_somebody_answers() {
         let mut id = None;
         wait_until("the request is held", || {
             let listed = site.world.bastion.run(["approvals", "list", "--json"]).ok().json();
-            let held = listed.as_array().unwrap().iter().find(|one| one.to_string().contains("DELETE /apis/apps/v1/namespaces/shop/deployments/web"));
+            let held = listed
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|one| one.to_string().contains("DELETE /apis/apps/v1/namespaces/shop/deployments/web"));
             id = held.and_then(|one| one["id"].as_str().map(str::to_owned));
             id.is_some()
         });
@@ -138,7 +144,8 @@ fn a_connection_is_turned_only_for_what_reaches_into_pods() {
     let site = Site::with(POLICIES);
     let alice = site.person("alice");
     let open = |path: &str| {
-        let headers = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="];
+        let headers =
+            ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="];
         let headers: Vec<&str> = headers.iter().flat_map(|header| ["-H", header]).collect();
         alice.ask(&[&headers[..], &["--http1.1", "--max-time", "20", &alice.at(path)]].concat())
     };

@@ -48,7 +48,10 @@ fn secrets_are_hidden_in_every_form_of_answer() {
     ] {
         let done = bob.kubectl(form).ok();
         assert!(!shows(&done.text()) && !shows(&done.err), "{form:?}: {done}");
-        assert!(done.text().contains("db") || form.last().unwrap().contains("template") || form.last().unwrap().contains("jsonpath"), "{done}");
+        assert!(
+            done.text().contains("db") || form.last().unwrap().contains("template") || form.last().unwrap().contains("jsonpath"),
+            "{done}"
+        );
     }
     let table = bob.kubectl(&["get", "secrets", "-n", "shop"]).ok().text();
     assert!(table.contains("TYPE") && table.contains("Opaque"), "a table that shows nothing hidden stays one: {table}");
