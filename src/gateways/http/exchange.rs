@@ -38,6 +38,8 @@ pub(super) struct Shared {
     pub(super) requests: AtomicU64,
     /// Why the session cannot go on.
     pub(super) failed: Mutex<Option<TapeError>>,
+    /// The exit code of a command that was run.
+    pub(super) exit: Mutex<Option<i32>>,
 }
 
 impl Shared {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bartizan_recorder::Reason;
+use bartizan_recorder::{Exit, Reason};
 use bytes::{Buf, BytesMut};
 use hyper::body::Incoming;
 use hyper::header::HeaderValue;
@@ -124,10 +124,11 @@ pub async fn relay(between: Between<'_>, mut orders: mpsc::Receiver<Orders>) -> 
         mask_key,
         requests: AtomicU64::new(0),
         failed: Mutex::default(),
+        exit: Mutex::default(),
     });
     let answering = Arc::clone(&shared);
     let mut serving = Some(serve(visitor, traffic, &tasks, move |request| Box::pin(exchange(Arc::clone(&answering), request))));
-    let closing = loop {
+    let mut closing = loop {
         tokio::select! {
             () = async { if let Some(serving) = &mut serving { serving.await } else { std::future::pending().await } } => serving = None,
             () = tasks.done(), if serving.is_none() => break ended(Reason::Closed, "the client ended the session"),
@@ -153,6 +154,8 @@ pub async fn relay(between: Between<'_>, mut orders: mpsc::Receiver<Orders>) -> 
     tasks.end();
     // Answers that were under way say in the recording that they were cut short.
     let _ = tokio::time::timeout(LAST_WORDS, tasks.done()).await;
+    let exit = shared.exit.lock().unwrap_or_else(PoisonError::into_inner).take();
+    closing.exit = exit.and_then(|code| u32::try_from(code).ok()).map(Exit::status);
     closing
 }
 

@@ -1,6 +1,7 @@
 //! A connection that has become another protocol's, such as WebSocket: bytes go both ways as they are, and messages are counted.
 
 use std::io;
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -86,6 +87,7 @@ pub(super) fn turn(
             }
             _ => Outcome { cut: Some("it did not begin".to_owned()), ..Outcome::default() },
         };
+        *kept.shared.exit.lock().unwrap_or_else(PoisonError::into_inner) = outcome.exit;
         let protocol = protocol.to_str().unwrap_or_default().to_owned();
         let note = notes::upgraded(kept.number, &protocol, &outcome, kept.begun);
         drop(kept.shared.write(note).await);

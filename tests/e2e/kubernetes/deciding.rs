@@ -155,7 +155,8 @@ fn a_connection_is_turned_only_for_what_reaches_into_pods() {
     }
     assert!(site.server.asked().iter().all(|seen| seen["upgrade"].is_null()));
     // What must not begin without an upgrade.
-    for path in ["/api/v1/namespaces/shop/pods/x/portforward"] {
+    {
+        let path = "/api/v1/namespaces/shop/pods/x/portforward";
         assert_eq!(alice.ask(&["-X", "POST", &alice.at(path)]).0, "403", "{path}");
     }
 }

@@ -31,7 +31,7 @@ mod tests {
             (format!("GET {pod}/exec?command=sh&tty=1 HTTP/1.1\r\n"), true),
             (format!("GET {pod}/attach?tty=true HTTP/1.1\r\n"), true),
             (format!("GET {pod}/exec?command=sh HTTP/1.1\r\n"), false),
-            (format!("GET {pod}/exec?command=sh&tty=maybe HTTP/1.1\r\n"), false),
+            (format!("GET {pod}/exec?command=sh&tty=false HTTP/1.1\r\n"), false),
             (format!("GET {pod}/log?tty=true HTTP/1.1\r\n"), false),
             (format!("GET {pod}?tty=true HTTP/1.1\r\n"), false),
             ("GET /%zz HTTP/1.1\r\n".to_owned(), false),

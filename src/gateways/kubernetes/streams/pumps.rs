@@ -27,8 +27,12 @@ pub(super) enum Stop {
     Tape(#[from] TapeError),
     #[error("what is said is not understood, and so not handed on: {0}")]
     Broken(#[from] Broken),
+    /// Who is listened to is gone.
     #[error("the connection was lost")]
-    Lost(#[from] io::Error),
+    Left,
+    /// Who is spoken to is gone.
+    #[error("the other connection was lost")]
+    Deaf,
 }
 
 /// What both directions need.
@@ -104,7 +108,7 @@ impl Pump {
             if !pieces.is_empty() {
                 session.tape.write(pieces).await?;
             }
-            self.hand_on(taken).await?;
+            self.hand_on(taken).await.map_err(|_| Stop::Deaf)?;
         }
     }
 
@@ -132,7 +136,7 @@ impl Pump {
             if !pieces.is_empty() {
                 session.tape.write(pieces).await?;
             }
-            self.hand_on(taken).await?;
+            self.hand_on(taken).await.map_err(|_| Stop::Deaf)?;
         }
     }
 
@@ -150,7 +154,7 @@ impl Pump {
     /// Reads on. Gives how many bytes are understood, and leaves what they say in `said`; `None` at the end.
     async fn hear(&mut self) -> Result<Option<usize>, Stop> {
         self.buffer.reserve(PIECE);
-        if self.from.read_buf(&mut (&mut self.buffer).limit(PIECE)).await? > 0 {
+        if self.from.read_buf(&mut (&mut self.buffer).limit(PIECE)).await.map_err(|_| Stop::Left)? > 0 {
             return Ok(Some(self.codec.read(&self.buffer, &mut self.said)?));
         }
         // What of a frame is there already was not handed on, and is not. Whoever is gone needs not be told.

@@ -67,10 +67,11 @@ async fn carry(ends: Ends, framing: &Framing, wanted: &Streams, moderation: &Mod
         }
         end
     };
+    // Once the command's end is told, either may leave as it likes.
+    let left = |who: &str| down.ending.is_none().then(|| format!("{who} left before the command's end was told"));
     let why = match end {
-        End::Client(Ok(())) if down.ending.is_none() => Some("the client left before the command's end was told".to_owned()),
-        End::Server(Ok(())) if down.ending.is_none() => Some("the API server left before the command's end was told".to_owned()),
-        End::Client(Ok(())) | End::Server(Ok(())) => None,
+        End::Client(Ok(()) | Err(Stop::Left)) | End::Server(Err(Stop::Deaf)) => left("the client"),
+        End::Server(Ok(()) | Err(Stop::Left)) | End::Client(Err(Stop::Deaf)) => left("the API server"),
         End::Client(Err(stop)) => Some(format!("from the client: {stop}")),
         End::Server(Err(stop)) => Some(format!("from the API server: {stop}")),
         End::Session => Some("the session was ended".to_owned()),

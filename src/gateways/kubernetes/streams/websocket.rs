@@ -161,8 +161,8 @@ fn number(bytes: &[u8]) -> u64 {
 
 /// A last message to the client and WebSocket's close after it; `None` if it is too long for the shortest frames.
 pub(super) fn last_words(message: &[u8]) -> Option<Vec<u8>> {
-    /// The session is over (section 7.4.1: policy violation).
-    const CLOSE: [u8; 4] = [0x88, 2, 0x03, 0xf0];
+    /// A normal end (section 7.4.1): clients show another one instead of the message.
+    const CLOSE: [u8; 4] = [0x88, 2, 0x03, 0xe8];
     let length = u16::try_from(message.len()).ok().filter(|length| *length >= 126)?.to_be_bytes();
     Some([&[0x82, 126][..], &length, message, &CLOSE].concat())
 }
