@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::evidence::ids;
-use crate::harness::{Guarded, Run, Terminal, wait_until};
+use crate::harness::{Guarded, Run, Terminal, repository, wait_until};
 
 use super::site::{POLICIES, Person, Site, kubectls};
 
@@ -152,6 +152,32 @@ fn files_are_copied_both_ways_and_a_process_is_attached_to() {
         assert!(said(&cast_with(&site, &format!("hello-{n}")), "o").contains("attached"));
     }
     assert!(site.audited().contains("k8s.attach") && site.audited().contains("\"tar\""));
+}
+
+/// What the Kubernetes client of Python does, which is no kubectl and speaks WebSocket only.
+const PYTHON: &str = r"
+import sys
+from kubernetes import client
+from kubernetes.stream import stream
+
+configuration = client.Configuration()
+configuration.host = sys.argv[1]
+api = client.CoreV1Api(client.ApiClient(configuration))
+command = ['sh', '-c', 'read it; echo got $it; echo bad >&2; exit 5']
+session = stream(api.connect_get_namespaced_pod_exec, 'web', 'shop', command=command, stdin=True, stdout=True, stderr=True, tty=False, _preload_content=False)
+session.write_stdin('by-python\n')
+session.run_forever(timeout=60)
+print(session.read_stdout(timeout=1), session.read_stderr(timeout=1), session.returncode)
+";
+
+#[test]
+fn another_client_than_kubectl_runs_a_command() {
+    let (site, bob) = site();
+    let python = bob.visitor.command(repository(".deps/venv/bin/python"), ["-c", PYTHON, &bob.at("")]);
+    let done = Run::new(python).within(120).finish().ok();
+    assert_eq!(done.text().split_whitespace().collect::<Vec<_>>(), ["got", "by-python", "bad", "5"], "{done}");
+    let cast = cast_with(&site, "got by-python");
+    assert!(said(&cast, "x") == "5" && said(&cast, "o").contains("bad"), "{cast}");
 }
 
 #[test]
