@@ -26,7 +26,11 @@ fn main() {
     desk.measure("an event: a session changes", |desk, n| desk.line(&json!({ "event": "session", "session": session(n as usize) })));
     desk.measure("an event: a new session", |desk, n| desk.line(&json!({ "event": "session", "session": session(ENTRIES + n as usize) })));
     desk.press('/');
-    desk.measure("a letter of a filter", |desk, n| desk.press(['w', 'e', 'b', ' '][n as usize % 4]));
+    let filter: Vec<char> = "web user4 deploy".chars().collect();
+    desk.measure("a letter of a filter, typed or taken back", |desk, n| match filter.get(n as usize % (2 * filter.len())) {
+        Some(letter) => desk.press(*letter),
+        None => desk.key(KeyCode::Backspace),
+    });
     desk.key(KeyCode::Esc);
     desk.press('1');
     desk.measure("a key: the next approval", |desk, _| desk.press('j'));

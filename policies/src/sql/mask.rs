@@ -76,17 +76,19 @@ fn json(text: &str, type_oid: u32, format: Format) -> Vec<u8> {
 
 /// The last four characters, where they are no more than half of it.
 fn last4(text: &str) -> String {
-    let characters: Vec<char> = text.trim_end().chars().collect();
-    let end = characters.len().checked_sub(4).filter(|rest| *rest >= 4).and_then(|rest| characters.get(rest..));
-    HIDDEN.chars().chain(end.into_iter().flatten().copied()).collect()
+    let text = text.trim_end();
+    let mut places = text.char_indices().rev().map(|(place, _)| place);
+    let fourth = places.nth(3).filter(|_| places.nth(3).is_some());
+    let end = fourth.and_then(|place| text.get(place..)).unwrap_or_default();
+    [HIDDEN, end].concat()
 }
 
 /// `a****@example.com`
 fn email(text: &str) -> String {
     match text.trim_end().rsplit_once('@') {
         Some((person, domain)) if !person.is_empty() && !domain.is_empty() => {
-            let first: String = person.chars().take(usize::from(person.chars().count() > 1)).collect();
-            format!("{first}{HIDDEN}@{domain}")
+            let first = person.char_indices().nth(1).and_then(|(second, _)| person.get(..second)).unwrap_or_default();
+            [first, HIDDEN, "@", domain].concat()
         }
         _ => HIDDEN.to_owned(),
     }

@@ -109,8 +109,8 @@ impl<'a, R: AsyncRead + Unpin> Down<'a, R> {
         let broken = |error: CodecError| Over::Server(error.to_string());
         loop {
             self.splitter.want_whole_rows(running(&mut self.ledger.lock()).is_some_and(|run| run.is_masked()));
-            if let Some(kept) = self.rows() {
-                self.outlet.push(kept).await?;
+            if let Some(rows) = self.rows()? {
+                self.outlet.push(rows).await?;
                 continue;
             }
             match self.splitter.next().map_err(broken)? {
@@ -148,17 +148,17 @@ impl<'a, R: AsyncRead + Unpin> Down<'a, R> {
         Ok(sent?)
     }
 
-    /// Rows that have arrived together are handed on together.
-    fn rows(&mut self) -> Option<Bytes> {
+    /// Rows that have arrived together are handed on together, as the client may see them.
+    fn rows(&mut self) -> Result<Option<Bytes>, Over> {
         let mut book = self.ledger.lock();
-        let run = running(&mut book)?;
-        if run.is_masked() && run.shape.get().is_none_or(Plan::masks) || run.seen.as_ref().is_some_and(Seen::is_open) {
-            return None;
+        let Some(run) = running(&mut book) else { return Ok(None) };
+        if run.seen.as_ref().is_some_and(Seen::is_open) {
+            return Ok(None);
         }
-        let kept = self.splitter.run(b'D')?;
+        let Some(kept) = self.splitter.run(b'D') else { return Ok(None) };
         run.rows += kept.count;
         run.bytes += kept.bytes.len() as u64;
-        Some(kept.bytes)
+        as_seen(run, kept.bytes, &self.mask_key).map(Some)
     }
 
     fn add_bytes(&mut self, count: usize) {
@@ -257,12 +257,7 @@ impl<'a, R: AsyncRead + Unpin> Down<'a, R> {
     fn shown(&mut self, bytes: Bytes) -> Result<Bytes, Over> {
         let mut book = self.ledger.lock();
         let run = running(&mut book).ok_or_else(|| unexpected(b'D'))?;
-        let shown = if run.is_masked() {
-            let plan = run.shape.get().ok_or_else(|| Over::Server("rows came whose columns it did not describe".to_owned()))?;
-            plan.row(&bytes, &self.mask_key).map_err(|error| Over::Server(error.to_string()))?
-        } else {
-            bytes
-        };
+        let shown = as_seen(run, bytes, &self.mask_key)?;
         if let Some(seen) = &mut run.seen {
             seen.row(&shown);
         }
@@ -349,6 +344,15 @@ impl<'a, R: AsyncRead + Unpin> Down<'a, R> {
 
 fn unexpected(kind: u8) -> Over {
     Over::Server(format!("a message of kind {} does not answer anything", char::from(kind).escape_default()))
+}
+
+/// Whole rows of what runs, as the client may see them.
+fn as_seen(run: &Run, rows: Bytes, key: &[u8]) -> Result<Bytes, Over> {
+    if !run.is_masked() {
+        return Ok(rows);
+    }
+    let plan = run.shape.get().ok_or_else(|| Over::Server("rows came whose columns it did not describe".to_owned()))?;
+    plan.rows(&rows, key).map_err(|error| Over::Server(error.to_string()))
 }
 
 /// What runs now, if it is the client's.

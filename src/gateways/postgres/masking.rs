@@ -1,13 +1,12 @@
 //! Masks the rows of a result. What was predicted of the statement is held against what the server says of its columns; only if both
 //! agree is a row handed on, with the masked values replaced.
 
-use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use bartizan_policies::Mask;
 use bartizan_policies::sql::mask::{Format, masked};
 use bartizan_policies::sql::{Answer, Catalog, ColumnId, Judged, On, Statement};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::codec::{self, CodecError, Column};
 
@@ -49,23 +48,33 @@ impl Plan {
         self.columns.iter().any(|(mask, _)| mask.is_some())
     }
 
-    /// The row as the client may see it.
-    pub(super) fn row(&self, frame: &Bytes, key: &[u8]) -> Result<Bytes, CodecError> {
-        let values = codec::row(frame)?;
-        if values.len() != self.columns.len() {
-            return Err(CodecError::Malformed('D'));
-        }
+    /// Whole rows, one behind the other, as the client may see them.
+    pub(super) fn rows(&self, frames: &Bytes, key: &[u8]) -> Result<Bytes, CodecError> {
         if !self.masks() {
-            return Ok(frame.clone());
+            return Ok(frames.clone());
         }
-        let shown = values.into_iter().zip(&self.columns).map(|(value, (mask, column))| match mask {
-            Some(mask) => {
-                let format = if column.binary { Format::Binary } else { Format::Text };
-                masked(*mask, column.type_oid, format, value, key)
-            }
-            None => value.map(Cow::Borrowed),
-        });
-        Ok(codec::data_row(shown))
+        let mut shown = BytesMut::with_capacity(frames.len() + frames.len() / 4);
+        for frame in codec::frames(frames) {
+            self.row(frame, key, &mut shown)?;
+        }
+        Ok(shown.freeze())
+    }
+
+    fn row(&self, frame: &[u8], key: &[u8], shown: &mut BytesMut) -> Result<(), CodecError> {
+        let wanted = u16::try_from(self.columns.len()).map_err(|_| CodecError::Malformed('D'))?;
+        let mut columns = self.columns.iter();
+        let told = codec::append_row(shown, wanted, |body| {
+            codec::each_value(frame, |value| match columns.next() {
+                Some((Some(mask), column)) => {
+                    let format = if column.binary { Format::Binary } else { Format::Text };
+                    codec::put_value(body, masked(*mask, column.type_oid, format, value, key).as_deref());
+                }
+                Some((None, _)) => codec::put_value(body, value),
+                // More values than columns: the count below is another one.
+                None => {}
+            })
+        })?;
+        if told == wanted { Ok(()) } else { Err(CodecError::Malformed('D')) }
     }
 }
 

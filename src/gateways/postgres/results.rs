@@ -82,12 +82,16 @@ fn shown(value: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::borrow::Cow;
+    use bytes::BytesMut;
 
     use super::*;
 
     fn row(values: &[Option<&[u8]>]) -> Bytes {
-        codec::data_row(values.iter().map(|value| value.map(Cow::Borrowed)))
+        let mut row = BytesMut::new();
+        codec::append_row(&mut row, u16::try_from(values.len()).unwrap(), |body| {
+            values.iter().for_each(|value| codec::put_value(body, *value))
+        });
+        row.freeze()
     }
 
     #[test]

@@ -155,10 +155,7 @@ fn a_connection_is_turned_only_for_what_reaches_into_pods() {
     }
     assert!(site.server.asked().iter().all(|seen| seen["upgrade"].is_null()));
     // What must not begin without an upgrade.
-    {
-        let path = "/api/v1/namespaces/shop/pods/x/portforward";
-        assert_eq!(alice.ask(&["-X", "POST", &alice.at(path)]).0, "403", "{path}");
-    }
+    assert_eq!(alice.ask(&["-X", "POST", &alice.at("/api/v1/namespaces/shop/pods/x/portforward")]).0, "403");
 }
 
 #[test]

@@ -60,7 +60,8 @@ fn secrets_are_hidden_in_every_form_of_answer() {
     assert_eq!(shown["metadata"]["managedFields"], Value::Null);
     // For whom nothing is masked.
     assert!(shows(&alice.kubectl(&["get", "secret", "db", "-n", "shop", "-o", "yaml"]).ok().text()));
-    assert!(site.recorded().contains("masked: /data"), "{}", site.recorded());
+    let recorded = site.recorded();
+    assert!(recorded.contains("masked: ") && recorded.contains("/data/password"), "{recorded}");
 }
 
 #[test]
@@ -81,7 +82,12 @@ fn other_forms_than_json_are_not_asked_for_and_not_shown() {
             assert!(!shows(&done.text()) && done.text().contains("db"), "{accept} {address}: {done}");
         }
     }
-    for seen in site.server.asked().iter().filter(|seen| seen["who"]["username"] == "corp/bob@example.test") {
+    for seen in site
+        .server
+        .asked()
+        .iter()
+        .filter(|seen| seen["who"]["username"] == "corp/bob@example.test" && seen["url"].as_str().unwrap().contains("secrets"))
+    {
         let accept = seen["headers"]["accept"].as_str().unwrap_or_default();
         assert!(!accept.contains("protobuf") && !accept.contains("yaml") && !accept.contains("cbor"), "{seen}");
     }

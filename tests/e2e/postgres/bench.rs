@@ -101,7 +101,9 @@ fn statements_pass_beside_plain_ssh() {
                 for clients in size.clients {
                     let all = figures.entry((script, mode, clients)).or_insert_with(|| vec![Vec::new(); ways.len()]);
                     for (way, seen) in ways.iter().zip(all) {
-                        seen.push(pgbench(&alice, way, &["-b", script, "-M", mode, "-c", clients, "-j", "2", "-T", &size.seconds]));
+                        let tps = pgbench(&alice, way, &["-b", script, "-M", mode, "-c", clients, "-j", "2", "-T", &size.seconds]);
+                        eprintln!("{script} {mode} {clients} {}: {tps:.0} tps", way.name);
+                        seen.push(tps);
                     }
                 }
             }

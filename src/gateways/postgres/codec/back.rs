@@ -103,16 +103,22 @@ pub(in super::super) fn parameter(frame: &[u8]) -> Result<(&str, &str), CodecErr
 
 /// Reads a `DataRow`: each value's place in the message, or none for NULL.
 pub(in super::super) fn row(frame: &[u8]) -> Result<Vec<Option<&[u8]>>, CodecError> {
+    let mut values = Vec::new();
+    each_value(frame, |value| values.push(value))?;
+    Ok(values)
+}
+
+/// Hands on the values of a `DataRow`, and says how many there were.
+pub(in super::super) fn each_value<'a>(frame: &'a [u8], mut take: impl FnMut(Option<&'a [u8]>)) -> Result<u16, CodecError> {
     let mut fields = Fields::new(b'D', body(frame));
     let count = fields.u16()?;
-    let mut values = Vec::with_capacity(usize::from(count).min(1_664));
     for _ in 0..count {
-        let length = fields.i32()?;
-        values.push(match usize::try_from(length) {
+        // Every negative length is NULL.
+        take(match usize::try_from(fields.i32()?) {
             Ok(length) => Some(fields.take(length)?),
             Err(_) => None,
         });
     }
     fields.end()?;
-    Ok(values)
+    Ok(count)
 }

@@ -8,13 +8,13 @@ mod splitter;
 mod startup;
 mod write;
 
-pub(super) use back::{Column, Fault, columns, command_tag, copy_out, fault, parameter, row, status};
+pub(super) use back::{Column, Fault, columns, command_tag, copy_out, each_value, fault, parameter, row, status};
 pub(super) use front::{Front, Kind, front};
-pub(super) use splitter::{Frame, Side, Splitter};
+pub(super) use splitter::{Frame, Side, Splitter, frames};
 pub(super) use startup::{First, Opening, first};
 pub(super) use write::{
-    Severity, authentication_ok, backend_key, bind_plain, close, copy_data, data_row, describe_portal, error, execute, flush, negotiate,
-    parameter_status, parse, query, ready, sync, terminate,
+    Severity, append_row, authentication_ok, backend_key, bind_plain, close, copy_data, describe_portal, error, execute, flush, negotiate,
+    parameter_status, parse, put_value, query, ready, sync, terminate,
 };
 
 /// Why bytes are no message that can be gone on with.

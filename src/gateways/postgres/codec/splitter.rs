@@ -222,6 +222,17 @@ impl Splitter {
     }
 }
 
+/// The messages of which `bytes` is made, as [`Splitter::run`] gives them; what is none ends them.
+pub(in super::super) fn frames(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        let (_, whole) = header_of(rest)?;
+        let (frame, behind) = rest.split_at_checked(whole.ok()?)?;
+        rest = behind;
+        Some(frame)
+    })
+}
+
 /// The kind and the whole length of the message that `bytes` begin with; an error for a length that cannot be.
 fn header_of(bytes: &[u8]) -> Option<(u8, Result<usize, u32>)> {
     let (kind, rest) = bytes.split_first()?;

@@ -28,15 +28,22 @@ impl Severity {
 /// One message of `kind`, whose body `write` appends. A body that would not fit the length field is left out.
 fn message(kind: u8, write: impl FnOnce(&mut BytesMut)) -> Bytes {
     let mut frame = BytesMut::with_capacity(128);
-    frame.put_u8(kind);
-    frame.put_i32(4);
-    write(&mut frame);
-    let length = i32::try_from(frame.len() - 1);
-    match (length, frame.get_mut(1..5)) {
-        (Ok(length), Some(place)) => place.copy_from_slice(&length.to_be_bytes()),
-        _ => frame.truncate(5),
-    }
+    append(&mut frame, kind, write);
     frame.freeze()
+}
+
+/// The same behind what `frames` has already.
+fn append<T>(frames: &mut BytesMut, kind: u8, write: impl FnOnce(&mut BytesMut) -> T) -> T {
+    let begin = frames.len();
+    frames.put_u8(kind);
+    frames.put_i32(4);
+    let written = write(frames);
+    let length = i32::try_from(frames.len() - begin - 1);
+    match (length, frames.get_mut(begin + 1..begin + 5)) {
+        (Ok(length), Some(place)) => place.copy_from_slice(&length.to_be_bytes()),
+        _ => frames.truncate(begin + 5),
+    }
+    written
 }
 
 /// Text cannot hold a zero byte on the wire.
@@ -156,20 +163,23 @@ pub(in super::super) fn terminate() -> Bytes {
     message(b'X', |_| {})
 }
 
-/// A row of these values.
-pub(in super::super) fn data_row<'a>(values: impl ExactSizeIterator<Item = Option<std::borrow::Cow<'a, [u8]>>>) -> Bytes {
-    message(b'D', |body| {
-        body.put_u16(u16::try_from(values.len()).unwrap_or(0));
-        for value in values {
-            match value {
-                Some(bytes) => {
-                    body.put_i32(i32::try_from(bytes.len()).unwrap_or(0));
-                    body.extend_from_slice(&bytes);
-                }
-                None => body.put_i32(-1),
-            }
-        }
+/// Appends a row of `count` values, which `write` appends with [`put_value`].
+pub(in super::super) fn append_row<T>(frames: &mut BytesMut, count: u16, write: impl FnOnce(&mut BytesMut) -> T) -> T {
+    append(frames, b'D', |body| {
+        body.put_u16(count);
+        write(body)
     })
+}
+
+/// Appends a value of a row; none is NULL.
+pub(in super::super) fn put_value(body: &mut BytesMut, value: Option<&[u8]>) {
+    match value {
+        Some(bytes) => {
+            body.put_i32(i32::try_from(bytes.len()).unwrap_or(0));
+            body.extend_from_slice(bytes);
+        }
+        None => body.put_i32(-1),
+    }
 }
 
 /// Copied data.
