@@ -62,15 +62,10 @@ const NEW: &[&[&str]] = &[&["explain", "secret.data"], &["auth", "whoami", "-o",
 /// Ages, times, numbers and ids differ from one server to the next.
 fn plain(done: &Done) -> String {
     let text = format!("{}\n{}\n{}", done.code(), done.text(), done.err);
-    let words = text.split(' ').map(|word| {
-        let is_own = |line: &str| ["uid:", "resourceVersion:", "creationTimestamp:"].iter().any(|key| line.trim_start().starts_with(key));
-        word.lines().filter(|line| !is_own(line)).map(aged).collect::<Vec<_>>().join("\n")
-    });
-    let text = words.collect::<Vec<_>>().join(" ");
-    let own = |line: &&str| {
-        !["uid:", "resourceVersion:", "creationTimestamp:", "CreationTimestamp:"].iter().any(|key| line.trim_start().starts_with(key))
-    };
-    text.lines().filter(own).map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>().join("\n")
+    let keys = ["uid:", "resourceVersion:", "creationTimestamp:", "CreationTimestamp:"];
+    let alike = |line: &&str| !keys.iter().any(|key| line.trim_start().starts_with(key));
+    let lines = text.lines().filter(alike).map(|line| line.split_whitespace().map(aged).collect::<Vec<_>>().join(" "));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// `12s`, with other ages alike.
@@ -177,15 +172,16 @@ fn a_server_that_dies_in_the_middle_of_an_answer_is_told() {
     let alice = site.person("alice");
     assert_ne!(alice.curl(&[&alice.at("/broken")]).code(), 0);
     assert_eq!(alice.ask(&[&alice.at("/version")]).0, "200", "the next request has another connection");
+    alice.kubectl(&["create", "configmap", "settings", "--from-literal=a=b"]).ok();
     let mut watching = Guarded::logged(
         {
             let mut curl = alice.visitor.command("curl", ["--silent", "--show-error", "--no-buffer", "-o"]);
-            curl.arg(alice.visitor.dir.join("raw")).arg(alice.at("/api/v1/pods?watch=1")).env("NO_PROXY", "*");
+            curl.arg(alice.visitor.dir.join("raw")).arg(alice.at("/api/v1/configmaps?watch=1")).env("NO_PROXY", "*");
             curl
         },
         &alice.visitor.dir.join("curl.log"),
     );
-    wait_until("it watches", || site.server.asked().iter().any(|seen| seen["url"] == "/api/v1/pods?watch=1"));
+    wait_until("it watches", || std::fs::read_to_string(alice.visitor.dir.join("raw")).is_ok_and(|text| text.contains("ADDED")));
     drop(site.server.process.take());
     assert!(watching.wait(std::time::Duration::from_secs(30)).is_some_and(|ended| !ended.success()));
     wait_until("the server is gone", || std::net::TcpStream::connect(("127.0.0.1", site.server.port)).is_err());
