@@ -122,7 +122,9 @@ fn a_terminal_is_recorded_with_its_sizes_and_what_is_typed_without_secrets() {
         let cast = cast_with(&site, &format!("visible-{n} 11"));
         assert!(said(&cast, "r").contains(&format!("{}x20", 90 + n)) && said(&cast, "r").contains("120x33"), "{cast}");
         assert!(cast.lines().next().unwrap().contains("\"xterm\"") && said(&cast, "x") == "7", "{cast}");
-        let typed = said(&cast, "i");
+        let export = |id: &String| site.world.bastion.run(["recordings", "export", "--input", "--v3", id]).finish();
+        let with_input = ids(&site.world).iter().map(export).find(|done| done.text().contains(&format!("visible-{n} 11"))).unwrap();
+        let typed = said(&with_input.ok().text(), "i");
         assert!(typed.contains("exit 7") && typed.contains("‹hidden›"), "{typed}");
         assert!(!cast.contains("planted-pin"));
     }
