@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use crate::frontdoor::{Ask, BoxFuture, Forwarded, Refusal, Voice, Way};
 use crate::gateways::http::{self, Between, Dialect, Origin, Plain, Reached, Server, Tasks, Visitor, Voucher};
-use crate::gateways::kubernetes::Cluster;
+use crate::gateways::kubernetes::{Cluster, streams};
 use crate::gateways::ssh::Traffic;
 use crate::identity::Caller;
 use crate::model::{SessionId, TargetKind, TargetName, Wish};
@@ -38,8 +38,9 @@ impl Rooms {
     /// Serves one stream to a target of either kind until it ends.
     pub(super) async fn web(self: Arc<Self>, caller: Arc<Caller>, stream: Forwarded, kind: TargetKind) {
         let Forwarded { visitor, target, channel, handle: _handle, leaving } = stream;
-        let Some(client) = Visitor::hear(channel).await else { return };
-        let dialect: Arc<dyn Dialect> = if kind == TargetKind::Kubernetes { Arc::new(Cluster) } else { Arc::new(Plain) };
+        let is_kubernetes = kind == TargetKind::Kubernetes;
+        let Some(client) = Visitor::hear(channel, is_kubernetes).await else { return };
+        let dialect: Arc<dyn Dialect> = if is_kubernetes { Arc::new(Cluster) } else { Arc::new(Plain) };
         let spawner = self.tasks.clone();
         let tasks = Tasks::new(Arc::new(move |work| drop(spawner.spawn(work))));
         let (to, said) = mpsc::channel(SAID);
@@ -49,8 +50,8 @@ impl Rooms {
             way: Way::Forward,
             target,
             login: None,
-            wish: if kind == TargetKind::Kubernetes { Wish::Kubernetes } else { Wish::Http },
-            terminal: None,
+            wish: if is_kubernetes { Wish::Kubernetes } else { Wish::Http },
+            terminal: is_kubernetes.then(|| streams::terminal(client.heard())).flatten(),
             environment: Vec::new(),
             reason: None,
         };

@@ -3,7 +3,7 @@
 
 use bartizan_policies::HttpRequest;
 use hyper::Response;
-use hyper::header::{HeaderMap, HeaderValue};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
 use crate::enforce::{Decider, Fields, Question};
@@ -66,6 +66,8 @@ pub struct Passage {
     pub many: bool,
     /// Who hands on what is said once the connection is another protocol's; nobody looks into it otherwise.
     pub relay: Option<Relay>,
+    /// What the server is offered of that protocol, instead of what the client said.
+    pub offer: Option<(HeaderName, HeaderValue)>,
 }
 
 /// A server of which nothing is known but that it speaks HTTP.

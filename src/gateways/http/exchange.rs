@@ -40,6 +40,8 @@ pub(super) struct Shared {
     pub(super) requests: AtomicU64,
     /// Why the session cannot go on.
     pub(super) failed: Mutex<Option<TapeError>>,
+    /// The exit code of a command that was run.
+    pub(super) exit: Mutex<Option<i32>>,
 }
 
 impl Shared {
@@ -82,29 +84,25 @@ async fn attempt(shared: Arc<Shared>, mut request: Request<Incoming>) -> Result<
         Ok(meant) => meant,
         Err(problem) => return Err(unread(&shared, number, &line, problem).await?),
     };
-    let (told, questions) = (meant.told(), meant.questions());
-    let decided = match body.text() {
-        // Whoever is asked sees all that would be done.
-        Some(text) => {
-            let whole = format!("{} with the body {}", questions.first().map_or("", Question::operation), Printable(text));
-            shared.decider.decide_shown(questions, whole).await
-        }
-        None => shared.decider.decide(questions).await,
-    };
-    let allowed = match decided {
+    let asked = notes::Asked { number, request: &facts, told: meant.told() };
+    let allowed = match decide(&shared, meant.questions(), body.text()).await {
         Ok(allowed) => allowed,
-        Err(refusal) => return Err(refused(&shared, notes::Asked { number, request: &facts, told }, &refusal).await?),
+        Err(refusal) => return Err(refused(&shared, asked, &refusal).await?),
     };
     let passage = match meant.passage(&shared.decider) {
         Ok(passage) => passage,
-        Err(sentence) => {
-            let refusal = Refusal::denied(sentence.clone(), sentence);
-            return Err(refused(&shared, notes::Asked { number, request: &facts, told }, &refusal).await?);
-        }
+        Err(sentence) => return Err(refused(&shared, asked, &Refusal::denied(sentence.clone(), sentence)).await?),
     };
     count("allow");
-    shared.write(notes::allowed(notes::Asked { number, request: &facts, told }, &allowed, body.text())).await?;
+    shared.write(notes::allowed(asked, &allowed, body.text())).await?;
     forward(shared, Sent { head, body, from_client, target: facts.target(), upgrade, passage, allowed, number, begun }).await
+}
+
+/// Asks policy. Whoever is asked then sees all that would be done.
+async fn decide(shared: &Shared, questions: Vec<Question>, body: Option<&str>) -> Result<Allowed, Refusal> {
+    let Some(text) = body else { return shared.decider.decide(questions).await };
+    let whole = format!("{} with the body {}", questions.first().map_or("", Question::operation), Printable(text));
+    shared.decider.decide_shown(questions, whole).await
 }
 
 /// The first line of a request, as it came.
@@ -136,11 +134,14 @@ struct Sent {
 
 async fn forward(shared: Arc<Shared>, sent: Sent) -> Result<Response<Body>, Problem> {
     let Sent { mut head, body, from_client, target, upgrade, passage, allowed, number, begun } = sent;
-    let Passage { fields, accept, many, relay } = passage;
+    let Passage { fields, accept, many, relay, offer } = passage;
     let (server, is_upgrade) = (shared.pool.server(), upgrade.is_some());
     headers::to_server(&mut head.headers, server, &shared.caller, upgrade.as_ref(), fields.is_some());
     if let Some(accept) = accept {
         head.headers.insert(ACCEPT, accept);
+    }
+    if let Some((name, value)) = offer {
+        head.headers.insert(name, value);
     }
     if relay.is_some() {
         // What passes is to be read: nobody packs it.

@@ -86,7 +86,7 @@ impl Media {
 }
 
 impl Readable {
-    /// What the headers say.
+    /// What the headers say. It is `many` texts where that is known otherwise.
     pub(super) fn of(headers: &HeaderMap, many: bool) -> Result<Self, String> {
         let media = Media::of(headers).map_err(|why| format!("its fields may be masked for you, and {why}, so that it cannot be shown"))?;
         let mut encodings = Vec::new();

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bartizan_recorder::Reason;
+use bartizan_recorder::{Exit, Reason};
 use bytes::{Buf, BytesMut};
 use hyper::body::Incoming;
 use hyper::header::HeaderValue;
@@ -56,12 +56,17 @@ pub struct Visitor {
 }
 
 impl Visitor {
-    /// Waits until a client speaks; `None` if it does not.
-    pub async fn hear(channel: Channel<server::Msg>) -> Option<Self> {
+    /// Waits until a client speaks, and where its `whole_line` is wanted until that is over; `None` if it does not.
+    pub async fn hear(channel: Channel<server::Msg>, whole_line: bool) -> Option<Self> {
         let mut stream = Box::new(channel.into_stream());
         let mut ahead = BytesMut::new();
         let hearing = async {
-            while ahead.len() < PREFACE.len() && PREFACE.starts_with(&ahead) {
+            let is_over = |ahead: &[u8]| {
+                let might_be_h2 = PREFACE.starts_with(ahead.get(..PREFACE.len()).unwrap_or(ahead));
+                let has_line = ahead.len() >= HEAD || ahead.contains(&b'\n');
+                if might_be_h2 { ahead.len() >= PREFACE.len() } else { has_line || !whole_line }
+            };
+            while !is_over(&ahead) {
                 if stream.read_buf(&mut ahead).await? == 0 {
                     break;
                 }
@@ -70,6 +75,12 @@ impl Visitor {
         };
         tokio::time::timeout(PATIENCE, hearing).await.ok()?.ok()?;
         (!ahead.is_empty()).then_some(Self { ahead, stream })
+    }
+
+    /// What was heard so far.
+    #[must_use]
+    pub fn heard(&self) -> &[u8] {
+        &self.ahead
     }
 }
 
@@ -118,10 +129,11 @@ pub async fn relay(between: Between<'_>, mut orders: mpsc::Receiver<Orders>) -> 
         mask_key,
         requests: AtomicU64::new(0),
         failed: Mutex::default(),
+        exit: Mutex::default(),
     });
     let answering = Arc::clone(&shared);
     let mut serving = Some(serve(visitor, traffic, &tasks, move |request| Box::pin(exchange(Arc::clone(&answering), request))));
-    let closing = loop {
+    let mut closing = loop {
         tokio::select! {
             () = async { if let Some(serving) = &mut serving { serving.await } else { std::future::pending().await } } => serving = None,
             () = tasks.done(), if serving.is_none() => break ended(Reason::Closed, "the client ended the session"),
@@ -153,6 +165,8 @@ pub async fn relay(between: Between<'_>, mut orders: mpsc::Receiver<Orders>) -> 
     tasks.end();
     // Answers that were under way say in the recording that they were cut short.
     let _ = tokio::time::timeout(LAST_WORDS, tasks.done()).await;
+    let exit = shared.exit.lock().unwrap_or_else(PoisonError::into_inner).take();
+    closing.exit = exit.and_then(|code| u32::try_from(code).ok()).map(Exit::status);
     closing
 }
 

@@ -1,6 +1,7 @@
 //! A connection that has become another protocol's, such as WebSocket: bytes go both ways as they are, and messages are counted.
 
 use std::io;
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -14,12 +15,12 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::frontdoor::BoxFuture;
+use crate::record::Tape;
 
 use super::body::{Body, Kept};
 use super::notes;
 use super::origin::Stream;
 use super::problem::Problem;
-use super::tasks::Tasks;
 
 /// How long one side may speak on when the other has ended.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -32,6 +33,10 @@ pub struct Ends {
     pub server: Box<dyn Stream>,
     /// What the server said when it agreed.
     pub agreed: HeaderMap,
+    /// The recording.
+    pub tape: Tape,
+    /// Resolves when the session is to be over.
+    pub over: BoxFuture<()>,
 }
 
 /// Hands on what passes between both ends.
@@ -72,17 +77,17 @@ pub(super) fn turn(
         let outcome = match tokio::join!(from_client, from_server) {
             (Ok(client), Ok(server)) => {
                 let (client, server) = (Box::new(TokioIo::new(client)), Box::new(TokioIo::new(server)));
-                let ends = Ends { client, server, agreed };
+                let over = tasks.clone();
+                let ends =
+                    Ends { client, server, agreed, tape: kept.shared.tape.clone(), over: Box::pin(async move { over.over().await }) };
                 match relay {
-                    Some(relay) => tokio::select! {
-                        outcome = relay(ends) => outcome,
-                        () = tasks.over() => Outcome { cut: Some("the session ended".to_owned()), ..Outcome::default() },
-                    },
-                    None => pass(ends, &tasks).await,
+                    Some(relay) => relay(ends).await,
+                    None => pass(ends).await,
                 }
             }
             _ => Outcome { cut: Some("it did not begin".to_owned()), ..Outcome::default() },
         };
+        *kept.shared.exit.lock().unwrap_or_else(PoisonError::into_inner) = outcome.exit;
         let protocol = protocol.to_str().unwrap_or_default().to_owned();
         let note = notes::upgraded(kept.number, &protocol, &outcome, kept.begun);
         drop(kept.shared.write(note).await);
@@ -91,7 +96,7 @@ pub(super) fn turn(
 }
 
 /// Hands everything on as it is, and counts it.
-async fn pass(ends: Ends, tasks: &Tasks) -> Outcome {
+async fn pass(ends: Ends) -> Outcome {
     let (up, down) = (Counter::default(), Counter::default());
     let (mut from_client, mut to_client) = tokio::io::split(ends.client);
     let (mut from_server, mut to_server) = tokio::io::split(ends.server);
@@ -102,7 +107,7 @@ async fn pass(ends: Ends, tasks: &Tasks) -> Outcome {
         tokio::select! {
             _ = &mut upward => drop(tokio::time::timeout(LAST_WORDS, downward).await),
             _ = &mut downward => drop(tokio::time::timeout(LAST_WORDS, upward).await),
-            () = tasks.over() => {}
+            () = ends.over => {}
         }
     }
     Outcome { up: up.counted(), down: down.counted(), ..Outcome::default() }

@@ -1,5 +1,7 @@
 //! A Kubernetes API server as the gateway knows it: requests are resolved as the server does, and refused as the server refuses.
 
+use std::sync::Arc;
+
 use bartizan_policies::kubernetes::{Query, Resolved, Streams, Unresolved, exec_commands, resolve};
 use bartizan_policies::{Action, ApiRequest, Command, HttpRequest, http};
 use hyper::header::{ACCEPT, HeaderMap};
@@ -9,6 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::enforce::{Decider, Question};
 use crate::gateways::http::{Body, Dialect, Meant, NOT_MASKED, Passage, Problem, Seen};
 
+use super::streams::{self, Offer};
 use super::{accept, status};
 
 /// Requests to it are those of the Kubernetes API.
@@ -20,6 +23,9 @@ struct Asked {
     resolved: Resolved,
     /// What `exec` would run.
     commands: Vec<Command>,
+    streams: Streams,
+    /// How they are to share the connection; why they cannot, otherwise.
+    offer: Result<Offer, String>,
     accept: Option<String>,
     upgrades: bool,
 }
@@ -47,23 +53,27 @@ impl Asked {
         let Seen { request, headers, upgrade, has_body } = seen;
         let target = http::Target { path: request.path.clone(), query: request.query.clone() };
         let resolved = resolve(&request.method, &target, has_body)?;
-        let commands = match &resolved {
+        let (streams, commands) = match &resolved {
             Resolved::Resource(api) => {
                 let action = api.action().ok_or(Unresolved::Method)?;
                 let streams = Streams::of(&Query::read(&request.query)?)?;
-                if action == Action::K8sExec { exec_commands(&streams.command)? } else { Vec::new() }
+                let commands = if action == Action::K8sExec { exec_commands(&streams.command)? } else { Vec::new() };
+                (streams, commands)
             }
-            Resolved::Path { .. } => Vec::new(),
+            Resolved::Path { .. } => (Streams::default(), Vec::new()),
         };
-        Ok(Self { request: request.clone(), resolved, commands, accept: accepted(headers), upgrades: upgrade.is_some() })
+        let (offer, accept) = (Offer::of(headers, upgrade), accepted(headers));
+        Ok(Self { request: request.clone(), resolved, commands, streams, offer, accept, upgrades: upgrade.is_some() })
     }
 
     /// How a request about a resource passes.
     fn about(&self, api: &ApiRequest, decider: &Decider) -> Result<Passage, String> {
         match api.action() {
             Some(Action::K8sExec | Action::K8sAttach) => {
-                let what = api.subresource.as_deref().unwrap_or("exec");
-                return Err(format!("{what} is not served: this version of the bastion cannot record it."));
+                let offer = self.offer.clone()?;
+                let header = offer.header();
+                let relay = streams::relay(self.streams.clone(), offer, Arc::clone(decider.moderation()));
+                return Ok(Passage { relay: Some(relay), offer: header, ..Passage::default() });
             }
             Some(Action::K8sPortForward) if self.upgrades => return Ok(Passage::default()),
             // Bytes of other things than objects.
@@ -82,7 +92,7 @@ impl Asked {
             );
         }
         let accept = accept::narrowed(self.accept.as_deref(), fields.keeps_tables());
-        Ok(Passage { fields: Some(fields), accept: Some(accept), many: api.verb == "watch", relay: None })
+        Ok(Passage { fields: Some(fields), accept: Some(accept), many: api.verb == "watch", ..Passage::default() })
     }
 }
 

@@ -3,5 +3,6 @@
 
 mod clients;
 mod deciding;
+mod exec;
 mod masks;
 mod site;
