@@ -12,8 +12,20 @@ use crate::rule::Effect;
 use crate::sight::is_normal;
 
 /// The attributes of the context that matter here.
-const WATCHED: [&str; 11] =
-    ["program", "args", "command", "redirects", "environment", "dynamic", "patterns", "path", "to", "statement", "has_where"];
+const WATCHED: [&str; 12] = [
+    "program",
+    "args",
+    "command",
+    "redirects",
+    "environment",
+    "dynamic",
+    "patterns",
+    "path",
+    "to",
+    "statement",
+    "has_where",
+    "estimated_rows",
+];
 
 /// What a policy asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

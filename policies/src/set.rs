@@ -6,19 +6,20 @@ use std::sync::{Arc, OnceLock};
 
 use cedar_policy::{Authorizer, Effect as CedarEffect, Entities, EntityUid, PolicyId};
 
-use crate::Action;
 use crate::combine::{Asked, Found, bans, combine};
 use crate::context::{Steady, context};
 use crate::decision::{Decision, Obligations, Why};
 use crate::entities::{Names, Unaskable};
 use crate::explain::{Explained, Explanation, Explanations};
 use crate::index::{Bucket, Index};
+use crate::kept::Kept;
 use crate::known::Known;
 use crate::problem::Problem;
 use crate::questions::Question;
 use crate::request::{Context, Principal, Request, Resource, Target};
 use crate::rule::Rule;
 use crate::sight::Sight;
+use crate::{Action, FactsKind};
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -143,6 +144,8 @@ impl PolicySet {
             ground,
             steady: OnceLock::new(),
             about_fields: Default::default(),
+            about_estimates: OnceLock::new(),
+            kept: Arc::default(),
         }
     }
 }
@@ -157,6 +160,9 @@ pub struct Slice {
     steady: OnceLock<Steady>,
     /// On what the policies stand that speak of fields of answers: of HTTP servers, of API servers.
     about_fields: [OnceLock<Vec<cedar_policy::ResourceConstraint>>; 2],
+    /// Whether any policy asks how many rows a statement is about.
+    about_estimates: OnceLock<bool>,
+    kept: Arc<Kept>,
 }
 
 /// What all decisions of a slice stand on.
@@ -249,6 +255,14 @@ impl Slice {
         found.get_or_init(|| self.masks(action).chain(forbids()).collect())
     }
 
+    /// Whether any policy that matters here asks how many rows a statement is about. Found out once: each statement asks for it.
+    #[must_use]
+    pub fn asks_for_estimates(&self) -> bool {
+        let about_sql = || Action::ALL.iter().filter(|action| action.facts() == FactsKind::Sql);
+        let asks = |policy: &cedar_policy::Policy| self.rule(policy.id()).is_ok_and(|rule| rule.asks.names("estimated_rows"));
+        *self.about_estimates.get_or_init(|| about_sql().any(|action| self.policies(*action).any(asks)))
+    }
+
     fn found(&self, request: &Request<'_>) -> Result<Found<'_>, Unaskable> {
         let ground = self.ground.as_ref().map_err(|unaskable| *unaskable)?;
         let action = request.action;
@@ -257,8 +271,9 @@ impl Slice {
         }
         let names = &self.shared.names;
         let resource = names.resource_uid(&request.resource)?;
-        let entities = self.entities(ground, &resource, request)?;
-        let context = context(request.context, self.steady.get_or_init(|| Steady::new(request.context)))?;
+        let entities = self.kept.entities(request, &resource, || self.entities(ground, &resource, request))?;
+        let steady = self.steady.get_or_init(|| Steady::new(request.context));
+        let context = self.kept.context(request.context, || context(request.context, steady))?;
         let question = cedar_policy::Request::new(ground.principal.clone(), names.action(action)?.uid(), resource, context, None)
             .map_err(|_| Unaskable)?;
         let (authorizer, sight) = (Authorizer::new(), Sight::new(request));

@@ -137,6 +137,9 @@ struct Further {
     /// With --sql: the schemas in which unqualified names are looked for
     #[arg(long, value_name = "SCHEMAS", default_value = "\"$user\", public")]
     search_path: String,
+    /// With --sql: how many rows the server's planner would guess for each statement; without it, it cannot tell
+    #[arg(long, value_name = "N", requires = "sql")]
+    estimated_rows: Option<u32>,
     /// With --file: everything beneath the path too, as rsync asks
     #[arg(long)]
     recursive: bool,
