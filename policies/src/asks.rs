@@ -12,8 +12,21 @@ use crate::rule::Effect;
 use crate::sight::is_normal;
 
 /// The attributes of the context that matter here.
-const WATCHED: [&str; 12] =
-    ["program", "args", "command", "redirects", "environment", "dynamic", "patterns", "path", "to", "statement", "has_where", "body"];
+const WATCHED: [&str; 13] = [
+    "program",
+    "args",
+    "command",
+    "redirects",
+    "environment",
+    "dynamic",
+    "patterns",
+    "path",
+    "to",
+    "statement",
+    "has_where",
+    "estimated_rows",
+    "body",
+];
 
 /// What a policy asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -172,6 +172,7 @@ impl Case {
                 has_where: self.has_where,
                 in_transaction: self.in_transaction,
                 setting: self.setting.clone(),
+                estimated_rows: self.estimated_rows,
             },
             FactsKind::ApiRequest => Facts::ApiRequest(self.api_request(action)?),
             // One question of several: they are asked one by one.

@@ -74,13 +74,14 @@ fn facts(facts: &Facts, pairs: &mut Vec<Pair>, names: &Names) -> Result<(), Unas
             pairs.extend(optional("to", to.as_ref()));
             pairs.push(("recursive", RestrictedExpression::new_bool(*recursive)));
         }
-        Facts::Sql { statement, has_where, in_transaction, setting } => {
+        Facts::Sql { statement, has_where, in_transaction, setting, estimated_rows } => {
             pairs.extend([
                 ("statement", text(statement)),
                 ("has_where", RestrictedExpression::new_bool(*has_where)),
                 ("in_transaction", RestrictedExpression::new_bool(*in_transaction)),
             ]);
             pairs.extend(optional("setting", setting.as_ref()));
+            pairs.extend(estimated_rows.map(|rows| ("estimated_rows", RestrictedExpression::new_long(rows))));
         }
         Facts::ApiRequest(request) => api_request(request, pairs),
         Facts::ApiExec { request, command } => {

@@ -8,7 +8,7 @@ use cedar_policy::{EntityUid, Policy, ResourceConstraint};
 use miette::SourceSpan;
 
 use crate::annotations::span_of;
-use crate::entities::Names;
+use crate::entities::{Names, names_in, part};
 use crate::index::{self, INSIDE_TARGETS};
 use crate::known::{Known, Trouble};
 use crate::problem::{Gravity, Problem, Source};
@@ -37,7 +37,8 @@ pub(crate) fn of_one(policy: &Policy, rule: Option<&Rule>, source: &Arc<Source>,
         )
     });
     let masks = rule.filter(|rule| rule.mask.is_some());
-    let of_statement = ["statement", "has_where"].into_iter().filter(|attribute| masks.is_some_and(|rule| rule.asks.sees(attribute)));
+    let of_statement =
+        ["statement", "has_where", "estimated_rows"].into_iter().filter(|attribute| masks.is_some_and(|rule| rule.asks.sees(attribute)));
     let passed_by = of_statement.map(|attribute| {
         let message = "this mask holds for some statements only: another kind may carry the value to where nothing hides it";
         let help = "let it depend on who asks, from where and when, not on what the statement is";
@@ -105,16 +106,26 @@ fn inside_trouble(kind: &str, id: &str, known: &Known) -> Option<Trouble> {
 fn malformed(kind: &str, id: &str) -> Option<Trouble> {
     let (target, rest) = id.split_once('/').unwrap_or_default();
     let two = |separator: char| rest.split_once(separator).is_some_and(|(a, b)| !a.is_empty() && !b.is_empty());
+    let names = names_in(rest);
+    let named = |count: usize| names.len() == count && !names.iter().any(String::is_empty);
     let (fits, form) = match kind {
         "Tag" => (id.split_once('=').is_some_and(|(key, _)| !key.is_empty()), "key=value"),
-        "Table" | "Function" => (two('.'), "target/schema.name"),
-        "Column" => (rest.splitn(3, '.').filter(|part| !part.is_empty()).count() == 3, "target/schema.table.column"),
+        "Schema" => (named(1), "target/name"),
+        "Table" | "Function" => (named(2), "target/schema.name"),
+        "Column" => (named(3), "target/schema.table.column"),
         "Kind" => (two('/'), "target/group/resources"),
         "Route" => (rest.split_once(' ').is_some_and(|(method, path)| !method.is_empty() && path.starts_with('/')), "target/METHOD /path"),
         _ => (!rest.is_empty(), "target/name"),
     };
     let fits = fits && (kind == "Tag" || !target.is_empty());
-    (!fits).then(|| (format!("no {kind} is called \"{}\"", id.escape_debug()), format!("write it as {kind}::\"{form}\"")))
+    let trouble = |form: &str| (format!("no {kind} is called \"{}\"", id.escape_debug()), format!("write it as {kind}::\"{form}\""));
+    if !fits {
+        return Some(trouble(form));
+    }
+    // Quotes stand around a name that needs them, and around no other: ids are compared letter by letter.
+    let right = names.iter().map(|name| part(name)).collect::<Vec<_>>().join(".");
+    let differs = matches!(kind, "Schema" | "Table" | "Function" | "Column") && right != rest;
+    differs.then(|| trouble(&format!("{target}/{right}").escape_debug().to_string()))
 }
 
 /// A scope that holds a target of one kind and only actions of another.

@@ -275,8 +275,23 @@ fn in_schema(target: &Target, schema: &str, name: &str) -> String {
 }
 
 /// A name with dots or quotes is quoted as in SQL, so that two names never make one id.
-fn part(name: &str) -> Cow<'_, str> {
+pub(crate) fn part(name: &str) -> Cow<'_, str> {
     if name.contains(['.', '"']) { format!("\"{}\"", name.replace('"', "\"\"")).into() } else { name.into() }
+}
+
+/// The names of which `rest` is made, as [`part`] writes them, with dots between them.
+pub(crate) fn names_in(rest: &str) -> Vec<String> {
+    let (mut names, mut chars, mut quoted) = (vec![String::new()], rest.chars().peekable(), false);
+    while let Some(char) = chars.next() {
+        let Some(last) = names.last_mut() else { break };
+        match char {
+            '"' if quoted && chars.next_if_eq(&'"').is_some() => last.push('"'),
+            '"' => quoted = !quoted,
+            '.' if !quoted => names.push(String::new()),
+            char => last.push(char),
+        }
+    }
+    names
 }
 
 pub(crate) fn text(value: &str) -> RestrictedExpression {

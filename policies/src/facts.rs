@@ -124,6 +124,8 @@ pub enum Facts {
         in_transaction: bool,
         /// The setting it changes, for `pg.set`.
         setting: Option<String>,
+        /// How many rows the server's planner guesses that it answers with or changes, where it was asked and could tell.
+        estimated_rows: Option<i64>,
     },
     /// For `k8s.*` on a kind of object.
     ApiRequest(ApiRequest),

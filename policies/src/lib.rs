@@ -53,6 +53,7 @@ mod explain;
 mod facts;
 pub mod http;
 mod index;
+mod kept;
 mod known;
 pub mod kubernetes;
 mod line;

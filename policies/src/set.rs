@@ -6,7 +6,6 @@ use std::sync::{Arc, OnceLock};
 
 use cedar_policy::{Authorizer, Effect as CedarEffect, Entities, EntityUid, PolicyId};
 
-use crate::Action;
 use crate::combine::{Asked, Found, bans, combine};
 use crate::context::{Steady, context};
 use crate::decision::{Decision, Obligations, Why};
@@ -14,12 +13,14 @@ use crate::entities::{Names, Unaskable};
 use crate::explain::{Explained, Explanation, Explanations};
 use crate::facts::Facts;
 use crate::index::{Bucket, Index};
+use crate::kept::Kept;
 use crate::known::Known;
 use crate::problem::Problem;
 use crate::questions::Question;
 use crate::request::{Context, Principal, Request, Resource, Target};
 use crate::rule::Rule;
 use crate::sight::Sight;
+use crate::{Action, FactsKind};
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -145,6 +146,8 @@ impl PolicySet {
             steady: OnceLock::new(),
             about_fields: Default::default(),
             about_bodies: OnceLock::new(),
+            about_estimates: OnceLock::new(),
+            kept: Arc::default(),
         }
     }
 }
@@ -161,6 +164,9 @@ pub struct Slice {
     about_fields: [OnceLock<Vec<cedar_policy::ResourceConstraint>>; 2],
     /// Whether any policy speaks of the bodies of requests.
     about_bodies: OnceLock<bool>,
+    /// Whether any policy asks how many rows a statement is about.
+    about_estimates: OnceLock<bool>,
+    kept: Arc<Kept>,
 }
 
 /// What all decisions of a slice stand on.
@@ -263,6 +269,14 @@ impl Slice {
         is_spoken_of && self.found(request).is_ok_and(|found| found.failed.iter().any(|id| speaks(id)))
     }
 
+    /// Whether any policy that matters here asks how many rows a statement is about. Found out once: each statement asks for it.
+    #[must_use]
+    pub fn asks_for_estimates(&self) -> bool {
+        let about_sql = || Action::ALL.iter().filter(|action| action.facts() == FactsKind::Sql);
+        let asks = |policy: &cedar_policy::Policy| self.rule(policy.id()).is_ok_and(|rule| rule.asks.names("estimated_rows"));
+        *self.about_estimates.get_or_init(|| about_sql().any(|action| self.policies(*action).any(asks)))
+    }
+
     fn found(&self, request: &Request<'_>) -> Result<Found<'_>, Unaskable> {
         let ground = self.ground.as_ref().map_err(|unaskable| *unaskable)?;
         let action = request.action;
@@ -271,8 +285,9 @@ impl Slice {
         }
         let names = &self.shared.names;
         let resource = names.resource_uid(&request.resource)?;
-        let entities = self.entities(ground, &resource, request)?;
-        let context = context(request.context, self.steady.get_or_init(|| Steady::new(request.context)), names)?;
+        let entities = self.kept.entities(request, &resource, || self.entities(ground, &resource, request))?;
+        let steady = self.steady.get_or_init(|| Steady::new(request.context));
+        let context = self.kept.context(request.context, || context(request.context, steady, names))?;
         let question = cedar_policy::Request::new(ground.principal.clone(), names.action(action)?.uid(), resource, context, None)
             .map_err(|_| Unaskable)?;
         let (authorizer, sight) = (Authorizer::new(), Sight::new(request));

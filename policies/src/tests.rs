@@ -52,9 +52,13 @@ fn facts(kind: FactsKind) -> Facts {
         FactsKind::Login => Facts::Login(login),
         FactsKind::Command => Facts::Command { login, command: Command::read(b"uptime -p") },
         FactsKind::File => Facts::File { login, path: Some("/srv/a".to_owned()), to: None, recursive: false },
-        FactsKind::Sql => {
-            Facts::Sql { statement: "select".to_owned(), has_where: true, in_transaction: false, setting: Some("work_mem".to_owned()) }
-        }
+        FactsKind::Sql => Facts::Sql {
+            statement: "select".to_owned(),
+            has_where: true,
+            in_transaction: false,
+            setting: Some("work_mem".to_owned()),
+            estimated_rows: Some(7),
+        },
         FactsKind::ApiRequest => Facts::ApiRequest(ApiRequest {
             verb: "get".to_owned(),
             group: "apps".to_owned(),

@@ -14,7 +14,7 @@ use crate::audit::{self, AuditLog, Entry};
 use crate::config;
 use crate::frontdoor::Refusal;
 use crate::model::{ApprovalId, Clock, Login, Principal, PrincipalId, SessionId, TargetName};
-use crate::store::{Approval, ApprovalEnd, ApprovalFilter, ApprovalState, Needed, NewApproval, Review, Signed, Store, StoreError};
+use crate::store::{Approval, ApprovalEnd, ApprovalFilter, ApprovalState, Needed, NewApproval, Outline, Review, Signed, Store, StoreError};
 
 use super::grant::{Ended, Grant, InUse};
 use super::notify::Notifier;
@@ -44,6 +44,8 @@ pub struct Asking {
     pub action: String,
     /// The whole operation.
     pub operation: String,
+    /// What it does, taken apart, where that is known. No answer is bound to it: it follows from the operation.
+    pub outline: Option<Outline>,
     /// What its policies ask for.
     pub needs: Vec<Needed>,
     /// Why, as the caller says.
@@ -440,9 +442,25 @@ fn refusal(error: &StoreError) -> Refusal {
 
 fn open(id: ApprovalId, asking: Asking, node: &str, (asked_at, deadline): (Timestamp, Timestamp)) -> NewApproval {
     let digest = digest(&asking);
-    let Asking { session, principal, source, target, login, action, operation, needs, reason } = asking;
+    let Asking { session, principal, source, target, login, action, operation, outline, needs, reason } = asking;
     let node = node.to_owned();
-    NewApproval { id, session, node, principal, target, login, action, operation, digest, needs, reason, source, asked_at, deadline }
+    NewApproval {
+        id,
+        session,
+        node,
+        principal,
+        target,
+        login,
+        action,
+        operation,
+        outline,
+        digest,
+        needs,
+        reason,
+        source,
+        asked_at,
+        deadline,
+    }
 }
 
 /// What the answer is bound to, each part with its length, so that no two askings read the same.

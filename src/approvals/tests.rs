@@ -40,6 +40,7 @@ fn asking(approvals: u8, whole_session: bool) -> Asking {
         login: Some("deploy".parse().unwrap()),
         action: "ssh.exec".into(),
         operation: "exec refund 42".into(),
+        outline: None,
         needs: vec![Needed {
             policy: "four-eyes".into(),
             groups: vec!["corp/leads".into()],

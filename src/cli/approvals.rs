@@ -17,6 +17,7 @@ use super::local::{Local, block_on};
 use super::print::{Page, cut};
 use super::remote::Remote;
 use super::{Common, Exit};
+use crate::control::outlined;
 use crate::model::{ApprovalId, PrincipalId, Printable};
 use crate::store::{Approval, ApprovalFilter, Store};
 
@@ -31,6 +32,8 @@ pub(super) struct Args {
 enum What {
     /// Show the operations that wait for approval, or all, newest first
     List(List),
+    /// Show one whole, with what it does
+    Show(Show),
     /// Let a held operation go on
     Approve(Approve),
     /// Refuse a held operation
@@ -55,6 +58,17 @@ struct List {
     #[command(flatten)]
     way: Way,
     /// Print the list as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct Show {
+    /// The approval's id, as `approvals list` shows it
+    id: ApprovalId,
+    #[command(flatten)]
+    way: Way,
+    /// Print the approval as JSON
     #[arg(long)]
     json: bool,
 }
@@ -104,6 +118,7 @@ fn span(text: &str) -> Result<Duration, String> {
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
     match &args.what {
         What::List(args) => list(common, args),
+        What::Show(args) => show(common, args),
         What::Approve(args) => say(common, &args.answer, "approve", args.valid),
         What::Deny(args) => say(common, args, "deny", None),
         What::Revoke(args) => say(common, args, "revoke", None),
@@ -139,6 +154,43 @@ fn list(common: &Common, args: &List) -> Result<ExitCode, Exit> {
     let heads = ["APPROVAL", "PRINCIPAL", "TARGET", "STATE", "ASKED", "GROUPS", "OPERATION"];
     let listing = Listing { what: "approvals", with, json: args.json, heads };
     listing.print(Remote::reach(common, &args.way)?, || block_on(stored(common, args)), row)
+}
+
+/// How far back one is looked for.
+const LOOKED_AT: u32 = 1_000;
+
+fn show(common: &Common, args: &Show) -> Result<ExitCode, Exit> {
+    let list = List { all: true, principal: None, limit: LOOKED_AT, way: args.way.clone(), json: args.json };
+    let all: Vec<Approval> = match Remote::reach(common, &args.way)? {
+        Some(mut link) => link.ask("approvals", &json!({ "all": true, "others": true, "limit": LOOKED_AT }))?,
+        None => block_on(stored(common, &list))?,
+    };
+    let found = all.iter().find(|approval| approval.asked.id == args.id);
+    let approval = found.ok_or_else(|| Exit::refused(format!("there is no approval {} that you may see", args.id)))?;
+    let mut page = Page::stdout();
+    if args.json {
+        page.json(approval)?;
+    } else {
+        for line in whole(approval) {
+            page.line(&line)?;
+        }
+    }
+    page.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// All of an approval, in lines.
+fn whole(approval: &Approval) -> Vec<String> {
+    let asked = &approval.asked;
+    let [id, principal, target, state, at, groups, _] = row(approval);
+    let mut lines =
+        vec![format!("{id}  {state}"), format!("{principal} wants {} on {target}, asked {at} from {}", asked.action, asked.source)];
+    lines.extend(asked.operation.lines().map(|line| format!("    {}", Printable(line))));
+    lines.extend(asked.outline.iter().flat_map(outlined));
+    lines.extend(asked.reason.iter().map(|reason| format!("reason: {}", Printable(reason))));
+    lines.push(format!("asks: {groups}"));
+    lines.push(format!("bound to: {}", asked.digest));
+    lines
 }
 
 async fn stored(common: &Common, args: &List) -> Result<Vec<Approval>, Exit> {

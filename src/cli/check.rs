@@ -32,8 +32,9 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
     let (problems, summary) = match loaded {
         Ok(config) => match load_dir(&config) {
             Ok(set) => {
+                warnings = set.warnings().iter().map(ToString::to_string).collect();
                 if !args.offline {
-                    warnings = databases::warnings(&config, &set)?;
+                    warnings.extend(databases::warnings(&config, &set)?);
                 }
                 (Vec::new(), format!("{} issuers, {} targets, {} policies", config.issuers.len(), config.targets.len(), set.len()))
             }

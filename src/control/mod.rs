@@ -7,7 +7,9 @@ pub mod recordings;
 mod texts;
 
 pub use command::{Answer, DeskCommand, Scene};
-pub use texts::{Reach, answered, approvals, help, identity, own_sessions, recordings as recordings_text, targets, targets_json, whoami};
+pub use texts::{
+    Reach, answered, approvals, help, identity, outlined, own_sessions, recordings as recordings_text, targets, targets_json, whoami,
+};
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::identity::Caller;
 use crate::model::{PrincipalId, Printable, TargetKind};
-use crate::store::{Approval, ApprovalState, Session};
+use crate::store::{Approval, ApprovalState, Outline, Session, TableOutline};
 
 use super::recordings::Listed;
 
@@ -186,6 +186,9 @@ pub fn approvals(server: &str, all: &[Approval], caller: &PrincipalId, now: Time
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{}  {} wants {} on {login}{}", asked.id, asked.principal.id, asked.action, asked.target);
         let _ = writeln!(text, "    {}", Printable(&asked.operation));
+        for line in asked.outline.iter().flat_map(outlined) {
+            let _ = writeln!(text, "    {line}");
+        }
         if let Some(reason) = &asked.reason {
             let _ = writeln!(text, "    reason: {}", Printable(reason));
         }
@@ -202,6 +205,24 @@ pub fn approvals(server: &str, all: &[Approval], caller: &PrincipalId, now: Time
         let _ = writeln!(text, "    from {}, lapses in {left} s: {how}", asked.source);
     }
     text
+}
+
+/// What an operation does, in lines, where more is known of it than its text.
+#[must_use]
+pub fn outlined(outline: &Outline) -> Vec<String> {
+    let Outline::Sql { statements, left_out, in_transaction } = outline else { return Vec::new() };
+    let mut lines = Vec::new();
+    for statement in statements {
+        lines.push(format!("does: {}", Printable(&statement.summary)));
+        let columns =
+            |table: &TableOutline| if table.columns.is_empty() { String::new() } else { format!(" ({})", table.columns.join(", ")) };
+        let table = |table: &TableOutline| format!("{}: {}{}", table.table, table.does.join(", "), columns(table));
+        lines.extend(statement.tables.iter().map(|one| format!("table {}", Printable(&table(one)))));
+        lines.extend(statement.estimated_rows.map(|rows| format!("rows: about {rows}, the server's planner guesses")));
+    }
+    lines.extend(left_out.map(|more| format!("and {more} more statements")));
+    lines.extend(in_transaction.then(|| "in a transaction, which stays open meanwhile".to_owned()));
+    lines
 }
 
 /// What an answer led to.

@@ -7,13 +7,14 @@ use bartizan_policies::sql::Catalog;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+use crate::enforce::{Meaning, Planner};
 use crate::frontdoor::{Ask, BoxFuture, Forwarded, Patience, Refusal, Voice, Way};
 use crate::gateways::postgres::{self, Between, Client, Hello, Library, Received};
 use crate::gateways::ssh::Traffic;
 use crate::identity::Caller;
 use crate::model::{TargetName, Wish};
 use crate::record::Taped;
-use crate::upstream::{CatalogDesk, Dialer, Fresh, Wanted};
+use crate::upstream::{self, CatalogDesk, Dialer, Fresh, Planners, Wanted};
 
 use super::walk::Begun;
 use super::{metrics, rooms::Rooms};
@@ -24,6 +25,7 @@ const SAID: usize = 16;
 /// The catalogs of a session's database, and a way to cancel what runs in it.
 struct Shelf {
     catalogs: Arc<CatalogDesk>,
+    planners: Arc<Planners>,
     dialer: Arc<Dialer>,
     taped: Arc<Taped>,
     key: Option<(u32, Bytes)>,
@@ -49,6 +51,20 @@ impl Library for Shelf {
             if let (Some((target, _)), Some(key)) = (taped.permit().routed().postgres(), key) {
                 dialer.cancel(target, &key).await;
             }
+        })
+    }
+}
+
+impl Planner for Shelf {
+    fn estimates(&self, meaning: Meaning, explains: Vec<Option<String>>) -> BoxFuture<Vec<Option<i64>>> {
+        let (planners, taped) = (Arc::clone(&self.planners), Arc::clone(&self.taped));
+        Box::pin(async move {
+            let routed = taped.permit().routed();
+            let (Some((target, user)), Wish::Database(database)) = (routed.postgres(), &routed.identified().ask().wish) else {
+                return Vec::new();
+            };
+            let Meaning { path, settings } = meaning;
+            planners.estimates((&routed.target().name, target, user, database), &upstream::Meaning { path, settings }, &explains).await
         })
     }
 }
@@ -108,6 +124,7 @@ impl Rooms {
             analysts: self.analysts.clone(),
             library: Arc::new(Shelf {
                 catalogs: Arc::clone(&self.catalogs),
+                planners: Arc::clone(&self.planners),
                 dialer: Arc::clone(&self.dialer),
                 taped: Arc::clone(&taped),
                 key: greeting.key,

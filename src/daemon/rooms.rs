@@ -24,7 +24,7 @@ use crate::model::{Clock, Secret, TargetKind, TargetName};
 use crate::record::Recorder;
 use crate::store::Store;
 use crate::targets::Catalogue;
-use crate::upstream::{CatalogDesk, Dialer};
+use crate::upstream::{CatalogDesk, Dialer, Planners};
 
 use super::live::Live;
 use super::metrics;
@@ -45,6 +45,8 @@ pub(super) struct Rooms {
     pub(super) dialer: Arc<Dialer>,
     /// What the databases hold.
     pub(super) catalogs: Arc<CatalogDesk>,
+    /// Who asks them how many rows statements are about.
+    pub(super) planners: Arc<Planners>,
     /// Who reads statements of SQL.
     pub(super) analysts: Analysts,
     /// Makes the hashes that stand for masked values this deployment's own.

@@ -170,6 +170,7 @@ async fn build(
         recorder: Recorder::new(settings, lanes, Arc::clone(&store), Arc::clone(&audit), ledger.clone(), Arc::clone(clock)),
         dialer: Arc::new(Dialer::new(authorities, Arc::clone(&store), Arc::clone(clock))),
         catalogs: Arc::new(CatalogDesk::new(state_dir)),
+        planners: Arc::default(),
         analysts: start_analysts().map_err(|e| cannot("the readers of SQL")(&e))?,
         cancels: Arc::default(),
         mask_key: mask_key(state_dir).map_err(|e| cannot("the key of masks")(&e))?,

@@ -16,6 +16,7 @@ use crate::store::Needed;
 use super::enforcer::{refusal, wait_for_people, write_all};
 use super::judge::{Asker, settled};
 use super::moderation::Moderation;
+use super::outlines;
 use super::permit::Permit;
 use super::policies::PoliciesInForce;
 use super::questions::Question;
@@ -187,7 +188,7 @@ impl Decider {
             return Ok(allowed);
         }
         write_all(&self.audit, judgement.entries.clone(), now).await?;
-        let asking = asker.asking(&judgement, operation);
+        let asking = asker.asking(&judgement, operation, outlines::of_questions(&questions));
         let grant = Arc::new(wait_for_people(&self.broker, &self.voice, asking, now).await?);
         self.permit.keep(&grant);
         self.decide_approved(&asker, questions, grant).await

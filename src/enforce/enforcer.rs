@@ -131,7 +131,7 @@ impl Enforcer {
         permit.ask_unrecorded(&slice, now);
         if !judgement.needs.is_empty() {
             let asker = Asker::of(&permit.routed, session);
-            let asking = asker.asking(&judgement, asker.ask.wish.to_string());
+            let asking = asker.asking(&judgement, asker.ask.wish.to_string(), None);
             let grant = Arc::new(wait_for_people(&self.broker, voice, asking, now).await?);
             self.approved(&mut permit, grant).await?;
         }

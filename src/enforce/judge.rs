@@ -8,7 +8,7 @@ use crate::audit::{self, Entry};
 use crate::frontdoor::{Ask, Refusal};
 use crate::identity::Caller;
 use crate::model::SessionId;
-use crate::store::Needed;
+use crate::store::{Needed, Outline};
 
 use super::enforcer::{Place, refusal, verdict};
 use super::questions::{Question, as_principal, as_target, context, kept, told};
@@ -83,7 +83,7 @@ impl<'a> Asker<'a> {
     }
 
     /// What people are asked, for `operation`.
-    pub(super) fn asking(&self, judgement: &Judgement, operation: String) -> Asking {
+    pub(super) fn asking(&self, judgement: &Judgement, operation: String, outline: Option<Outline>) -> Asking {
         Asking {
             session: self.session,
             principal: self.caller.principal().clone(),
@@ -92,6 +92,7 @@ impl<'a> Asker<'a> {
             login: self.ask.login.clone(),
             action: judgement.held.join(", "),
             operation,
+            outline,
             needs: judgement.needs.clone(),
             reason: self.ask.reason.clone(),
         }

@@ -61,12 +61,18 @@ impl Question {
     }
 
     /// One thing that a statement of SQL does, as it is written down; `text` is the statement.
-    pub(super) fn of_sql(statement: &Statement, operation: &Operation, in_transaction: bool, text: &str) -> Self {
+    pub(super) fn of_sql(
+        statement: &Statement,
+        operation: &Operation,
+        (in_transaction, estimated_rows): (bool, Option<i64>),
+        text: &str,
+    ) -> Self {
         let facts = Facts::Sql {
             statement: statement.kind.to_owned(),
             has_where: statement.has_where,
             in_transaction,
             setting: operation.setting.as_ref().map(ToString::to_string),
+            estimated_rows,
         };
         Self { action: operation.action, facts, operation: text.to_owned(), about: None }
     }

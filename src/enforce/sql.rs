@@ -2,21 +2,22 @@
 //! policies in force, and not again for the same thing done to the same object. What is denied or held is written each time.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use bartizan_policies::sql::{Catalog, Judge, Judged, Operation, Refused, Script, Statement};
+use bartizan_policies::sql::{Catalog, Judge, Judged, Operation, Refused, Script, Statement, explains};
 use bartizan_policies::{Facts, Slice, Verdict};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::approvals::Grant;
 use crate::audit::Entry;
-use crate::frontdoor::Refusal;
+use crate::frontdoor::{BoxFuture, Refusal};
 use crate::store::Needed;
 
 use super::Decider;
 use super::decider::{Allowed, Standing, changed, lock};
 use super::enforcer::{refusal, wait_for_people, write_all};
 use super::judge::{Asker, Judgement, settled};
+use super::outlines;
 use super::permit::Permit;
 use super::questions::{Question, as_target, context};
 
@@ -39,6 +40,41 @@ pub struct SqlCase {
     pub text: Arc<str>,
     /// Whether a transaction block is open.
     pub in_transaction: bool,
+    /// What gives it its meaning beside the catalog, for whoever asks the planner about it; `None` where only the session itself does.
+    pub meaning: Option<Meaning>,
+    /// What the planner guesses of its statements, once it was asked.
+    pub estimates: OnceLock<Arc<[Option<i64>]>>,
+}
+
+/// What another session of the same role has to be told for statements to mean the same in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Meaning {
+    /// The search path.
+    pub path: Vec<Arc<str>>,
+    /// Settings that literals are read by.
+    pub settings: Vec<(String, String)>,
+}
+
+/// Asks the server's planner.
+pub trait Planner: Send + Sync {
+    /// For each EXPLAIN how many rows it tells of, where it can be told in time.
+    fn estimates(&self, meaning: Meaning, explains: Vec<Option<String>>) -> BoxFuture<Vec<Option<i64>>>;
+}
+
+impl SqlCase {
+    /// What the planner guesses of each statement, as far as it was asked and could tell.
+    #[must_use]
+    pub fn estimates(&self) -> &[Option<i64>] {
+        self.estimates.get().map_or(&[], |estimates| estimates)
+    }
+
+    /// Asks the planner, once.
+    async fn estimate(&self, planner: &dyn Planner) {
+        let (Some(meaning), None) = (&self.meaning, self.estimates.get()) else { return };
+        let found = planner.estimates(meaning.clone(), explains(&self.script, &self.text, &self.catalog)).await;
+        // Both of two who ask at once are told the same.
+        let _ = self.estimates.set(found.into());
+    }
 }
 
 /// A text that policy allowed.
@@ -124,11 +160,12 @@ impl Lately {
 }
 
 impl Decider {
-    /// Decides a text of SQL. People who are asked about it see `operation`, which has to be all of what will be done.
+    /// Decides a text of SQL. People who are asked about it see `operation`, which has to be all of what will be done. The planner is
+    /// asked only where a policy of the session's asks how many rows a statement is about.
     ///
     /// # Errors
     /// As [`Decider::decide`], and when a masked column is used otherwise than by being handed on.
-    pub async fn decide_sql(&self, case: &Arc<SqlCase>, operation: &str) -> Result<Ruling, Unruled> {
+    pub async fn decide_sql(&self, case: &Arc<SqlCase>, operation: &str, planner: &dyn Planner) -> Result<Ruling, Unruled> {
         let (epoch, now) = (self.policies.epoch(), self.clock.now());
         let id = (case.id, case.in_transaction);
         let known = {
@@ -141,18 +178,57 @@ impl Decider {
             let (statements, catalog) = (Arc::clone(&known.statements), Arc::clone(&case.catalog));
             return Ok(Ruling { allowed, statements, is_masked: known.is_masked, catalog, records: known.records });
         }
+        let slice = self.slice();
+        if slice.asks_for_estimates() {
+            case.estimate(planner).await;
+        }
         let asker = Asker::of(self.permit.routed(), self.permit.session());
         let standing = |need: &Needed| self.permit.has_grant(need, now);
-        let said = ask(&asker, &self.slice(), now, case, &standing);
+        let said = ask(&asker, &slice, now, (case, case.in_transaction), &standing);
         let said = self.unless_refused(said, now).await?;
         if said.judgement.needs.is_empty() {
             return self.allow(case, said, (epoch, now)).await;
         }
         write_all(&self.audit, said.judgement.entries.clone(), now).await?;
-        let asking = asker.asking(&said.judgement, operation.to_owned());
+        // Whoever decides about it wants to know, whatever policy asks for.
+        case.estimate(planner).await;
+        let asking = asker.asking(&said.judgement, operation.to_owned(), Some(outlines::of_sql(case)));
         let grant = Arc::new(wait_for_people(&self.broker, &self.voice, asking, now).await?);
         self.permit.keep(&grant);
         self.decide_approved_sql(&asker, case, grant).await
+    }
+
+    /// Whether policy denies it, as things stand or, with `always`, in a transaction as well as outside of one. What is held or allowed
+    /// is not: that is decided, and written down, when it is to be run.
+    ///
+    /// # Errors
+    /// When it is denied, or when a masked column is used otherwise than by being handed on. That is in the audit log then.
+    pub async fn denies_sql(&self, case: &Arc<SqlCase>, always: bool, planner: &dyn Planner) -> Result<(), Unruled> {
+        let (epoch, now, slice) = (self.policies.epoch(), self.clock.now(), self.slice());
+        let ways: &[bool] = if always { &[true, false] } else { &[case.in_transaction] };
+        {
+            let mut lately = lock(&self.lately);
+            lately.under(epoch);
+            if ways.iter().any(|in_transaction| lately.known((case.id, *in_transaction), now).is_some()) {
+                return Ok(());
+            }
+        }
+        if slice.asks_for_estimates() {
+            case.estimate(planner).await;
+        }
+        let asker = Asker::of(self.permit.routed(), self.permit.session());
+        let mut denied = None;
+        for in_transaction in ways {
+            let said = ask(&asker, &slice, now, (case, *in_transaction), &|_| false);
+            if said.judgement.refused.is_none() && said.masked.is_none() {
+                return Ok(());
+            }
+            denied = Some(said);
+        }
+        match denied {
+            Some(said) => self.unless_refused(said, now).await.map(drop),
+            None => Ok(()),
+        }
     }
 
     /// Gives back what is not refused; a refusal is written down.
@@ -197,7 +273,7 @@ impl Decider {
     async fn decide_approved_sql(&self, asker: &Asker<'_>, case: &Arc<SqlCase>, grant: Arc<Grant>) -> Result<Ruling, Unruled> {
         let now = self.clock.now();
         let standing = |need: &Needed| grant.answers(need) || self.permit.has_grant(need, now);
-        let said = ask(asker, &self.slice(), now, case, &standing);
+        let said = ask(asker, &self.slice(), now, (case, case.in_transaction), &standing);
         let said = self.unless_refused(said, now).await?;
         if !said.judgement.needs.is_empty() {
             write_all(&self.audit, said.judgement.entries, now).await?;
@@ -214,18 +290,25 @@ impl Decider {
 }
 
 /// Asks policy about all of a text.
-fn ask(asker: &Asker<'_>, slice: &Slice, now: Timestamp, case: &SqlCase, answered: &dyn Fn(&Needed) -> bool) -> Said {
+fn ask(
+    asker: &Asker<'_>,
+    slice: &Slice,
+    now: Timestamp,
+    (case, in_transaction): (&SqlCase, bool),
+    answered: &dyn Fn(&Needed) -> bool,
+) -> Said {
     let target = as_target(asker.target);
     let context = context(asker.caller, now, asker.ask.reason.clone(), Facts::None);
-    let judge = Judge::new(slice, &target, &case.catalog, &context).in_transaction(case.in_transaction);
+    let judge = Judge::new(slice, &target, &case.catalog, &context).in_transaction(in_transaction).estimating(case.estimates());
     let found = judge.judge(&case.script, &case.text);
     let (mut judgement, mut keys) = (Judgement::default(), Vec::new());
-    for (statement, judged) in case.script.statements.iter().zip(&found.statements) {
+    for (place, (statement, judged)) in case.script.statements.iter().zip(&found.statements).enumerate() {
+        let estimated_rows = case.estimates().get(place).copied().flatten();
         for (operation, decision) in &judged.asked {
             if judgement.refused.is_some() {
                 break;
             }
-            let question = Question::of_sql(statement, operation, case.in_transaction, part(case, statement));
+            let question = Question::of_sql(statement, operation, (in_transaction, estimated_rows), part(case, statement));
             judgement.take(asker, &question, decision, answered);
             keys.push(key(statement, operation));
         }
@@ -254,7 +337,7 @@ pub(super) fn recheck(
     let asker = Asker::of(permit.routed(), permit.session());
     let target = as_target(asker.target);
     let context = context(asker.caller, now, asker.ask.reason.clone(), Facts::None);
-    let judge = Judge::new(slice, &target, &case.catalog, &context).in_transaction(case.in_transaction);
+    let judge = Judge::new(slice, &target, &case.catalog, &context).in_transaction(case.in_transaction).estimating(case.estimates());
     let found = judge.judge(&case.script, &case.text);
     if let Some(masked) = found.refused {
         return Err(Refusal::denied(masked.message.clone(), masked.message));

@@ -9,6 +9,7 @@ use std::str::FromStr;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::Outline;
 use crate::model::{ApprovalId, Login, Principal, PrincipalId, SessionId, TargetName};
 
 /// What one policy asks for before the operation may go on.
@@ -53,6 +54,9 @@ pub struct NewApproval {
     pub action: String,
     /// The whole operation, as it will run.
     pub operation: String,
+    /// What it does, taken apart, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outline: Option<Outline>,
     /// SHA-256, in hex, over everything the answer is bound to.
     pub digest: String,
     /// What its policies ask for; all of it.

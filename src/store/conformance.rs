@@ -399,6 +399,13 @@ fn need(policy: &str, group: &str, approvals: u8) -> Needed {
     }
 }
 
+fn outline() -> Outline {
+    let table = TableOutline { table: "public.orders".into(), does: vec!["update".into(), "read".into()], columns: vec!["note".into()] };
+    let (text, summary) = ("UPDATE orders SET note = '\u{1b}[2J'".into(), "sets note in public.orders".into());
+    let statement = StatementOutline { text, statement: "update".into(), summary, tables: vec![table], estimated_rows: Some(7) };
+    Outline::Sql { statements: vec![statement], left_out: Some(3), in_transaction: true }
+}
+
 fn held(n: u64, needs: Vec<Needed>) -> NewApproval {
     NewApproval {
         id: approval_id(n),
@@ -409,6 +416,7 @@ fn held(n: u64, needs: Vec<Needed>) -> NewApproval {
         login: Some("deploy".parse().unwrap()),
         action: "ssh.exec".into(),
         operation: "exec rm -rf '/srv/\u{1b}[2J x'".into(),
+        outline: (n % 2 == 1).then(outline),
         digest: "00ff".into(),
         needs,
         reason: Some("ticket 42".into()),

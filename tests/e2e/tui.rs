@@ -29,8 +29,8 @@ fn world() -> World {
 }
 
 /// A screen on which somebody has run ssh to the bastion, and all that ssh wrote to it.
-struct Screen {
-    terminal: Terminal,
+pub(super) struct Screen {
+    pub(super) terminal: Terminal,
     typescript: PathBuf,
 }
 
@@ -46,7 +46,7 @@ impl Screen {
         Self { terminal: Terminal::open(&who.dir, &line, columns, rows), typescript }
     }
 
-    fn tui(who: &Visitor) -> Self {
+    pub(super) fn tui(who: &Visitor) -> Self {
         let screen = Self::open(who, "-t", "tui", 120, 32);
         screen.sees("Inbox");
         screen
@@ -73,12 +73,12 @@ impl Screen {
         screen
     }
 
-    fn sees(&self, words: &str) -> String {
+    pub(super) fn sees(&self, words: &str) -> String {
         self.terminal.wait_for(words)
     }
 
     /// Presses a key after the moment in which keys are ignored because the row under them has just changed.
-    fn decides(&self, key: &str) {
+    pub(super) fn decides(&self, key: &str) {
         std::thread::sleep(Duration::from_millis(700));
         self.terminal.press(&[key]);
     }

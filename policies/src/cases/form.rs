@@ -76,6 +76,8 @@ pub(super) struct Case {
     pub(super) schema: Option<SchemaForm>,
     pub(super) database: Option<String>,
     pub(super) setting: Option<String>,
+    /// Of each statement, for a case with `sql`.
+    pub(super) estimated_rows: Option<i64>,
     pub(super) kubernetes: Option<ApiForm>,
     pub(super) http: Option<HttpForm>,
     #[serde(default)]

@@ -44,7 +44,8 @@ impl Case {
         let judge = Judge::new(&slice, &target, &catalog, &context).in_transaction(self.in_transaction);
         Ok(match analyse(text.as_bytes(), &catalog, &state, &Limits::default()) {
             Ok(script) => {
-                let judgement = judge.judge(&script, text);
+                let estimates = vec![self.estimated_rows; script.statements.len()];
+                let judgement = judge.estimating(&estimates).judge(&script, text);
                 let mask = judgement.statements.iter().flat_map(|judged| judged.masks.iter().flatten()).max().copied();
                 Decision { mask, ..judgement.decision }
             }

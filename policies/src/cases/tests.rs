@@ -34,6 +34,7 @@ example!(the_ci_service_example_holds_its_cases, "ci-service");
 example!(the_auditor_example_holds_its_cases, "auditor");
 example!(the_support_example_holds_its_cases, "support-postgres");
 example!(the_http_example_holds_its_cases, "support-http");
+example!(the_developers_example_holds_its_cases, "developers-postgres");
 
 const HEAD: &str = "[principal.ann]\nid = \"corp/ann\"\n[target.web-1]\nkind = \"ssh\"\n[[case]]\nname = \"c\"\n";
 

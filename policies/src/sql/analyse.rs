@@ -56,7 +56,7 @@ pub fn analyse(text: &[u8], catalog: &Catalog, state: &State, limits: &Limits) -
         let mut analyst = Analyst::new(text, catalog, &state, limits, steps);
         let (kind, answer) = analyst.statement(stmt.as_deref())?;
         (steps, by_name) = (analyst.steps, by_name || analyst.by_name);
-        let statement = analyst.finish(range, kind, answer);
+        let statement = Statement { planned: is_planned(stmt.as_deref()), ..analyst.finish(range, kind, answer) };
         for effect in &statement.effects {
             state = state.apply(effect);
         }
@@ -74,6 +74,15 @@ pub(super) fn view(definition: &str, catalog: &Catalog) -> Result<Statement, Ref
     match (statements.next(), statements.next()) {
         (Some(one), None) => Ok(Arc::unwrap_or_clone(one)),
         _ => Err(Refused::unsupported("a view's definition is not one statement")),
+    }
+}
+
+/// Whether it is a query or a change of rows, and nothing around one.
+fn is_planned(node: Option<&Node>) -> bool {
+    match is_there(node) {
+        Some(NodeEnum::SelectStmt(select)) => select.into_clause.is_none(),
+        Some(NodeEnum::InsertStmt(_) | NodeEnum::UpdateStmt(_) | NodeEnum::DeleteStmt(_) | NodeEnum::MergeStmt(_)) => true,
+        _ => false,
     }
 }
 
@@ -137,9 +146,11 @@ struct Analyst<'a> {
     schemas: Vec<Arc<str>>,
     operations: Vec<Operation>,
     asked: HashSet<Operation>,
+    assigned: Vec<(Name, Arc<str>)>,
     hazards: Vec<Hazard>,
     effects: Vec<Effect>,
     has_where: bool,
+    has_parameters: bool,
     steps: usize,
     depth: usize,
     /// The queries that the statement is made of, around what is looked at.
@@ -164,9 +175,11 @@ impl<'a> Analyst<'a> {
             schemas: state.schemas(catalog),
             operations: Vec::new(),
             asked: HashSet::new(),
+            assigned: Vec::new(),
             hazards: Vec::new(),
             effects: Vec::new(),
             has_where: false,
+            has_parameters: false,
             steps,
             depth: 0,
             queries: 0,
@@ -178,8 +191,8 @@ impl<'a> Analyst<'a> {
     }
 
     fn finish(self, range: std::ops::Range<usize>, kind: &'static str, answer: Answer) -> Statement {
-        let Analyst { operations, hazards, effects, has_where, .. } = self;
-        Statement { range, kind, has_where, operations, answer, effects, hazards }
+        let Analyst { operations, assigned, hazards, effects, has_where, has_parameters, .. } = self;
+        Statement { range, kind, has_where, planned: false, has_parameters, operations, assigned, answer, effects, hazards }
     }
 
     /// Counts a step down, so that neither depth nor work is without bound. Pair it with [`Analyst::up`].
@@ -220,6 +233,13 @@ impl<'a> Analyst<'a> {
     fn ask_operation(&mut self, operation: Operation) {
         if self.asked.insert(operation.clone()) {
             self.operations.push(operation);
+        }
+    }
+
+    fn assigns(&mut self, table: Name, column: &Arc<str>) {
+        let assigned = (table, Arc::clone(column));
+        if !self.assigned.contains(&assigned) {
+            self.assigned.push(assigned);
         }
     }
 

@@ -11,23 +11,29 @@ use super::state::State;
 /// Longest text that is kept, in bytes.
 const LONGEST: usize = 64 << 10;
 
-type ByText = HashMap<Box<[u8]>, Arc<Script>>;
+type ByText<T> = HashMap<Box<[u8]>, Arc<T>>;
 
-/// One generation: texts by the key of a state.
-#[derive(Debug, Default)]
-struct Generation {
-    states: HashMap<Box<str>, ByText>,
+/// One generation: texts by the number of a catalog and the key of a state.
+#[derive(Debug)]
+struct Generation<T> {
+    catalogs: HashMap<u64, HashMap<Box<str>, ByText<T>>>,
     size: usize,
 }
 
-impl Generation {
-    fn get(&self, state: &str, text: &[u8]) -> Option<&Arc<Script>> {
-        self.states.get(state)?.get(text)
+impl<T> Default for Generation<T> {
+    fn default() -> Self {
+        Generation { catalogs: HashMap::new(), size: 0 }
+    }
+}
+
+impl<T: AsRef<Script>> Generation<T> {
+    fn get(&self, catalog: u64, state: &str, text: &[u8]) -> Option<&Arc<T>> {
+        self.catalogs.get(&catalog)?.get(state)?.get(text)
     }
 
-    fn put(&mut self, state: &str, text: &[u8], script: Arc<Script>) {
-        self.size = self.size.saturating_add(weight(text, &script));
-        self.states.entry(state.into()).or_default().insert(text.into(), script);
+    fn put(&mut self, catalog: u64, state: &str, text: &[u8], read: Arc<T>) {
+        self.size = self.size.saturating_add(weight(text, (*read).as_ref()));
+        self.catalogs.entry(catalog).or_default().entry(state.into()).or_default().insert(text.into(), read);
     }
 }
 
@@ -37,50 +43,43 @@ fn weight(text: &[u8], script: &Script) -> usize {
     text.len().saturating_add(parts.saturating_mul(160))
 }
 
-/// Analyses of one target's statements.
+/// Analyses of statements. `T` is a script, with whatever its keeper knows of it.
 #[derive(Debug)]
-pub struct Cache {
-    catalog: u64,
-    young: Generation,
-    old: Generation,
+pub struct Cache<T = Script> {
+    young: Generation<T>,
+    old: Generation<T>,
     limit: usize,
 }
 
-impl Cache {
+impl<T: AsRef<Script>> Cache<T> {
     /// A cache of about `bytes` bytes.
     #[must_use]
     pub fn new(bytes: usize) -> Self {
-        Cache { catalog: 0, young: Generation::default(), old: Generation::default(), limit: bytes / 2 }
+        Cache { young: Generation::default(), old: Generation::default(), limit: bytes / 2 }
     }
 
     /// What this text was analysed to, in the same catalog and a state of the same key.
-    pub fn get(&mut self, text: &[u8], catalog: &Catalog, state: &State) -> Option<Arc<Script>> {
-        if self.catalog != catalog.number() {
-            return None;
+    pub fn get(&mut self, text: &[u8], catalog: &Catalog, state: &State) -> Option<Arc<T>> {
+        let number = catalog.number();
+        if let Some(read) = self.young.get(number, state.key(), text) {
+            return Some(Arc::clone(read));
         }
-        if let Some(script) = self.young.get(state.key(), text) {
-            return Some(Arc::clone(script));
-        }
-        let script = Arc::clone(self.old.get(state.key(), text)?);
-        self.keep(text, state, &script);
-        Some(script)
+        let read = Arc::clone(self.old.get(number, state.key(), text)?);
+        self.keep(text, number, state, &read);
+        Some(read)
     }
 
-    /// Keeps a script, unless what it means depends on the names of prepared statements or cursors, or it is long.
-    pub fn put(&mut self, text: &[u8], catalog: &Catalog, state: &State, script: &Arc<Script>) {
-        if script.by_name || text.len() > LONGEST {
-            return;
+    /// Keeps what was analysed, unless what it means depends on the names of prepared statements or cursors, or it is long.
+    pub fn put(&mut self, text: &[u8], catalog: &Catalog, state: &State, read: &Arc<T>) {
+        if !(**read).as_ref().by_name && text.len() <= LONGEST {
+            self.keep(text, catalog.number(), state, read);
         }
-        if self.catalog != catalog.number() {
-            (self.young, self.old, self.catalog) = (Generation::default(), Generation::default(), catalog.number());
-        }
-        self.keep(text, state, script);
     }
 
-    fn keep(&mut self, text: &[u8], state: &State, script: &Arc<Script>) {
+    fn keep(&mut self, text: &[u8], catalog: u64, state: &State, read: &Arc<T>) {
         if self.young.size > self.limit {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.put(state.key(), text, Arc::clone(script));
+        self.young.put(catalog, state.key(), text, Arc::clone(read));
     }
 }

@@ -24,6 +24,7 @@ pub struct Judge<'a> {
     catalog: &'a Catalog,
     context: &'a Context,
     in_transaction: bool,
+    estimates: &'a [Option<i64>],
     masked: OnceCell<bool>,
 }
 
@@ -57,6 +58,9 @@ pub struct Judged {
 struct Sitting<'j, 'a> {
     judge: &'j Judge<'a>,
     statement: &'j Statement,
+    estimated_rows: Option<i64>,
+    /// The circumstances of all questions but those about a setting.
+    context: OnceCell<Context>,
     decided: RefCell<HashMap<(Action, On, bool), Decision>>,
     shown: RefCell<HashMap<ColumnId, masks::Shown>>,
     names: HashMap<ColumnId, (Name, Arc<str>)>,
@@ -66,7 +70,7 @@ impl<'a> Judge<'a> {
     /// `context` says who asks from where and when; its facts are not looked at.
     #[must_use]
     pub fn new(slice: &'a Slice, target: &'a Target, catalog: &'a Catalog, context: &'a Context) -> Self {
-        Judge { slice, target, catalog, context, in_transaction: false, masked: OnceCell::new() }
+        Judge { slice, target, catalog, context, in_transaction: false, estimates: &[], masked: OnceCell::new() }
     }
 
     /// Inside a transaction block, as policies may ask.
@@ -75,13 +79,19 @@ impl<'a> Judge<'a> {
         Judge { in_transaction, ..self }
     }
 
+    /// With what the server's planner guesses of each statement, in their order.
+    #[must_use]
+    pub fn estimating(self, estimates: &'a [Option<i64>]) -> Self {
+        Judge { estimates, ..self }
+    }
+
     /// Says what policy says. `text` is what the script was made of.
     #[must_use]
     pub fn judge(&self, script: &Script, text: &str) -> Judgement {
         let mut refused = None;
         let mut statements = Vec::with_capacity(script.statements.len());
-        for statement in &script.statements {
-            let sitting = Sitting::new(self, statement);
+        for (place, statement) in script.statements.iter().enumerate() {
+            let sitting = Sitting::new(self, statement, self.estimates.get(place).copied().flatten());
             let judged = sitting.judged();
             if refused.is_none() && self.is_masked() {
                 refused = sitting.refusal(text);
@@ -111,14 +121,18 @@ impl<'a> Judge<'a> {
         *self.masked.get_or_init(|| self.finds_masks())
     }
 
+    /// The circumstances of a question with these facts.
+    fn context(&self, facts: Facts) -> Context {
+        Context { facts, ..self.context.clone() }
+    }
+
     /// Asks policy one question; `bans`: only what forbids counts.
-    fn ask(&self, action: Action, on: &On, facts: Facts, bans: bool) -> Decision {
-        let context = Context { facts, ..self.context.clone() };
+    fn ask(&self, action: Action, on: &On, context: &Context, bans: bool) -> Decision {
         let (target, database) = (|| self.target.clone(), || self.catalog.rows().database.clone());
         let table =
             |name: &Name| Table { target: target(), database: database(), schema: name.schema.to_string(), name: name.name.to_string() };
         let decide = |resource: Resource<'_>| {
-            let request = Request { action, resource, context: &context };
+            let request = Request { action, resource, context };
             if bans { self.slice.bans(&request) } else { self.slice.decide(&request) }
         };
         match on {
@@ -146,13 +160,21 @@ fn name_of(relation: &Relation) -> Name {
 }
 
 impl<'j, 'a> Sitting<'j, 'a> {
-    fn new(judge: &'j Judge<'a>, statement: &'j Statement) -> Self {
+    fn new(judge: &'j Judge<'a>, statement: &'j Statement, estimated_rows: Option<i64>) -> Self {
         let named = |operation: &Operation| match &operation.on {
             On::Column(name, column, id) => Some((*id, (name.clone(), Arc::clone(column)))),
             _ => None,
         };
         let names = statement.operations.iter().filter_map(named).collect();
-        Sitting { judge, statement, decided: RefCell::default(), shown: RefCell::default(), names }
+        Sitting {
+            judge,
+            statement,
+            estimated_rows,
+            context: OnceCell::new(),
+            decided: RefCell::default(),
+            shown: RefCell::default(),
+            names,
+        }
     }
 
     fn facts(&self, setting: Option<&Arc<str>>) -> Facts {
@@ -161,6 +183,7 @@ impl<'j, 'a> Sitting<'j, 'a> {
             has_where: self.statement.has_where,
             in_transaction: self.judge.in_transaction,
             setting: setting.map(ToString::to_string),
+            estimated_rows: self.estimated_rows,
         }
     }
 
@@ -169,7 +192,8 @@ impl<'j, 'a> Sitting<'j, 'a> {
         if let Some(decision) = self.decided.borrow().get(&key) {
             return decision.clone();
         }
-        let decision = self.judge.ask(action, on, self.facts(None), bans);
+        let context = self.context.get_or_init(|| self.judge.context(self.facts(None)));
+        let decision = self.judge.ask(action, on, context, bans);
         self.decided.borrow_mut().insert(key, decision.clone());
         decision
     }
@@ -178,7 +202,7 @@ impl<'j, 'a> Sitting<'j, 'a> {
     fn decision(&self, operation: &Operation) -> Decision {
         let Operation { action, on, setting } = operation;
         if setting.is_some() {
-            return self.judge.ask(*action, on, self.facts(setting.as_ref()), false);
+            return self.judge.ask(*action, on, &self.judge.context(self.facts(setting.as_ref())), false);
         }
         let own = self.decide(*action, on, false);
         let above = |oid: u32| self.judge.catalog.ancestors(oid).into_iter();

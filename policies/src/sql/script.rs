@@ -39,6 +39,12 @@ pub struct Script {
     pub by_name: bool,
 }
 
+impl AsRef<Script> for Script {
+    fn as_ref(&self) -> &Script {
+        self
+    }
+}
+
 /// One statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
@@ -49,8 +55,14 @@ pub struct Statement {
     pub kind: &'static str,
     /// Whether it has a WHERE of its own.
     pub has_where: bool,
+    /// Whether it is a query or a change of rows as it stands, which EXPLAIN takes.
+    pub planned: bool,
+    /// Whether it has places for values, `$1`.
+    pub has_parameters: bool,
     /// What policy is asked, each once, in order of first use.
     pub operations: Vec<Operation>,
+    /// The columns that it names to give them values.
+    pub assigned: Vec<(Name, Arc<str>)>,
     /// What it would answer with.
     pub answer: Answer,
     /// What it changes about the session, to be taken in once the server has acknowledged it ([`super::State::apply`]).

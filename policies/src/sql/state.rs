@@ -266,6 +266,14 @@ impl State {
         self
     }
 
+    /// The search path under which another session of the same role gives a statement the meaning that it has in this one; `None` where
+    /// none does: this one has relations of its own, another role, or settings that are not known.
+    #[must_use]
+    pub fn shared_path(&self) -> Option<Vec<Arc<str>>> {
+        let own = self.in_doubt || *self.role() != self.user || !self.here.made.is_empty() || !self.here.dropped.is_empty();
+        (!own).then(|| self.path().cloned().collect())
+    }
+
     fn path(&self) -> impl Iterator<Item = &Arc<str>> {
         self.here.path.value().unwrap_or(&self.default_path).iter()
     }

@@ -5,6 +5,7 @@ mod corpus;
 mod deep;
 mod keeping;
 mod mutated;
+mod plan;
 mod random;
 
 use std::sync::{Arc, OnceLock};

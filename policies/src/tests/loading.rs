@@ -117,11 +117,21 @@ fn ids_and_paths_that_nothing_has_are_warnings() {
         ("Kind::\"prod/pods\"", "no Kind is called \"prod/pods\"; write it as Kind::\"target/group/resources\""),
         ("Route::\"billing/v1\"", "no Route is called \"billing/v1\"; write it as Route::\"target/METHOD /path\""),
         ("Column::\"orders/public.card\"", "no Column is called \"orders/public.card\""),
+        (r#"Column::"orders/public.\"payments\".\"card\"""#, r#"write it as Column::"orders/public.payments.card""#),
+        (r#"Table::"orders/public.a.b""#, "no Table is called"),
+        (r#"Table::"orders/\"public\".refunds""#, r#"write it as Table::"orders/public.refunds""#),
+        (r#"Schema::"orders/a.b""#, "no Schema is called"),
     ] {
         let text = format!("@id(\"a\") permit (principal, action, resource)\nwhen {{ resource in {resource} }};");
         let warnings = warnings(&text, &Known::default());
         assert!(warnings[0].starts_with("p.cedar:2:20: warning: ") && warnings[0].contains(expected), "{resource}: {warnings:?}");
         assert_eq!(warnings.len(), 1, "{resource}: {warnings:?}");
+    }
+    for resource in
+        [r#"Table::"orders/public.\"a.b\"""#, r#"Column::"orders/Public.Pay ments.\"ca\"\"rd\"""#, r#"Schema::"orders/\"a.b\"""#]
+    {
+        let text = format!("@id(\"a\") permit (principal, action, resource)\nwhen {{ resource in {resource} }};");
+        assert_eq!(warnings(&text, &Known::default()), Vec::<String>::new(), "{resource}");
     }
     for (test, wrong) in [
         ("like \"srv/*\"", true),
@@ -146,9 +156,12 @@ fn ids_and_paths_that_nothing_has_are_warnings() {
 
 #[test]
 fn a_mask_that_depends_on_what_the_statement_is_is_a_warning() {
-    for (condition, expected) in
-        [("when { context.statement == \"select\" }", 1), ("unless { context.has_where }", 1), ("when { context.in_transaction }", 0)]
-    {
+    for (condition, expected) in [
+        ("when { context.statement == \"select\" }", 1),
+        ("unless { context.has_where }", 1),
+        ("when { context has estimated_rows && context.estimated_rows < 9 }", 1),
+        ("when { context.in_transaction }", 0),
+    ] {
         let text = format!(
             "@id(\"a\") @mask(\"null\") forbid (principal, action == Action::\"pg.read_column\", resource == Column::\"t/s.t.c\")\n{condition};"
         );

@@ -2,7 +2,22 @@
 
 use super::*;
 use crate::model::{ApprovalId, Principal, PrincipalKind, Secret, SessionId};
-use crate::store::{ApprovalState, Needed, NewApproval};
+use crate::store::{ApprovalState, Needed, NewApproval, Outline, StatementOutline, TableOutline};
+
+fn statement() -> StatementOutline {
+    let table = TableOutline { table: "public.orders".into(), does: vec!["delete".into()], columns: Vec::new() };
+    let (text, summary) = ("x".repeat(4_096), "deletes from public.orders".into());
+    StatementOutline { text, statement: "delete".into(), summary, tables: vec![table], estimated_rows: Some(3) }
+}
+
+#[test]
+fn what_statements_do_is_told_of_a_few_and_their_texts_are_not_sent_twice() {
+    let event = texts::event(&notice("approval.asked", "DELETE FROM orders"), "bastion");
+    let statements = event["data"]["outline"]["statements"].as_array().unwrap();
+    assert_eq!(statements.len(), 8);
+    assert!(statements.iter().all(|one| one["text"].is_null() && one["summary"] == "deletes from public.orders"), "{statements:?}");
+    assert_eq!(event["data"]["outline"]["kind"], "sql");
+}
 
 fn notice(kind: &str, operation: &str) -> Notice {
     let at = Timestamp::from_second(1_800_000_000).unwrap();
@@ -15,6 +30,7 @@ fn notice(kind: &str, operation: &str) -> Notice {
         login: Some("deploy".parse().unwrap()),
         action: "ssh.exec".into(),
         operation: operation.into(),
+        outline: Some(Outline::Sql { statements: vec![statement(); 40], left_out: None, in_transaction: false }),
         digest: String::new(),
         needs: vec![Needed {
             policy: "p".into(),

@@ -9,6 +9,9 @@ use super::Notice;
 /// Characters of a text that was typed; who decides reads all of it at the bastion.
 const MOST: usize = 4_096;
 
+/// Statements of which is told what they do.
+const STATEMENTS: usize = 8;
+
 /// The event as JSON: `type`, `timestamp` and `data`, as Standard Webhooks has it.
 pub(super) fn event(notice: &Notice, server: &str) -> Value {
     let mut data = serde_json::to_value(&notice.approval).unwrap_or_default();
@@ -22,6 +25,11 @@ pub(super) fn event(notice: &Notice, server: &str) -> Value {
                 fields.insert(format!("{key}_is_cut"), json!(true));
             }
         }
+    }
+    // What its statements say stands in the operation; what they do is told of a few.
+    if let Some(statements) = data.pointer_mut("/outline/statements").and_then(Value::as_array_mut) {
+        statements.truncate(STATEMENTS);
+        statements.iter_mut().filter_map(Value::as_object_mut).for_each(|fields| drop(fields.remove("text")));
     }
     json!({ "type": notice.kind, "timestamp": notice.at, "data": data })
 }

@@ -141,6 +141,9 @@ struct Further {
     /// With --http: the JSON body of the request
     #[arg(long, value_name = "FILE", requires = "http")]
     body: Option<std::path::PathBuf>,
+    /// With --sql: how many rows the server's planner would guess for each statement; without it, it cannot tell
+    #[arg(long, value_name = "N", requires = "sql")]
+    estimated_rows: Option<u32>,
     /// With --file: everything beneath the path too, as rsync asks
     #[arg(long)]
     recursive: bool,

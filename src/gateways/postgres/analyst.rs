@@ -1,12 +1,11 @@
 //! Reads statements on threads with big stacks, since their grammar is read by recursion, and keeps what was understood of a text for
 //! as long as names mean the same. A caller waits only so long.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bartizan_policies::sql::{self, Catalog, Limits, Refused, STACK, Script, State};
+use bartizan_policies::sql::{self, Cache, Catalog, Limits, Refused, STACK, Script, State};
 use tokio::sync::{mpsc, oneshot};
 
 /// Texts that may wait for one thread.
@@ -15,11 +14,8 @@ const QUEUE: usize = 64;
 /// How long a caller waits.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Bytes of text of which what was understood is kept, in each of two generations.
-const KEPT: usize = 8 << 20;
-
-/// The longest text that is kept.
-const LONGEST: usize = 64 << 10;
+/// Bytes of what was understood that are kept.
+const KEPT: usize = 32 << 20;
 
 /// Kinds that mean the same wherever names do; what refers to a prepared statement or a cursor does not.
 const STEADY: &[&str] =
@@ -32,28 +28,19 @@ pub(super) struct Reading {
     pub(super) script: Arc<Script>,
 }
 
-type Outcome = Result<Arc<Reading>, Refused>;
-
-/// What a text was read with.
-#[derive(Debug, PartialEq, Eq, Hash, Clone)]
-struct Key {
-    catalog: u64,
-    state: Arc<str>,
-    text: Arc<str>,
+impl AsRef<Script> for Reading {
+    fn as_ref(&self) -> &Script {
+        &self.script
+    }
 }
 
+type Outcome = Result<Arc<Reading>, Refused>;
+
 struct Job {
-    key: Key,
+    text: Arc<str>,
     catalog: Arc<Catalog>,
     state: Arc<State>,
     reply: oneshot::Sender<Outcome>,
-}
-
-#[derive(Default)]
-struct Shelf {
-    young: HashMap<Key, Arc<Reading>>,
-    old: HashMap<Key, Arc<Reading>>,
-    bytes: usize,
 }
 
 /// Hands texts to the threads. Cheap to clone.
@@ -61,7 +48,7 @@ struct Shelf {
 pub struct Analysts {
     lanes: Arc<[mpsc::Sender<Job>]>,
     next: Arc<AtomicU64>,
-    shelf: Arc<Mutex<Shelf>>,
+    kept: Arc<Mutex<Cache<Reading>>>,
 }
 
 /// One thread's work, to be run by `daemon` on a thread with [`Worker::STACK`] bytes of stack.
@@ -78,7 +65,7 @@ impl Worker {
     pub fn run(mut self) {
         while let Some(job) = self.jobs.blocking_recv() {
             // A thread that ended would take the statements of others with it.
-            let reading = || sql::analyse(job.key.text.as_bytes(), &job.catalog, &job.state, &Limits::default());
+            let reading = || sql::analyse(job.text.as_bytes(), &job.catalog, &job.state, &Limits::default());
             let read = std::panic::catch_unwind(std::panic::AssertUnwindSafe(reading)).unwrap_or_else(|_| Err(unreadable()));
             let outcome =
                 read.map(|script| Arc::new(Reading { id: self.numbers.fetch_add(1, Ordering::Relaxed), script: Arc::new(script) }));
@@ -99,55 +86,34 @@ impl Analysts {
                 (lane, Worker { jobs, numbers: Arc::clone(&numbers) })
             })
             .unzip();
-        (Self { lanes: lanes.into(), next: Arc::default(), shelf: Arc::default() }, workers)
+        (Self { lanes: lanes.into(), next: Arc::default(), kept: Arc::new(Mutex::new(Cache::new(KEPT))) }, workers)
     }
 
     /// Reads `text`.
     pub(super) async fn read(&self, text: &Arc<str>, catalog: &Arc<Catalog>, state: &Arc<State>) -> Outcome {
-        let key = Key { catalog: catalog.number(), state: state.key().into(), text: Arc::clone(text) };
-        if let Some(known) = self.known(&key) {
+        let known = self.kept().get(text.as_bytes(), catalog, state);
+        if let Some(known) = known {
             return Ok(known);
         }
-        let reading = tokio::time::timeout(PATIENCE, self.ask(key.clone(), catalog, state)).await;
+        let reading = tokio::time::timeout(PATIENCE, self.ask(Arc::clone(text), catalog, state)).await;
         let reading = reading.unwrap_or_else(|_| Err(too_slow()))?;
-        if !reading.script.by_name && reading.script.statements.iter().all(|statement| STEADY.contains(&statement.kind)) {
-            self.keep(key, &reading);
+        if reading.script.statements.iter().all(|statement| STEADY.contains(&statement.kind)) {
+            self.kept().put(text.as_bytes(), catalog, state, &reading);
         }
         Ok(reading)
     }
 
-    async fn ask(&self, key: Key, catalog: &Arc<Catalog>, state: &Arc<State>) -> Outcome {
+    async fn ask(&self, text: Arc<str>, catalog: &Arc<Catalog>, state: &Arc<State>) -> Outcome {
         let (reply, answer) = oneshot::channel();
-        let job = Job { key, catalog: Arc::clone(catalog), state: Arc::clone(state), reply };
+        let job = Job { text, catalog: Arc::clone(catalog), state: Arc::clone(state), reply };
         let first = usize::try_from(self.next.fetch_add(1, Ordering::Relaxed)).unwrap_or(0);
         let lane = self.lanes.get(first % self.lanes.len()).ok_or_else(too_slow)?;
         lane.send(job).await.map_err(|_| too_slow())?;
         answer.await.map_err(|_| too_slow())?
     }
 
-    fn known(&self, key: &Key) -> Option<Arc<Reading>> {
-        let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = shelf.young.get(key) {
-            return Some(Arc::clone(known));
-        }
-        let known = shelf.old.remove(key)?;
-        shelf.bytes += key.text.len();
-        shelf.young.insert(key.clone(), Arc::clone(&known));
-        Some(known)
-    }
-
-    fn keep(&self, key: Key, reading: &Arc<Reading>) {
-        if key.text.len() > LONGEST {
-            return;
-        }
-        let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        // What was understood takes more room than the text.
-        shelf.bytes += key.text.len() + 1_024;
-        shelf.young.insert(key, Arc::clone(reading));
-        if shelf.bytes > KEPT {
-            shelf.bytes = 0;
-            shelf.old = std::mem::take(&mut shelf.young);
-        }
+    fn kept(&self) -> MutexGuard<'_, Cache<Reading>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

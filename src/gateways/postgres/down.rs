@@ -198,6 +198,7 @@ impl<'a, R: AsyncRead + Unpin> Down<'a, R> {
                 if let Some((name, wanted)) = PINNED.iter().find(|(pinned, wanted)| *pinned == name && *wanted != value) {
                     return Err(Over::Server(format!("it set {name}, which has to be {wanted}, to something else")));
                 }
+                self.ledger.lock().reported(name, value);
                 return Ok(Some(bytes));
             }
             b'D' | b'd' => {

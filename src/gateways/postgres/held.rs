@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
-use crate::enforce::{Ruling, SqlCase, Unruled};
+use crate::enforce::{Ruling, SqlCase};
 
 use super::down::Over;
 use super::notes;
@@ -39,7 +39,8 @@ impl<W: AsyncWrite + Unpin> Up<'_, W> {
     pub(super) async fn wait_for_verdict(&mut self, case: &Arc<SqlCase>, values: &[String]) -> Ruled<Ruling> {
         let operation = format!("{}{}", case.text.trim(), notes::beneath(values));
         let decider = self.decider.clone();
-        let deciding = decider.decide_sql(case, &operation);
+        let library = Arc::clone(&self.library);
+        let deciding = decider.decide_sql(case, &operation, &*library);
         tokio::pin!(deciding);
         let leaving = self.leaving.clone();
         let left = leaving.wait();
@@ -78,10 +79,7 @@ impl<W: AsyncWrite + Unpin> Up<'_, W> {
         while let Ok(text) = self.said.try_recv() {
             self.words.notice(&text);
         }
-        Ok(decided.map_err(|unruled| match unruled {
-            Unruled::Refusal(refusal) => Denial::of_refusal(&refusal),
-            Unruled::Masked(refused) => Denial::of_analysis(&refused),
-        }))
+        Ok(decided.map_err(Denial::of_unruled))
     }
 
     /// How long the server lets the session wait: asking begins its count anew.

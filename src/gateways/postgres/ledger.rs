@@ -8,7 +8,7 @@ use std::time::Instant;
 use bartizan_policies::sql::{Effect, State, Statement};
 use tokio::sync::Notify;
 
-use crate::enforce::Ruling;
+use crate::enforce::{Meaning, Ruling};
 
 use super::codec::Kind;
 use super::copying::Copying;
@@ -16,6 +16,9 @@ use super::masking::Shape;
 use super::refusal::Denial;
 use super::results::Seen;
 use super::statements::Names;
+
+/// Settings that the server reports and reads literals by.
+const LITERALS: [&str; 3] = ["DateStyle", "IntervalStyle", "TimeZone"];
 
 /// A text or portal that runs.
 #[derive(Debug)]
@@ -123,6 +126,8 @@ pub(super) struct Book {
     pub(super) stale: bool,
     /// What the bastion asked the server for.
     pub(super) told: Option<Vec<Option<String>>>,
+    /// Settings that literals are read by, as the server last reported them.
+    literals: Vec<(String, String)>,
     /// A statement has touched a table of which something is masked: errors and notices tell no more than they must.
     pub(super) scrubs: bool,
 }
@@ -134,8 +139,9 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn new(state: State) -> Self {
-        let book = Book {
+    /// `parameters` is what the server reported when the session began.
+    pub(super) fn new(state: State, parameters: &[(String, String)]) -> Self {
+        let mut book = Book {
             awaited: VecDeque::new(),
             state: Arc::new(state),
             before: None,
@@ -145,8 +151,10 @@ impl Ledger {
             skips: false,
             stale: false,
             told: None,
+            literals: Vec::new(),
             scrubs: false,
         };
+        parameters.iter().for_each(|(name, value)| book.reported(name, value));
         Self { book: Mutex::new(book), bell: Notify::new() }
     }
 
@@ -174,6 +182,22 @@ impl Ledger {
 }
 
 impl Book {
+    /// The server reports a setting.
+    pub(super) fn reported(&mut self, name: &str, value: &str) {
+        if !LITERALS.contains(&name) {
+            return;
+        }
+        match self.literals.iter_mut().find(|(known, _)| known == name) {
+            Some((_, known)) => value.clone_into(known),
+            None => self.literals.push((name.to_owned(), value.to_owned())),
+        }
+    }
+
+    /// What gives the next statement its meaning in another session; `None` where it would have another there.
+    pub(super) fn meaning(&self) -> Option<Meaning> {
+        Some(Meaning { path: self.state.shared_path()?, settings: self.literals.clone() })
+    }
+
     /// Whether everything that could change the meaning of the next statement is acknowledged.
     pub(super) fn is_settled(&self) -> bool {
         !self.awaited.iter().any(Entry::unsettles)

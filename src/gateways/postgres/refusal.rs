@@ -3,6 +3,7 @@
 use bartizan_policies::sql::Refused;
 use bytes::Bytes;
 
+use crate::enforce::Unruled;
 use crate::frontdoor::{Cause, Refusal};
 
 use super::codec::{self, Fault, Severity};
@@ -60,6 +61,14 @@ impl Denial {
             position: None,
             policies: refusal.policies.clone(),
             verdict: if refusal.cause == Cause::Held { "hold" } else { "deny" },
+        }
+    }
+
+    /// What is not let through, for either reason.
+    pub(super) fn of_unruled(unruled: Unruled) -> Self {
+        match unruled {
+            Unruled::Refusal(refusal) => Self::of_refusal(&refusal),
+            Unruled::Masked(refused) => Self::of_analysis(&refused),
         }
     }
 

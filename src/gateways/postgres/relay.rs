@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 
-use crate::enforce::Decider;
+use crate::enforce::{Decider, Planner};
 use crate::frontdoor::{BoxFuture, Leaving, Patience, Refusal};
 use crate::gateways::ssh::{Ended, Orders, Traffic};
 use crate::record::Tape;
@@ -28,7 +28,7 @@ use super::up::{Parts, Up};
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// What a session has of the server beside its own connection.
-pub trait Library: Send + Sync {
+pub trait Library: Planner {
     /// What the database holds: as it is usual to know it, or as it is `now`.
     fn catalog(&self, now: bool) -> BoxFuture<Result<Arc<Catalog>, Refusal>>;
 
@@ -82,7 +82,7 @@ pub async fn relay<S: AsyncRead + AsyncWrite + Send + Unpin>(between: Between<'_
     let Between { decider, analysts, library, said, patience, leaving, mut registered, traffic, mask_key, .. } = between;
     let Client { mut from, to, ahead: from_client } = client;
     let (from_server, to_server) = tokio::io::split(socket);
-    let ledger = Ledger::new(State::new(state.0.as_str(), schemas(&state.1)));
+    let ledger = Ledger::new(State::new(state.0.as_str(), schemas(&state.1)), &parameters);
     let (words, holds) = (Words::default(), AtomicBool::new(false));
     let mut outlet = Outlet::new(&to, traffic);
     if outlet.push(greeting(&parameters, cancellable.then_some(&registered), &hello)).await.is_err() || outlet.flush().await.is_err() {

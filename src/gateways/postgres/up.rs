@@ -3,28 +3,24 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use bartizan_policies::sql::{Answer, Catalog, schemas};
+use bartizan_policies::sql::{Answer, Catalog};
 use bytes::{Bytes, BytesMut};
 use russh::{ChannelMsg, ChannelReadHalf};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 
-use crate::enforce::{Decider, Ruling, SqlCase};
+use crate::enforce::Decider;
 use crate::frontdoor::Leaving;
 use crate::gateways::ssh::Traffic;
 use crate::record::{Piece, Tape};
 
 use super::Library;
-use super::analyst::{Analysts, Reading};
+use super::analyst::Analysts;
 use super::codec::{self, Frame, Front, Kind, Side, Splitter};
 use super::down::Over;
 use super::ledger::{Awaited, Entry, Ledger, Run};
-use super::masking::Shape;
-use super::named::{Names, unknown};
-use super::notes::{self, Decided};
 use super::outlet::Words;
-use super::refusal::{Denial, NAME, SURE_TO_FAIL};
-use super::statements::{MOST, Portal, Prepared};
+use super::refusal::Denial;
 
 /// The longest statement that is read, with its message around it.
 pub(super) const LONGEST: usize = (16 << 20) + 1_024;
@@ -32,18 +28,9 @@ pub(super) const LONGEST: usize = (16 << 20) + 1_024;
 /// Messages to the server that wait for each other.
 const TOGETHER: usize = 64 << 10;
 
-/// What the server is asked when code ran that cannot be seen.
-const STATE: &str = "SELECT pg_catalog.current_setting('search_path'), current_user";
-
-/// What a statement is refused with that names a prepared statement which SQL did not prepare.
-const UNPREPARED: &str = "26000";
-
-/// The name of the bastion's own question.
-const OWN: &str = "bartizan state";
-
 /// What is done with the pieces of a long message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Passing {
+pub(super) enum Passing {
     Forwarded,
     Dropped,
 }
@@ -67,19 +54,19 @@ pub(super) struct Up<'a, W> {
     pub(super) holds: &'a AtomicBool,
     pub(super) leaving: Leaving,
     pub(super) catalog: Option<Arc<Catalog>>,
-    pieces: Vec<Piece>,
-    out: BytesMut,
+    pub(super) pieces: Vec<Piece>,
+    pub(super) out: BytesMut,
     /// Messages of the extended protocol were sent since the last `Sync`.
-    in_group: bool,
+    pub(super) in_group: bool,
     /// One of them changes what statements mean.
-    dirty: bool,
-    passing: Passing,
+    pub(super) dirty: bool,
+    pub(super) passing: Passing,
     /// Something is masked for the principal: then nothing is read by a catalog that may be old.
-    is_masked: bool,
+    pub(super) is_masked: bool,
     /// What is asked of a portal once all of it was sent.
-    describing: Option<(Awaited, String)>,
+    pub(super) describing: Option<(Awaited, String)>,
     /// What was sent last copies data in, and the server has not said yet that it takes it.
-    awaits_copy: bool,
+    pub(super) awaits_copy: bool,
 }
 
 /// Everything that a direction is made of beside its own state.
@@ -158,7 +145,7 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
     }
 
     /// Records what was decided, then sends it.
-    async fn flush(&mut self) -> Result<(), Over> {
+    pub(super) async fn flush(&mut self) -> Result<(), Over> {
         if !self.pieces.is_empty() {
             self.tape.write(std::mem::take(&mut self.pieces)).await?;
         }
@@ -178,7 +165,7 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
         self.flush().await
     }
 
-    async fn put(&mut self, bytes: &[u8]) -> Result<(), Over> {
+    pub(super) async fn put(&mut self, bytes: &[u8]) -> Result<(), Over> {
         self.out.extend_from_slice(bytes);
         if self.out.len() >= TOGETHER { self.flush().await } else { Ok(()) }
     }
@@ -291,49 +278,6 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
         Ok(true)
     }
 
-    /// Waits until the server has said whether it takes data.
-    async fn wait_for_copy(&mut self) -> Result<(), Over> {
-        self.awaits_copy = false;
-        self.flush_through().await?;
-        let decided = |entry: &Entry| !matches!(&entry.awaited, Awaited::Query(run) | Awaited::Execute(run) if copies(run));
-        self.ledger.until(|book| book.copies_in || book.awaited.iter().all(decided)).await;
-        Ok(())
-    }
-
-    async fn copying(&mut self, kind: u8, bytes: &[u8]) -> Result<bool, Over> {
-        match kind {
-            b'd' => {
-                self.passing = Passing::Forwarded;
-                self.put(bytes).await?;
-            }
-            b'c' | b'f' => {
-                self.ledger.lock().copies_in = false;
-                self.put(bytes).await?;
-                // Several statements of one text may each copy.
-                self.awaits_copy = self.ledger.lock().awaited.iter().any(|entry| matches!(&entry.awaited, Awaited::Query(_)));
-                if self.awaits_copy {
-                    self.after_copy().await?;
-                }
-            }
-            // The server ignores both while it takes data.
-            b'H' | b'S' => {}
-            b'X' => {
-                self.put(bytes).await?;
-                return Ok(false);
-            }
-            _ => return Err(Over::Client("something else than data came while data was copied in".to_owned())),
-        }
-        Ok(true)
-    }
-
-    /// After the end of data: the next that comes may be the data of the next statement, once the server takes it.
-    async fn after_copy(&mut self) -> Result<(), Over> {
-        self.awaits_copy = false;
-        self.flush().await?;
-        self.ledger.until(|book| book.copies_in || !book.awaited.iter().any(|entry| matches!(entry.awaited, Awaited::Query(_)))).await;
-        Ok(())
-    }
-
     async fn query(&mut self, text: &str, bytes: &[u8]) -> Result<(), Over> {
         {
             let mut book = self.ledger.lock();
@@ -355,327 +299,8 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
             Err(denial) => self.refuse_text(b'Q', &text, denial).await,
         }
     }
-
-    async fn parse(&mut self, name: &str, text: &str, bytes: &[u8]) -> Result<(), Over> {
-        let text: Arc<str> = text.into();
-        if self.ledger.lock().names.statements.len() >= MOST {
-            let words = "bartizan: too many prepared statements; close some";
-            return self.refuse_text(b'P', &text, Denial::unserved("53000", words)).await;
-        }
-        if name == NAME || name == OWN {
-            return self.refuse_text(b'P', &text, Denial::unserved("42602", "bartizan: this name is the bastion's own")).await;
-        }
-        let (reading, read_with) = match self.understand(&text).await? {
-            Ok(found) => found,
-            Err(denial) => {
-                if name.is_empty() {
-                    self.ledger.lock().names.statements.remove("");
-                }
-                return self.refuse_text(b'P', &text, denial).await;
-            }
-        };
-        let prepared = Arc::new(Prepared { text, reading, read_with });
-        let (taken, doubled) = {
-            let mut book = self.ledger.lock();
-            (book.names.prepare(name, Arc::clone(&prepared)), book.state.prepared(name).is_some())
-        };
-        self.send(Entry::of(Awaited::Parse { name: name.to_owned(), taken }), bytes).await?;
-        if doubled {
-            // SQL prepared something of this name. Which of them stays is the server's to say, before anything names it.
-            self.flush_through().await?;
-            self.ledger.until(|book| !book.awaited.iter().any(|entry| matches!(entry.awaited, Awaited::Parse { .. }))).await;
-        }
-        Ok(())
-    }
-
-    async fn bind(&mut self, portal: &str, statement: &str, rest: &[u8], bytes: &[u8], whole: bool) -> Result<(), Over> {
-        let awaited = Awaited::Bind { portal: portal.to_owned() };
-        let found = self.ledger.lock().names.statements.get(statement).cloned();
-        let prepared = match found {
-            Some(prepared) => match self.still_means(statement, prepared).await? {
-                Ok(prepared) => prepared,
-                Err(denial) => return self.refuse_recorded(awaited, "(a prepared statement that means something else now)", denial).await,
-            },
-            None => match self.prepared_by_sql(statement).await? {
-                Ok(prepared) => prepared,
-                Err(denial) => return self.refuse_message(awaited, denial).await,
-            },
-        };
-        let values: Arc<[String]> = notes::values(rest).into();
-        match self.decide(&prepared.reading, &prepared.text, &values).await? {
-            Ok(ruling) => {
-                let (shape, statement) = (Shape::default(), prepared.reading.script.statements.first().cloned());
-                let describing =
-                    ruling.is_masked.then(|| Awaited::Shape { statement, ruling: Arc::clone(&ruling), shape: Arc::clone(&shape) });
-                self.ledger.lock().names.portals.insert(portal.to_owned(), Portal { prepared, ruling, shape });
-                let describing = describing.map(|awaited| (awaited, portal.to_owned()));
-                if !self.send(Entry::of(awaited), bytes).await? {
-                    return Ok(());
-                }
-                self.passing = if whole { Passing::Dropped } else { Passing::Forwarded };
-                self.describing = describing;
-                if whole { self.describe_masked().await } else { Ok(()) }
-            }
-            Err(denial) => self.refuse_recorded(awaited, &prepared.text, denial).await,
-        }
-    }
-
-    /// Asks what a portal gives that was just bound whole, where its rows are masked: the server reads a statement again when it is
-    /// run, and sends rows without saying so.
-    async fn describe_masked(&mut self) -> Result<(), Over> {
-        match self.describing.take() {
-            Some((awaited, portal)) => self.send(Entry::own(awaited), &codec::describe_portal(&portal)).await.map(drop),
-            None => Ok(()),
-        }
-    }
-
-    /// A prepared statement, read again if names may mean something else now: the server does the same.
-    async fn still_means(&mut self, name: &str, prepared: Arc<Prepared>) -> Ruled<Arc<Prepared>> {
-        let (reading, read_with) = match self.understand_like(&prepared).await? {
-            Ok(found) => found,
-            Err(denial) => return Ok(Err(denial)),
-        };
-        if read_with == prepared.read_with && !prepared.reading.script.by_name {
-            return Ok(Ok(prepared));
-        }
-        let again = Arc::new(Prepared { text: Arc::clone(&prepared.text), reading, read_with });
-        self.ledger.lock().names.statements.insert(name.to_owned(), Arc::clone(&again));
-        Ok(Ok(again))
-    }
-
-    async fn describe(&mut self, kind: Kind, name: &str, bytes: &[u8]) -> Result<(), Over> {
-        match self.is_known(kind, name).await? {
-            Ok(true) => self.send(Entry::of(Awaited::Describe), bytes).await.map(drop),
-            Ok(false) => self.refuse_message(Awaited::Describe, unknown(kind, name)).await,
-            Err(denial) => self.refuse_message(Awaited::Describe, denial).await,
-        }
-    }
-
-    async fn execute(&mut self, name: &str, bytes: &[u8]) -> Result<(), Over> {
-        let found = self.ledger.lock().names.portals.get(name).cloned();
-        let portal = match found {
-            Some(portal) => self.still_does(portal).await?,
-            None => self.cursor_of_sql(name).await?,
-        };
-        let portal = match portal {
-            Ok(portal) => portal,
-            Err(denial) => return self.refuse_message(Awaited::Execute(Run::new(Vec::new(), None)), denial).await,
-        };
-        let mut run = Run::new(portal.prepared.reading.script.statements.clone(), Some(portal.ruling));
-        run.shape = portal.shape;
-        self.dirty |= run.has_effects();
-        self.awaits_copy = copies(&run);
-        self.send(Entry::of(Awaited::Execute(run)), bytes).await.map(drop)
-    }
-
-    /// Reads a text, once everything before it that could change its meaning is acknowledged.
-    pub(super) async fn understand(&mut self, text: &Arc<str>) -> Ruled<(Arc<Reading>, (u64, Arc<str>))> {
-        let catalog = match self.settle(false).await? {
-            Ok(catalog) => catalog,
-            Err(denial) => return Ok(Err(denial)),
-        };
-        let failed = self.ledger.lock().has_failed();
-        let mut catalog = catalog;
-        let mut read = self.analysts.read(text, &catalog, &self.meaning(Names::Portals)).await;
-        if matches!(&read, Err(refused) if refused.stale) {
-            let number = catalog.number();
-            catalog = match self.settle(true).await? {
-                Ok(catalog) => catalog,
-                Err(denial) => return Ok(Err(denial)),
-            };
-            if catalog.number() != number {
-                read = self.analysts.read(text, &catalog, &self.meaning(Names::Portals)).await;
-            }
-        }
-        if matches!(&read, Err(refused) if refused.code == UNPREPARED) {
-            read = self.analysts.read(text, &catalog, &self.meaning(Names::All(catalog.number()))).await;
-        }
-        Ok(match read {
-            Ok(reading) => {
-                let key: Arc<str> = self.ledger.lock().state.key().into();
-                Ok((reading, (catalog.number(), key)))
-            }
-            Err(refused) if failed && refused.code != "42601" => {
-                Err(Denial::unserved("25P02", "current transaction is aborted, commands ignored until end of transaction block"))
-            }
-            Err(refused) => Err(Denial::of_analysis(&refused)),
-        })
-    }
-
-    /// The same for a prepared statement: what was understood of it is good as long as names mean the same.
-    async fn understand_like(&mut self, prepared: &Prepared) -> Ruled<(Arc<Reading>, (u64, Arc<str>))> {
-        let catalog = match self.settle(false).await? {
-            Ok(catalog) => catalog,
-            Err(denial) => return Ok(Err(denial)),
-        };
-        let same = {
-            let book = self.ledger.lock();
-            let by_name = prepared.reading.script.by_name;
-            !by_name && prepared.read_with.0 == catalog.number() && *prepared.read_with.1 == *book.state.key()
-        };
-        if same {
-            return Ok(Ok((Arc::clone(&prepared.reading), prepared.read_with.clone())));
-        }
-        self.understand(&prepared.text).await
-    }
-
-    /// Waits for what could change the meaning of the next statement, and gives the catalog to read it with.
-    pub(super) async fn settle(&mut self, now: bool) -> Ruled<Arc<Catalog>> {
-        let settled = self.ledger.lock().is_settled();
-        if !settled {
-            self.flush_through().await?;
-            self.ledger.until(|book| book.is_settled()).await;
-        }
-        let doubtful = {
-            let book = self.ledger.lock();
-            book.state.is_in_doubt() && book.status != b'E'
-        };
-        if doubtful {
-            self.ask_for_state().await?;
-        }
-        let (stale, open) = {
-            let book = self.ledger.lock();
-            (book.stale, book.state.in_transaction() || !book.awaited.is_empty() || self.in_group)
-        };
-        let mine = stale && !open;
-        let catalog = match self.library.catalog(now || mine || self.is_masked).await {
-            Ok(catalog) => catalog,
-            Err(refusal) => return Ok(Err(Denial::of_refusal(&refusal))),
-        };
-        let changed = self.catalog.as_ref().is_none_or(|known| known.number() != catalog.number());
-        if changed || mine {
-            let mut book = self.ledger.lock();
-            if mine {
-                book.stale = false;
-            }
-            if !open {
-                book.state = Arc::new(book.state.refreshed());
-            }
-            if changed && self.catalog.is_some() {
-                book.forget_prepared();
-            }
-        }
-        self.catalog = Some(Arc::clone(&catalog));
-        Ok(Ok(catalog))
-    }
-
-    /// Asks the server for search path and role.
-    async fn ask_for_state(&mut self) -> Result<(), Over> {
-        let Some(told) = self.ask_server(STATE).await? else { return Ok(()) };
-        let mut book = self.ledger.lock();
-        let inside = self.in_group || book.status != b'I';
-        match told.as_slice() {
-            [Some(search_path), Some(role)] => {
-                book.state = Arc::new(book.state.told(role.as_str(), schemas(search_path), inside));
-                Ok(())
-            }
-            _ => Err(Over::Server("it does not tell the session's settings".to_owned())),
-        }
-    }
-
-    /// Asks the server something of the bastion's own that has one row, between the client's messages. Nothing is asked in a
-    /// transaction that has failed.
-    pub(super) async fn ask_server(&mut self, sql: &str) -> Result<Option<Vec<Option<String>>>, Over> {
-        self.flush_through().await?;
-        self.ledger.until(|book| book.awaited.is_empty()).await;
-        let (in_group, dirty) = (self.in_group, self.dirty);
-        {
-            let mut book = self.ledger.lock();
-            if book.status == b'E' || book.skips {
-                return Ok(None);
-            }
-            book.told = None;
-            let parse = Awaited::Parse { name: OWN.to_owned(), taken: false };
-            let run = Run::new(Vec::new(), None);
-            let closes = [Kind::Portal, Kind::Statement].map(|kind| Awaited::Close(kind, OWN.to_owned()));
-            let all = [parse, Awaited::Bind { portal: OWN.to_owned() }, Awaited::Execute(run)].into_iter().chain(closes);
-            book.awaited.extend(all.map(Entry::own));
-            if !in_group {
-                book.awaited.push_back(Entry::own(Awaited::Sync { dirty: false }));
-            }
-        }
-        let messages = [
-            codec::parse(OWN, sql),
-            codec::bind_plain(OWN, OWN),
-            codec::execute(OWN),
-            codec::close(Kind::Portal, OWN),
-            codec::close(Kind::Statement, OWN),
-            if in_group { codec::flush() } else { codec::sync() },
-        ];
-        for message in messages {
-            self.out.extend_from_slice(&message);
-        }
-        self.flush().await?;
-        self.ledger.until(|book| book.awaited.is_empty()).await;
-        (self.in_group, self.dirty) = (in_group, dirty);
-        Ok(Some(self.ledger.lock().told.take().unwrap_or_default()))
-    }
-
-    /// Asks policy about everything that a text does, and people where policy wants it. What is decided is recorded.
-    pub(super) async fn decide(&mut self, reading: &Arc<Reading>, text: &Arc<str>, values: &[String]) -> Ruled<Arc<Ruling>> {
-        let in_transaction = {
-            let book = self.ledger.lock();
-            book.state.in_transaction() || book.status != b'I'
-        };
-        let Some(catalog) = self.catalog.clone() else { return Err(Over::Server("its catalogs were not read".to_owned())) };
-        let case = SqlCase { id: reading.id, script: Arc::clone(&reading.script), catalog, text: Arc::clone(text), in_transaction };
-        let ruling = match self.wait_for_verdict(&Arc::new(case), values).await? {
-            Ok(ruling) => ruling,
-            Err(denial) => return Ok(Err(denial)),
-        };
-        let begins = ruling.is_masked && !std::mem::replace(&mut self.is_masked, ruling.is_masked);
-        if begins {
-            let words = "bartizan: policies have changed while the statement was read, and something is masked for you now; send it again";
-            return Ok(Err(Denial::unserved("40001", words)));
-        }
-        if ruling.statements.iter().any(|judged| judged.scrub) {
-            self.ledger.lock().scrubs = true;
-        }
-        let kinds: Vec<&'static str> = reading.script.statements.iter().map(|statement| statement.kind).collect();
-        let approval = ruling.allowed.grant().map(|grant| grant.approval().to_string());
-        // A value may be what is masked.
-        let hidden: Vec<String>;
-        let values = if ruling.statements.iter().any(|judged| judged.scrub) {
-            hidden = values.iter().map(|_| "(masked)".to_owned()).collect();
-            hidden.as_slice()
-        } else {
-            values
-        };
-        let policies = ruling.allowed.policies();
-        let about = Decided { database: &self.database, text, values, kinds, policies, approval, denial: None };
-        self.pieces.extend(notes::decided(&about));
-        super::count("allow");
-        Ok(Ok(Arc::new(ruling)))
-    }
-
-    /// Puts something sure to fail in the place of a text (`Q`) or of a statement to be prepared (`P`).
-    async fn refuse_text(&mut self, kind: u8, text: &str, denial: Denial) -> Result<(), Over> {
-        if kind == b'Q' {
-            self.note_denial(text, &denial);
-            let awaited = Awaited::Query(Run::new(Vec::new(), None));
-            return self.send(Entry::denied(awaited, denial), &codec::query(SURE_TO_FAIL)).await.map(drop);
-        }
-        self.refuse_recorded(Awaited::Parse { name: NAME.to_owned(), taken: false }, text, denial).await
-    }
-
-    async fn refuse_recorded(&mut self, awaited: Awaited, text: &str, denial: Denial) -> Result<(), Over> {
-        self.note_denial(text, &denial);
-        self.refuse_message(awaited, denial).await
-    }
-
-    /// Puts something sure to fail in the place of any message of the extended protocol.
-    async fn refuse_message(&mut self, awaited: Awaited, denial: Denial) -> Result<(), Over> {
-        self.send(Entry::denied(awaited, denial), &codec::parse(NAME, SURE_TO_FAIL)).await.map(drop)
-    }
-
-    pub(super) fn note_denial(&mut self, text: &str, denial: &Denial) {
-        super::count(denial.verdict);
-        let about =
-            Decided { database: &self.database, text, values: &[], kinds: Vec::new(), policies: &[], approval: None, denial: Some(denial) };
-        self.pieces.extend(notes::decided(&about));
-    }
 }
 
-fn copies(run: &Run) -> bool {
+pub(super) fn copies(run: &Run) -> bool {
     run.statements.iter().any(|statement| statement.answer == Answer::CopyIn)
 }

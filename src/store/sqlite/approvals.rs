@@ -4,14 +4,14 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Error, OptionalExtension, Row, named_params};
 
 use super::super::{Approval, ApprovalEnd, ApprovalFilter, ApprovalState, NewApproval, Review, Signed, StoreError};
-use super::columns::{address, list as read_list, listed, maybe_moment, maybe_number, maybe_word, moment, word};
+use super::columns::{address, list as read_list, listed, maybe_moment, maybe_number, maybe_read, maybe_word, moment, word, written};
 use crate::model::{ApprovalId, Principal};
 
 pub(super) fn open(connection: &Connection, new: &NewApproval) -> Result<(), StoreError> {
     let mut statement = connection.prepare_cached(
-        "INSERT INTO approvals (id, session, node, kind, principal, groups, target, login, action, operation, digest, needs, reason,
+        "INSERT INTO approvals (id, session, node, kind, principal, groups, target, login, action, operation, outline, digest, needs, reason,
             source, asked_at, deadline, state)
-         VALUES (:id, :session, :node, :kind, :principal, :groups, :target, :login, :action, :operation, :digest, :needs, :reason,
+         VALUES (:id, :session, :node, :kind, :principal, :groups, :target, :login, :action, :operation, :outline, :digest, :needs, :reason,
             :source, :asked_at, :deadline, 'waiting')",
     )?;
     statement.execute(named_params! {
@@ -25,6 +25,7 @@ pub(super) fn open(connection: &Connection, new: &NewApproval) -> Result<(), Sto
         ":login": new.login.as_ref().map(|login| login.as_str()),
         ":action": new.action,
         ":operation": new.operation,
+        ":outline": new.outline.as_ref().map(written).transpose()?,
         ":digest": new.digest,
         ":needs": listed(&new.needs)?,
         ":reason": new.reason,
@@ -152,6 +153,7 @@ fn read(row: &Row<'_>) -> Result<Approval, Error> {
         login: maybe_word(row, "login")?,
         action: row.get("action")?,
         operation: row.get("operation")?,
+        outline: maybe_read(row, "outline")?,
         digest: row.get("digest")?,
         needs: read_list(row, "needs")?,
         reason: row.get("reason")?,

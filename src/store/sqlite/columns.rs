@@ -63,7 +63,18 @@ pub(super) fn list<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> Result<V
 
 /// A list as it is kept.
 pub(super) fn listed<T: serde::Serialize>(list: &[T]) -> Result<String, StoreError> {
-    serde_json::to_string(list).map_err(|error| StoreError::Unavailable(error.to_string()))
+    written(&list)
+}
+
+/// Anything, as it is kept: as JSON.
+pub(super) fn written<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Unavailable(error.to_string()))
+}
+
+/// The same, read again, where it may be missing.
+pub(super) fn maybe_read<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> Result<Option<T>, Error> {
+    let text: Option<String> = row.get(column)?;
+    text.map(|text| serde_json::from_str(&text).map_err(|_| unfit(column, &text))).transpose()
 }
 
 /// An address.

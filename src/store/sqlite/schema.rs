@@ -10,7 +10,7 @@ use super::super::StoreError;
 /// "Bart", so that no other program's database is taken for ours (`PRAGMA application_id`).
 const APPLICATION_ID: i64 = 0x4261_7274;
 
-pub(super) const STEPS: &[&str] = &[FIRST, APPROVALS, FROZEN, SIGNED];
+pub(super) const STEPS: &[&str] = &[FIRST, APPROVALS, FROZEN, SIGNED, OUTLINED];
 
 /// The first tables. `AUTOINCREMENT` keeps numbers dense and never gives one twice: what is rolled back gives its number back,
 /// what is deleted does not. The triggers change `generation`, so no code path can forget to.
@@ -151,6 +151,11 @@ CREATE TABLE reviews (
 
 CREATE TRIGGER approval_asked AFTER INSERT ON approvals BEGIN UPDATE meta SET generation = generation + 1; END;
 CREATE TRIGGER approval_changed AFTER UPDATE ON approvals BEGIN UPDATE meta SET generation = generation + 1; END;
+";
+
+/// What a held operation does, taken apart.
+const OUTLINED: &str = "
+ALTER TABLE approvals ADD COLUMN outline TEXT;
 ";
 
 /// Guard rails freeze sessions, and orders let them go on.

@@ -1,6 +1,8 @@
 //! One connection to a server while the bastion itself speaks on it: TCP, TLS where it is asked for, messages with a limit on their
 //! length, and simple queries for the catalogs.
 
+use std::time::Duration;
+
 use bytes::BytesMut;
 use fallible_iterator::FallibleIterator;
 use postgres_protocol::message::backend::{Header, Message};
@@ -19,6 +21,12 @@ const MESSAGE: i32 = 4 << 20;
 
 /// How much of a catalog is read.
 const ROWS: usize = 256 << 20;
+
+/// How long a connection may be silent before it is looked whether the server is still there.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// How long after each other it is looked.
+const PROBES: Duration = Duration::from_secs(10);
 
 /// What bytes go through, with or without TLS.
 pub trait Socket: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
@@ -40,6 +48,7 @@ impl Connection {
     /// Connects, and checks that the server is the one that is meant.
     pub(super) async fn open(target: &PostgresTarget) -> Result<Self, DatabaseError> {
         let stream = TcpStream::connect(&target.address).await.map_err(DatabaseError::Connect)?;
+        keep_watch(&stream).map_err(DatabaseError::Connect)?;
         let stream = QuickAck::new(stream).map_err(DatabaseError::Connect)?;
         if target.tls == Tls::Disable {
             return Ok(Self { socket: Box::new(stream), buffer: BytesMut::new(), binding: None });
@@ -126,6 +135,15 @@ pub(super) fn server_error(body: &postgres_protocol::message::backend::ErrorResp
         }
     }
     DatabaseError::Server { code, message }
+}
+
+/// Has a network that was cut noticed on this side, within about a minute: of a connection on which nothing passes, and of one on which
+/// what was sent is not acknowledged.
+fn keep_watch(stream: &TcpStream) -> std::io::Result<()> {
+    let socket = socket2::SockRef::from(stream);
+    let probes = socket2::TcpKeepalive::new().with_time(SILENCE).with_interval(PROBES).with_retries(3);
+    socket.set_tcp_keepalive(&probes)?;
+    socket.set_tcp_user_timeout(Some(SILENCE + PROBES * 3))
 }
 
 async fn encrypted(mut stream: QuickAck, target: &PostgresTarget) -> Result<Connection, DatabaseError> {

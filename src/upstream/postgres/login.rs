@@ -97,7 +97,9 @@ async fn scram(connection: &mut Connection, body: &AuthenticationSaslBody, passw
     let Message::AuthenticationSaslFinal(body) = next(connection).await? else {
         return Err(DatabaseError::Protocol("it does not show that it knows the password".to_owned()));
     };
-    exchange.finish(body.data()).map_err(|e| DatabaseError::Login(e.to_string()))
+    exchange.finish(body.data()).map_err(|e| DatabaseError::Login(e.to_string()))?;
+    tracing::debug!(mechanism, "logged in at a database server");
+    Ok(())
 }
 
 /// Hashing the password thousands of times over is no work for the runtime's threads.

@@ -5,6 +5,7 @@ mod binding;
 mod catalog;
 mod connection;
 mod login;
+mod planner;
 mod survey;
 
 use std::time::Duration;
@@ -21,6 +22,7 @@ use super::Dialer;
 
 pub use catalog::{CatalogDesk, Fresh};
 pub use connection::Socket;
+pub use planner::{Meaning, Planners};
 pub use survey::Survey;
 
 use connection::Connection;
@@ -163,6 +165,12 @@ impl Dialer {
 /// What the server is asked for the beginning of a session.
 const STATE: &str = "SELECT pg_catalog.current_setting('search_path'), current_user";
 
+/// Has the server notice when the bastion is gone, killed or cut off: a statement that runs is ended then, and what a transaction did is
+/// undone. What the server's own configuration says is left as it is. Servers before 14 know less of it.
+const WATCH: &str = "SELECT pg_catalog.set_config(name, value, false) FROM (VALUES ('client_connection_check_interval', '5000'), \
+    ('tcp_keepalives_idle', '30'), ('tcp_keepalives_interval', '10'), ('tcp_keepalives_count', '3'), ('tcp_user_timeout', '60000')) \
+    AS own (name, value) JOIN pg_catalog.pg_settings USING (name) WHERE source = 'default'";
+
 async fn open(taped: &Taped, wanted: Wanted) -> Result<(Connection, Greeting), DatabaseError> {
     let permit = taped.permit();
     let not = || DatabaseError::Credential("it is no PostgreSQL target".to_owned());
@@ -173,6 +181,12 @@ async fn open(taped: &Taped, wanted: Wanted) -> Result<(Connection, Greeting), D
         settings.push(("default_transaction_read_only".to_owned(), "on".to_owned()));
     }
     let (mut connection, mut greeting) = connect(target, user, database, &settings).await?;
+    match connection.rows(WATCH).await {
+        Ok(_) => {}
+        // Some systems have less of this than others; the session itself is none the worse.
+        Err(DatabaseError::Server { code, message }) => tracing::debug!(code, message, "a server does not watch its connections"),
+        Err(error) => return Err(error),
+    }
     greeting.state = session_facts(&mut connection).await?;
     Ok((connection, greeting))
 }

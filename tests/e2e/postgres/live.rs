@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::harness::{Guarded, Run, fixture, full, wait_until};
+use crate::harness::{Guarded, Island, Run, Visitor, fixture, full, wait_until, wait_until_within};
 
 use super::Site;
 use super::site::POLICIES;
@@ -26,6 +26,65 @@ fn ctrl_c_in_psql_cancels_the_query_in_the_server() {
     let said = std::fs::read_to_string(&log).unwrap();
     assert!(said.contains("canceling statement due to user request"), "{said}");
     assert_eq!(sleeping(), "0");
+}
+
+#[test]
+fn a_bastion_that_is_killed_leaves_no_query_running_and_no_transaction_open() {
+    let mut site = Site::start();
+    let bob = site.world.visitor("bob");
+    let tunnel = site.tunnel(&bob);
+    let log = bob.dir.join("psql.log");
+    let begun = &["-c", "BEGIN", "-c", "INSERT INTO notes (body) VALUES ('in vain')", "-c", "SELECT pg_sleep(300)"];
+    let _psql = Guarded::logged(tunnel.psql_command(&bob, begun), &log);
+    let there = || site.server.ask("SELECT count(*) FROM pg_stat_activity WHERE usename = 'app' AND query LIKE '%pg_sleep(300)%'");
+    wait_until("the query runs", || there() == "1");
+    site.world.bastion.kill();
+    wait_until("the query is ended", || there() == "0");
+    assert_eq!(site.server.ask("SELECT count(*) FROM notes"), "0", "the transaction is undone");
+}
+
+#[test]
+fn a_client_that_is_cut_off_in_mid_transaction_is_given_up_and_its_transaction_is_undone() {
+    let site = Site::start();
+    let bob = site.world.visitor("bob");
+    let island = Island::open(&site.world.dir(), site.world.bastion.port);
+    let there = Visitor { dir: bob.dir.clone(), port: island.port };
+    there.point_to(island.port);
+    let forward = there.openssh("ssh", ["-N", "-o", "ExitOnForwardFailure=yes", "-L", "7432:orders:5432", "bastion"]);
+    let _tunnel = Guarded::logged(island.inside(&forward), &bob.dir.join("tunnel.log"));
+    let mut psql = bob.command("psql", ["-X", "-q", "-h", "127.0.0.1", "-p", "7432", "-U", "app", "-d", "orders", "-f", "-"]);
+    psql.env("PGCONNECT_TIMEOUT", "10");
+    let log = bob.dir.join("psql.log");
+    // Over and over until the forward is there; then it stays in its transaction.
+    let statements = "BEGIN;\nINSERT INTO notes (body) VALUES ('in vain');\nSELECT 'inserted';\n";
+    let mut open = None;
+    wait_until("the transaction is open", || {
+        let (mut process, mut input) = Guarded::fed(island.inside(&psql), &log);
+        std::io::Write::write_all(&mut input, statements.as_bytes()).unwrap();
+        std::io::Write::flush(&mut input).unwrap();
+        for _ in 0..100 {
+            if std::fs::read_to_string(&log).unwrap().contains("inserted") {
+                open = Some((process, input));
+                return true;
+            }
+            if !process.runs() {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        false
+    });
+    let idle = || site.server.ask("SELECT count(*) FROM pg_stat_activity WHERE usename = 'app' AND state = 'idle in transaction'");
+    assert_eq!(idle(), "1");
+    island.cut();
+    wait_until_within(180, "the transaction is undone", || idle() == "0");
+    assert_eq!(site.server.ask("SELECT count(*) FROM notes"), "0");
+    wait_until("the audit log says how it ended", || {
+        let audited = site.audited();
+        audited.lines().any(|line| line.contains("session.closed") && line.contains("the client left"))
+    });
+    let recorded = site.recorded();
+    assert!(recorded.contains("INSERT INTO notes"), "{recorded}");
 }
 
 #[test]

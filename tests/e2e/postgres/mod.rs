@@ -2,7 +2,9 @@
 
 mod bench;
 mod clients;
+mod estimates;
 mod grants;
+mod holds;
 mod hostile;
 mod live;
 mod masks;

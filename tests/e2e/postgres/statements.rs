@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::harness::{Guarded, Run, Watching, fixture, wait_until};
 
 use super::Site;
-use super::site::POLICIES;
+use super::site::{POLICIES, TABLES};
 
 #[test]
 fn what_is_denied_fails_alone_and_the_connection_and_the_transaction_stay_true() {
@@ -134,7 +134,13 @@ fn a_held_statement_waits_for_people_and_is_told_of_it() {
 
 #[test]
 fn names_of_sql_and_of_the_protocol_are_one_namespace_and_lead_nowhere_that_policy_did_not_see() {
-    let site = Site::start();
+    // Held rather than denied: what is denied is not even prepared.
+    let held = POLICIES.replace(
+        "forbid (principal in Group::\"corp/developers\", action, resource in",
+        "@approve(\"corp/admins\")\nforbid (principal in Group::\"corp/developers\", action == Action::\"pg.select\", resource ==",
+    );
+    assert!(held.contains("resource == Table"), "{held}");
+    let site = Site::with(Box::leak(held.into_boxed_str()), "\n[approvals]\nwait = \"3s\"\n", TABLES);
     let bob = site.world.visitor("bob");
     let tunnel = site.tunnel(&bob);
     let mut names = Command::new("python3");
@@ -142,6 +148,24 @@ fn names_of_sql_and_of_the_protocol_are_one_namespace_and_lead_nowhere_that_poli
     let said = Run::new(names).within(120).ok().text();
     assert!(said.lines().count() == 12 && said.lines().all(|line| line.ends_with("as it should")), "{said}");
     assert!(!said.contains("123456789"), "{said}");
+}
+
+#[test]
+fn a_statement_that_is_denied_is_neither_prepared_nor_described() {
+    let site = Site::start();
+    let bob = site.world.visitor("bob");
+    let tunnel = site.tunnel(&bob);
+    let mut described = Command::new("python3");
+    described.arg(fixture("postgres/described.py")).arg(tunnel.port.to_string());
+    let said = Run::new(described).within(120).ok().text();
+    assert!(said.lines().count() == 8 && said.lines().all(|line| line.ends_with("as it should")), "{said}");
+    let mut clients = Command::new(crate::harness::repository(".deps/venv/bin/python"));
+    clients.arg(fixture("postgres/clients/denied.py")).arg(tunnel.port.to_string());
+    assert_eq!(Run::new(clients).within(120).ok().text(), "all well\n");
+    let recorded = site.recorded();
+    assert!(recorded.contains("SELECT name, salary FROM payroll") && recorded.contains("42501"), "{recorded}");
+    let audited = site.audited();
+    assert!(audited.contains("nobody-reads-payroll"), "{audited}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::harness::{Guarded, Run, wait_until};
 
 use super::Site;
-use super::site::POLICIES;
+use super::site::{POLICIES, TABLES};
 
 const STATEMENT: &str = "SELECT customer FROM orders WHERE id = 7;";
 
@@ -122,4 +122,16 @@ fn connections_that_are_over_do_not_count_whoever_ended_them() {
     tunnel.ask(&bob, "SELECT 1;").refused();
     drop(sleepers);
     wait_until("there is room again", || tunnel.ask(&bob, "SELECT 1;").status.success());
+}
+
+#[test]
+fn the_bastion_logs_in_by_scram_bound_to_the_tls_connection_on_an_older_and_a_newer_server() {
+    for site in [Site::start(), Site::of_another_major("orders", POLICIES, TABLES)] {
+        let bob = site.world.visitor("bob");
+        let tunnel = site.tunnel(&bob);
+        assert_eq!(tunnel.ask(&bob, "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid();\n").text(), "t\n");
+        let log = site.world.bastion.log();
+        let logins: Vec<&str> = log.lines().filter(|line| line.contains("logged in at a database server")).collect();
+        assert!(!logins.is_empty() && logins.iter().all(|line| line.contains("SCRAM-SHA-256-PLUS")), "{logins:?}");
+    }
 }

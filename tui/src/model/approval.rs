@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{Principal, place};
+use super::{Outline, Principal, place};
 use crate::safe::Text;
 
 /// A held operation.
@@ -29,6 +29,9 @@ pub struct Approval {
     /// The whole operation.
     #[serde(default)]
     pub operation: Text,
+    /// What it does, taken apart, where the bastion tells.
+    #[serde(default)]
+    pub outline: Option<Outline>,
     /// What an answer is bound to.
     #[serde(default)]
     pub digest: Text,

@@ -3,6 +3,7 @@
 
 mod approval;
 mod audit;
+mod outline;
 mod recording;
 mod session;
 mod watch;
@@ -13,6 +14,7 @@ use crate::safe::Text;
 
 pub use approval::{Approval, ApprovalState, Need, Review, Signed};
 pub use audit::{AuditEntry, AuditPage};
+pub use outline::{Outline, Statement, Table};
 pub use recording::{Hit, Recording};
 pub use session::{Frozen, Session, SessionEnd};
 pub use watch::{Watched, WatchedScreen, Watching};

@@ -90,7 +90,9 @@ pub(super) fn digest(state: &State, approval: &Approval, number: usize) -> Strin
         format!("a{number} approve, d{number} deny, s{number} details.")
     };
     let runs = crate::safe::shown(approval.operation.raw());
-    format!("{what}: {runs}. {}, {left} left, needs {missing} more. {keys}", span(approval.valid_seconds()))
+    let does = approval.outline.as_ref().map(crate::model::Outline::summary).filter(|does| !does.is_empty());
+    let does = does.map(|does| format!(" It {does}.")).unwrap_or_default();
+    format!("{what}: {runs}.{does} {}, {left} left, needs {missing} more. {keys}", span(approval.valid_seconds()))
 }
 
 /// The details of a thing, as lines.

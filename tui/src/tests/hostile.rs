@@ -15,6 +15,9 @@ fn poisoned(text: &str) -> Bastion {
     request["needs"][0]["policy"] = json!(text);
     request["needs"][0]["reason"] = json!(text);
     request["reviews"][0]["reason"] = json!(text);
+    let table = json!({ "table": text, "does": [text], "columns": [text] });
+    let statement = json!({ "text": text, "statement": text, "summary": text, "tables": [table], "estimated_rows": 9 });
+    request["outline"] = json!({ "kind": "sql", "in_transaction": true, "statements": [statement] });
     let mut live = session("S1", "x", text, text, "11:57:00");
     live["principal"] = principal;
     for field in ["source", "node", "login"] {

@@ -38,6 +38,21 @@ fn what_waits_is_said_in_whole_sentences_with_numbers() {
 }
 
 #[test]
+fn a_held_statement_is_said_with_what_it_does() {
+    let mut bastion = Bastion::busy();
+    bastion.approvals[0]["operation"] = json!("DELETE FROM orders");
+    bastion.approvals[0]["outline"] = json!({ "kind": "sql", "in_transaction": false, "statements": [
+        { "text": "DELETE FROM orders", "statement": "delete", "summary": "deletes from public.orders, all rows: no WHERE", "estimated_rows": 1,
+          "tables": [{ "table": "public.orders", "does": ["delete"] }] }] });
+    let mut plainly = Plainly(World::with(Settings { plain: true, ..Settings::default() }, bastion));
+    let said = plainly.heard();
+    let does = "DELETE FROM orders. It deletes from public.orders, all rows: no WHERE (about 1 row, the planner guesses). 30 min";
+    assert!(said.contains(does), "{said}");
+    let said = plainly.types("s1");
+    assert!(said.contains("DOES: ▲ deletes from public.orders") && said.contains("TABLES: public.orders: delete"), "{said}");
+}
+
+#[test]
 fn a_conversation_in_plain_mode() {
     let mut plainly = Plainly::new();
     let mut talk = plainly.heard();

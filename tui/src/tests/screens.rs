@@ -25,6 +25,45 @@ fn the_details_of_a_request_in_a_small_terminal() {
     insta::assert_snapshot!("inbox_details_40x10", world.screen());
 }
 
+/// A delete that waits, with what the bastion tells of it.
+fn held_statement() -> Bastion {
+    let mut bastion = Bastion::busy();
+    let held = &mut bastion.approvals[0];
+    (held["target"], held["login"], held["action"]) = (json!("orders"), json!("app"), json!("pg.delete"));
+    held["operation"] =
+        json!("DELETE FROM orders USING customers c WHERE c.id = customer_id AND c.name LIKE 'test%'; UPDATE audit SET seen = true");
+    held["outline"] = json!({ "kind": "sql", "in_transaction": true, "statements": [
+        { "text": "DELETE …", "statement": "delete", "summary": "deletes from public.orders", "estimated_rows": 41_234, "tables": [
+            { "table": "public.orders", "does": ["delete", "read"] }, { "table": "public.customers", "does": ["read"] } ] },
+        { "text": "UPDATE …", "statement": "update", "summary": "sets seen in public.audit, all rows: no WHERE", "tables": [
+            { "table": "public.audit", "does": ["update"], "columns": ["seen"] } ] },
+    ] });
+    bastion
+}
+
+#[test]
+fn a_held_statement_at_every_size() {
+    let mut world = World::with(Settings::default(), held_statement());
+    photograph("statement", &mut world);
+    world.press("enter j j j");
+    insta::assert_snapshot!("statement_details_40x10", world.screen());
+    world.size(200, 60);
+    world.sees("public.orders: delete, read");
+    world.sees("about 41 234 rows");
+    world.sees("no WHERE");
+}
+
+#[test]
+fn a_held_request_shows_what_it_carries() {
+    let mut bastion = Bastion::busy();
+    let held = &mut bastion.approvals[0];
+    (held["target"], held["action"], held["operation"]) = (json!("billing"), json!("http.POST"), json!("POST /v1/refunds"));
+    held["outline"] = json!({ "kind": "http", "method": "POST", "path": "/v1/refunds", "content_type": "application/json", "size": 2_048 });
+    let mut world = World::with(Settings::default(), bastion);
+    world.size(120, 32);
+    world.sees("application/json, 2.0 kB");
+}
+
 #[test]
 fn live_sessions_at_every_size() {
     photograph("live", &mut World::on(Screen::Live));

@@ -88,10 +88,11 @@ impl Analyst<'_> {
     fn assigned(&mut self, node: &Node, table: &Relation, scope: &Scope<'_>) -> Ruled<()> {
         let Some(NodeEnum::ResTarget(target)) = &node.node else { return Err(unreadable()) };
         let ResTarget { name, indirection, val: _, location } = &**target;
-        if table.column(name).is_none() {
+        let Some(column) = table.column(name) else {
             let message = format!("column \"{name}\" of relation \"{}\" does not exist", table.name);
             return Err(self.refused(Refused::unknown("42703", message), *location));
-        }
+        };
+        self.assigns(super::name_of(table), &column.name);
         self.indirection(indirection, scope, For::Stored)
     }
 

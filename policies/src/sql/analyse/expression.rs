@@ -66,7 +66,11 @@ impl Analyst<'_> {
                 self.used(&value, purpose, reference.location);
                 Ok(())
             }
-            NodeEnum::AConst(AConst { isnull: _, location: _, val: _ }) | NodeEnum::ParamRef(ParamRef { number: _, location: _ }) => Ok(()),
+            NodeEnum::AConst(AConst { isnull: _, location: _, val: _ }) => Ok(()),
+            NodeEnum::ParamRef(ParamRef { number: _, location: _ }) => {
+                self.has_parameters = true;
+                Ok(())
+            }
             NodeEnum::Integer(_) | NodeEnum::Float(_) | NodeEnum::Boolean(_) | NodeEnum::String(_) | NodeEnum::BitString(_) => Ok(()),
             NodeEnum::AExpr(expr) => self.operation(expr, scope, purpose),
             NodeEnum::BoolExpr(expr) => {

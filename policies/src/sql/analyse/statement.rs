@@ -96,14 +96,17 @@ impl Analyst<'_> {
     pub(super) fn within(&mut self, node: Option<&Node>) -> Ruled<Statement> {
         let (kind, answer) = self.statement(node)?;
         let effects = std::mem::take(&mut self.effects);
-        let (operations, hazards) = (self.operations.clone(), self.hazards.clone());
-        Ok(Statement { range: 0..0, kind, has_where: self.has_where, operations, answer, effects, hazards })
+        let (operations, assigned, hazards) = (self.operations.clone(), self.assigned.clone(), self.hazards.clone());
+        let (has_where, has_parameters) = (self.has_where, self.has_parameters);
+        Ok(Statement { range: 0..0, kind, has_where, planned: false, has_parameters, operations, assigned, answer, effects, hazards })
     }
 
     /// Takes in what a statement that was analysed before does.
     pub(super) fn again(&mut self, statement: &Statement) {
-        let Statement { range: _, kind: _, has_where, operations, answer: _, effects, hazards } = statement;
+        let Statement { range: _, kind: _, has_where, planned: _, has_parameters: _, operations, assigned, answer: _, effects, hazards } =
+            statement;
         self.has_where = *has_where;
+        assigned.iter().for_each(|(table, column)| self.assigns(table.clone(), column));
         operations.iter().for_each(|operation| self.ask_operation(operation.clone()));
         hazards.iter().for_each(|hazard| self.hazard(hazard.concern, hazard.usage.clone(), -1));
         self.effects.extend(effects.iter().cloned());

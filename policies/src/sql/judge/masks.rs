@@ -6,6 +6,7 @@ use std::sync::Arc;
 use cedar_policy::ResourceConstraint;
 
 use super::{Judge, Sitting, column_of};
+use crate::entities::names_in;
 use crate::rule::Mask;
 use crate::sql::catalog::{ColumnId, is_system};
 use crate::sql::script::{Name, On};
@@ -112,24 +113,19 @@ impl Judge<'_> {
     }
 
     fn hides(&self, table: &Name, column: &str) -> bool {
-        let facts = Facts::Sql { statement: "select".to_owned(), has_where: false, in_transaction: self.in_transaction, setting: None };
+        let facts = Facts::Sql {
+            statement: "select".to_owned(),
+            has_where: false,
+            in_transaction: self.in_transaction,
+            setting: None,
+            estimated_rows: None,
+        };
         let on = On::Column(table.clone(), column.into(), ColumnId { relation: 0, number: 0 });
-        self.ask(Action::PgReadColumn, &on, facts, true).mask.is_some()
+        self.ask(Action::PgReadColumn, &on, &self.context(facts), true).mask.is_some()
     }
 }
 
 /// The names in an id of the target's: `target/schema.table.column`, a name with dots in double quotes.
 pub(in crate::sql) fn parts(target: &str, id: &str) -> Vec<String> {
-    let Some(rest) = id.strip_prefix(target).and_then(|rest| rest.strip_prefix('/')) else { return Vec::new() };
-    let (mut parts, mut chars, mut quoted) = (vec![String::new()], rest.chars().peekable(), false);
-    while let Some(char) = chars.next() {
-        let Some(last) = parts.last_mut() else { break };
-        match char {
-            '"' if quoted && chars.next_if_eq(&'"').is_some() => last.push('"'),
-            '"' => quoted = !quoted,
-            '.' if !quoted => parts.push(String::new()),
-            char => last.push(char),
-        }
-    }
-    parts
+    id.strip_prefix(target).and_then(|rest| rest.strip_prefix('/')).map(names_in).unwrap_or_default()
 }

@@ -239,11 +239,12 @@ fn facts_json(facts: &Facts) -> Value {
         Facts::File { path, to, recursive, .. } => json!({ "path": path, "to": to, "recursive": recursive }),
         Facts::HttpRequest(request) => json!({ "method": request.method, "path": request.path, "query": request.query }),
         Facts::ApiPath { verb, path } => json!({ "verb": verb, "path": path }),
-        Facts::Sql { statement, has_where, in_transaction, setting } => json!({
+        Facts::Sql { statement, has_where, in_transaction, setting, estimated_rows } => json!({
             "statement": statement,
             "has_where": has_where,
             "in_transaction": in_transaction,
             "setting": setting,
+            "estimated_rows": estimated_rows,
         }),
         Facts::ApiRequest(request) => request_json(request),
         _ => Value::Null,

@@ -25,6 +25,7 @@ pub(super) struct Sql {
     text: String,
     catalog: Catalog,
     script: Result<Script, Refused>,
+    estimated_rows: Option<i64>,
 }
 
 /// What policy says of it as a whole.
@@ -50,7 +51,7 @@ impl Sql {
         };
         let (catalog, state) = (Catalog::new(rows), State::new(user, schemas(&args.further.search_path)));
         let script = on_a_big_stack(|| analyse(text.as_bytes(), &catalog, &state, &Limits::default()))?;
-        Ok(Self { text: text.to_owned(), catalog, script })
+        Ok(Self { text: text.to_owned(), catalog, script, estimated_rows: args.further.estimated_rows.map(i64::from) })
     }
 
     /// What is asked of policy.
@@ -63,6 +64,7 @@ impl Sql {
                 has_where: statement.has_where,
                 in_transaction: false,
                 setting: operation.setting.as_ref().map(ToString::to_string),
+                estimated_rows: self.estimated_rows,
             };
             questions.extend(statement.operations.iter().map(|operation| Question {
                 action: operation.action,
@@ -103,7 +105,8 @@ impl Sql {
             Ok(script) => script,
             Err(refused) => return Ok(Said { decision: judge.denial(refused), refused: Some(refused.clone()), results: Vec::new() }),
         };
-        let judgement = judge.judge(script, &self.text);
+        let estimates = vec![self.estimated_rows; script.statements.len()];
+        let judgement = judge.estimating(&estimates).judge(script, &self.text);
         let mut results = Vec::new();
         for (number, (statement, judged)) in (1..).zip(script.statements.iter().zip(&judgement.statements)) {
             if let Answer::Rows(outputs) | Answer::CopyOut(outputs, _) = &statement.answer {

@@ -3,10 +3,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::clock::{ago, counter, moment, span};
+use crate::clock::{ago, bytes, counter, moment, span};
 use crate::decide;
 use crate::detail::Detail;
-use crate::model::{Approval, ApprovalState};
+use crate::model::{Approval, ApprovalState, Outline, Statement};
 use crate::safe::{Text, shown};
 use crate::state::State;
 use crate::statement;
@@ -38,6 +38,33 @@ fn what(state: &State, approval: &Approval, detail: &mut Detail) {
     let lines = statement::lines(approval.operation.raw(), approval.action.raw().starts_with("pg."));
     for (line, label) in lines.iter().zip(std::iter::once("RUNS").chain(std::iter::repeat(""))) {
         detail.add(label, Role::Title, shown(line));
+    }
+    match &approval.outline {
+        Some(Outline::Sql { statements, left_out, in_transaction }) => does(statements, *left_out, *in_transaction, detail),
+        Some(Outline::Http { content_type, size }) => {
+            let size = size.map(bytes).unwrap_or_default();
+            let kind = content_type.as_ref().map(ToString::to_string).unwrap_or_default();
+            detail.plain("BODY", [kind, size].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", "));
+        }
+        Some(Outline::Unknown) | None => {}
+    }
+}
+
+/// What statements do to which tables, and to how many rows.
+fn does(statements: &[Statement], left_out: usize, in_transaction: bool, detail: &mut Detail) {
+    for statement in statements {
+        let whole = statement.summary.raw().ends_with("no WHERE");
+        detail.add("DOES", if whole { Role::Warn } else { Role::Title }, format!("{}{}", if whole { "▲ " } else { "" }, statement.summary));
+        for (table, label) in statement.tables.iter().zip(std::iter::once("TABLES").chain(std::iter::repeat(""))) {
+            detail.plain(label, table.line());
+        }
+        detail.plain("ROWS", statement.rows().unwrap_or_default());
+    }
+    if left_out > 0 {
+        detail.add("", Role::Warn, format!("▲ and {left_out} more statements"));
+    }
+    if in_transaction {
+        detail.add("", Role::Dim, "in a transaction, which stays open with its locks meanwhile");
     }
 }
 
