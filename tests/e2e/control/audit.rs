@@ -110,7 +110,7 @@ fn an_entry_is_proved_to_whom_policy_lets_read_it_and_to_nobody_else() {
     let forged = line.replacen("bob@example.test", "bot@example.test", 1);
     assert!(forged != line && verify_entry(forged.as_bytes(), text, &key).is_err());
     // dora's own is hers; for others it is as if it were not there.
-    assert!(of_dora.ask("audit.proof", json!({ "entry": own }))["ok"].is_object());
+    wait_until("the log has hers too", || of_dora.ask("audit.proof", json!({ "entry": own }))["ok"].is_object());
     for (who, entry) in [(&mut control, &own), (&mut of_bob, &own), (&mut of_dora, &json!(9_999_999))] {
         let refused = who.ask("audit.proof", json!({ "entry": entry }));
         assert!(refused["error"]["message"].as_str().unwrap().contains("that you may read"), "{refused}");

@@ -104,7 +104,10 @@ fn nginx_understands_the_path_that_was_decided() {
     send(&bob, "malformed", here);
     // Bytes that are no text stand in its log as they are.
     let log = String::from_utf8_lossy(&fs::read(folder.path().join("nginx.ndjson")).unwrap()).into_owned();
-    let seen: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"))).collect();
+    let mut seen: Vec<Value> =
+        log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"))).collect();
+    // A method that nginx does not take, such as `get`, is no request to it: it logs nothing of it.
+    seen.retain(|one| one["method"] != "");
     let mut lines: Vec<_> =
         seen.iter().map(|one| (one["method"].as_str().unwrap().to_owned(), one["url"].as_str().unwrap().to_owned())).collect();
     lines.sort();
