@@ -98,7 +98,7 @@ async fn scram(connection: &mut Connection, body: &AuthenticationSaslBody, passw
         return Err(DatabaseError::Protocol("it does not show that it knows the password".to_owned()));
     };
     exchange.finish(body.data()).map_err(|e| DatabaseError::Login(e.to_string()))?;
-    tracing::debug!(mechanism, "logged in at a database server");
+    tracing::info!(mechanism, "logged in at a database server");
     Ok(())
 }
 

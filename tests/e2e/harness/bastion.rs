@@ -25,7 +25,7 @@ impl Bastion {
         // What an earlier start of the same bastion said must not be taken for this one's.
         let _ = fs::rename(&log, dir.join("serve.log.before"));
         let mut command = if small_disk(dir).exists() { on_a_disk_of_its_own(dir) } else { bartizan(dir) };
-        command.arg("serve").env("RUST_LOG", "bartizan=debug,info").env("BARTIZAN_TEST_PASSWORD", super::target::PASSWORD);
+        command.arg("serve").env("BARTIZAN_TEST_PASSWORD", super::target::PASSWORD);
         let mut process = Guarded::logged(command, &log);
         let rest = wait_for_line(&log, "listening on 127.0.0.1:", &mut process);
         let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();

@@ -1,9 +1,13 @@
 //! What policy says of requests, and who the API server hears that they come from.
 
+use std::fs;
+use std::io::Read;
+use std::net::TcpStream;
+
 use serde_json::json;
 
 use crate::evidence::files;
-use crate::harness::{Run, wait_until};
+use crate::harness::{Guarded, Run, free_port, wait_for_line, wait_until};
 
 use super::site::{CREDENTIAL, POLICIES, Site, deployment, kubectls};
 
@@ -156,6 +160,46 @@ fn a_connection_is_turned_only_for_what_reaches_into_pods() {
     assert!(site.server.asked().iter().all(|seen| seen["upgrade"].is_null()));
     // What must not begin without an upgrade.
     assert_eq!(alice.ask(&["-X", "POST", &alice.at("/api/v1/namespaces/shop/pods/x/portforward")]).0, "403");
+}
+
+#[test]
+fn a_port_in_a_pod_is_reached_where_policy_says_so_and_what_passes_is_counted() {
+    let ports = "@id(\"no-ports-of-others\") forbid (principal in Group::\"corp/developers\", action == Action::\"k8s.portforward\", resource) \
+                 when { context has name && context.name != \"web\" };";
+    let site = Site::with(&format!("{POLICIES}{ports}"));
+    let bob = site.person("bob");
+    for name in ["web", "other"] {
+        bob.kubectl(&["run", name, "--image=nginx", "-n", "shop"]).ok();
+    }
+    for (n, program) in kubectls().iter().enumerate() {
+        // What answers in the pod is the sshd of this test.
+        let (here, there) = (free_port(), site.world.target.port);
+        let forward = |name: &str| {
+            let log = bob.visitor.dir.join(format!("forward-{n}-{name}.log"));
+            let command = bob.command(
+                program,
+                &["port-forward", &format!("pod/{name}"), &format!("{here}:{there}"), "-n", "shop", "--address", "127.0.0.1"],
+            );
+            (Guarded::logged(command, &log), log)
+        };
+        let (mut open, log) = forward("web");
+        wait_for_line(&log, "Forwarding from", &mut open);
+        let mut banner = [0; 8];
+        TcpStream::connect(("127.0.0.1", here)).unwrap().read_exact(&mut banner).unwrap();
+        assert_eq!(&banner, b"SSH-2.0-");
+        open.kill();
+        // kubectl listens before it asks, and says why it was refused when somebody connects, or at once.
+        let (_refused, log) = forward("other");
+        wait_until("it is refused", || {
+            let mut byte = [0];
+            let got = TcpStream::connect(("127.0.0.1", here)).and_then(|mut stream| stream.read(&mut byte));
+            assert_ne!(got.ok(), Some(1), "something answered");
+            fs::read_to_string(&log).unwrap().contains("no-ports-of-others")
+        });
+    }
+    let forwarded: Vec<_> = site.server.asked().into_iter().filter(|seen| !seen["upgrade"].is_null()).collect();
+    assert!(!forwarded.is_empty() && forwarded.iter().all(|seen| seen["url"].as_str().unwrap().contains("/pods/web/")), "{forwarded:?}");
+    wait_until("what passed is recorded", || site.recorded().contains("bytes from it"));
 }
 
 #[test]

@@ -269,7 +269,12 @@ fn the_proof_of_an_entry_is_fetched_and_checked() {
     screen.terminal.press(&["5"]);
     screen.sees("Audit");
     screen.sees("login.succeeded");
-    screen.terminal.press(&["p"]);
+    // An entry that was made this moment is in the transparency log a little later; until then the answer says so.
+    wait_until("its proof is there", || {
+        screen.terminal.press(&["p"]);
+        std::thread::sleep(Duration::from_millis(500));
+        screen.terminal.screen().contains("verified: leaf")
+    });
     let shown = screen.sees("verified: leaf");
     assert!(shown.contains("signed by the log's key"), "{shown}");
     screen.terminal.press(&["C-c"]);
