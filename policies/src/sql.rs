@@ -36,7 +36,7 @@ pub use catalog::{Cast, Catalog, Column, ColumnId, Operator, Relation, RelationK
 pub use judge::{Judge, Judged, Judgement};
 pub use limits::{Limits, STACK};
 pub use outline::{Outline, Touched, outlines};
-pub use plan::{estimate, explains};
+pub use plan::{Meaning, estimate, explains};
 pub use reach::{MaskedColumn, Needs, Reach, TableNeeds};
 pub use refused::Refused;
 pub use script::{Answer, Concern, CopyForm, CopyFormat, Effect, Hazard, Name, On, Operation, Origin, Output, Script, Statement, Use};

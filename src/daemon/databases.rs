@@ -3,18 +3,18 @@
 
 use std::sync::Arc;
 
-use bartizan_policies::sql::Catalog;
+use bartizan_policies::sql::{Catalog, Meaning};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use crate::enforce::{Meaning, Planner};
+use crate::enforce::Planner;
 use crate::frontdoor::{Ask, BoxFuture, Forwarded, Patience, Refusal, Voice, Way};
 use crate::gateways::postgres::{self, Between, Client, Hello, Library, Received};
 use crate::gateways::ssh::Traffic;
 use crate::identity::Caller;
 use crate::model::{TargetName, Wish};
 use crate::record::Taped;
-use crate::upstream::{self, CatalogDesk, Dialer, Fresh, Planners, Wanted};
+use crate::upstream::{CatalogDesk, Dialer, Fresh, Planners, Wanted};
 
 use super::walk::Begun;
 use super::{metrics, rooms::Rooms};
@@ -63,8 +63,7 @@ impl Planner for Shelf {
             let (Some((target, user)), Wish::Database(database)) = (routed.postgres(), &routed.identified().ask().wish) else {
                 return Vec::new();
             };
-            let Meaning { path, settings } = meaning;
-            planners.estimates((&routed.target().name, target, user, database), &upstream::Meaning { path, settings }, &explains).await
+            planners.estimates((&routed.target().name, target, user, database), &meaning, &explains).await
         })
     }
 }

@@ -21,4 +21,4 @@ pub use moderation::{Moderation, Presence};
 pub use permit::{Mode, Permit};
 pub use policies::{PoliciesInForce, known, load_dir};
 pub use questions::{Question, as_principal, as_target};
-pub use sql::{Meaning, Planner, Ruling, SqlCase, Unruled};
+pub use sql::{Planner, Ruling, SqlCase, Unruled};

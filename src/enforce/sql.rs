@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
-use bartizan_policies::sql::{Catalog, Judge, Judged, Operation, Refused, Script, Statement, explains};
+use bartizan_policies::sql::{Catalog, Judge, Judged, Meaning, Operation, Refused, Script, Statement, explains};
 use bartizan_policies::{Facts, Slice, Verdict};
 use jiff::{SignedDuration, Timestamp};
 
@@ -44,15 +44,6 @@ pub struct SqlCase {
     pub meaning: Option<Meaning>,
     /// What the planner guesses of its statements, once it was asked.
     pub estimates: OnceLock<Arc<[Option<i64>]>>,
-}
-
-/// What another session of the same role has to be told for statements to mean the same in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Meaning {
-    /// The search path.
-    pub path: Vec<Arc<str>>,
-    /// Settings that literals are read by.
-    pub settings: Vec<(String, String)>,
 }
 
 /// Asks the server's planner.

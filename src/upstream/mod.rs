@@ -10,4 +10,4 @@ mod trust;
 
 pub use dial::{Dialer, Hold, Link};
 pub use http::{HttpLink, HttpServer};
-pub use postgres::{CatalogDesk, DatabaseLink, Fresh, Greeting, Meaning, Planners, SessionFacts, Socket, Survey, Wanted};
+pub use postgres::{CatalogDesk, DatabaseLink, Fresh, Greeting, Planners, SessionFacts, Socket, Survey, Wanted};

@@ -2,6 +2,7 @@
 //! statement is asked about only where planning it runs nothing of a user's own. Asks nobody itself.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -14,6 +15,15 @@ const GENERIC_PLANS: u16 = 16;
 
 /// Plans are trees; deeper than this nothing is looked for.
 const DEEPEST: usize = 200;
+
+/// What another session of the same role has to be told for statements to mean the same in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Meaning {
+    /// The search path.
+    pub path: Vec<Arc<str>>,
+    /// Settings that literals are read by.
+    pub settings: Vec<(String, String)>,
+}
 
 /// The EXPLAIN of each statement, which does not run it; `None` where it must not be asked: planning would call functions of the
 /// database, or what came before it in the text gives it another meaning. `text` is what the script was made of.

@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use bartizan_policies::sql::{Effect, State, Statement};
+use bartizan_policies::sql::{Effect, Meaning, State, Statement};
 use tokio::sync::Notify;
 
-use crate::enforce::{Meaning, Ruling};
+use crate::enforce::Ruling;
 
 use super::codec::Kind;
 use super::copying::Copying;

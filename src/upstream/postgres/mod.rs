@@ -22,7 +22,7 @@ use super::Dialer;
 
 pub use catalog::{CatalogDesk, Fresh};
 pub use connection::Socket;
-pub use planner::{Meaning, Planners};
+pub use planner::Planners;
 pub use survey::Survey;
 
 use connection::Connection;

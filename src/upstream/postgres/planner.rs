@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bartizan_policies::sql::estimate;
+use bartizan_policies::sql::{Meaning, estimate};
 use postgres_protocol::escape::{escape_identifier, escape_literal};
 
 use crate::config::{PostgresTarget, PostgresUser};
@@ -34,15 +34,6 @@ type Seat = Arc<tokio::sync::Mutex<Option<Connection>>>;
 #[derive(Default)]
 pub struct Planners {
     seats: Mutex<HashMap<Key, Seat>>,
-}
-
-/// What gives statements the meaning that they have in their session.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Meaning {
-    /// The search path.
-    pub path: Vec<Arc<str>>,
-    /// Settings that literals are read by, as the session has them.
-    pub settings: Vec<(String, String)>,
 }
 
 impl Planners {
