@@ -8,7 +8,7 @@ use cedar_policy::{Authorizer, Effect as CedarEffect, Entities, EntityUid, Polic
 
 use crate::combine::{Asked, Found, bans, combine};
 use crate::context::{Steady, context};
-use crate::decision::{Decision, Obligations, Why};
+use crate::decision::{Decision, Obligations, Verdict, Why};
 use crate::entities::{Names, Unaskable};
 use crate::explain::{Explained, Explanation, Explanations};
 use crate::facts::Facts;
@@ -18,7 +18,7 @@ use crate::known::Known;
 use crate::problem::Problem;
 use crate::questions::Question;
 use crate::request::{Context, Principal, Request, Resource, Target};
-use crate::rule::Rule;
+use crate::rule::{Mask, Rule};
 use crate::sight::Sight;
 use crate::{Action, FactsKind};
 
@@ -229,6 +229,15 @@ impl Slice {
     /// What forbids say of an operation: it is permitted by what permits the operation that it is a part of.
     pub(crate) fn bans(&self, request: &Request<'_>) -> Decision {
         self.combined(request, bans)
+    }
+
+    /// How what `request` asks about is shown: `None` as it is. What is forbidden without a mask is shown as null.
+    pub(crate) fn shown(&self, request: &Request<'_>) -> Option<Mask> {
+        let decision = self.bans(request);
+        match decision.verdict {
+            Verdict::Allow => decision.mask,
+            Verdict::Hold(_) | Verdict::Deny(_) => Some(Mask::Null),
+        }
     }
 
     fn combined(&self, request: &Request<'_>, combine: impl FnOnce(Found<'_>, Asked<'_>) -> Decision) -> Decision {

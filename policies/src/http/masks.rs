@@ -2,7 +2,6 @@
 
 use cedar_policy::ResourceConstraint;
 
-use crate::decision::Verdict;
 use crate::request::{Request, Route};
 use crate::rule::Mask;
 use crate::{Action, Context, Facts, HttpRequest, Resource, Slice};
@@ -28,10 +27,6 @@ impl Slice {
     #[must_use]
     pub fn field_mask(&self, route: &Route, mut context: Context, request: HttpRequest, field: &str) -> Option<Mask> {
         context.facts = Facts::HttpField { request, field: field.to_owned() };
-        let decision = self.bans(&Request { action: Action::HttpReadField, resource: Resource::Route(route), context: &context });
-        match decision.verdict {
-            Verdict::Allow => decision.mask,
-            Verdict::Hold(_) | Verdict::Deny(_) => Some(Mask::Null),
-        }
+        self.shown(&Request { action: Action::HttpReadField, resource: Resource::Route(route), context: &context })
     }
 }

@@ -2,7 +2,6 @@
 
 use cedar_policy::ResourceConstraint;
 
-use crate::decision::Verdict;
 use crate::request::{Kind, Request};
 use crate::rule::Mask;
 use crate::{Action, ApiRequest, Context, Facts, Resource, Slice};
@@ -46,11 +45,7 @@ impl Slice {
     fn mask_in(&self, kind: &Kind, context: &Context, request: &ApiRequest, field: &str) -> Option<Mask> {
         let facts = Facts::ApiField { request: request.clone(), field: field.to_owned() };
         let context = Context { facts, ..context.clone() };
-        let decision = self.bans(&Request { action: ACTION, resource: Resource::Kind(kind), context: &context });
-        match decision.verdict {
-            Verdict::Allow => decision.mask,
-            Verdict::Hold(_) | Verdict::Deny(_) => Some(Mask::Null),
-        }
+        self.shown(&Request { action: ACTION, resource: Resource::Kind(kind), context: &context })
     }
 
     /// The namespaces on which policies about fields stand.
