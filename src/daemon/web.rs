@@ -88,9 +88,7 @@ impl Rooms {
         drop(place);
         self.changed(session);
     }
-}
 
-impl Rooms {
     /// Says who the caller is, in a token that is made anew now and then.
     fn voucher(&self, caller: &Arc<Caller>, target: TargetName, session: SessionId) -> Voucher {
         let (vouchers, clock, caller) = (Arc::clone(&self.vouchers), Arc::clone(&self.clock), Arc::clone(caller));

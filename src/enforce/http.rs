@@ -30,9 +30,7 @@ impl Decider {
         let route = route(as_target(self.target()), request);
         slice.may_hide_fields(&route).then(|| Fields { decider: self.clone(), slice, of: Of::Http(request.clone()) })
     }
-}
 
-impl Decider {
     /// Whether policy has to be shown the body of `request`, which is not read yet, to decide it.
     #[must_use]
     pub fn asks_for_body(&self, request: &HttpRequest, upgrades: bool) -> bool {

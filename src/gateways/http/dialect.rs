@@ -18,7 +18,7 @@ pub trait Dialect: Send + Sync {
     ///
     /// # Errors
     /// When it cannot be told for certain.
-    fn read(&self, seen: Seen<'_>) -> Result<Box<dyn Meant>, Problem>;
+    fn read<'a>(&self, seen: Seen<'a>) -> Result<Box<dyn Meant + 'a>, Problem>;
 
     /// Whether what stands in the bodies of requests may be decided on.
     fn decides_bodies(&self) -> bool;
@@ -74,14 +74,14 @@ pub struct Passage {
 pub struct Plain;
 
 /// A request to it.
-struct Asked {
-    request: HttpRequest,
+struct Asked<'a> {
+    request: &'a HttpRequest,
     upgrades: bool,
 }
 
 impl Dialect for Plain {
-    fn read(&self, seen: Seen<'_>) -> Result<Box<dyn Meant>, Problem> {
-        Ok(Box::new(Asked { request: seen.request.clone(), upgrades: seen.upgrade.is_some() }))
+    fn read<'a>(&self, seen: Seen<'a>) -> Result<Box<dyn Meant + 'a>, Problem> {
+        Ok(Box::new(Asked { request: seen.request, upgrades: seen.upgrade.is_some() }))
     }
 
     fn decides_bodies(&self) -> bool {
@@ -93,13 +93,13 @@ impl Dialect for Plain {
     }
 }
 
-impl Meant for Asked {
+impl Meant for Asked<'_> {
     fn questions(&self) -> Vec<Question> {
-        Question::of_http(&self.request, self.upgrades)
+        Question::of_http(self.request, self.upgrades)
     }
 
     fn passage(&self, decider: &Decider) -> Result<Passage, String> {
-        let fields = decider.fields(&self.request);
+        let fields = decider.fields(self.request);
         if self.upgrades && fields.is_some() {
             return Err(NOT_MASKED.to_owned());
         }

@@ -93,6 +93,8 @@ async fn attempt(shared: Arc<Shared>, mut request: Request<Incoming>) -> Result<
         Ok(passage) => passage,
         Err(sentence) => return Err(refused(&shared, asked, &Refusal::denied(sentence.clone(), sentence)).await?),
     };
+    // It looks at the head, which goes on.
+    drop(meant);
     count("allow");
     shared.write(notes::allowed(asked, &allowed, body.text())).await?;
     forward(shared, Sent { head, body, from_client, target: facts.target(), upgrade, passage, allowed, number, begun }).await
@@ -148,7 +150,6 @@ async fn forward(shared: Arc<Shared>, sent: Sent) -> Result<Response<Body>, Prob
         head.headers.remove(SEC_WEBSOCKET_EXTENSIONS);
     }
     head.uri = uri(&server.prefix, &target)?;
-    head.version = Version::HTTP_11;
     head.extensions.clear();
     let request = Request::from_parts(head, body.into_body());
     let (answer, sender) = match shared.pool.send(request, is_upgrade).await {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bartizan_policies::http::FRAMING;
 use hyper::HeaderMap;
 use hyper::header::{
-    ACCEPT_ENCODING, ACCEPT_RANGES, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, IF_RANGE, LOCATION, RANGE,
+    ACCEPT_ENCODING, ACCEPT_RANGES, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, HeaderName, HeaderValue, IF_RANGE, LOCATION, RANGE,
     UPGRADE,
 };
 
@@ -62,7 +62,6 @@ pub(super) fn to_server(headers: &mut HeaderMap, server: &Server, caller: &Calle
     for name in unheard {
         headers.remove(name);
     }
-    headers.insert(HOST, server.host.clone());
     headers.insert(USER, caller.principal.clone());
     headers.insert(SESSION, caller.session.clone());
     if let Some(token) = caller.voucher.as_ref().and_then(|voucher| voucher()) {

@@ -22,4 +22,5 @@ pub use origin::{Origin, Reached, Server, Stream};
 pub use problem::Problem;
 pub use relay::{Between, Visitor, refuse, relay};
 pub use tasks::Tasks;
+pub(super) use upgrade::payload_length;
 pub use upgrade::{Ends, Outcome, Relay};

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::frontdoor::{Cause, Refusal};
 
@@ -51,14 +51,20 @@ impl Problem {
             "detail": format!("bartizan: {}", self.sentence),
             "policies": self.policies,
         });
-        let body = Full::new(Bytes::from(format!("{text}\n"))).map_err(|never| match never {}).boxed_unsync();
-        let mut answer = Response::new(body);
-        *answer.status_mut() = self.status;
-        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let mut answer = self.answer_in(&text, "application/problem+json", "no-store");
         if self.again {
             answer.headers_mut().insert(RETRY_AFTER, AGAIN);
         }
+        answer
+    }
+
+    /// An answer with the problem's status, of some kind of JSON.
+    pub(in crate::gateways) fn answer_in(&self, text: &Value, media: &'static str, caching: &'static str) -> Response<Body> {
+        let body = Full::new(Bytes::from(format!("{text}\n"))).map_err(|never| match never {}).boxed_unsync();
+        let mut answer = Response::new(body);
+        *answer.status_mut() = self.status;
+        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));
+        answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(caching));
         answer
     }
 }

@@ -172,13 +172,18 @@ impl Frames {
 fn head(bytes: &[u8]) -> Option<(u64, bool)> {
     let (flags, second) = (*bytes.first()?, *bytes.get(1)?);
     let mask = if second & 0x80 == 0 { 0 } else { 4 };
-    let (width, length) = match second & 0x7f {
-        126 => (2, u64::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?))),
-        127 => (8, u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?)),
-        short => (0, u64::from(short)),
-    };
+    let (width, length) = payload_length(bytes)?;
     let whole = bytes.len() == 2 + width + mask;
     whole.then_some((length, flags & 0x80 != 0 && flags & 0x0f < 8))
+}
+
+/// How many bytes beyond the second a frame's head takes to say how much follows, and how much that is; `None` until they are there.
+pub(in crate::gateways) fn payload_length(head: &[u8]) -> Option<(usize, u64)> {
+    Some(match head.get(1)? & 0x7f {
+        126 => (2, u64::from(u16::from_be_bytes(head.get(2..4)?.try_into().ok()?))),
+        127 => (8, u64::from_be_bytes(head.get(2..10)?.try_into().ok()?)),
+        short => (0, u64::from(short)),
+    })
 }
 
 #[cfg(test)]

@@ -18,8 +18,8 @@ use super::{accept, status};
 pub struct Cluster;
 
 /// One request.
-struct Asked {
-    request: HttpRequest,
+struct Asked<'a> {
+    request: &'a HttpRequest,
     resolved: Resolved,
     /// What `exec` would run.
     commands: Vec<Command>,
@@ -31,7 +31,7 @@ struct Asked {
 }
 
 impl Dialect for Cluster {
-    fn read(&self, seen: Seen<'_>) -> Result<Box<dyn Meant>, Problem> {
+    fn read<'a>(&self, seen: Seen<'a>) -> Result<Box<dyn Meant + 'a>, Problem> {
         let asked = Asked::of(seen).map_err(|why| {
             let status = if why == Unresolved::Method { StatusCode::METHOD_NOT_ALLOWED } else { StatusCode::BAD_REQUEST };
             Problem::new(status, format!("The request is not served: {why}."))
@@ -48,8 +48,8 @@ impl Dialect for Cluster {
     }
 }
 
-impl Asked {
-    fn of(seen: Seen<'_>) -> Result<Self, Unresolved> {
+impl<'a> Asked<'a> {
+    fn of(seen: Seen<'a>) -> Result<Self, Unresolved> {
         let Seen { request, headers, upgrade, has_body } = seen;
         let target = http::Target { path: request.path.clone(), query: request.query.clone() };
         let resolved = resolve(&request.method, &target, has_body)?;
@@ -63,7 +63,7 @@ impl Asked {
             Resolved::Path { .. } => (Streams::default(), Vec::new()),
         };
         let (offer, accept) = (Offer::of(headers, upgrade), accepted(headers));
-        Ok(Self { request: request.clone(), resolved, commands, streams, offer, accept, upgrades: upgrade.is_some() })
+        Ok(Self { request, resolved, commands, streams, offer, accept, upgrades: upgrade.is_some() })
     }
 
     /// How a request about a resource passes.
@@ -99,9 +99,9 @@ impl Asked {
 /// Only what reaches into pods needs it; a watch over WebSocket would be read by nobody.
 const NO_UPGRADE: &str = "The connection cannot be turned into another protocol's for this request; ask for it by HTTP.";
 
-impl Meant for Asked {
+impl Meant for Asked<'_> {
     fn questions(&self) -> Vec<Question> {
-        Question::of_api(&self.request, &self.resolved, &self.commands)
+        Question::of_api(self.request, &self.resolved, &self.commands)
     }
 
     fn passage(&self, decider: &Decider) -> Result<Passage, String> {

@@ -1,8 +1,5 @@
 //! What a client of an API server reads instead of an answer: a `Status`, which kubectl shows as it shows the server's own.
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -21,12 +18,7 @@ pub(super) fn answer(problem: &Problem) -> Response<Body> {
         "details": { "causes": causes },
         "code": problem.status.as_u16(),
     });
-    let body = Full::new(Bytes::from(format!("{status}\n"))).map_err(|never| match never {}).boxed_unsync();
-    let mut answer = Response::new(body);
-    *answer.status_mut() = problem.status;
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
-    answer
+    problem.answer_in(&status, "application/json", "no-cache, private")
 }
 
 /// The word of the API for it (`metav1.StatusReason`).

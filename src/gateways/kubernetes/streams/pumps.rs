@@ -105,10 +105,7 @@ impl Pump {
                     Said::End(_) => {}
                 }
             }
-            if !pieces.is_empty() {
-                session.tape.write(pieces).await?;
-            }
-            self.hand_on(taken).await.map_err(|_| Stop::Deaf)?;
+            self.pass(session.tape, pieces, taken).await?;
         }
     }
 
@@ -133,11 +130,16 @@ impl Pump {
                     Said::End(_) => {}
                 }
             }
-            if !pieces.is_empty() {
-                session.tape.write(pieces).await?;
-            }
-            self.hand_on(taken).await.map_err(|_| Stop::Deaf)?;
+            self.pass(session.tape, pieces, taken).await?;
         }
+    }
+
+    /// Records what was said, and then hands it on.
+    async fn pass(&mut self, tape: &Tape, pieces: Vec<Piece>, taken: usize) -> Result<(), Stop> {
+        if !pieces.is_empty() {
+            tape.write(pieces).await?;
+        }
+        self.hand_on(taken).await.map_err(|_| Stop::Deaf)
     }
 
     /// What the recording says once it is told how the command ended.

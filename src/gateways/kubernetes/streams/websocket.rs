@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use crate::gateways::http::payload_length;
+
 use super::said::{Broken, Side};
 
 /// The longest frame, as API servers have it.
@@ -104,12 +106,7 @@ impl Frames {
         if is_masked != (self.side == Side::Client) {
             return Broken::because("a WebSocket frame is masked where it must not be, or is not where it must");
         }
-        let (wide, left) = match second & 0x7f {
-            126 => (2, bytes.get(2..4).map(number)),
-            127 => (8, bytes.get(2..10).map(number)),
-            short => (0, Some(u64::from(short))),
-        };
-        let Some(left) = left else { return Ok(None) };
+        let Some((wide, left)) = payload_length(bytes) else { return Ok(None) };
         if (wide == 2 && left < 126) || (wide == 8 && left <= 0xffff) {
             return Broken::because("the length of a WebSocket frame is written too long");
         }
@@ -153,10 +150,6 @@ impl Frame {
         self.at = (at + payload.len()) % 4;
         Cow::Owned(payload.iter().zip(mask.iter().cycle().skip(at)).map(|(byte, mask)| byte ^ mask).collect())
     }
-}
-
-fn number(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 /// A last message to the client and WebSocket's close after it; `None` if it is too long for the shortest frames.
