@@ -28,14 +28,15 @@ impl<W: AsyncWrite + Unpin> Up<'_, W> {
             let words = "bartizan: policies have changed while the statement was read, and something is masked for you now; send it again";
             return Ok(Err(Denial::unserved("40001", words)));
         }
-        if ruling.statements.iter().any(|judged| judged.scrub) {
+        let scrubs = ruling.statements.iter().any(|judged| judged.scrub);
+        if scrubs {
             self.ledger.lock().scrubs = true;
         }
         let kinds: Vec<&'static str> = reading.script.statements.iter().map(|statement| statement.kind).collect();
         let approval = ruling.allowed.grant().map(|grant| grant.approval().to_string());
         // A value may be what is masked.
         let hidden: Vec<String>;
-        let values = if ruling.statements.iter().any(|judged| judged.scrub) {
+        let values = if scrubs {
             hidden = values.iter().map(|_| "(masked)".to_owned()).collect();
             hidden.as_slice()
         } else {

@@ -26,8 +26,8 @@ impl<W: AsyncWrite + Unpin> Up<'_, W> {
         if name == NAME || name == OWN {
             return self.refuse_text(b'P', &text, Denial::unserved("42602", "bartizan: this name is the bastion's own")).await;
         }
-        let (reading, read_with) = match self.understand(&text).await? {
-            Ok(found) => found,
+        let prepared = match self.may_be_prepared(&text).await? {
+            Ok(prepared) => Arc::new(prepared),
             Err(denial) => {
                 if name.is_empty() {
                     self.ledger.lock().names.statements.remove("");
@@ -35,13 +35,6 @@ impl<W: AsyncWrite + Unpin> Up<'_, W> {
                 return self.refuse_text(b'P', &text, denial).await;
             }
         };
-        let prepared = Arc::new(Prepared { text, reading, read_with });
-        if let Some(denial) = self.denied(&prepared, true).await? {
-            if name.is_empty() {
-                self.ledger.lock().names.statements.remove("");
-            }
-            return self.refuse_text(b'P', &prepared.text, denial).await;
-        }
         let (taken, doubled) = {
             let mut book = self.ledger.lock();
             (book.names.prepare(name, Arc::clone(&prepared)), book.state.prepared(name).is_some())
@@ -53,6 +46,16 @@ impl<W: AsyncWrite + Unpin> Up<'_, W> {
             self.ledger.until(|book| !book.awaited.iter().any(|entry| matches!(entry.awaited, Awaited::Parse { .. }))).await;
         }
         Ok(())
+    }
+
+    /// A text that is understood, and that no policy denies whatever its values.
+    async fn may_be_prepared(&mut self, text: &Arc<str>) -> Ruled<Prepared> {
+        let (reading, read_with) = match self.understand(text).await? {
+            Ok(found) => found,
+            Err(denial) => return Ok(Err(denial)),
+        };
+        let prepared = Prepared { text: Arc::clone(text), reading, read_with };
+        Ok(self.denied(&prepared, true).await?.map_or(Ok(prepared), Err))
     }
 
     pub(super) async fn bind(&mut self, portal: &str, statement: &str, rest: &[u8], bytes: &[u8], whole: bool) -> Result<(), Over> {
