@@ -24,6 +24,9 @@ pub struct LogFiles {
 }
 
 impl LogFiles {
+    /// Leaves in a full bundle (C2SP tlog-tiles).
+    pub const BUNDLE: u64 = FULL as u64;
+
     /// The log in `dir` with `size` leaves: at most as many as its checkpoint has.
     #[must_use]
     pub fn new(dir: &Path, size: u64) -> Self {

@@ -35,7 +35,7 @@ fn find(files: &LogFiles, seq: u64) -> Result<Option<(u64, Vec<u8>)>, bartizan_r
     for number in (0..files.bundles()).rev() {
         for (place, leaf) in (0..).zip(files.leaves(number)?).collect::<Vec<(u64, Vec<u8>)>>().into_iter().rev() {
             match Leaf::read(&leaf) {
-                Ok(Leaf::Audit { seq: found, .. }) if found == seq => return Ok(Some((number * BUNDLE + place, leaf))),
+                Ok(Leaf::Audit { seq: found, .. }) if found == seq => return Ok(Some((number * LogFiles::BUNDLE + place, leaf))),
                 // Entries stand in their order.
                 Ok(Leaf::Audit { seq: found, .. }) if found < seq => return Ok(None),
                 _ => {}
@@ -44,6 +44,3 @@ fn find(files: &LogFiles, seq: u64) -> Result<Option<(u64, Vec<u8>)>, bartizan_r
     }
     Ok(None)
 }
-
-/// Leaves of a whole bundle (C2SP tlog-tiles).
-const BUNDLE: u64 = 256;
