@@ -283,7 +283,7 @@ fn fields_are_masked_in_every_encoding_and_what_cannot_be_read_is_not_shown() {
     let (alice, bob) = (site.world.visitor("alice"), site.world.visitor("bob"));
     let (port, _tunnel) = site.tunnel(&bob);
     let expected = serde_json::json!({ "id": 2, "name": "customer 2", "card": "****1002", "mail": "ann2@example.test" });
-    for pack in ["", "gzip", "deflate", "br"] {
+    for pack in ["", "gzip", "deflate", "br", "zstd"] {
         for version in ["--http1.1", "--http2-prior-knowledge"] {
             let (code, answer) = ask(&bob, &[version, "--compressed", &at(port, &format!("/customers?pack={pack}"))]);
             assert_eq!((code.as_str(), &answer["customers"][2]), ("200", &expected), "{pack} {version}: {answer}");

@@ -1,5 +1,6 @@
 //! A network that can be cut: Linux network namespaces.
 
+use std::path::Path;
 use std::process::Command;
 
 use super::{Guarded, Run, wait_for_line};
@@ -27,7 +28,8 @@ def carry(a, b):
         try: s.shutdown(socket.SHUT_RDWR)
         except OSError: pass
 if kind == "in":
-    listener = socket.socket(socket.AF_INET); listener.bind(("127.0.0.1", int(here)))
+    host, _, port = here.rpartition(":")
+    listener = socket.socket(socket.AF_INET); listener.bind((host or "127.0.0.1", int(port)))
 else:
     listener = socket.socket(socket.AF_UNIX); listener.bind(here)
 listener.listen(16)
@@ -50,24 +52,24 @@ fn ip(arguments: &[&str]) {
     .ok();
 }
 
+fn carrier(mut command: Command, arguments: [&str; 3], log: &Path) -> Guarded {
+    command.args(["python3", "-c", CARRIER]).args(arguments);
+    let mut helper = Guarded::logged(command, log);
+    wait_for_line(log, "READY ", &mut helper);
+    helper
+}
+
 impl Island {
-    pub(crate) fn open(dir: &std::path::Path, bastion: u16) -> Self {
+    pub(crate) fn open(dir: &Path, bastion: u16) -> Self {
         let name = format!("bartizan-{}-{}", std::process::id(), dir.file_name().unwrap().to_string_lossy().replace(['.', '/'], "-"));
         let (socket, port) = (dir.join("island.sock"), 2222);
         ip(&["netns", "add", &name]);
         ip(&["-n", &name, "link", "set", "lo", "up"]);
-        let carrier = |mut command: Command, arguments: [&str; 3], log: &str| {
-            command.args(["python3", "-c", CARRIER]).args(arguments);
-            let log = dir.join(log);
-            let mut helper = Guarded::logged(command, &log);
-            wait_for_line(&log, "READY ", &mut helper);
-            helper
-        };
         let mut inside = Command::new("ip");
         inside.args(["netns", "exec", &name]);
         let socket = socket.to_str().unwrap();
-        let outer = carrier(Command::new("env"), ["out", socket, &bastion.to_string()], "outer.log");
-        let inner = carrier(inside, ["in", &port.to_string(), socket], "inner.log");
+        let outer = carrier(Command::new("env"), ["out", socket, &bastion.to_string()], &dir.join("outer.log"));
+        let inner = carrier(inside, ["in", &port.to_string(), socket], &dir.join("inner.log"));
         Self { name, _helpers: [outer, inner], port }
     }
 
@@ -106,5 +108,53 @@ impl Island {
 impl Drop for Island {
     fn drop(&mut self) {
         let _ = Command::new("ip").args(["netns", "del", &self.name]).status();
+    }
+}
+
+/// A server of this machine, seen at the far end of a cable that can be cut: a pair of virtual interfaces, one of them in a namespace
+/// of its own. Only root can lay it.
+pub(crate) struct Strait {
+    name: String,
+    near: String,
+    far: String,
+    _helpers: [Guarded; 2],
+    /// Where the server seems to be.
+    pub(crate) address: String,
+}
+
+impl Strait {
+    pub(crate) fn open(dir: &Path, server: u16) -> Self {
+        let number = std::process::id();
+        let (name, near, far) = (format!("bartizan-strait-{number}"), format!("bzn{number}"), format!("bzf{number}"));
+        let net = format!("10.{}.{}", 64 + number / 250 % 64, number % 250);
+        let (socket, address) = (dir.join("strait.sock"), format!("{net}.2:{server}"));
+        ip(&["netns", "add", &name]);
+        ip(&["link", "add", &near, "type", "veth", "peer", "name", &far, "netns", &name]);
+        ip(&["addr", "add", &format!("{net}.1/30"), "dev", &near]);
+        ip(&["link", "set", &near, "up"]);
+        for arguments in
+            [&["link", "set", "lo", "up"][..], &["addr", "add", &format!("{net}.2/30"), "dev", &far], &["link", "set", &far, "up"]]
+        {
+            ip(&[&["-n", &name][..], arguments].concat());
+        }
+        let socket = socket.to_str().unwrap();
+        let outer = carrier(Command::new("env"), ["out", socket, &server.to_string()], &dir.join("strait-outer.log"));
+        let mut inside = Command::new("ip");
+        inside.args(["netns", "exec", &name]);
+        let inner = carrier(inside, ["in", &address, socket], &dir.join("strait-inner.log"));
+        Self { name, near, far, _helpers: [outer, inner], address }
+    }
+
+    /// From now on no packet passes, and nobody is told.
+    pub(crate) fn cut(&self) {
+        // The cable stays in; the far end has lost its address, and answers nothing.
+        ip(&["-n", &self.name, "addr", "flush", "dev", &self.far]);
+    }
+}
+
+impl Drop for Strait {
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["netns", "del", &self.name]).status();
+        let _ = Command::new("ip").args(["link", "del", &self.near]).stderr(std::process::Stdio::null()).status();
     }
 }

@@ -19,7 +19,7 @@ pub(crate) use bucket::{ObjectStore, SECRET};
 pub(crate) use control::{Control, Watching};
 pub(crate) use faulty::{Fault, Faulty};
 pub(crate) use fixture::{fixture, free_port, full, keygen, repository, wait_until, wait_until_within};
-pub(crate) use island::Island;
+pub(crate) use island::{Island, Strait};
 pub(crate) use postgres::Postgres;
 pub(crate) use process::{Done, Guarded, Run, wait_for_line};
 pub(crate) use provider::{Provider, SecondProvider};

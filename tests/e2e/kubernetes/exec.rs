@@ -61,6 +61,15 @@ fn said(cast: &str, code: &str) -> String {
     events.filter(|event| event[1] == code).map(|event| event[2].as_str().unwrap().to_owned()).collect()
 }
 
+/// kubectl as it is typed into a terminal.
+fn typed(person: &Person, program: &Path, arguments: &[&str]) -> String {
+    let command = person.command(program, arguments);
+    let words = command.get_args().map(|word| format!("'{}'", word.to_str().unwrap())).collect::<Vec<_>>().join(" ");
+    let set =
+        |name: &str| command.get_envs().find(|(is, _)| *is == name).and_then(|(_, value)| value).unwrap().to_str().unwrap().to_owned();
+    format!("KUBECONFIG='{}' NO_PROXY='*' HOME='{}' '{}' {words}", set("KUBECONFIG"), person.visitor.dir.display(), program.display())
+}
+
 #[test]
 fn commands_run_without_a_terminal_and_their_ends_are_recorded() {
     let (site, bob) = site();
@@ -97,12 +106,7 @@ fn everything_verifies(site: &Site) {
 fn a_terminal_is_recorded_with_its_sizes_and_what_is_typed_without_secrets() {
     let (site, bob) = site();
     for (n, program) in kubectls().iter().enumerate() {
-        let command = bob.command(program, &exec(&["-it"], &["bash", "--norc"]));
-        let words = command.get_args().map(|word| format!("'{}'", word.to_str().unwrap())).collect::<Vec<_>>().join(" ");
-        let set =
-            |name: &str| command.get_envs().find(|(is, _)| *is == name).and_then(|(_, value)| value).unwrap().to_str().unwrap().to_owned();
-        let line =
-            format!("KUBECONFIG='{}' NO_PROXY='*' HOME='{}' '{}' {words}", set("KUBECONFIG"), bob.visitor.dir.display(), program.display());
+        let line = typed(&bob, program, &exec(&["-it"], &["bash", "--norc"]));
         let terminal = Terminal::open(&bob.visitor.dir, &line, 90 + n as u16, 20);
         terminal.wait_for("bash-");
         terminal.line("PS1='ready> '; stty size");
@@ -372,4 +376,89 @@ fn protocols_that_cannot_be_recorded_are_refused_by_name() {
     let (code, status) = bob.ask(&["-X", "POST", &bob.at(&format!("/api/v1/namespaces/shop/pods/web/{path}"))]);
     assert!(code == "403" && status["message"].as_str().unwrap().contains("need an upgrade"), "{status}");
     assert!(site.server.asked().iter().all(|seen| !seen["url"].as_str().unwrap().contains("/exec")));
+}
+
+#[test]
+fn a_process_is_attached_to_by_a_terminal_and_debugged_from_a_container_beside_it() {
+    let (site, bob) = site();
+    let overrides = r#"--overrides={"spec":{"containers":[{"name":"term","image":"nginx","tty":true,"stdin":true}]}}"#;
+    bob.kubectl(&["run", "term", "--image=nginx", "-n", "shop", overrides]).ok();
+    let [new, old] = kubectls();
+    let debug = ["debug", "web", "-n", "shop", "-it", "--image=busybox", "--container=shell", "--profile=general"];
+    for (word, program, arguments) in [
+        ("by-new", &new, &["attach", "-it", "term", "-n", "shop"][..]),
+        ("by-old", &old, &["attach", "-it", "term", "-n", "shop"]),
+        ("debugging", &new, &debug),
+    ] {
+        let terminal = Terminal::open(&bob.visitor.dir, &typed(&bob, program, arguments), 90, 20);
+        terminal.wait_for("attached");
+        terminal.line(word);
+        terminal.wait_for(word);
+        terminal.press(&["C-d"]);
+        terminal.wait_for("[ended with 0]");
+        let cast = cast_with(&site, word);
+        assert!(said(&cast, "r").contains("90x20"), "{cast}");
+    }
+    let audited = site.audited();
+    assert!(audited.contains("ephemeralcontainers") && audited.contains("k8s.attach"), "{audited}");
+    everything_verifies(&site);
+}
+
+#[test]
+fn whoever_does_not_read_holds_up_nobody_else_and_memory_is_bounded() {
+    use std::process::Stdio;
+    let (site, bob) = site();
+    let before = site.world.bastion.memory();
+    let [new, old] = kubectls();
+    let mut slow = [&new, &old].map(|program| {
+        let mut command = bob.command(program, &exec(&[], &["sh", "-c", "head -c 200000000 /dev/zero; echo"]));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        Guarded::spawn(command)
+    });
+    // Both have begun, and nobody reads on.
+    let mut first = [0; 1000];
+    slow.iter_mut().for_each(|one| one.child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap());
+    let many: Vec<_> = (0..20)
+        .map(|n| {
+            let (word, program) = (format!("one-of-many-{n}"), [&new, &old][n % 2]);
+            let command = bob.command(program, &exec(&[], &["echo", &word]));
+            std::thread::spawn(move || assert_eq!(Run::new(command).within(120).finish().ok().text().trim(), word))
+        })
+        .collect();
+    many.into_iter().for_each(|one| one.join().unwrap());
+    let grown = site.world.bastion.memory().saturating_sub(before);
+    assert!(grown < 96 << 10, "{grown} KiB more");
+    slow.iter_mut().for_each(Guarded::kill);
+    everything_verifies(&site);
+}
+
+#[test]
+fn a_stream_ends_when_policy_no_longer_allows_it() {
+    let (site, bob) = site();
+    let log = bob.visitor.dir.join("streams");
+    let [new, _] = kubectls();
+    let mut process = Guarded::logged(bob.command(&new, &exec(&[], &["sh", "-c", "echo runs; exec sleep 1000"])), &log);
+    wait_until("it runs", || fs::read_to_string(&log).unwrap().contains("runs"));
+    let without = format!(
+        "{POLICIES}{COMMANDS}\n@id(\"not-today\") forbid (principal, action == Action::\"connect\", resource == Target::\"prod\");"
+    );
+    site.world.put_in_force("test.cedar", &without);
+    assert!(process.wait(Duration::from_secs(30)).is_some_and(|ended| !ended.success()));
+    let told = fs::read_to_string(&log).unwrap();
+    assert!(told.contains("bartizan: the session was ended"), "{told}");
+}
+
+#[test]
+fn a_disk_that_fills_ends_the_stream_and_lets_no_request_through() {
+    let site = Site::on_a_small_disk(POLICIES);
+    let bob = site.person("bob");
+    bob.kubectl(&["run", "web", "--image=nginx", "-n", "shop"]).ok();
+    let [new, _] = kubectls();
+    let flood = "i=0; while :; do i=$((i+1)); echo seen-$i. $(head -c 3000 /dev/urandom | base64 -w0); done";
+    let done = Run::new(bob.command(&new, &exec(&[], &["bash", "-c", flood]))).within(120).finish();
+    assert!(done.code() != 0 && done.text().contains("seen-1.") && done.err.contains("record"), "{}", done.err);
+    let asked = site.server.asked().len();
+    let (code, status) = bob.ask(&[&bob.at("/api/v1/namespaces/shop/pods")]);
+    assert!(code != "200" && status["message"].as_str().is_none_or(|message| message.contains("record")), "{code} {status}");
+    assert_eq!(site.server.asked().len(), asked, "what cannot be recorded reaches nobody");
 }

@@ -97,6 +97,15 @@ pub(super) fn kubectls() -> [PathBuf; 2] {
 
 impl Site {
     pub(super) fn with(policies: &str) -> Self {
+        Self::set_up(policies, false)
+    }
+
+    /// One whose recordings have four megabytes of room.
+    pub(super) fn on_a_small_disk(policies: &str) -> Self {
+        Self::set_up(policies, true)
+    }
+
+    fn set_up(policies: &str, small_disk: bool) -> Self {
         let server = Server::start();
         let more = format!(
             "\n[[target]]\nname = \"prod\"\nkind = \"kubernetes\"\nserver = \"https://127.0.0.1:{}\"\nca = {{ file = \"{}\" }}\n\
@@ -106,7 +115,7 @@ impl Site {
             server.path("token").display()
         );
         let policies: &'static str = Box::leak(policies.to_owned().into_boxed_str());
-        let world = World::with(Setup { policies: Some(policies), more, ..Setup::default() });
+        let world = World::with(Setup { policies: Some(policies), more, small_disk, ..Setup::default() });
         Self { world, server }
     }
 

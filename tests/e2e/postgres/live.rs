@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::harness::{Guarded, Island, Run, Visitor, fixture, full, wait_until, wait_until_within};
+use crate::harness::{Guarded, Island, Postgres, Run, Setup, Strait, Visitor, World, fixture, full, wait_until, wait_until_within};
 
 use super::Site;
-use super::site::POLICIES;
+use super::site::{POLICIES, TABLES};
 
 #[test]
 fn ctrl_c_in_psql_cancels_the_query_in_the_server() {
@@ -164,6 +164,32 @@ fn a_server_that_dies_in_the_middle_is_told_and_the_recording_is_sealed() {
     });
     let done = tunnel.ask(&bob, "SELECT 1;").refused();
     assert!(done.err.contains("orders cannot be reached now"), "{done}");
+}
+
+#[test]
+fn a_network_that_goes_silent_between_bastion_and_server_is_given_up_and_told() {
+    if !rustix::process::getuid().is_root() {
+        eprintln!("not run: a cable that can be cut needs root");
+        return;
+    }
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::Builder::new().prefix("bartizan-pg-").tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
+    let server = Postgres::start(None, &folder.path().join("server"), "orders", TABLES);
+    let strait = Strait::open(folder.path(), server.port);
+    let more = server.target("orders", "tls = \"disable\"").replace(&format!("127.0.0.1:{}", server.port), &strait.address);
+    let site = Site::beside(server, World::with(Setup { policies: Some(POLICIES), more, ..Setup::default() }), folder);
+    let bob = site.world.visitor("bob");
+    let tunnel = site.tunnel(&bob);
+    let log = bob.dir.join("psql.log");
+    let mut psql = Guarded::logged(tunnel.psql_command(&bob, &["-c", "BEGIN", "-c", "SELECT 'begun'", "-c", "SELECT pg_sleep(600)"]), &log);
+    wait_until("it runs", || std::fs::read_to_string(&log).unwrap().contains("begun"));
+    strait.cut();
+    assert!(!psql.wait(Duration::from_secs(180)).expect("psql ends").success());
+    wait_until("the recording is sealed", || site.world.bastion.run(["sessions", "list", "--json"]).ok().text().trim() == "[]");
+    let done = tunnel.ask(&bob, "SELECT 1;").refused();
+    assert!(done.err.contains("orders cannot be reached now"), "{done}");
+    site.world.bastion.run(["recordings", "verify"]).ok();
 }
 
 #[test]

@@ -87,7 +87,11 @@ impl Site {
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
         let server = Postgres::start(programs, &folder.path().join("server"), database, tables);
         let more = server.target("orders", target);
-        let world = World::with(Setup { policies: Some(policies), more, limits, ..Setup::default() });
+        Self::beside(server, World::with(Setup { policies: Some(policies), more, limits, ..Setup::default() }), folder)
+    }
+
+    /// One that a test has put together; the server lives in `folder`.
+    pub(super) fn beside(server: Postgres, world: World, folder: tempfile::TempDir) -> Self {
         Self { server, world, _folder: folder }
     }
 
