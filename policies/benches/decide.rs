@@ -1,13 +1,13 @@
-//! How long loading, slicing and one decision take as policies grow, and how long it takes to read a command line. It prints
-//! microseconds and asserts no time.
+//! How long loading, slicing and one decision take as policies grow, and how long it takes to read a command line. Asserts no time.
 //!
-//! `cargo bench -p bartizan-policies`
+//! `cargo bench -p bartizan-policies --bench decide`
 
-#![allow(clippy::print_stdout, clippy::expect_used)]
+#![allow(clippy::expect_used, missing_docs, reason = "a bench")]
 
 use std::fmt::Write as _;
 use std::hint::black_box;
-use std::time::Instant;
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
 use bartizan_policies::{Action, Command, Context, Facts, Known, Line, PolicySet, Principal, Request, Resource, Target, Verdict};
 
@@ -39,17 +39,6 @@ fn policies(count: usize) -> String {
     text
 }
 
-/// Best of many short rounds, in microseconds a call: what the work costs when nothing else gets in its way.
-fn time(mut call: impl FnMut()) -> f64 {
-    const CALLS: u32 = 50;
-    let round = |_| {
-        let start = Instant::now();
-        (0..CALLS).for_each(|_| call());
-        start.elapsed().as_secs_f64() * 1e6 / f64::from(CALLS)
-    };
-    (0..200).map(round).fold(f64::INFINITY, f64::min)
-}
-
 /// Lines as people and programs send them.
 const LINES: [&str; 6] = [
     "systemctl restart nginx",
@@ -60,19 +49,15 @@ const LINES: [&str; 6] = [
     "/bin/sh -c '( umask 77 && mkdir -p /tmp/x && echo done ) && sleep 0'",
 ];
 
-fn analyse() {
-    println!("{:>10}  line", "analyse µs");
+fn analyse(bench: &mut Criterion) {
+    let mut group = bench.benchmark_group("command line");
     for line in LINES {
-        let cost = time(|| {
-            black_box(Line::read(black_box(line.as_bytes())));
-        });
-        println!("{cost:>10.1}  {line}");
+        let name = line.split_whitespace().take(3).collect::<Vec<_>>().join(" ");
+        group.bench_function(name, |timer| timer.iter(|| Line::read(black_box(line.as_bytes()))));
     }
-    println!();
 }
 
-fn main() {
-    analyse();
+fn decide(bench: &mut Criterion) {
     let alice = Principal::user("corp/alice@example.com", ["corp/sre", "corp/all", "corp/team-7", "corp/team-11"]);
     let target = Target { tags: [("env".to_owned(), "prod".to_owned())].into(), ..Target::new("host-7", "ssh") };
     let now = "2026-01-02T12:00:00Z".parse().expect("a time");
@@ -89,26 +74,43 @@ fn main() {
     let file =
         |path: &str, recursive| context(Facts::File { login: "deploy".to_owned(), path: Some(path.to_owned()), to: None, recursive });
     let (one, tree) = (file("/srv/www/index.html", false), file("/srv/www", true));
-    let columns = ["policies", "load ms", "slice µs", "connect µs", "exec µs", "file µs", "tree µs"];
-    println!("{}", columns.map(|column| format!("{column:>11}")).join(""));
-    for count in [10, 100, 1_000, 10_000] {
-        let text = policies(count);
-        let start = Instant::now();
-        let set = PolicySet::load(vec![("bench.cedar".to_owned(), text)], &Known::default()).expect("the policies are right");
-        let load = start.elapsed().as_secs_f64() * 1e3;
-        let slice = set.slice(&alice, &target);
-        let ask = |action, context| {
-            let request = Request { action, resource: Resource::Target(&target), context };
-            time(|| {
-                assert!(matches!(black_box(slice.decide(black_box(&request))).verdict, Verdict::Allow));
-            })
-        };
-        let cut = time(|| {
-            black_box(set.slice(black_box(&alice), black_box(&target)));
+    let sizes = [10, 100, 1_000, 10_000].map(|count| {
+        let set = PolicySet::load(vec![("bench.cedar".to_owned(), policies(count))], &Known::default()).expect("the policies are right");
+        (count, set)
+    });
+    let mut group = bench.benchmark_group("cut a slice");
+    for (count, set) in &sizes {
+        group.bench_with_input(BenchmarkId::from_parameter(count), set, |timer, set| {
+            timer.iter(|| set.slice(black_box(&alice), black_box(&target)));
         });
-        let asked =
-            [ask(Action::Connect, &connect), ask(Action::SshExec, &exec), ask(Action::SftpWrite, &one), ask(Action::SftpWrite, &tree)];
-        let times = [load, cut].into_iter().chain(asked).map(|time| format!("{time:>11.1}"));
-        println!("{count:>11}{}", times.collect::<String>());
+    }
+    drop(group);
+    for (name, action, context) in [
+        ("decide connect", Action::Connect, &connect),
+        ("decide ssh.exec", Action::SshExec, &exec),
+        ("decide sftp.write", Action::SftpWrite, &one),
+        ("decide sftp.write of a tree", Action::SftpWrite, &tree),
+    ] {
+        let mut group = bench.benchmark_group(name);
+        for (count, set) in &sizes {
+            let slice = set.slice(&alice, &target);
+            let request = Request { action, resource: Resource::Target(&target), context };
+            assert!(matches!(slice.decide(&request).verdict, Verdict::Allow));
+            group.bench_function(BenchmarkId::from_parameter(count), |timer| timer.iter(|| slice.decide(black_box(&request))));
+        }
     }
 }
+
+fn load(bench: &mut Criterion) {
+    let mut group = bench.benchmark_group("load policies");
+    group.sample_size(10);
+    for count in [10, 100, 1_000, 10_000] {
+        let text = policies(count);
+        group.bench_with_input(BenchmarkId::from_parameter(count), &text, |timer, text| {
+            timer.iter(|| PolicySet::load(vec![("bench.cedar".to_owned(), text.clone())], &Known::default()).is_ok());
+        });
+    }
+}
+
+criterion_group!(benches, analyse, decide, load);
+criterion_main!(benches);

@@ -1,27 +1,16 @@
-//! How long a statement takes to be understood: by the parser alone, analysed, found in the cache, and judged. It prints microseconds
-//! and asserts no time.
+//! How long a statement takes to be understood: by the parser alone, analysed, found in the cache, and judged. Asserts no time.
 //!
 //! `cargo bench -p bartizan-policies --bench sql`
 
-#![allow(clippy::print_stdout, clippy::expect_used)]
+#![allow(clippy::expect_used, missing_docs, reason = "a bench")]
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Instant;
+
+use criterion::{BenchmarkId, Criterion};
 
 use bartizan_policies::sql::{Cache, Catalog, Column, Judge, Limits, Relation, RelationKind, Rows, STACK, State, analyse};
 use bartizan_policies::{Context, Facts, Known, PolicySet, Principal, Target};
-
-/// Best of many short rounds, in microseconds a call.
-fn time(mut call: impl FnMut()) -> f64 {
-    const CALLS: u32 = 50;
-    let round = |_| {
-        let start = Instant::now();
-        (0..CALLS).for_each(|_| call());
-        start.elapsed().as_secs_f64() * 1e6 / f64::from(CALLS)
-    };
-    (0..100).map(round).fold(f64::INFINITY, f64::min)
-}
 
 const TABLES: [(&str, &str); 3] = [
     ("accounts", "aid bid abalance filler"),
@@ -50,7 +39,7 @@ fn long() -> String {
     format!("WITH {} SELECT a.id, b.total FROM p1 a JOIN p2 b ON a.id = b.id ORDER BY b.total DESC LIMIT 10", parts.join(", "))
 }
 
-fn run() {
+fn run(bench: &mut Criterion) {
     let (catalog, state, limits) = (catalog(), State::new("app", ["$user", "public"]), Limits::default());
     let set =
         PolicySet::load(vec![("p.cedar".to_owned(), "@id(\"all\") permit (principal, action, resource);".to_owned())], &Known::default());
@@ -61,8 +50,6 @@ fn run() {
     let source_ip = "192.0.2.7".parse().expect("an address");
     let context = Context { source_ip, time: now, authenticated_at: now, device_bound: false, reason: None, facts: Facts::None };
     let long = long();
-    let columns = ["pg_query", "analyse", "ratio", "repeated", "first", "judge"].map(|column| format!("{column:>9}")).concat();
-    println!("{:<28}{columns}", "statement, microseconds");
     for (name, text) in [
         ("short select", "SELECT abalance FROM accounts WHERE aid = $1"),
         ("update", "UPDATE accounts SET abalance = abalance + $1 WHERE aid = $2"),
@@ -72,17 +59,26 @@ fn run() {
         let script = Arc::new(analyse(text.as_bytes(), &catalog, &state, &limits).expect("it is read"));
         let mut cache = Cache::new(1 << 20);
         cache.put(text.as_bytes(), &catalog, &state, &script);
-        let alone = time(|| drop(black_box(pg_query::parse(black_box(text), 0))));
-        let analysed = time(|| drop(black_box(analyse(black_box(text.as_bytes()), &catalog, &state, &limits))));
-        let repeated = time(|| drop(black_box(cache.get(black_box(text.as_bytes()), &catalog, &state))));
+        let mut measure = |what: &str, call: &dyn Fn()| {
+            bench.benchmark_group(what).bench_function(BenchmarkId::from_parameter(name), |timer| timer.iter(call));
+        };
+        measure("pg_query alone", &|| drop(black_box(pg_query::parse(black_box(text), 0))));
+        measure("analyse a statement", &|| drop(black_box(analyse(black_box(text.as_bytes()), &catalog, &state, &limits))));
+        measure("find a repeated statement", &|| drop(black_box(cache.get(black_box(text.as_bytes()), &catalog, &state))));
         // By a slice that has made nothing yet, with the cutting of it.
-        let first = time(|| drop(black_box(Judge::new(&set.slice(&ann, &target), &target, &catalog, &context).judge(&script, text))));
-        let judged = time(|| drop(black_box(Judge::new(&slice, &target, &catalog, &context).judge(&script, text))));
-        let ratio = analysed / alone;
-        println!("{name:<28}{alone:>9.1}{analysed:>9.1}{ratio:>9.2}{repeated:>9.3}{first:>9.1}{judged:>9.1}");
+        measure("judge by a new slice", &|| {
+            drop(black_box(Judge::new(&set.slice(&ann, &target), &target, &catalog, &context).judge(&script, text)));
+        });
+        measure("judge", &|| drop(black_box(Judge::new(&slice, &target, &catalog, &context).judge(&script, text))));
     }
 }
 
 fn main() {
-    std::thread::Builder::new().stack_size(STACK).spawn(run).expect("a thread").join().expect("it ends well");
+    // The parser needs more stack than a thread has by itself.
+    let measured = std::thread::Builder::new().stack_size(STACK).spawn(|| {
+        let mut bench = Criterion::default().configure_from_args();
+        run(&mut bench);
+        bench.final_summary();
+    });
+    measured.expect("a thread").join().expect("it ends well");
 }

@@ -46,6 +46,11 @@ fn main() {
             times.push(began.elapsed());
         }
         times.sort();
+        let value = times[4].as_secs_f64();
+        let row = serde_json::json!({
+            "area": "recorder", "what": format!("search {all} recordings: {name}"), "unit": "s", "ours": [value], "goal": { "at_most": 1.0 }, "met": value <= 1.0,
+        });
+        println!("BENCH {row}");
         println!("search {name:32} {hits:>4} hits   median {:?}   most {:?}", times[4], times[8]);
     }
 }

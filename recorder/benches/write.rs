@@ -55,7 +55,11 @@ impl Bench {
             self.recordings = recordings;
             self.keystrokes();
             self.shell();
-            self.dense();
+            // Larger ones are asked for, to see how what is done with them grows.
+            let most: usize = std::env::var("BARTIZAN_BENCH_RECORDING_GB").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+            for size in [1, 2, 5, 10].into_iter().filter(|size| *size <= most) {
+                self.dense(size * 1000 * 1000 * 1000 / small());
+            }
         }
     }
 
@@ -86,6 +90,10 @@ impl Bench {
         self.recordings.create(&head, &mut rand::rng()).unwrap()
     }
 
+    fn how(&self) -> &'static str {
+        if self.recordings.encrypts() { "encrypted" } else { "clear" }
+    }
+
     /// 256 MiB in appends of `size`, at the pace they can be written.
     fn bulk(&mut self, name: &str, data: &[u8], size: usize) {
         let mut writer = self.writer(false);
@@ -103,7 +111,8 @@ impl Bench {
         writer.finish(now(took.as_micros() as u64), Reason::Closed, None).unwrap();
         let ratio = written as f64 / stored as f64;
         let (rate, alone) = (rate(written, took), rate(written, on_cpu() - cpu));
-        let how = if self.recordings.encrypts() { "encrypted" } else { "clear" };
+        let how = self.how();
+        tell(&format!("write {name}, {how}, in {} KiB", size / 1024), "MB/s", rate, None);
         println!(
             "write {name:10} {how:9} in {:>3} KiB   {rate:>6.0} MB/s   {alone:>6.0} MB per CPU second   {ratio:>6.2} : 1",
             size / 1024
@@ -128,6 +137,8 @@ impl Bench {
         }
         let stored = writer.bytes();
         println!("keystroke  {}   {} bytes an hour", spread(&mut times), stored);
+        let what = format!("a keystroke waits for its record, p50, {}", self.how());
+        tell(&what, "µs", at(&times, 500).as_secs_f64() * 1e6, Some(("at_most", 50.0)));
     }
 
     /// An hour of a real shell: programs that are there everywhere, run one after another, what they print as it came, typed and
@@ -173,15 +184,17 @@ impl Bench {
         }
         writer.finish(now(at_us), Reason::Closed, None).unwrap();
         println!("a shell    {} bytes an hour for {bytes} bytes printed: {:.2} : 1", writer.bytes(), bytes as f64 / writer.bytes() as f64);
+        let what = format!("an hour of a busy shell, {}", self.how());
+        tell(&what, "MB", writer.bytes() as f64 / 1e6, Some(("at_most", 1.0)));
     }
 
-    /// 1 GB of an hour of coloured lines on a terminal: verify, read, export, jump.
-    fn dense(&mut self) {
+    /// So much of coloured lines on a terminal, 1 GB an hour: verify, read, export, jump.
+    fn dense(&mut self, size: usize) {
         let mut writer = self.writer(true);
         let data = coloured_lines();
         let mut written = 0;
         let (mut at_us, mut ticks) = (0, Vec::new());
-        while written < 1000 * 1000 * 1000 / small() {
+        while written < size {
             for part in data.chunks(16 * 1024) {
                 // 1 GB in an hour, and a tick a second.
                 at_us += 59_000;
@@ -199,6 +212,7 @@ impl Bench {
         writer.finish(now(at_us), Reason::Closed, None).unwrap();
         println!("dense recording: {written} bytes of output, {} stored, finished in {:?}", writer.bytes(), began.elapsed());
         self.read(writer.dir(), written);
+        std::fs::remove_dir_all(writer.dir()).unwrap();
     }
 
     fn read(&self, dir: &Path, written: usize) {
@@ -206,12 +220,14 @@ impl Bench {
         let began = on_cpu();
         let report = verify(dir, &[self.recordings.public_key()], &mut |_| ());
         let took = on_cpu() - began;
+        grows(&format!("verify, {}", self.how()), written, "s", took.as_secs_f64());
         println!(
             "verify     {:>7.0} MB stored, {:>7.0} MB of output per CPU second ({})",
             rate(stored, took),
             rate(written, took),
             report.outcome()
         );
+        tell(&format!("verify, {}, output of a CPU second", self.how()), "MB/s", rate(written, took), Some(("at_least", 500.0)));
         let recording = Recording::open(dir).unwrap();
         let recording = if recording.is_encrypted() { recording.unlock(&identities()).unwrap() } else { recording };
         let began = on_cpu();
@@ -239,6 +255,10 @@ impl Bench {
             exact += u64::from(replay.is_exact());
         }
         println!("seek       {} on a core   {exact} of 200 exact", spread(&mut times));
+        let what = format!("a jump in {} MB, p99, {}", written / 1_000_000, self.how());
+        let millis = at(&times, 990).as_secs_f64() * 1e3;
+        tell(&what, "ms", millis, Some(("at_most", 100.0)));
+        grows(&format!("a jump, p99, {}", self.how()), written, "ms", millis);
     }
 }
 
@@ -273,8 +293,27 @@ fn rate(bytes: usize, took: Duration) -> f64 {
 
 fn spread(times: &mut [Duration]) -> String {
     times.sort();
-    let at = |part: usize| times[(times.len() * part / 1000).min(times.len() - 1)];
-    format!("p50 {:?}   p99 {:?}   most {:?}", at(500), at(990), at(1000))
+    format!("p50 {:?}   p99 {:?}   most {:?}", at(times, 500), at(times, 990), at(times, 1000))
+}
+
+/// The time at so many thousandths of those that were sorted.
+fn at(times: &[Duration], part: usize) -> Duration {
+    times[(times.len() * part / 1000).min(times.len() - 1)]
+}
+
+/// A point of a plot of `tests/bench/run`.
+fn grows(plot: &str, written: usize, unit: &str, value: f64) {
+    let point =
+        serde_json::json!({ "area": "recorder", "plot": plot, "x_unit": "GB", "x": written as f64 / 1e9, "y_unit": unit, "y": value });
+    println!("BENCH {point}");
+}
+
+/// A line for `tests/bench/run`.
+fn tell(what: &str, unit: &str, value: f64, goal: Option<(&str, f64)>) {
+    let met = goal.map(|(way, goal)| if way == "at_most" { value <= goal } else { value >= goal });
+    let goal = goal.map(|(way, goal)| serde_json::json!({ way: goal }));
+    let row = serde_json::json!({ "area": "recorder", "what": what, "unit": unit, "ours": [value], "goal": goal, "met": met });
+    println!("BENCH {row}");
 }
 
 fn log_lines() -> Vec<u8> {

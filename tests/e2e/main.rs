@@ -12,6 +12,7 @@
 mod harness;
 
 mod approvals;
+mod bench;
 mod by_name;
 mod clients;
 mod commands;

@@ -1,13 +1,14 @@
 //! How fast requests and bytes pass, beside a plain `ssh -L` to an sshd with nothing, nginx or haproxy behind it. Every test run takes a
 //! glance, which shows that it works; `tests/bench/http` measures. Nothing here asserts on time.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::json;
-
-use crate::harness::{Guarded, Run, Setup, Visitor, World, fixture, free_port, wait_until};
+use crate::harness::{
+    Goal, Guarded, Row, Run, Setup, Visitor, World, asked, fixture, free_port, is_bench, plain_forward, point, wait_until,
+};
 
 /// Admins (alice) may everything; of developers (bob) a field is masked.
 const POLICIES: &str = r#"
@@ -38,16 +39,6 @@ fn daemon(program: &str, arguments: &[&std::ffi::OsStr], log: &Path, port: u16) 
     let process = Guarded::logged(command, log);
     wait_until("it listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
     process
-}
-
-fn plain_ssh(world: &World, visitor: &Visitor, server: u16) -> (u16, Guarded) {
-    let (target, port) = (&world.target, free_port());
-    let mut ssh = visitor.command("ssh", ["-N", "-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]);
-    ssh.args(["-o", "IdentitiesOnly=yes", "-o", "ExitOnForwardFailure=yes", "-i"]).arg(target.dir.join("account"));
-    ssh.args(["-L", &format!("{port}:127.0.0.1:{server}"), "-p", &target.port.to_string(), "deploy@127.0.0.1"]);
-    let process = Guarded::logged(ssh, &visitor.dir.join(format!("plain-{server}.log")));
-    wait_until("the plain forward is open", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
-    (port, process)
 }
 
 fn by_bastion(visitor: &Visitor) -> (u16, Guarded) {
@@ -88,17 +79,10 @@ fn download(visitor: &Visitor, port: u16) -> f64 {
     Run::new(curl).within(300).ok().text().parse::<f64>().unwrap() / f64::from(1 << 20)
 }
 
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
 #[test]
 fn requests_pass_beside_plain_ssh_and_proxies() {
-    let is_bench = std::env::var_os("BARTIZAN_BENCH").is_some();
-    let asked = |name: &str, usual: usize| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual);
-    let (seconds, rounds) = if is_bench { (asked("BARTIZAN_BENCH_SECONDS", 10), asked("BARTIZAN_BENCH_ROUNDS", 5)) } else { (1, 1) };
-    let (clients, long): (&[&str], u64) = if is_bench { (&["1", "8", "32"], 512 << 20) } else { (&["2"], 4 << 20) };
+    let (seconds, rounds) = if is_bench() { (asked("BARTIZAN_BENCH_SECONDS", 10), asked("BARTIZAN_BENCH_ROUNDS", 5)) } else { (1, 1) };
+    let (clients, long): (&[&str], u64) = if is_bench() { (&["1", "8", "32"], 512 << 20) } else { (&["2"], 4 << 20) };
     let folder = tempfile::Builder::new().prefix("bartizan-bench-").tempdir().unwrap();
     let here = folder.path();
     let (server, nginx, haproxy) = (free_port(), free_port(), free_port());
@@ -111,8 +95,11 @@ fn requests_pass_beside_plain_ssh_and_proxies() {
     let more = format!("\n[[target]]\nname = \"billing\"\nkind = \"http\"\nupstream = \"http://127.0.0.1:{server}\"\n");
     let world = World::with(Setup { policies: Some(POLICIES), more, ..Setup::default() });
     let (alice, bob) = (world.visitor("alice"), world.visitor("bob"));
-    let ((plain, _a), (with_nginx, _b), (with_haproxy, _c)) =
-        (plain_ssh(&world, &alice, server), plain_ssh(&world, &alice, nginx), plain_ssh(&world, &alice, haproxy));
+    let ((plain, _a), (with_nginx, _b), (with_haproxy, _c)) = (
+        plain_forward(&world.target, &alice, server),
+        plain_forward(&world.target, &alice, nginx),
+        plain_forward(&world.target, &alice, haproxy),
+    );
     let ((open, _d), (masked, _e)) = (by_bastion(&alice), by_bastion(&bob));
     let ways = [
         ("direct", server),
@@ -123,29 +110,69 @@ fn requests_pass_beside_plain_ssh_and_proxies() {
         ("masked", masked),
     ];
     let seconds = seconds.to_string();
-    let mut told = Vec::new();
-    println!("{:<12} {:>9} {:>7} | {:>10} {:>9}", "way", "protocol", "clients", "requests/s", "mean ms");
     for protocol in ["http/1.1", "h2"] {
         let options: &[&str] = if protocol == "h2" { &["-m", "8"] } else { &["--h1"] };
         for count in clients {
-            for (name, port) in ways {
+            let mut seen: BTreeMap<&'static str, (Vec<f64>, Vec<f64>)> = BTreeMap::new();
+            for _ in 0..rounds {
                 // Only the bastion speaks HTTP/2 without TLS here.
-                if protocol == "h2" && !["bastion", "masked"].contains(&name) {
-                    continue;
+                for (name, port) in ways.into_iter().filter(|(name, _)| protocol != "h2" || ["bastion", "masked"].contains(name)) {
+                    let (rate, mean) = load(&alice, port, "/short", count, &seconds, options);
+                    let (rates, means) = seen.entry(name).or_default();
+                    rates.push(rate);
+                    means.push(mean);
                 }
-                let (mut rates, mut means): (Vec<f64>, Vec<f64>) =
-                    (0..rounds).map(|_| load(&alice, port, "/short", count, &seconds, options)).unzip();
-                let (rate, mean) = (median(&mut rates), median(&mut means));
-                println!("{name:<12} {protocol:>9} {count:>7} | {rate:>10.0} {mean:>9.2}");
-                assert!(rate > 0.0);
-                told.push(json!({ "way": name, "protocol": protocol, "clients": count, "requests_per_second": rates, "mean_ms": means }));
+            }
+            let (rates, means) = seen.remove("bastion").unwrap();
+            for (beside, (their_rates, their_means)) in seen {
+                let (more, less) = match beside {
+                    "ssh+nginx" | "ssh+haproxy" => (Goal::AtLeast(0.9), Goal::Told),
+                    _ => (Goal::Told, Goal::Told),
+                };
+                let what = |which: &str| format!("{which}, {protocol}, {count} clients");
+                Row { area: "http", what: what("requests"), unit: "1/s", ours: rates.clone(), beside, theirs: their_rates, goal: more }
+                    .tell();
+                Row { area: "http", what: what("mean time"), unit: "ms", ours: means.clone(), beside, theirs: their_means, goal: less }
+                    .tell();
             }
         }
     }
-    for (name, port) in ways.into_iter().filter(|(name, _)| *name != "masked") {
-        let mut speeds: Vec<f64> = (0..rounds).map(|_| download(&alice, port)).collect();
-        println!("{name:<12} one download: {:.0} MiB/s", median(&mut speeds));
-        told.push(json!({ "way": name, "download_mib_per_second": speeds }));
+    let mut speeds: BTreeMap<&'static str, Vec<f64>> = BTreeMap::new();
+    for _ in 0..rounds {
+        for (name, port) in ways.into_iter().filter(|(name, _)| *name != "masked") {
+            speeds.entry(name).or_default().push(download(&alice, port));
+        }
     }
-    println!("{}", json!({ "http": told, "rounds": rounds, "seconds": seconds }));
+    let ours = speeds.remove("bastion").unwrap();
+    for (beside, theirs) in speeds {
+        let goal = match beside {
+            "ssh -L" => Goal::AtLeast(1.4),
+            "direct" => Goal::Told,
+            _ => Goal::AtLeast(0.9),
+        };
+        let what = format!("one download of {} MiB over -L", long >> 20);
+        Row { area: "http", what, unit: "MiB/s", ours: ours.clone(), beside, theirs, goal }.tell();
+    }
+}
+
+#[test]
+fn many_connections_share_one_forward() {
+    let steps: &[&str] = if is_bench() { &["1", "50", "200", "500"] } else { &["3"] };
+    let folder = tempfile::Builder::new().prefix("bartizan-bench-").tempdir().unwrap();
+    let (here, server, nginx) = (folder.path(), free_port(), free_port());
+    let conf =
+        filled(here, "bench.conf", &[("FOLDER", here.display().to_string()), ("PORT", server.to_string()), ("PROXY", nginx.to_string())]);
+    let _nginx = daemon("nginx", &["-c".as_ref(), conf.as_os_str(), "-p".as_ref(), here.as_os_str()], &here.join("nginx.log"), server);
+    let more = format!("\n[[target]]\nname = \"billing\"\nkind = \"http\"\nupstream = \"http://127.0.0.1:{server}\"\n");
+    let world = World::with(Setup { policies: Some(POLICIES), more, limits: "forwards = 600", ..Setup::default() });
+    let alice = world.visitor("alice");
+    let ((plain, _a), (open, _b)) = (plain_forward(&world.target, &alice, server), by_bastion(&alice));
+    for step in steps {
+        let seconds = if is_bench() { "3" } else { "1" };
+        let (ours, theirs) =
+            (load(&alice, open, "/short", step, seconds, &["--h1"]).0, load(&alice, plain, "/short", step, seconds, &["--h1"]).0);
+        point("http", "requests by many connections of one forward", ("connections", step.parse().unwrap()), ("1/s", ours));
+        let what = format!("requests, {step} connections over one forward");
+        Row { area: "http", what, unit: "1/s", ours: vec![ours], beside: "ssh -L", theirs: vec![theirs], goal: Goal::Told }.tell();
+    }
 }

@@ -4,9 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde_json::json;
-
-use crate::harness::{Guarded, Run, Visitor, fixture, free_port, wait_until};
+use crate::harness::{Goal, Row, Run, Visitor, asked, fixture, is_bench, plain_forward};
 
 use super::Site;
 use super::clients::pg_bin;
@@ -37,12 +35,11 @@ struct Size {
 
 impl Size {
     fn asked() -> Self {
-        let number = |name: &str, usual: usize| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual);
-        if std::env::var_os("BARTIZAN_BENCH").is_none() {
+        if !is_bench() {
             return Self { seconds: "1".to_owned(), rounds: 1, clients: &["2"], scale: "1", rows: 1_000 };
         }
-        let (seconds, rounds) = (number("BARTIZAN_BENCH_SECONDS", 10).to_string(), number("BARTIZAN_BENCH_ROUNDS", 5));
-        let rows = u64::try_from(number("BARTIZAN_BENCH_ROWS", 10_000_000)).unwrap();
+        let (seconds, rounds) = (asked("BARTIZAN_BENCH_SECONDS", 10).to_string(), asked("BARTIZAN_BENCH_ROUNDS", 5));
+        let rows = u64::try_from(asked("BARTIZAN_BENCH_ROWS", 10_000_000)).unwrap();
         Self { seconds, rounds, clients: &["1", "8", "32"], scale: "10", rows }
     }
 }
@@ -52,16 +49,6 @@ struct Way {
     name: &'static str,
     host: PathBuf,
     port: u16,
-}
-
-fn plain_ssh(site: &Site, alice: &Visitor) -> (Way, Guarded) {
-    let (target, port) = (&site.world.target, free_port());
-    let mut ssh = alice.command("ssh", ["-N", "-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]);
-    ssh.args(["-o", "IdentitiesOnly=yes", "-o", "ExitOnForwardFailure=yes", "-i"]).arg(target.dir.join("account"));
-    ssh.args(["-L", &format!("{port}:127.0.0.1:{}", site.server.port), "-p", &target.port.to_string(), "deploy@127.0.0.1"]);
-    let process = Guarded::logged(ssh, &alice.dir.join("plain.log"));
-    wait_until("the plain forward is open", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
-    (Way { name: "ssh -L", host: "127.0.0.1".into(), port }, process)
 }
 
 /// Transactions per second.
@@ -74,21 +61,16 @@ fn pgbench(alice: &Visitor, way: &Way, arguments: &[&str]) -> f64 {
     line.split_whitespace().next().unwrap().parse().unwrap()
 }
 
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
 #[test]
 fn statements_pass_beside_plain_ssh() {
     let size = Size::asked();
     let site = Site::with(POLICIES, "tls = \"disable\"", TABLES);
     let alice = site.world.visitor("alice");
     let tunnel = site.tunnel(&alice);
-    let (plain, _plain) = plain_ssh(&site, &alice);
+    let (plain, _plain) = plain_forward(&site.world.target, &alice, site.server.port);
     let ways = [
         Way { name: "direct", host: "127.0.0.1".into(), port: site.server.port },
-        plain,
+        Way { name: "ssh -L", host: "127.0.0.1".into(), port: plain },
         Way { name: "bastion", host: "127.0.0.1".into(), port: tunnel.port },
     ];
     let mut make = alice.command(pg_bin("pgbench"), ["-i", "-q", "-s", size.scale, "-U", "app", "-h", "127.0.0.1", "-p"]);
@@ -109,29 +91,23 @@ fn statements_pass_beside_plain_ssh() {
             }
         }
     }
-    println!(
-        "{:<12} {:<9} {:>7} | {:>9} {:>9} {:>9} | {:>16} {:>10}",
-        "script", "mode", "clients", ways[0].name, ways[1].name, ways[2].name, "bastion : ssh -L", "ssh spread"
-    );
-    let mut told = Vec::new();
     for ((script, mode, clients), mut all) in figures {
-        let middle: Vec<f64> = all.iter_mut().map(|seen| median(seen)).collect();
-        let spread = (all[1].last().unwrap() - all[1][0]) / middle[1];
-        let ratio = middle[2] / middle[1];
-        println!(
-            "{script:<12} {mode:<9} {clients:>7} | {:>9.0} {:>9.0} {:>9.0} | {ratio:>16.2} {:>9.0}%",
-            middle[0],
-            middle[1],
-            middle[2],
-            spread * 100.0
-        );
-        assert!(middle.iter().all(|tps| *tps > 0.0));
-        told.push(json!({ "script": script, "mode": mode, "clients": clients, "tps": all, "ratio": ratio }));
+        assert!(all.iter().flatten().all(|tps| *tps > 0.0));
+        let (ours, plain, direct) = (all.pop().unwrap(), all.pop().unwrap(), all.pop().unwrap());
+        let what = format!("pgbench {script}, {mode}, {clients} clients");
+        Row {
+            area: "postgres",
+            what: what.clone(),
+            unit: "tps",
+            ours: ours.clone(),
+            beside: "ssh -L",
+            theirs: plain,
+            goal: Goal::AtLeast(1.0),
+        }
+        .tell();
+        Row { area: "postgres", what, unit: "tps", ours, beside: "direct", theirs: direct, goal: Goal::Told }.tell();
     }
-    println!(
-        "{}",
-        json!({ "pgbench": told, "rounds": size.rounds, "seconds": size.seconds, "server": site.server.ask("SHOW server_version") })
-    );
+    println!("the server is PostgreSQL {}", site.server.ask("SHOW server_version"));
 }
 
 /// How long all rows of `big` take, in seconds, and how many bytes they are.
@@ -161,7 +137,10 @@ fn masked_rows_pass_beside_unmasked_ones() {
         assert!(bytes > rows * 40);
         two.push(seconds);
     }
-    let (one, two) = (median(&mut one), median(&mut two));
-    println!("{rows} rows: unmasked {one:.2} s, two columns masked {two:.2} s: {:.2} x", one / two);
-    println!("{}", json!({ "rows": rows, "unmasked_s": one, "masked_s": two, "ratio": one / two }));
+    // What matters is how fast the rows come.
+    let rates =
+        |seconds: Vec<f64>| -> Vec<f64> { seconds.into_iter().map(|seconds| f64::from(u32::try_from(rows).unwrap()) / seconds).collect() };
+    let what = format!("{rows} rows with two masked columns");
+    Row { area: "postgres", what, unit: "rows/s", ours: rates(two), beside: "unmasked", theirs: rates(one), goal: Goal::AtLeast(0.7) }
+        .tell();
 }
