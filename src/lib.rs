@@ -10,6 +10,8 @@ pub mod audit;
 
 pub mod wire;
 
+pub mod secrets;
+
 pub mod depot;
 
 pub mod ledger;

@@ -231,7 +231,7 @@ fn the_manual_names_every_key_of_the_configuration_and_no_other() {
     for (section, key, _) in manual() {
         written.entry(section).or_default().insert(key);
     }
-    for section in ["server", "store", "recordings", "policies", "metrics", "limits", "approvals", "ca"] {
+    for section in ["server", "store", "recordings", "policies", "metrics", "limits", "approvals", "ca", "vault"] {
         assert_eq!(written[section], known_keys(section, false, ""), "[{section}]: the manual (left), src/config (right)");
     }
     assert_eq!(written["notify"], known_keys("notify", true, ""), "[[notify]]");
@@ -286,6 +286,7 @@ fn the_manual_shows_the_defaults_of_the_table_in_the_source() {
         ("IDENTITY_JWT", "target", "identity_jwt", defaults::IDENTITY_JWT.to_string()),
         ("APPROVAL_WAIT", "approvals", "wait", duration(defaults::APPROVAL_WAIT)),
         ("WAITING_APPROVALS", "approvals", "waiting", defaults::WAITING_APPROVALS.to_string()),
+        ("VAULT_TIMEOUT", "vault", "timeout", duration(defaults::VAULT_TIMEOUT)),
         ("WAITING_APPROVALS_EACH", "approvals", "waiting_each", defaults::WAITING_APPROVALS_EACH.to_string()),
     ];
     let manual = manual();
@@ -297,11 +298,13 @@ fn the_manual_shows_the_defaults_of_the_table_in_the_source() {
     let prose = read("man/bartizan.toml.5");
     assert!(prose.contains(&format!("For services it is \\fB{}\\fP", defaults::SERVICE_CLAIM)));
     assert!(prose.contains(&format!("differ by {} seconds", defaults::CLOCK_SKEW.as_secs())));
+    assert!(prose.contains(&format!("fetched again, from 0s to 24h; without it \\fB{}\\fP", duration(defaults::SECRET_KEEP))));
+    assert!(prose.contains(&format!("from 1s to 60s; without it \\fB{}\\fP", duration(defaults::EXEC_TIMEOUT))));
     assert!(prose.contains("from 1m to 24h"), "{:?}", defaults::CERTIFICATE_TTL_RANGE);
     assert_eq!(defaults::CERTIFICATE_TTL_RANGE, Duration::from_secs(60)..=Duration::from_secs(24 * 3600));
 
     let mut compared: BTreeSet<&str> = table.iter().map(|(name, ..)| *name).collect();
-    compared.extend(["SERVICE_CLAIM", "CLOCK_SKEW", "CERTIFICATE_TTL_RANGE"]);
+    compared.extend(["SERVICE_CLAIM", "CLOCK_SKEW", "CERTIFICATE_TTL_RANGE", "SECRET_KEEP", "EXEC_TIMEOUT"]);
     let source = read("src/config/defaults.rs");
     let names: BTreeSet<&str> = source.lines().filter_map(|line| line.strip_prefix("pub const ")?.split(':').next()).collect();
     assert_eq!(compared, names, "this test (left) and src/config/defaults.rs (right) have different tables");

@@ -256,6 +256,13 @@ pub enum Entry {
     #[serde(rename = "lock.removed")]
     LockRemoved { lock: u64, subject: String, by: String },
 
+    /// A secret was sealed in the bastion's own store, or another one in its place.
+    #[serde(rename = "secret.sealed")]
+    SecretSealed { name: String, key: String, by: String },
+    /// A sealed secret was taken away.
+    #[serde(rename = "secret.removed")]
+    SecretRemoved { name: String, by: String },
+
     /// Somebody watched a recording.
     #[serde(rename = "recording.replayed")]
     RecordingReplayed { session: SessionId, by: String },

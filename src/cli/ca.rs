@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::identity::authority::{self, AuthorityError, AuthorityKeys};
 use crate::identity::{self, VOUCHER_KEY};
 use crate::model::AuthorityKind;
+use crate::wire::agent::AgentError;
 
 use super::local::{Local, operator};
 use super::{Common, Exit};
@@ -209,7 +210,7 @@ fn exit(error: AuthorityError) -> Exit {
         | AuthorityError::InAgent { .. }
         | AuthorityError::Open { .. }
         | AuthorityError::OwnKey { .. }
-        | AuthorityError::AgentLacks { .. } => Exit::refused(error.to_string()),
+        | AuthorityError::Agent(AgentError::Lacks { .. }) => Exit::refused(error.to_string()),
         _ => Exit::incomplete(error.to_string()),
     }
 }

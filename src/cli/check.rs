@@ -10,7 +10,7 @@ use crate::depot::Bucket;
 use crate::enforce::load_dir;
 use crate::model::Printable;
 
-use super::local::block_on;
+use super::local::{block_on, readable, secrets};
 use super::print::{json, note, out};
 use super::{Common, Exit};
 
@@ -26,7 +26,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
-    let loaded = Config::load(&common.config);
+    let loaded = Config::load(&common.config).and_then(readable);
     let store = loaded.as_ref().ok().and_then(store_trouble);
     let mut warnings = Vec::new();
     let (problems, summary) = match loaded {
@@ -62,7 +62,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
 /// Why the object store of recordings cannot be used now, if it is one and cannot.
 fn store_trouble(config: &Config) -> Option<String> {
     let settings = config.recordings.bucket.as_ref()?;
-    let tried = Bucket::open(settings).map_err(|error| error.to_string());
+    let tried = Bucket::open(settings, &secrets(config)).map_err(|error| error.to_string());
     let asked = tried.and_then(|bucket| {
         let probe = async { Ok(bucket.probe().await.map_err(|error| error.to_string())) };
         block_on(probe).unwrap_or_else(|_| Err("nothing can be waited for on this machine".to_owned()))

@@ -5,6 +5,7 @@
 use std::future::Future;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::civil::DateTime;
@@ -14,10 +15,11 @@ use nix::unistd::Uid;
 
 use super::{Common, Exit, print};
 use crate::audit::{AuditError, AuditLog, Entry};
-use crate::config::Config;
+use crate::config::{Config, PlacedSecret, Problems, SealingKey, SecretPlace};
 use crate::daemon::account;
 use crate::ledger::{self, Beginning, LedgerError};
 use crate::model::{PrincipalKind, Printable};
+use crate::secrets::{SealedStore, Secrets};
 use crate::store::{SessionFilter, SqliteStore, Store, StoreError};
 
 /// How long is waited for something to be in the transparency log.
@@ -54,6 +56,11 @@ impl Local {
         let local = Self::open(common)?;
         print::note("no bastion runs on this machine, so its store is used, as it is");
         Ok(local)
+    }
+
+    /// Where the key of sealed secrets is.
+    pub(super) fn sealing_key(&self) -> &SealingKey {
+        &self.config.sealing_key
     }
 
     /// Whether the issuer of that name names programs, not people.
@@ -128,6 +135,29 @@ fn check_owner(state_dir: &Path) -> Result<(), Exit> {
 pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Exit>>) -> Result<T, Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| Exit::incomplete(error.to_string()))?.block_on(work)
+}
+
+/// The secrets of a configuration, for one thing that is done with them. The store is opened only where one is sealed in it.
+pub(super) fn secrets(config: &Config) -> Arc<Secrets> {
+    let is_sealed = |placed: &PlacedSecret| matches!(placed.source.place, SecretPlace::Sealed(_));
+    let sealed = config.secrets.iter().any(is_sealed).then(|| SqliteStore::open(&config.store, now()).ok()).flatten();
+    let sealed = sealed.map(|store| SealedStore::new(Arc::new(store), config.sealing_key.clone()));
+    Secrets::new(config.vault.clone(), sealed)
+}
+
+/// The configuration, if all its secrets can be read.
+pub(super) fn readable(config: Config) -> Result<Config, Problems> {
+    let secrets = secrets(&config);
+    let looked = block_on(async {
+        let problems = secrets.unreadable(&config).await;
+        secrets.end().await;
+        Ok(problems)
+    });
+    match looked {
+        Ok(problems) if problems.is_empty() => Ok(config),
+        Ok(problems) => Err(Problems(problems)),
+        Err(exit) => Err(Problems::whole(&config.file, exit.sentence())),
+    }
 }
 
 /// The present moment, to the microsecond, as the store and the audit log keep it.

@@ -30,6 +30,7 @@ use super::print::Page;
 use super::{Common, Exit};
 use crate::config::SecretSource;
 use crate::model::{IssuerName, Printable, code_login};
+use crate::secrets::read_local;
 
 /// How long a login may take; the bastion and the identity provider give up sooner.
 const PATIENCE: Duration = Duration::from_secs(30 * 60);
@@ -132,7 +133,7 @@ async fn by_device(args: &Args, bastion: &Bastion, key: &Key) -> Result<Vec<u8>,
 
 /// ssh behind the service: it asks us for the token, part by part.
 async fn by_token(args: &Args, bastion: &Bastion, key: &Key, file: &Path) -> Result<Vec<u8>, Exit> {
-    let token = SecretSource::File(file.to_owned()).read().map_err(|e| Exit::incomplete(format!("the token cannot be read: {e}")))?;
+    let token = read_local(&SecretSource::file(file)).await.map_err(|e| Exit::incomplete(format!("the token cannot be read: {e}")))?;
     let bastion = Bastion { user: Some(code_login::TOKEN_USER.to_owned()), ..bastion.clone() };
     let questions = Questions::listen()?;
     let mut ssh = ssh(args, &bastion, key, Some(code_login::TOKEN_SUBMETHOD.to_owned()))?;

@@ -24,6 +24,7 @@ mod progress;
 mod prompt;
 mod recordings;
 mod remote;
+mod secret;
 mod serve;
 mod sessions;
 mod signing;
@@ -75,7 +76,7 @@ impl Common {
     /// # Errors
     /// With every problem of the file, as a usage error (exit code 2).
     pub(crate) fn load(&self) -> Result<Config, Exit> {
-        Config::load_without_secrets(&self.config).map_err(|problems| Exit::usage(problems.to_string()))
+        Config::load(&self.config).map_err(|problems| Exit::usage(problems.to_string()))
     }
 
     /// Reads the configuration and sees that its secrets are there.
@@ -83,7 +84,7 @@ impl Common {
     /// # Errors
     /// As [`Common::load`].
     pub(crate) fn load_whole(&self) -> Result<Config, Exit> {
-        Config::load(&self.config).map_err(|problems| Exit::usage(problems.to_string()))
+        Config::load(&self.config).and_then(local::readable).map_err(|problems| Exit::usage(problems.to_string()))
     }
 }
 
@@ -121,6 +122,8 @@ enum Command {
     Unlock(lock::UnlockArgs),
     /// Show the locks in force
     Locks(lock::ListArgs),
+    /// Seal secrets for the configuration in the bastion's own store
+    Secret(secret::Args),
     /// Show the certificate authorities or give one a new key
     Ca(ca::Args),
     /// Show, verify or export the audit log
@@ -161,6 +164,7 @@ pub fn run() -> ExitCode {
         Command::Lock(args) => lock::run(&line.common, &args),
         Command::Unlock(args) => lock::unlock(&line.common, &args),
         Command::Locks(args) => lock::locks(&line.common, &args),
+        Command::Secret(args) => secret::run(&line.common, &args),
         Command::Ca(args) => ca::run(&line.common, &args),
         Command::Audit(args) => audit::run(&line.common, &args),
         Command::Recordings(args) => recordings::run(&line.common, &args),

@@ -44,7 +44,12 @@ fn read_home(section: &Section<'_>, key: &'static str, home: &Path) -> Option<Ke
     if !section.has(key) {
         return Some(KeyHome::StateDir);
     }
-    let inner = section.section(key)?;
+    let (socket, fingerprint) = read_agent(&section.section(key)?, home)?;
+    Some(KeyHome::Agent { socket, fingerprint })
+}
+
+/// An agent's socket and the fingerprint of a key in it.
+pub(super) fn read_agent(inner: &Section<'_>, home: &Path) -> Option<(PathBuf, String)> {
     let socket = inner.need_string("agent", "the path of the agent's socket");
     let fingerprint = inner.need_string("fingerprint", "as `ssh-add -l` shows it: SHA256:…");
     inner.finish();
@@ -53,5 +58,5 @@ fn read_home(section: &Section<'_>, key: &'static str, home: &Path) -> Option<Ke
         inner.problem(&fingerprint, "is not a SHA-256 fingerprint", "as `ssh-add -l` shows it: SHA256:…");
         return None;
     }
-    Some(KeyHome::Agent { socket: home.join(socket?.value), fingerprint: fingerprint.value })
+    Some((home.join(socket?.value), fingerprint.value))
 }

@@ -68,3 +68,9 @@ pub const APPROVAL_WAIT: Duration = Duration::from_secs(10 * 60);
 pub const WAITING_APPROVALS: u32 = 1_000;
 /// `[approvals] waiting_each`: the same of one principal.
 pub const WAITING_APPROVALS_EACH: u32 = 50;
+/// `[vault] timeout`
+pub const VAULT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a secret from a program or the vault is used before it is fetched again.
+pub const SECRET_KEEP: Duration = Duration::from_secs(60);
+/// How long a program that prints a secret may take.
+pub const EXEC_TIMEOUT: Duration = Duration::from_secs(10);

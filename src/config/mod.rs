@@ -17,9 +17,11 @@ mod problem;
 mod reader;
 mod recordings;
 mod retention;
+mod sealing;
 mod secret;
 mod server;
 mod target;
+mod vault;
 mod witness;
 
 use std::path::{Path, PathBuf};
@@ -38,9 +40,11 @@ pub use postgres::{PostgresTarget, PostgresUser, Tls};
 pub use problem::{Problem, Problems};
 pub use recordings::{RecordingMode, Recordings};
 pub use retention::Retention;
-pub use secret::{SecretError, SecretSource};
+pub use sealing::SealingKey;
+pub use secret::{PlacedSecret, SecretPlace, SecretSource, is_sealed_name};
 pub use server::Server;
 pub use target::{HostTrust, SshCredential, SshTarget, Target, TargetAccess};
+pub use vault::{Vault, VaultAuth};
 pub use witness::Witness;
 
 use reader::Document;
@@ -78,10 +82,16 @@ pub struct Config {
     pub retention: Vec<Retention>,
     /// `[[witness]]`
     pub witnesses: Vec<Witness>,
+    /// `[vault]`
+    pub vault: Option<Vault>,
+    /// `[secrets] key`
+    pub sealing_key: SealingKey,
+    /// Every source of a secret that stands in the file. Whether the secrets are there is not known yet.
+    pub secrets: Vec<PlacedSecret>,
 }
 
 impl Config {
-    /// Reads and checks the file at `path`.
+    /// Reads and checks the file at `path`. Fetches no secret.
     ///
     /// # Errors
     /// All problems found, in the order of the file.
@@ -90,26 +100,12 @@ impl Config {
         Self::parse(path, &text)
     }
 
-    /// Reads and checks the file at `path`, but fetches no secret: for commands that need none, and are given by people who may
-    /// not have them.
-    ///
-    /// # Errors
-    /// As [`Config::load`].
-    pub fn load_without_secrets(path: &Path) -> Result<Self, Problems> {
-        let text = std::fs::read_to_string(path).map_err(|error| Problems::unreadable(path, &error))?;
-        Self::read(path, &text, false)
-    }
-
     /// Checks `text` as if it were the contents of `path`.
     ///
     /// # Errors
     /// As [`Config::load`].
     pub fn parse(path: &Path, text: &str) -> Result<Self, Problems> {
-        Self::read(path, text, true)
-    }
-
-    fn read(path: &Path, text: &str, fetch: bool) -> Result<Self, Problems> {
-        let document = Document::parse(path, text, fetch)?;
+        let document = Document::parse(path, text)?;
         let root = document.root();
         let home = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
 
@@ -117,7 +113,12 @@ impl Config {
         let state_dir = server.as_ref().map_or_else(|| home.clone(), |s| s.state_dir.clone());
         let config = Self::assemble(&root, path, &home, server, &state_dir);
         root.finish();
-        document.conclude(config)
+        if !root.has("vault") {
+            let lost = document.secrets().into_iter().filter(|placed| matches!(placed.source.place, SecretPlace::Vault { .. }));
+            lost.for_each(|placed| document.refuse(placed.problem("there is no [vault]", "write a [vault] section with address and auth")));
+        }
+        let secrets = document.secrets();
+        document.conclude(config.map(|config| Self { secrets, ..config }))
     }
 
     fn assemble(root: &reader::Section<'_>, path: &Path, home: &Path, server: Option<Server>, state_dir: &Path) -> Option<Self> {
@@ -134,6 +135,8 @@ impl Config {
         let guard_rails = guard_rail::read_all(root, targets.as_deref());
         let retention = retention::read_all(root);
         let witnesses = witness::read_all(root, home);
+        let vault = vault::read(root, home);
+        let sealing_key = sealing::read(root, home, state_dir);
         Some(Self {
             file: path.to_owned(),
             server: server?,
@@ -150,6 +153,9 @@ impl Config {
             guard_rails: guard_rails?,
             retention: retention?,
             witnesses: witnesses?,
+            vault: vault?,
+            sealing_key: sealing_key?,
+            secrets: Vec::new(),
         })
     }
 }

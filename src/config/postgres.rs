@@ -122,7 +122,11 @@ fn read_users(section: &Section<'_>, home: &Path) -> Option<Vec<PostgresUser>> {
     let mend = "the role that the bastion logs in as, or users = { app = { env = \"APP_PASSWORD\" } }";
     if !section.has("users") {
         let name = section.need_parsed::<Login>("user", mend);
-        let password = if section.has("password") { secret::read(section, "password", home).map(Some) } else { Some(None) };
+        let password = match section.section("password") {
+            Some(inner) => secret::read_login(&inner, home).map(Some),
+            None if section.has("password") => None,
+            None => Some(None),
+        };
         return Some(vec![PostgresUser { name: name?.value, password: password? }]);
     }
     if let Some(place) = section.place("password") {
@@ -132,7 +136,7 @@ fn read_users(section: &Section<'_>, home: &Path) -> Option<Vec<PostgresUser>> {
     let mut users = Vec::new();
     for (name, source) in section.section("users")?.named_sections() {
         match name.parse() {
-            Ok(name) => users.push(PostgresUser { name, password: Some(secret::read_source(&source, home)?) }),
+            Ok(name) => users.push(PostgresUser { name, password: Some(secret::read_login(&source, home)?) }),
             Err(error) => {
                 section.problem(&source.whole(), format!("{error}"), mend);
                 return None;

@@ -20,6 +20,12 @@ pub struct Problem {
     pub mend: String,
 }
 
+impl Problem {
+    fn whole(path: &Path, what: String) -> Self {
+        Self { file: path.to_owned(), line: 0, column: 0, key: String::new(), what, mend: String::new() }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.file.display())?;
@@ -43,14 +49,14 @@ pub struct Problems(pub Vec<Problem>);
 
 impl Problems {
     pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> Self {
-        Self(vec![Problem {
-            file: path.to_owned(),
-            line: 0,
-            column: 0,
-            key: String::new(),
-            what: format!("cannot be read: {error}"),
-            mend: "name the file with --config, or make one with `bartizan init`".into(),
-        }])
+        let mend = "name the file with --config, or make one with `bartizan init`";
+        Self(vec![Problem { mend: mend.to_owned(), ..Problem::whole(path, format!("cannot be read: {error}")) }])
+    }
+
+    /// One defect that is of no single place.
+    #[must_use]
+    pub fn whole(path: &Path, what: impl Into<String>) -> Self {
+        Self(vec![Problem::whole(path, what.into())])
     }
 }
 

@@ -13,21 +13,21 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::{Problem, Problems};
+use super::secret::{PlacedSecret, SecretSource};
 
 /// A parsed file and the problems found in it so far.
 pub(super) struct Document<'t> {
     path: &'t Path,
     text: &'t str,
     table: Spanned<DeTable<'t>>,
-    /// Whether secrets are fetched, to see that they are there.
-    fetch: bool,
     problems: RefCell<Vec<Problem>>,
+    secrets: RefCell<Vec<PlacedSecret>>,
 }
 
 impl<'t> Document<'t> {
-    pub(super) fn parse(path: &'t Path, text: &'t str, fetch: bool) -> Result<Self, Problems> {
+    pub(super) fn parse(path: &'t Path, text: &'t str) -> Result<Self, Problems> {
         let (table, errors) = DeTable::parse_recoverable(text);
-        let document = Self { path, text, table, fetch, problems: RefCell::default() };
+        let document = Self { path, text, table, problems: RefCell::default(), secrets: RefCell::default() };
         for error in &errors {
             document.report(error.span().unwrap_or(0..0), String::new(), error.message(), "see `man bartizan.toml`");
         }
@@ -47,11 +47,26 @@ impl<'t> Document<'t> {
         }
     }
 
+    /// The sources of secrets that were read so far.
+    pub(super) fn secrets(&self) -> Vec<PlacedSecret> {
+        self.secrets.borrow().clone()
+    }
+
+    /// Reports what is wrong with one of them.
+    pub(super) fn refuse(&self, problem: Problem) {
+        self.problems.borrow_mut().push(problem);
+    }
+
     fn report(&self, span: Range<usize>, key: String, what: impl Into<String>, mend: impl Into<String>) {
+        let problem = self.locate(&span, key, what.into(), mend.into());
+        self.problems.borrow_mut().push(problem);
+    }
+
+    fn locate(&self, span: &Range<usize>, key: String, what: String, mend: String) -> Problem {
         let before = self.text.get(..span.start).unwrap_or(self.text);
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1;
-        self.problems.borrow_mut().push(Problem { file: self.path.to_owned(), line, column, key, what: what.into(), mend: mend.into() });
+        Problem { file: self.path.to_owned(), line, column, key, what, mend }
     }
 }
 
@@ -81,9 +96,10 @@ impl<'d> Section<'d> {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
-    /// Whether secrets are to be fetched, to see that they are there.
-    pub(super) fn fetches_secrets(&self) -> bool {
-        self.document.fetch
+    /// Notes that this table is the source of a secret.
+    pub(super) fn found_secret(&self, source: SecretSource) {
+        let place = self.document.locate(&self.span, self.path.clone(), String::new(), String::new());
+        self.document.secrets.borrow_mut().push(PlacedSecret { source, place });
     }
 
     /// Reports a problem of `placed`.

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::depot::{AuditMirror, Bucket, DepotError, Desk, LogMirror, Porter, StoredFacts, Tally};
 use crate::ledger;
 use crate::model::{Clock, Printable, SessionId};
+use crate::secrets::Secrets;
 use crate::store::Store;
 
 use super::metrics;
@@ -38,12 +39,13 @@ impl Depot {
     /// Begins to work, where the configuration names a bucket.
     pub(super) fn start(
         config: &Config,
+        secrets: &Arc<Secrets>,
         store: &Arc<dyn Store>,
         audit: &Arc<AuditLog>,
         clock: &Arc<dyn Clock>,
     ) -> Result<Option<Self>, String> {
         let Some(settings) = &config.recordings.bucket else { return Ok(None) };
-        let bucket = Bucket::open(settings).map_err(|error| error.to_string())?;
+        let bucket = Bucket::open(settings, secrets).map_err(|error| error.to_string())?;
         let (node, every) = (config.server.name.clone(), settings.upload_every);
         let stop = CancellationToken::new();
         let keeper = Keeper {

@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use tokio::time::MissedTickBehavior;
 
 use crate::config::Config;
+use crate::secrets::Secrets;
 
 use super::retention::library;
 use super::rooms::Rooms;
@@ -28,9 +29,10 @@ pub(super) async fn keep(rooms: Arc<Rooms>) {
         beat.tick().await;
         let turn = Arc::clone(&rooms.index).lock_owned().await;
         let (path, config, runtime) = (rooms.config.server.state_dir.join("search.db"), Arc::clone(&rooms.config), Handle::current());
+        let secrets = Arc::clone(&rooms.secrets);
         let done = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            with_index(&path, &config, &runtime, &mut |_| Ok(()))
+            with_index(&path, &config, &secrets, &runtime, &mut |_| Ok(()))
         });
         match done.await {
             Ok(Ok(())) => {}
@@ -48,24 +50,25 @@ pub(super) async fn keep(rooms: Arc<Rooms>) {
 pub(super) fn with_index<T>(
     path: &Path,
     config: &Config,
+    secrets: &Arc<Secrets>,
     runtime: &Handle,
     act: &mut dyn FnMut(&SearchIndex) -> Result<T, SearchError>,
 ) -> Result<T, SearchError> {
-    match refreshed(path, config, runtime).and_then(|index| act(&index)) {
+    match refreshed(path, config, secrets, runtime).and_then(|index| act(&index)) {
         Err(error) if error.is_spoilt() => {
             tracing::warn!(%error, "the search index is made anew");
             drop(SearchIndex::renew(path)?);
-            refreshed(path, config, runtime).and_then(|index| act(&index))
+            refreshed(path, config, secrets, runtime).and_then(|index| act(&index))
         }
         other => other,
     }
 }
 
-fn refreshed(path: &Path, config: &Config, runtime: &Handle) -> Result<SearchIndex, SearchError> {
+fn refreshed(path: &Path, config: &Config, secrets: &Arc<Secrets>, runtime: &Handle) -> Result<SearchIndex, SearchError> {
     let mut index = SearchIndex::open(path)?;
     let root = &config.recordings.dir;
     // While the store cannot be asked, what lies only there waits.
-    let library = library(config, runtime.clone()).ok().flatten();
+    let library = library(config, secrets, runtime.clone()).ok().flatten();
     let mut ready = |recording: Recording| match &library {
         _ if recording.is_encrypted() => None,
         Some(library) => library.ready(root, recording).ok(),

@@ -92,7 +92,7 @@ async fn reload_policies(rooms: &Arc<Rooms>) {
 /// Swaps the guard rails if all of the configuration is right; else the old ones stay, and an alert says so.
 async fn reload_rails(rooms: &Arc<Rooms>) {
     let path = rooms.config.file.clone();
-    let Ok(loaded) = tokio::task::spawn_blocking(move || Config::load_without_secrets(&path)).await else { return };
+    let Ok(loaded) = tokio::task::spawn_blocking(move || Config::load(&path)).await else { return };
     let file = rooms.config.file.display().to_string();
     let entry = match loaded {
         Ok(config) => {

@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use crate::audit::Entry;
 use crate::config::{Config, Retention};
 use crate::depot::{Bucket, DepotError, Library, Whole};
+use crate::secrets::Secrets;
 
 use super::rooms::Rooms;
 
@@ -33,6 +34,7 @@ struct Due {
 /// What is looked for.
 struct Looking {
     config: Arc<Config>,
+    secrets: Arc<Secrets>,
     rules: Vec<Retention>,
     now: Timestamp,
     /// Also at what lies only in the object store.
@@ -57,6 +59,7 @@ impl Rooms {
     async fn remove_what_is_due(&self, far: bool, told: &mut HashSet<SessionId>) {
         let looking = Looking {
             config: Arc::clone(&self.config),
+            secrets: Arc::clone(&self.secrets),
             rules: self.config.retention.clone(),
             now: self.clock.now(),
             far,
@@ -99,9 +102,9 @@ impl Rooms {
 }
 
 /// The object store to read from, where there is one. Waits on `runtime`: for threads that may.
-pub(super) fn library(config: &Config, runtime: Handle) -> Result<Option<Library>, DepotError> {
+pub(super) fn library(config: &Config, secrets: &Arc<Secrets>, runtime: Handle) -> Result<Option<Library>, DepotError> {
     let Some(settings) = &config.recordings.bucket else { return Ok(None) };
-    Ok(Some(Library::new(Bucket::open(settings)?, runtime)))
+    Ok(Some(Library::new(Bucket::open(settings, secrets)?, runtime)))
 }
 
 /// Takes a recording out of the search index, if there is one; one that cannot be used is made anew at the next search.
@@ -120,7 +123,7 @@ impl Looking {
         let root = &self.config.recordings.dir;
         let unreadable = |error: io::Error| DepotError::Local(root.clone(), error.to_string());
         bartizan_recorder::sweep(root).map_err(unreadable)?;
-        let library = library(&self.config, self.runtime.clone())?;
+        let library = library(&self.config, &self.secrets, self.runtime.clone())?;
         let (mut due, mut here) = (Vec::new(), HashSet::new());
         for (dir, session) in bartizan_recorder::newest(root, &Filter::default()).map_err(unreadable)? {
             here.insert(session);

@@ -22,6 +22,7 @@ use crate::identity::{Caller, IdentityDesk, Proof, Vouchers};
 use crate::ledger::Ledger;
 use crate::model::{Clock, Secret, TargetKind, TargetName};
 use crate::record::Recorder;
+use crate::secrets::Secrets;
 use crate::store::Store;
 use crate::targets::Catalogue;
 use crate::upstream::{CatalogDesk, Dialer, Planners};
@@ -42,6 +43,7 @@ pub(super) struct Rooms {
     pub(super) broker: Arc<Broker>,
     pub(super) enforcer: Enforcer,
     pub(super) recorder: Recorder,
+    pub(super) secrets: Arc<Secrets>,
     pub(super) dialer: Arc<Dialer>,
     /// What the databases hold.
     pub(super) catalogs: Arc<CatalogDesk>,

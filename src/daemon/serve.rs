@@ -26,9 +26,10 @@ use crate::identity::{IdentityDesk, VOUCHER_KEY, Vouchers};
 use crate::ledger::{self, Beginning, Courier, Ledger, Scribe};
 use crate::model::{ApprovalId, Clock};
 use crate::record::{Artist, Lanes, Recorder, RecorderSettings};
+use crate::secrets::{SealedStore, Secrets};
 use crate::store::{SessionFilter, SqliteStore, Store};
 use crate::targets::Catalogue;
-use crate::upstream::{CatalogDesk, Dialer};
+use crate::upstream::{CatalogDesk, Dialer, Planners};
 
 use super::depot::Depot;
 use super::live::{Live, Watch};
@@ -101,11 +102,12 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let background = [
         tokio::spawn(watch(&rooms, &node).keep()),
         tokio::spawn(reload::follow(Arc::clone(&rooms))),
+        tokio::spawn(Arc::clone(&rooms.secrets).tend()),
         tokio::spawn(retention::sweep(Arc::clone(&rooms))),
         tokio::spawn(indexing::keep(Arc::clone(&rooms))),
         tokio::spawn(pass_on(rooms.broker.changes(), rooms.bulletin.clone())),
     ];
-    let depot = Depot::start(&config, &rooms.store, &rooms.audit, &clock).map_err(|e| cannot("the object store")(&e))?;
+    let depot = Depot::start(&config, &rooms.secrets, &rooms.store, &rooms.audit, &clock).map_err(|e| cannot("the object store")(&e))?;
     let socket = socket::bind(&config.server.state_dir).map_err(|e| cannot("the control socket")(&e))?;
     open_doors(&rooms, listeners, &stop).await?;
     tokio::spawn(socket::accept(socket, Arc::clone(&rooms), stop.clone()));
@@ -117,6 +119,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     if let Some(depot) = depot {
         depot.end().await;
     }
+    rooms.secrets.end().await;
     let entry = Entry::ServerStopped { reason: "asked to stop".to_owned() };
     let receipt = rooms.audit.append(entry, clock.now()).await.map_err(|e| cannot("the audit log")(&e))?;
     ledger.holds(&receipt).await.map_err(|e| cannot("the transparency log")(&e))?;
@@ -137,7 +140,9 @@ async fn build(
     tasks: TaskTracker,
 ) -> Result<Arc<Rooms>, ServeError> {
     let state_dir = &config.server.state_dir;
-    let providers = Providers::new(&config.issuers, Arc::clone(clock)).map_err(|e| cannot("an issuer")(&e))?;
+    let sealed = SealedStore::new(Arc::clone(&store), config.sealing_key.clone());
+    let secrets = Secrets::new(config.vault.clone(), Some(sealed));
+    let providers = Providers::new(&config.issuers, &secrets, clock).map_err(|e| cannot("an issuer")(&e))?;
     let opened = Authorities::open(state_dir, &config.authorities, clock.now(), &mut rand::rng()).await;
     let authorities = Arc::new(opened.map_err(|e| cannot("the certificate authorities")(&e))?);
     let host = open_host_key(state_dir, &mut rand::rng()).map_err(|e| cannot("the host key")(&e))?;
@@ -153,7 +158,7 @@ async fn build(
         low_water,
         session_budget: config.recordings.session_mib.map(|mib| u64::from(mib) << 20),
     };
-    let (notifier, senders) = Notifier::new(&config.notify, &config.server.name).map_err(|e| ServeError::Start(e.to_string()))?;
+    let (notifier, senders) = Notifier::new(&config.notify, &config.server.name, &secrets).map_err(|e| ServeError::Start(e.to_string()))?;
     for sender in senders {
         tokio::spawn(sender.run());
     }
@@ -168,9 +173,9 @@ async fn build(
         enforcer: Enforcer::new(in_force, Arc::clone(&audit), Arc::clone(&broker), Arc::clone(&catalogue), Arc::clone(clock)),
         broker,
         recorder: Recorder::new(settings, lanes, Arc::clone(&store), Arc::clone(&audit), ledger.clone(), Arc::clone(clock)),
-        dialer: Arc::new(Dialer::new(authorities, Arc::clone(&store), Arc::clone(clock))),
-        catalogs: Arc::new(CatalogDesk::new(state_dir)),
-        planners: Arc::default(),
+        dialer: Arc::new(Dialer::new(Arc::clone(&secrets), authorities, Arc::clone(&store), Arc::clone(clock))),
+        catalogs: Arc::new(CatalogDesk::new(state_dir, Arc::clone(&secrets))),
+        planners: Arc::new(Planners::new(Arc::clone(&secrets))),
         analysts: start_analysts().map_err(|e| cannot("the readers of SQL")(&e))?,
         cancels: Arc::default(),
         mask_key: mask_key(state_dir).map_err(|e| cannot("the key of masks")(&e))?,
@@ -181,6 +186,7 @@ async fn build(
         index: Arc::default(),
         rails: Arc::new(RailsInForce::new(config.guard_rails.clone())),
         identity,
+        secrets,
         store,
         audit,
         tasks,

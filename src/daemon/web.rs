@@ -6,7 +6,7 @@ use hyper::header::HeaderValue;
 use tokio::sync::mpsc;
 
 use crate::frontdoor::{Ask, BoxFuture, Forwarded, Refusal, Voice, Way};
-use crate::gateways::http::{self, Between, Dialect, Origin, Plain, Reached, Server, Tasks, Visitor, Voucher};
+use crate::gateways::http::{self, Between, Dialect, Headers, Origin, Plain, Reached, Server, Tasks, Visitor, Voucher};
 use crate::gateways::kubernetes::{Cluster, streams};
 use crate::gateways::ssh::Traffic;
 use crate::identity::Caller;
@@ -31,6 +31,16 @@ impl Origin for Far {
             let (socket, is_h2) = server.connect(may_be_h2).await?;
             Ok(Reached { stream: Box::new(socket), is_h2 })
         })
+    }
+
+    fn headers(&self) -> BoxFuture<Result<Headers, Refusal>> {
+        let server = self.0.clone();
+        Box::pin(async move { server.headers().await })
+    }
+
+    fn other_than(&self, shown: Headers) -> BoxFuture<Option<Headers>> {
+        let server = self.0.clone();
+        Box::pin(async move { server.other_than(&shown).await })
     }
 }
 
@@ -113,7 +123,6 @@ fn server(far: HttpServer) -> Server {
         itself: target.itself.clone(),
         prefix: target.prefix.clone(),
         host: target.host_header.clone(),
-        headers: Arc::clone(far.headers()),
         policy_headers: target.policy_headers.clone(),
         origin: Arc::new(Far(far)),
     }

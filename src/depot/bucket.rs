@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use super::DepotError;
 use super::credentials::Keys;
 use crate::config;
+use crate::secrets::Secrets;
 use crate::wire::https;
 
 /// For one request: a piece on a slow line.
@@ -53,11 +54,11 @@ impl HttpConnector for Connector {
 }
 
 impl Bucket {
-    /// The bucket that `settings` name. Asks nothing of it yet. Reads files.
+    /// The bucket that `settings` name, whose keys are among `secrets`. Asks nothing of it yet. Reads files.
     ///
     /// # Errors
     /// [`DepotError::Settings`].
-    pub fn open(settings: &config::Bucket) -> Result<Self, DepotError> {
+    pub fn open(settings: &config::Bucket, secrets: &Arc<Secrets>) -> Result<Self, DepotError> {
         let wrong = |error: &dyn std::fmt::Display| DepotError::Settings(error.to_string());
         let endpoint = settings.endpoint.as_deref().unwrap_or_default();
         let loopback = ["://127.", "://localhost", "://[::1]"].iter().any(|here| endpoint.contains(here));
@@ -65,7 +66,7 @@ impl Bucket {
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(&settings.name)
             .with_region(&settings.region)
-            .with_credentials(Arc::new(Keys::new(settings.clone())))
+            .with_credentials(Arc::new(Keys::new(settings.clone(), Arc::clone(secrets))))
             .with_checksum_algorithm(Checksum::SHA256)
             .with_retry(RetryConfig { backoff: BackoffConfig::default(), max_retries: RETRIES, retry_timeout: RETRIES_FOR })
             .with_http_connector(Connector(client));

@@ -8,7 +8,8 @@ use object_store::CredentialProvider;
 use object_store::aws::AwsCredential;
 use tokio::sync::Mutex;
 
-use crate::config::{Bucket, SecretError};
+use crate::config::Bucket;
+use crate::secrets::{SecretError, Secrets};
 
 /// How long keys are used before they are fetched again.
 const FRESH: Duration = Duration::from_secs(240);
@@ -16,6 +17,7 @@ const FRESH: Duration = Duration::from_secs(240);
 /// Fetches the keys where the configuration says.
 pub(super) struct Keys {
     settings: Bucket,
+    secrets: Arc<Secrets>,
     last: Mutex<Option<(Instant, Arc<AwsCredential>)>>,
 }
 
@@ -26,8 +28,8 @@ impl std::fmt::Debug for Keys {
 }
 
 impl Keys {
-    pub(super) fn new(settings: Bucket) -> Self {
-        Self { settings, last: Mutex::new(None) }
+    pub(super) fn new(settings: Bucket, secrets: Arc<Secrets>) -> Self {
+        Self { settings, secrets, last: Mutex::new(None) }
     }
 
     async fn fetch(&self) -> object_store::Result<Arc<AwsCredential>> {
@@ -37,25 +39,27 @@ impl Keys {
         {
             return Ok(Arc::clone(keys));
         }
-        let settings = self.settings.clone();
-        let read = tokio::task::spawn_blocking(move || read(&settings)).await;
-        let keys = read.map_err(|e| refused(e.to_string()))?.map_err(|e| refused(format!("its keys cannot be read: {e}")))?;
+        let keys = self.read().await.map_err(|e| refused(format!("its keys cannot be read: {e}")))?;
         let keys = Arc::new(keys);
         *last = Some((Instant::now(), Arc::clone(&keys)));
         Ok(keys)
+    }
+
+    async fn read(&self) -> Result<AwsCredential, SecretError> {
+        let text = async |source| Ok::<_, SecretError>(self.secrets.get(source).await?.reveal().to_owned());
+        Ok(AwsCredential {
+            key_id: text(&self.settings.access_key).await?,
+            secret_key: text(&self.settings.secret_key).await?,
+            token: match &self.settings.session_token {
+                Some(token) => Some(text(token).await?),
+                None => None,
+            },
+        })
     }
 }
 
 fn refused(why: String) -> object_store::Error {
     object_store::Error::Generic { store: "S3", source: why.into() }
-}
-
-fn read(settings: &Bucket) -> Result<AwsCredential, SecretError> {
-    Ok(AwsCredential {
-        key_id: settings.access_key.read()?.reveal().to_owned(),
-        secret_key: settings.secret_key.read()?.reveal().to_owned(),
-        token: settings.session_token.as_ref().map(|token| token.read().map(|token| token.reveal().to_owned())).transpose()?,
-    })
 }
 
 impl CredentialProvider for Keys {

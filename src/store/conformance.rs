@@ -34,6 +34,7 @@ macro_rules! suite {
             approvals_are_listed_newest_first_and_filtered
             a_frozen_session_shows_it_until_it_goes_on_or_ends
             only_a_frozen_session_is_ordered_to_resume
+            a_sealed_secret_is_replaced_listed_by_name_and_removed_once
             what_one_process_writes_another_sees_at_once
             text_comes_back_as_it_went_in
         );
@@ -356,6 +357,25 @@ pub(super) async fn the_generation_changes_with_locks_revocations_orders_and_app
     writer.take_orders("one", at(1)).await.unwrap();
     writer.close_session(id(1), lease.token, end(5)).await.unwrap();
     changed(false, "orders taken and a session closed").await;
+}
+
+pub(super) async fn a_sealed_secret_is_replaced_listed_by_name_and_removed_once(open: Open<'_>) {
+    let (store, other) = (open(), open());
+    let sealed = |name: &str, bytes: &[u8]| Sealed {
+        name: name.to_owned(),
+        key: "k".to_owned(),
+        bytes: bytes.to_vec(),
+        by: "local:root".to_owned(),
+        at: at(1),
+    };
+    for (name, bytes) in [("orders", b"first".as_slice()), ("billing", b"\0\xff"), ("orders", b"second")] {
+        store.put_sealed(sealed(name, bytes)).await.unwrap();
+    }
+    assert_eq!(other.all_sealed().await.unwrap(), [sealed("billing", b"\0\xff"), sealed("orders", b"second")]);
+    assert_eq!(other.sealed("orders").await.unwrap(), Some(sealed("orders", b"second")));
+    other.remove_sealed("orders").await.unwrap();
+    assert_eq!(store.sealed("orders").await.unwrap(), None);
+    assert!(matches!(store.remove_sealed("orders").await, Err(StoreError::NotFound(_))));
 }
 
 pub(super) async fn what_one_process_writes_another_sees_at_once(open: Open<'_>) {

@@ -11,6 +11,7 @@ mod lock;
 mod order;
 mod outline;
 mod revocation;
+mod sealed;
 mod session;
 mod sqlite;
 
@@ -28,6 +29,7 @@ pub use lock::{Lock, LockSubject, NewLock, Subjected};
 pub use order::{NewOrder, Order, OrderKind};
 pub use outline::{Outline, StatementOutline, TableOutline};
 pub use revocation::{NewRevocation, Revocation, Revoked, Shown};
+pub use sealed::Sealed;
 pub use session::{Frozen, Lease, Opening, Session, SessionEnd, SessionFilter};
 pub use sqlite::SqliteStore;
 
@@ -108,6 +110,18 @@ pub trait Store: Send + Sync {
 
     /// Approvals that fit, newest first.
     fn approvals(&self, filter: ApprovalFilter) -> Answer<'_, Vec<Approval>>;
+
+    /// Keeps a sealed secret, in the place of the one of its name.
+    fn put_sealed(&self, sealed: Sealed) -> Answer<'_, ()>;
+
+    /// The sealed secret of that name.
+    fn sealed(&self, name: &str) -> Answer<'_, Option<Sealed>>;
+
+    /// All sealed secrets, by name.
+    fn all_sealed(&self) -> Answer<'_, Vec<Sealed>>;
+
+    /// Takes a sealed secret away. Fails with [`StoreError::NotFound`].
+    fn remove_sealed(&self, name: &str) -> Answer<'_, ()>;
 
     /// A number that changes whenever a lock is added or removed, something is revoked, an order is given, or an approval is
     /// asked for or changes, by any process.

@@ -7,11 +7,12 @@ use russh::keys::Algorithm;
 use russh::{Channel, Disconnect, client};
 use tokio::net::TcpStream;
 
-use crate::config::HostTrust;
+use crate::config::{HostTrust, SshCredential, SshTarget};
 use crate::frontdoor::Refusal;
 use crate::identity::authority::Authorities;
 use crate::model::{Clock, SessionId, TargetName};
 use crate::record::Taped;
+use crate::secrets::{SecretError, Secrets};
 use crate::store::Store;
 use crate::wire::{QuickAck, ssh};
 
@@ -40,6 +41,9 @@ pub(super) enum DialError {
     /// We have no credential to show.
     #[error("no credential: {0}")]
     Credential(String),
+    /// We have one, and cannot get at it.
+    #[error("no credential: {0}")]
+    Secret(#[from] SecretError),
     /// The SSH protocol.
     #[error(transparent)]
     Ssh(#[from] russh::Error),
@@ -55,10 +59,16 @@ impl DialError {
             }
             Self::Refused => format!("{target} refused the bastion's credential; tell the operator."),
             Self::Credential(_) => format!("The bastion has no credential for {target} now; tell the operator."),
+            Self::Secret(error) => unreadable(target, error),
             Self::Ssh(_) => format!("{target} ended the connection while the bastion logged in."),
         };
         Refusal::unavailable(sentence, format!("{target}: {self}"))
     }
+}
+
+/// What a visitor reads whose target's credential cannot be had: the place alone, since what is wrong there is for the operator.
+pub(super) fn unreadable(target: &TargetName, error: &SecretError) -> String {
+    format!("The bastion has no credential for {target} now: it cannot be read from {}; tell the operator.", error.place())
 }
 
 /// A taped session and its channel at the target. Only `upstream` makes one.
@@ -105,16 +115,17 @@ impl Hold {
 
 /// Dials targets.
 pub struct Dialer {
+    pub(super) secrets: Arc<Secrets>,
     authorities: Arc<Authorities>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
 }
 
 impl Dialer {
-    /// A dialer that logs in with certificates of `authorities` where a target wants them.
+    /// A dialer that logs in with certificates of `authorities` where a target wants them, and else with `secrets`.
     #[must_use]
-    pub fn new(authorities: Arc<Authorities>, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { authorities, store, clock }
+    pub fn new(secrets: Arc<Secrets>, authorities: Arc<Authorities>, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
+        Self { secrets, authorities, store, clock }
     }
 
     /// Dials the target of a taped session.
@@ -144,9 +155,18 @@ impl Dialer {
             Err(russh::Error::UnknownKey) => return Err(DialError::Host),
             other => other?,
         };
-        login::log_in(&mut connection, taped, ssh, &self.authorities, &*self.store, &*self.clock).await?;
+        self.log_in(&mut connection, taped, ssh).await?;
         let channel = connection.channel_open_session().await?;
         Ok((connection, channel))
+    }
+
+    async fn log_in(&self, connection: &mut client::Handle<TargetHandler>, taped: &Taped, ssh: &SshTarget) -> Result<(), DialError> {
+        match &ssh.credential {
+            SshCredential::Certificate => login::with_certificate(connection, taped, &self.authorities, &*self.store, &*self.clock).await,
+            SshCredential::Key(source) | SshCredential::Password(source) => {
+                login::with_secret(connection, taped, &ssh.credential, &self.secrets, source).await
+            }
+        }
     }
 }
 

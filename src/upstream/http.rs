@@ -4,17 +4,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use hyper::header::{HeaderName, HeaderValue};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 
-use crate::config::{Http2, HttpTarget, SecretSource};
+use crate::config::{Http2, HttpTarget};
 use crate::frontdoor::Refusal;
 use crate::model::{Principal, SessionId, TargetName};
 use crate::record::Taped;
+use crate::secrets::{SecretError, Secrets};
 use crate::wire::{QuickAck, tls};
 
+use super::dial::unreadable;
+use super::headers::{Headers, Own};
 use super::{Dialer, Socket};
 
 /// From the first packet to the end of the TLS handshake.
@@ -38,7 +41,7 @@ pub struct HttpLink {
 pub struct HttpServer {
     name: TargetName,
     target: Arc<HttpTarget>,
-    headers: Arc<[(HeaderName, HeaderValue)]>,
+    own: Arc<Own>,
     tls: Option<Tls>,
 }
 
@@ -65,7 +68,7 @@ impl HttpLink {
 
 /// Why a server could not be reached. Never holds a credential.
 #[derive(Debug, thiserror::Error)]
-enum HttpError {
+pub(super) enum HttpError {
     #[error("it is no HTTP target")]
     Kind,
     #[error("cannot connect: {0}")]
@@ -80,6 +83,8 @@ enum HttpError {
     NoHttp2,
     #[error("no credential: {0}")]
     Credential(String),
+    #[error("no credential: {0}")]
+    Secret(#[from] SecretError),
     #[error("the caller's name or a group's cannot be told in a header")]
     Name,
 }
@@ -94,6 +99,7 @@ impl HttpError {
             }
             Self::Name => format!("{target} cannot be told who you are: your name, or that of a group of yours, holds more than ASCII."),
             Self::Credential(_) => format!("The bastion has no credential for {target} now; tell the operator."),
+            Self::Secret(error) => unreadable(target, error),
         };
         Refusal::unavailable(sentence, format!("{target}: {self}"))
     }
@@ -106,10 +112,23 @@ impl HttpServer {
         &self.target
     }
 
-    /// What is put in each request.
-    #[must_use]
-    pub fn headers(&self) -> &Arc<[(HeaderName, HeaderValue)]> {
-        &self.headers
+    /// What is put in a request that is sent now.
+    ///
+    /// # Errors
+    /// When there is no credential for the server now.
+    pub async fn headers(&self) -> Result<Headers, Refusal> {
+        self.own.headers().await.map_err(|error| error.refusal(&self.name))
+    }
+
+    /// For a server that does not take the credential in `shown`: what is put in a request then, if there is another one.
+    pub async fn other_than(&self, shown: &Headers) -> Option<Headers> {
+        match self.own.other_than(shown).await {
+            Ok(other) => other,
+            Err(error) => {
+                tracing::warn!(target = %self.name, %error, "a server takes the credential no more, and there is no other");
+                None
+            }
+        }
     }
 
     /// A new connection, and whether HTTP/2 is spoken on it, which it is only where it `may_be_h2` or the server is to be spoken to
@@ -147,7 +166,7 @@ impl Dialer {
     pub async fn dial_http(&self, taped: Taped) -> Result<HttpLink, (Refusal, Box<Taped>)> {
         let target = taped.permit().routed().target().name.clone();
         let ready = async {
-            let server = ready(&taped).await.map_err(|error| error.refusal(&target))?;
+            let server = ready(&self.secrets, &taped).await.map_err(|error| error.refusal(&target))?;
             server.connect(true).await.map(|_connection| server)
         };
         match ready.await {
@@ -155,16 +174,6 @@ impl Dialer {
             Err(refusal) => Err((refusal, Box::new(taped))),
         }
     }
-}
-
-/// A header's value, which ends in a secret.
-fn secret(name: &HeaderName, before: &str, source: &SecretSource) -> Result<HeaderValue, HttpError> {
-    let secret = source.read().map_err(|e| HttpError::Credential(e.to_string()))?;
-    let text = zeroize::Zeroizing::new(format!("{before}{}", secret.reveal()));
-    let mut value = HeaderValue::from_str(&text)
-        .map_err(|_| HttpError::Credential(format!("the secret for the header {name} is not one line of text")))?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 /// Who the caller is, as a Kubernetes API server is told it.
@@ -177,35 +186,30 @@ fn impersonation(principal: &Principal) -> Result<Vec<(HeaderName, HeaderValue)>
     Ok(headers)
 }
 
-async fn ready(taped: &Taped) -> Result<HttpServer, HttpError> {
+async fn ready(secrets: &Arc<Secrets>, taped: &Taped) -> Result<HttpServer, HttpError> {
     let routed = taped.permit().routed();
     let target = Arc::new(routed.http().ok_or(HttpError::Kind)?.clone());
     let settings = Arc::clone(&target);
-    let token = routed.kubernetes().and_then(|kubernetes| kubernetes.token.clone());
     let impersonated = if routed.kubernetes().is_some_and(|kubernetes| kubernetes.impersonate) {
         impersonation(routed.identified().caller().principal())?
     } else {
         Vec::new()
     };
-    let read = tokio::task::spawn_blocking(move || {
-        let mut headers = impersonated;
-        for (name, source) in &settings.headers {
-            headers.push((name.clone(), secret(name, "", source)?));
-        }
-        if let Some(source) = &token {
-            headers.push((AUTHORIZATION, secret(&AUTHORIZATION, "Bearer ", source)?));
-        }
+    let token = routed.kubernetes().and_then(|kubernetes| kubernetes.token.as_ref());
+    let own = Arc::new(Own::new(Arc::clone(secrets), impersonated, &target.headers, token));
+    // A session whose credential cannot be had does not begin.
+    own.headers().await?;
+    let made = tokio::task::spawn_blocking(move || {
         let peer = tls::Peer {
             ca: settings.ca.as_deref(),
             identity: settings.certificate.as_ref().map(|(certificate, key)| (certificate.as_path(), key.as_path())),
             checks_name: true,
         };
         let config = if settings.tls { Some(tls::client(peer)?) } else { None };
-        let tls = config.map(|config| tls_of(&config, settings.http2));
-        Ok::<_, HttpError>((Arc::from(headers), tls))
+        Ok::<_, HttpError>(config.map(|config| tls_of(&config, settings.http2)))
     });
-    let (headers, tls) = read.await.map_err(|e| HttpError::Credential(e.to_string()))??;
-    Ok(HttpServer { name: routed.target().name.clone(), target, headers, tls })
+    let tls = made.await.map_err(|e| HttpError::Credential(e.to_string()))??;
+    Ok(HttpServer { name: routed.target().name.clone(), target, own, tls })
 }
 
 /// Offers what may be spoken.

@@ -6,11 +6,12 @@ use std::time::Duration;
 use russh::client::{AuthResult, Handle};
 use russh::keys::{PrivateKey, PrivateKeyWithHashAlg, ssh_key};
 
-use crate::config::{SecretSource, SshCredential, SshTarget};
+use crate::config::{SecretSource, SshCredential};
 use crate::identity::authority::{Authorities, Stamp, TargetGrant};
 use crate::identity::certificate::Permits;
 use crate::model::{AuthorityKind, Clock, Login, Secret};
 use crate::record::Taped;
+use crate::secrets::Secrets;
 use crate::store::{NewCertificate, Store};
 
 use super::dial::DialError;
@@ -19,30 +20,37 @@ use super::handler::TargetHandler;
 /// How long a certificate shown to a target is good: enough for one login over a slow link.
 const TTL: Duration = Duration::from_secs(60);
 
-/// Logs in at the target that `handle` speaks with.
-pub(super) async fn log_in(
+/// Logs in with the secret at `source`. One that the target refuses is fetched again, and another one tried.
+pub(super) async fn with_secret(
     handle: &mut Handle<TargetHandler>,
     taped: &Taped,
-    ssh: &SshTarget,
-    authorities: &Authorities,
-    store: &dyn Store,
-    clock: &dyn Clock,
+    credential: &SshCredential,
+    secrets: &Secrets,
+    source: &SecretSource,
 ) -> Result<(), DialError> {
+    let shown = secrets.credential(source).await?;
+    let first = show(handle, taped, credential, &shown.secret).await;
+    if !matches!(first, Err(DialError::Refused | DialError::Credential(_))) {
+        return first;
+    }
+    match secrets.other_than(&shown, source).await? {
+        Some(other) => show(handle, taped, credential, &other.secret).await,
+        None => first,
+    }
+}
+
+async fn show(handle: &mut Handle<TargetHandler>, taped: &Taped, credential: &SshCredential, secret: &Secret) -> Result<(), DialError> {
     let login = login_of(taped)?.to_string();
-    let outcome = match &ssh.credential {
-        SshCredential::Certificate => with_certificate(handle, taped, authorities, store, clock).await?,
-        SshCredential::Key(source) => {
-            let text = read(source).await?;
-            let key = ssh_key::PrivateKey::from_openssh(text.reveal())
-                .map_err(|e| DialError::Credential(format!("the stored key cannot be read: {e}")))?;
-            let hash = handle.best_supported_rsa_hash().await?.flatten();
-            handle.authenticate_publickey(login, PrivateKeyWithHashAlg::new(Arc::new(key), hash)).await?
-        }
-        SshCredential::Password(source) => {
-            let password = read(source).await?;
-            handle.authenticate_password(login, password.reveal()).await?
-        }
-    };
+    if matches!(credential, SshCredential::Password(_)) {
+        return done(&handle.authenticate_password(login, secret.reveal()).await?);
+    }
+    let key = ssh_key::PrivateKey::from_openssh(secret.reveal())
+        .map_err(|e| DialError::Credential(format!("the stored key cannot be read: {e}")))?;
+    let hash = handle.best_supported_rsa_hash().await?.flatten();
+    done(&handle.authenticate_publickey(login, PrivateKeyWithHashAlg::new(Arc::new(key), hash)).await?)
+}
+
+fn done(outcome: &AuthResult) -> Result<(), DialError> {
     match outcome {
         AuthResult::Success => Ok(()),
         AuthResult::Failure { .. } => Err(DialError::Refused),
@@ -55,13 +63,14 @@ fn login_of(taped: &Taped) -> Result<&Login, DialError> {
     login.ok_or_else(|| DialError::Credential("the session has no login".to_owned()))
 }
 
-async fn with_certificate(
+/// Logs in with a certificate made for this session.
+pub(super) async fn with_certificate(
     handle: &mut Handle<TargetHandler>,
     taped: &Taped,
     authorities: &Authorities,
     store: &dyn Store,
     clock: &dyn Clock,
-) -> Result<AuthResult, DialError> {
+) -> Result<(), DialError> {
     let permit = taped.permit();
     let identified = permit.routed().identified();
     let principal = identified.caller().principal();
@@ -93,12 +102,5 @@ async fn with_certificate(
     };
     let stamp = Stamp::new(serial, now, &mut rand::rng());
     let certificate = authorities.issue_target(&grant, &stamp).await.map_err(|e| DialError::Credential(e.to_string()))?;
-    Ok(handle.authenticate_openssh_cert(login.as_str(), Arc::new(key), certificate).await?)
-}
-
-/// Reads a secret off the runtime: a file or a program may take its time.
-async fn read(source: &SecretSource) -> Result<Secret, DialError> {
-    let source = source.clone();
-    let read = tokio::task::spawn_blocking(move || source.read()).await;
-    read.map_err(|e| DialError::Credential(e.to_string()))?.map_err(|e| DialError::Credential(e.to_string()))
+    done(&handle.authenticate_openssh_cert(login.as_str(), Arc::new(key), certificate).await?)
 }

@@ -3,11 +3,13 @@
 
 mod dial;
 mod handler;
+mod headers;
 mod http;
 mod login;
 mod postgres;
 mod trust;
 
 pub use dial::{Dialer, Hold, Link};
+pub use headers::Headers;
 pub use http::{HttpLink, HttpServer};
 pub use postgres::{CatalogDesk, DatabaseLink, Fresh, Greeting, Planners, SessionFacts, Socket, Survey, Wanted};

@@ -1,5 +1,6 @@
 //! What SSH, HTTPS and databases need of a socket on both sides of the bastion. Knows nothing of sessions.
 
+pub mod agent;
 pub mod https;
 pub mod ssh;
 pub mod tls;

@@ -42,6 +42,7 @@ mod pressure;
 mod recordings_far_away;
 mod replays;
 mod retention;
+mod secrets;
 mod sftp;
 mod tui;
 mod typed;

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::config;
+use crate::secrets::Secrets;
 use crate::store::Approval;
 
 pub use send::{Sender, SetupError};
@@ -34,16 +35,16 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// A notifier for `places`, and what sends for each; the caller runs these. `server` is the bastion's name. Reads secrets
-    /// and files.
+    /// A notifier for `places`, and what sends for each; the caller runs these. `server` is the bastion's name. Reads
+    /// files.
     ///
     /// # Errors
-    /// When a secret or a file of trust anchors cannot be used.
-    pub fn new(places: &[config::Notify], server: &str) -> Result<(Self, Vec<Sender>), SetupError> {
+    /// When a file of trust anchors cannot be used.
+    pub fn new(places: &[config::Notify], server: &str, secrets: &Arc<Secrets>) -> Result<(Self, Vec<Sender>), SetupError> {
         let (mut outlets, mut senders) = (Vec::new(), Vec::new());
         for place in places {
             let (outlet, inbox) = mpsc::channel(QUEUE);
-            senders.push(Sender::new(place, server, inbox)?);
+            senders.push(Sender::new(place, server, secrets, inbox)?);
             outlets.push((place.name.clone(), outlet));
         }
         Ok((Self { places: Arc::new(outlets) }, senders))

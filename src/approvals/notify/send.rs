@@ -12,8 +12,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 
 use crate::audit::canonical;
-use crate::config::{self, Format, Sink};
+use crate::config::{self, Format, SecretSource, Sink};
 use crate::model::Secret;
+use crate::secrets::Secrets;
 use crate::wire::https;
 
 use super::{Notice, texts};
@@ -28,16 +29,13 @@ const PROGRAM_LIMIT: Duration = Duration::from_secs(10);
 /// Why nobody can be told.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// Its secret.
-    #[error("notify `{0}`: {1}")]
-    Secret(String, config::SecretError),
     /// TLS.
     #[error("notify `{0}`: {1}")]
     Https(String, https::HttpsError),
 }
 
 enum Way {
-    Webhook { client: reqwest::Client, url: String, format: Format, secret: Option<Secret> },
+    Webhook { client: reqwest::Client, url: String, format: Format, secret: Option<SecretSource> },
     Command(Vec<String>),
 }
 
@@ -46,23 +44,27 @@ pub struct Sender {
     name: String,
     server: String,
     way: Way,
+    secrets: Arc<Secrets>,
     inbox: mpsc::Receiver<Arc<Notice>>,
 }
 
 impl Sender {
-    pub(super) fn new(place: &config::Notify, server: &str, inbox: mpsc::Receiver<Arc<Notice>>) -> Result<Self, SetupError> {
+    pub(super) fn new(
+        place: &config::Notify,
+        server: &str,
+        secrets: &Arc<Secrets>,
+        inbox: mpsc::Receiver<Arc<Notice>>,
+    ) -> Result<Self, SetupError> {
         let name = place.name.clone();
         let way = match &place.sink {
             Sink::Command(words) => Way::Command(words.clone()),
             Sink::Webhook { url, format, secret, ca } => {
-                let secret = secret.as_ref().map(config::SecretSource::read).transpose();
-                let secret = secret.map_err(|error| SetupError::Secret(name.clone(), error))?;
                 let client = https::client(ca.as_deref(), url.starts_with("http://"));
                 let client = client.map_err(|error| SetupError::Https(name.clone(), error))?;
-                Way::Webhook { client, url: url.clone(), format: *format, secret }
+                Way::Webhook { client, url: url.clone(), format: *format, secret: secret.clone() }
             }
         };
-        Ok(Self { name, server: server.to_owned(), way, inbox })
+        Ok(Self { name, server: server.to_owned(), way, secrets: Arc::clone(secrets), inbox })
     }
 
     /// Sends until nothing can come any more.
@@ -97,6 +99,10 @@ impl Sender {
                 let body = match format {
                     Format::Json => texts::event(notice, &self.server),
                     Format::Slack => texts::slack(notice, &self.server),
+                };
+                let secret = match secret {
+                    Some(source) => Some(self.secrets.get(source).await.map_err(|error| error.to_string())?),
+                    None => None,
                 };
                 post(client, url, canonical(&body), secret.as_ref(), notice).await
             }

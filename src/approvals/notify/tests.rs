@@ -92,7 +92,7 @@ fn a_signature_is_the_one_of_the_specification() {
 #[tokio::test]
 async fn a_place_that_takes_nothing_costs_the_newest_notice_and_no_waiting() {
     let place = config::Notify { name: "slow".into(), sink: config::Sink::Command(vec!["true".into()]) };
-    let (notifier, senders) = Notifier::new(&[place], "bastion").unwrap();
+    let (notifier, senders) = Notifier::new(&[place], "bastion", &crate::secrets::Secrets::new(None, None)).unwrap();
     let approval = notice("approval.asked", "exec id").approval;
     for _ in 0..QUEUE + 10 {
         notifier.tell(&approval, true, approval.asked.asked_at);

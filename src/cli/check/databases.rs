@@ -9,11 +9,12 @@ use bartizan_policies::sql::Reach;
 use futures_util::future::join_all;
 
 use crate::cli::Exit;
-use crate::cli::local::block_on;
+use crate::cli::local::{block_on, secrets};
 use crate::cli::postgres::needs;
 use crate::config::{Config, PostgresTarget, PostgresUser, Target, TargetAccess};
 use crate::enforce::as_target;
 use crate::model::Printable;
+use crate::secrets::Secrets;
 use crate::upstream::Survey;
 
 /// How long all of them are waited for.
@@ -29,9 +30,9 @@ struct Place<'c> {
     database: &'c str,
 }
 
-async fn ask(place: &Place<'_>) -> Result<Survey, String> {
+async fn ask(secrets: &Secrets, place: &Place<'_>) -> Result<Survey, String> {
     let Place { target, postgres, user, database } = place;
-    let taken = tokio::time::timeout(PATIENCE, Survey::take(&target.name, postgres, user, database)).await;
+    let taken = tokio::time::timeout(PATIENCE, Survey::take(secrets, &target.name, postgres, user, database)).await;
     let slow = format!("{} did not answer within {} seconds", target.name, PATIENCE.as_secs());
     taken.map_err(|_| slow)?.map_err(|refusal| refusal.sentence)
 }
@@ -40,7 +41,12 @@ async fn ask(place: &Place<'_>) -> Result<Survey, String> {
 pub(super) fn warnings(config: &Config, set: &PolicySet) -> Result<Vec<String>, Exit> {
     let mut warnings = Vec::new();
     let places: Vec<Place<'_>> = config.targets.iter().filter(|target| Reach::masks(set, &as_target(target))).flat_map(places).collect();
-    let surveys = block_on(async { Ok(join_all(places.iter().map(ask)).await) })?;
+    let secrets = secrets(config);
+    let surveys = block_on(async {
+        let surveys = join_all(places.iter().map(|place| ask(&secrets, place))).await;
+        secrets.end().await;
+        Ok(surveys)
+    })?;
     // What is in none of a target's databases is nowhere.
     let mut absent: BTreeMap<&str, Option<Vec<(String, String)>>> = BTreeMap::new();
     for (place, survey) in places.iter().zip(surveys) {

@@ -47,7 +47,7 @@ impl Chosen {
 
 /// The configuration. What is wrong with it keeps these commands from telling anything: exit code 3.
 pub(super) fn config(common: &Common) -> Result<Config, Exit> {
-    Config::load_without_secrets(&common.config).map_err(|problems| Exit::incomplete(problems.to_string()))
+    Config::load(&common.config).map_err(|problems| Exit::incomplete(problems.to_string()))
 }
 
 /// Every file that `paths` name: a file itself, of a folder those whose names end with `ending`, by name.

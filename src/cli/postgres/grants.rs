@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::script::Script;
-use crate::cli::local::block_on;
+use crate::cli::local::{block_on, secrets};
 use crate::cli::print::{json as print_json, note, out};
 use crate::cli::{Common, Exit};
 use crate::config::TargetAccess;
@@ -68,7 +68,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
         return Err(Exit::refused(format!("{} offers no such role; it has {}", target.name, roles.join(", "))));
     };
     let set = load_dir(&config).map_err(|problems| Exit::usage(problems.join("\n")))?;
-    let taken = block_on(async { Ok(Survey::take(&target.name, postgres, user, database).await) })?;
+    let taken = block_on(async { Ok(Survey::take(&secrets(&config), &target.name, postgres, user, database).await) })?;
     let survey = taken.map_err(|refusal| Exit::incomplete(Printable(&refusal.sentence).to_string()))?;
     let (needs, _) = super::needs(&set, &as_target(target), &survey)?;
     let script = Script::new(&needs, &survey, args.with_masked);

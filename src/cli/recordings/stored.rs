@@ -9,6 +9,7 @@ use bartizan_recorder::{Filter, Found, Identities, Recording, Report, SessionId,
 use jiff::{SignedDuration, Timestamp};
 use tokio::runtime::{Builder, Handle, Runtime};
 
+use crate::cli::local::secrets;
 use crate::cli::{Exit, checks};
 use crate::config::Config;
 use crate::depot::{Bucket, DepotError, Library, Stored};
@@ -43,7 +44,7 @@ impl Shelf {
     /// The store that the configuration names; none where recordings are in a folder.
     pub(super) fn open(config: &Config) -> Result<Option<Self>, Exit> {
         let Some(settings) = &config.recordings.bucket else { return Ok(None) };
-        let bucket = Bucket::open(settings).map_err(failed)?;
+        let bucket = Bucket::open(settings, &secrets(config)).map_err(failed)?;
         Ok(Some(Self { library: Library::new(bucket, runtime()?), root: config.recordings.dir.clone() }))
     }
 

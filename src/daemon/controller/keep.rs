@@ -1,6 +1,8 @@
 //! Requests that hold recordings, release them and delete them: policy's actions `hold` and `delete`. Each is in the audit log before
 //! it is done, and a deletion in the transparency log, too.
 
+use std::sync::Arc;
+
 use bartizan_policies::Action;
 use bartizan_recorder::Hold;
 use serde_json::{Value, json};
@@ -62,8 +64,8 @@ impl Rooms {
 
     /// The recording, wherever it is, once policy permits `action`.
     async fn kept(&self, caller: &Caller, action: Action, session: SessionId, reason: Option<&str>) -> Result<Whole, Refusal> {
-        let (config, runtime, id) = (self.config.clone(), Handle::current(), recorded(session)?);
-        let found = blocking(move || Whole::find(&config.recordings.dir, library(&config, runtime)?.as_ref(), &id)).await?;
+        let (config, secrets, runtime, id) = (self.config.clone(), Arc::clone(&self.secrets), Handle::current(), recorded(session)?);
+        let found = blocking(move || Whole::find(&config.recordings.dir, library(&config, &secrets, runtime)?.as_ref(), &id)).await?;
         let no_such = || Refusal::denied(format!("There is no recording {session}."), "no such recording");
         let whole = found.ok_or_else(no_such)?;
         let evidence = self.evidence(whole.recording().head()).ok_or_else(no_such)?;

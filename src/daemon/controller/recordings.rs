@@ -23,6 +23,7 @@ use crate::enforce::Evidence;
 use crate::frontdoor::Refusal;
 use crate::identity::Caller;
 use crate::model::{PrincipalKind, Printable, SessionId};
+use crate::secrets::Secrets;
 
 use super::super::indexing::with_index;
 use super::{LIMIT, Rooms};
@@ -155,9 +156,10 @@ impl Rooms {
         }
         let turn = Arc::clone(&self.index).lock_owned().await;
         let (path, config, runtime) = (self.config.server.state_dir.join("search.db"), Arc::clone(&self.config), Handle::current());
+        let secrets = Arc::clone(&self.secrets);
         blocking(move || {
             let _turn = turn;
-            with_index(&path, &config, &runtime, &mut |index| index.search(&query))
+            with_index(&path, &config, &secrets, &runtime, &mut |index| index.search(&query))
         })
         .await
     }
@@ -206,7 +208,8 @@ impl Rooms {
         .await?;
         let input = opening.input;
         let (dir, config, runtime) = (recording.dir().to_owned(), Arc::clone(&self.config), Handle::current());
-        let files = blocking(move || files_of(&dir, &config, runtime, input)).await?;
+        let secrets = Arc::clone(&self.secrets);
+        let files = blocking(move || files_of(&dir, &config, &secrets, runtime, input)).await?;
         let opened = Opened {
             files: files.iter().map(|(name, file)| OpenedFile { name: name.clone(), bytes: file.bytes }).collect(),
             sealed: recording.seal().is_some(),
@@ -285,7 +288,7 @@ struct Kept {
 }
 
 /// The files of a recording that whoever may read it is given, that of what was typed only with `input`; a channel file that is in the object store is read there.
-fn files_of(dir: &Path, config: &Config, runtime: Handle, input: bool) -> Result<Vec<(String, Arc<Kept>)>, String> {
+fn files_of(dir: &Path, config: &Config, secrets: &Arc<Secrets>, runtime: Handle, input: bool) -> Result<Vec<(String, Arc<Kept>)>, String> {
     let names = ["head.json", "seal.json", "keys.age", "c0.brec"];
     let open = |name: &str| {
         let file = File::open(dir.join(name)).ok()?;
@@ -295,7 +298,7 @@ fn files_of(dir: &Path, config: &Config, runtime: Handle, input: bool) -> Result
     let mut files: Vec<_> = names.into_iter().chain(input.then_some(INPUT)).filter_map(open).collect();
     let place = dir.strip_prefix(&config.recordings.dir).ok().and_then(Path::to_str);
     if let (false, Some(settings), Some(place)) = (dir.join("c0.brec").exists(), &config.recordings.bucket, place) {
-        let bucket = Bucket::open(settings).map_err(|error| error.to_string())?;
+        let bucket = Bucket::open(settings, secrets).map_err(|error| error.to_string())?;
         let stored = Library::new(bucket, runtime).at(place).map_err(|error| error.to_string())?;
         files.extend(stored.map(|stored| ("c0.brec".to_owned(), Arc::new(Kept { content: stored.pieces(), bytes: stored.bytes() }))));
     }

@@ -22,7 +22,7 @@ use super::body::{Answer, Body, Kept, Meter, Source};
 use super::dialect::{Dialect, Passage, Seen};
 use super::fields::{Masked, Readable};
 use super::headers::{self, Caller};
-use super::origin::{Pool, Unanswered};
+use super::origin::{Headers, Pool, Sender, Unanswered};
 use super::problem::Problem;
 use super::tasks::Tasks;
 use super::upload::{self, Upload};
@@ -138,7 +138,11 @@ async fn forward(shared: Arc<Shared>, sent: Sent) -> Result<Response<Body>, Prob
     let Sent { mut head, body, from_client, target, upgrade, passage, allowed, number, begun } = sent;
     let Passage { fields, accept, many, relay, offer } = passage;
     let (server, is_upgrade) = (shared.pool.server(), upgrade.is_some());
-    headers::to_server(&mut head.headers, server, &shared.caller, upgrade.as_ref(), fields.is_some());
+    let own = match server.origin.headers().await {
+        Ok(own) => own,
+        Err(refusal) => return Err(unanswered(&shared, number, begun, Unanswered::Refusal(refusal)).await?),
+    };
+    headers::to_server(&mut head.headers, &own, &shared.caller, upgrade.as_ref(), fields.is_some());
     if let Some(accept) = accept {
         head.headers.insert(ACCEPT, accept);
     }
@@ -151,8 +155,15 @@ async fn forward(shared: Arc<Shared>, sent: Sent) -> Result<Response<Body>, Prob
     }
     head.uri = uri(&server.prefix, &target)?;
     head.extensions.clear();
+    let again = body.again().map(|body| (head.clone(), body));
     let request = Request::from_parts(head, body.into_body());
-    let (answer, sender) = match shared.pool.send(request, is_upgrade).await {
+    let sent = match shared.pool.send(request, is_upgrade).await {
+        Ok((answer, sender)) if answer.status() == StatusCode::UNAUTHORIZED => {
+            send_again(&shared, again, own, (answer, sender), is_upgrade).await
+        }
+        sent => sent,
+    };
+    let (answer, sender) = match sent {
         Ok(answered) => answered,
         Err(failed) => return Err(unanswered(&shared, number, begun, failed).await?),
     };
@@ -176,6 +187,25 @@ async fn forward(shared: Arc<Shared>, sent: Sent) -> Result<Response<Body>, Prob
     head.version = Version::default();
     head.extensions.clear();
     Ok(Response::from_parts(head, Answer::new(source, meter, kept).boxed_unsync()))
+}
+
+/// The server does not take the credential. Where there is another one by now, the request goes once more with it; one whose body went
+/// by cannot, and its client reads the answer that there is.
+async fn send_again(
+    shared: &Shared,
+    again: Option<(hyper::http::request::Parts, Body)>,
+    shown: Headers,
+    answered: (Response<Incoming>, Sender),
+    is_upgrade: bool,
+) -> Result<(Response<Incoming>, Sender), Unanswered> {
+    let other = shared.pool.server().origin.other_than(shown).await;
+    match (other, again) {
+        (Some(other), Some((mut head, body))) => {
+            headers::put(&mut head.headers, &other);
+            shared.pool.send(Request::from_parts(head, body), is_upgrade).await
+        }
+        _ => Ok(answered),
+    }
 }
 
 fn uri(prefix: &str, target: &str) -> Result<Uri, Problem> {

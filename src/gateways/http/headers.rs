@@ -10,7 +10,7 @@ use hyper::header::{
     UPGRADE,
 };
 
-use super::origin::Server;
+use super::origin::{Headers, Server};
 
 /// The bastion's word on who the caller is.
 const USER: HeaderName = HeaderName::from_static("x-bartizan-user");
@@ -56,7 +56,7 @@ pub(super) fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
 }
 
 /// Makes a client's headers those that the server gets.
-pub(super) fn to_server(headers: &mut HeaderMap, server: &Server, caller: &Caller, upgrade: Option<&HeaderValue>, is_masked: bool) {
+pub(super) fn to_server(headers: &mut HeaderMap, own: &Headers, caller: &Caller, upgrade: Option<&HeaderValue>, is_masked: bool) {
     drop_framing(headers);
     let unheard: Vec<HeaderName> = headers.keys().filter(|name| is_unheard(name.as_str())).cloned().collect();
     for name in unheard {
@@ -67,12 +67,7 @@ pub(super) fn to_server(headers: &mut HeaderMap, server: &Server, caller: &Calle
     if let Some(token) = caller.voucher.as_ref().and_then(|voucher| voucher()) {
         headers.insert(IDENTITY, token);
     }
-    for (name, _) in server.headers.iter() {
-        headers.remove(name);
-    }
-    for (name, value) in server.headers.iter() {
-        headers.append(name.clone(), value.clone());
-    }
+    put(headers, own);
     if is_masked {
         headers.remove(RANGE);
         headers.remove(IF_RANGE);
@@ -81,6 +76,16 @@ pub(super) fn to_server(headers: &mut HeaderMap, server: &Server, caller: &Calle
     if let Some(protocol) = upgrade {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(UPGRADE, protocol.clone());
+    }
+}
+
+/// Puts the bastion's credential in a request, in the place of whatever is there.
+pub(super) fn put(headers: &mut HeaderMap, own: &Headers) {
+    for (name, _) in own.iter() {
+        headers.remove(name);
+    }
+    for (name, value) in own.iter() {
+        headers.append(name.clone(), value.clone());
     }
 }
 

@@ -18,7 +18,7 @@ pub use body::Body;
 pub(super) use dialect::NOT_MASKED;
 pub use dialect::{Dialect, Meant, Passage, Plain, Seen};
 pub use headers::Voucher;
-pub use origin::{Origin, Reached, Server, Stream};
+pub use origin::{Headers, Origin, Reached, Server, Stream};
 pub use problem::Problem;
 pub use relay::{Between, Visitor, refuse, relay};
 pub use tasks::Tasks;

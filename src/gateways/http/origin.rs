@@ -37,7 +37,16 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {}
 pub trait Origin: Send + Sync {
     /// A new connection; over HTTP/2 only where it `may_be_h2`.
     fn connect(&self, may_be_h2: bool) -> BoxFuture<Result<Reached, Refusal>>;
+
+    /// The bastion's credential, as it is now: what is put in a request.
+    fn headers(&self) -> BoxFuture<Result<Headers, Refusal>>;
+
+    /// For a server that does not take the credential in `shown`: another one, if there is one.
+    fn other_than(&self, shown: Headers) -> BoxFuture<Option<Headers>>;
 }
+
+/// What is put in a request.
+pub type Headers = Arc<[(HeaderName, HeaderValue)]>;
 
 /// A new connection to the server.
 pub struct Reached {
@@ -58,8 +67,6 @@ pub struct Server {
     pub prefix: String,
     /// The `Host` that it is told.
     pub host: HeaderValue,
-    /// What is put in each request.
-    pub headers: Arc<[(HeaderName, HeaderValue)]>,
     /// Headers that policy is shown.
     pub policy_headers: Vec<HeaderName>,
 }

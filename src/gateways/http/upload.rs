@@ -44,6 +44,14 @@ impl Upload {
         }
     }
 
+    /// The same once more, if nothing of it is lost by being sent.
+    pub(super) fn again(&self) -> Option<Body> {
+        match self {
+            Self::Streamed(body) => body.is_end_stream().then(|| Self::Whole(Bytes::new()).into_body()),
+            Self::Whole(bytes) => Some(Self::Whole(bytes.clone()).into_body()),
+        }
+    }
+
     /// The text that was decided.
     pub(super) fn text(&self) -> Option<&str> {
         match self {

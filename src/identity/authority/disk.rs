@@ -20,6 +20,7 @@ use russh::keys::{Algorithm, HashAlg, PrivateKey, PublicKey};
 
 use crate::config::KeyHome;
 use crate::identity::certificate::whole_second;
+use crate::wire::agent::AgentError;
 
 use super::files::PrivateDir;
 use super::kind::Each;
@@ -98,7 +99,7 @@ fn next_key(
         }
         (KeyHome::Agent { .. }, Some(key)) => own(kind, key.clone()),
         (KeyHome::Agent { socket, fingerprint }, None) => {
-            Err(AuthorityError::AgentLacks { socket: socket.clone(), fingerprint: fingerprint.clone() })
+            Err(AgentError::Lacks { socket: socket.clone(), fingerprint: fingerprint.clone() }.into())
         }
     }
 }

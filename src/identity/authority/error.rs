@@ -8,6 +8,7 @@ use russh::keys::ssh_key;
 
 use crate::identity::certificate::KeyRefusal;
 use crate::model::Printable;
+use crate::wire::agent::AgentError;
 
 use super::AuthorityKind;
 
@@ -93,30 +94,9 @@ pub enum AuthorityError {
         /// Its type.
         algorithm: ssh_key::Algorithm,
     },
-    /// Agent: it does not answer, or not in time.
-    #[error("the SSH agent at {} does not answer: {why}", .socket.display())]
-    AgentDown {
-        /// Where.
-        socket: PathBuf,
-        /// What happened.
-        why: String,
-    },
-    /// Agent: it does not hold the key.
-    #[error("the SSH agent at {} does not hold the key {fingerprint}", .socket.display())]
-    AgentLacks {
-        /// Where.
-        socket: PathBuf,
-        /// Which key.
-        fingerprint: String,
-    },
-    /// Agent: it will not sign, or signs wrongly.
-    #[error("the SSH agent at {} did not sign: {why}", .socket.display())]
-    AgentRefused {
-        /// Where.
-        socket: PathBuf,
-        /// What it said.
-        why: String,
-    },
+    /// Agent: it does not answer, does not hold the key, or does not sign.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
     /// Machine: somebody else is changing the authorities just now.
     #[error("another process is changing the certificate authorities; try again")]
     Busy,

@@ -3,7 +3,6 @@
 //!
 //! File operations here block for a few milliseconds: open before serving, reload and rotate off the async threads.
 
-mod agent;
 mod disk;
 mod error;
 mod files;
@@ -22,8 +21,8 @@ use rand::CryptoRng;
 use russh::keys::{Certificate, PublicKey};
 
 use crate::config::{self, KeyHome};
+use crate::wire::agent;
 
-pub use agent::PATIENCE as AGENT_PATIENCE;
 pub use error::AuthorityError;
 pub use grant::{HostGrant, Stamp, TargetGrant, UserGrant};
 pub use host_key::open_host_key;
@@ -165,7 +164,7 @@ fn each_home(homes: &config::Authorities) -> Each<KeyHome> {
 async fn held_key(home: &KeyHome) -> Result<Option<PublicKey>, AuthorityError> {
     match home {
         KeyHome::StateDir => Ok(None),
-        KeyHome::Agent { socket, fingerprint } => agent::find(socket, fingerprint).await.map(Some),
+        KeyHome::Agent { socket, fingerprint } => Ok(Some(agent::find(socket, fingerprint).await?)),
     }
 }
 

@@ -11,7 +11,9 @@ use russh::keys::ssh_key::certificate::Builder;
 use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{Certificate, PrivateKey, PublicKey};
 
-use super::{AuthorityError, agent};
+use crate::wire::agent::{self, AgentError};
+
+use super::AuthorityError;
 
 /// Where the private half is.
 #[derive(Clone)]
@@ -37,7 +39,7 @@ impl Signer {
         let bytes = to_be_signed(draft()?, key)?;
         let signature = agent::sign(socket, key, &bytes).await?;
         if key.key_data().verify(&bytes, &signature).is_err() {
-            return Err(AuthorityError::AgentRefused { socket: socket.clone(), why: "its signature is wrong".into() });
+            return Err(AgentError::Refused { socket: socket.clone(), why: "its signature is wrong".into() }.into());
         }
         Ok(draft()?.sign(&Given { key: key.key_data().clone(), bytes, signature })?)
     }

@@ -36,7 +36,7 @@ pub(super) async fn begin(provider: Arc<Provider>, redirect_uri: &str) -> Result
         return Err(LoginError::NotOffered { issuer: provider.issuer.name.clone(), what: "logins by browser" });
     };
     let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
-    let client = provider.client(&known).set_auth_uri(authorization).set_redirect_uri(redirect.clone());
+    let client = provider.client(&known).await?.set_auth_uri(authorization).set_redirect_uri(redirect.clone());
     let (url, state, nonce) = client
         .authorize_url(CoreAuthenticationFlow::AuthorizationCode, CsrfToken::new_random, Nonce::new_random)
         .add_scopes(Provider::scopes(&known))
@@ -70,7 +70,7 @@ impl CodeLogin {
         let code = self.code_of(answer);
         async move {
             let code = code?;
-            let client = self.provider.client(&self.known).set_token_uri(self.token).set_redirect_uri(self.redirect);
+            let client = self.provider.client(&self.known).await?.set_token_uri(self.token).set_redirect_uri(self.redirect);
             let request = client.exchange_code(code).set_pkce_verifier(self.verifier);
             let answer: CoreTokenResponse = request.request_async(&self.provider.http).await.map_err(|e| self.provider.blame(e))?;
             let token = answer.id_token().map(ToString::to_string);

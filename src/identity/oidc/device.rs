@@ -48,7 +48,7 @@ pub(super) async fn begin(provider: Arc<Provider>) -> Result<DeviceLogin, LoginE
     let (Some(device), Some(token)) = (known.device.clone(), known.token.clone()) else {
         return Err(LoginError::NotOffered { issuer: name.clone(), what: "logins by device code; log in with `bartizan login`" });
     };
-    let client = provider.client(&known).set_device_authorization_url(device);
+    let client = provider.client(&known).await?.set_device_authorization_url(device);
     let request = client.exchange_device_code().add_scopes(Provider::scopes(&known));
     let reply: CoreDeviceAuthorizationResponse = request.request_async(&provider.http).await.map_err(|e| provider.blame(e))?;
     if reply.interval() > LONGEST_PAUSE {
@@ -101,7 +101,8 @@ impl DeviceLogin {
         F: Future<Output = ()> + Send,
     {
         let clock = Arc::clone(&self.provider.clock);
-        let client = self.provider.client(&self.known).set_token_uri(self.token.clone());
+        let client = self.provider.client(&self.known).await.map_err(|error| RequestTokenError::Other(error.to_string()))?;
+        let client = client.set_token_uri(self.token.clone());
         let request = client.exchange_device_access_token(&self.reply).set_time_fn(move || SystemTime::from(clock.now()).into());
         request.request_async(poll, |pause| sleep(self.pause(pause)), Some(self.expires_in)).await
     }

@@ -3,7 +3,6 @@
 
 use std::path::PathBuf;
 
-use crate::config::SecretError;
 use crate::model::{IssuerName, Printable};
 
 /// Longest detail that is logged, in characters.
@@ -163,9 +162,6 @@ fn tame(text: &str) -> String {
 /// Why the providers of the configuration cannot be used at all: the operator's to mend.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// The client secret is not there.
-    #[error("issuer `{0}`: client_secret: {1}")]
-    Secret(IssuerName, SecretError),
     /// The file of trust anchors cannot be used.
     #[error("issuer `{0}`: ca: {path}: {2}", path = .1.display())]
     Anchors(IssuerName, PathBuf, String),

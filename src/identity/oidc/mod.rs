@@ -22,6 +22,7 @@ use jiff::Timestamp;
 
 use crate::config::Issuer;
 use crate::model::{Clock, IssuerName, Principal, PrincipalKind, Secret};
+use crate::secrets::Secrets;
 
 pub use code::{CodeLogin, query_answers};
 pub use device::DeviceLogin;
@@ -50,12 +51,12 @@ pub struct Verified {
 pub struct Providers(Vec<Arc<Provider>>);
 
 impl Providers {
-    /// Takes the configured issuers. Reads secrets and trust anchors; does not touch the network.
+    /// Takes the configured issuers, whose client secrets are among `secrets`. Reads trust anchors; does not touch the network.
     ///
     /// # Errors
-    /// When a client secret, a file of trust anchors or a URL cannot be used.
-    pub fn new(issuers: &[Issuer], clock: Arc<dyn Clock>) -> Result<Self, SetupError> {
-        let made = issuers.iter().map(|issuer| Provider::new(issuer.clone(), Arc::clone(&clock)).map(Arc::new));
+    /// When a file of trust anchors or a URL cannot be used.
+    pub fn new(issuers: &[Issuer], secrets: &Arc<Secrets>, clock: &Arc<dyn Clock>) -> Result<Self, SetupError> {
+        let made = issuers.iter().map(|issuer| Provider::new(issuer.clone(), Arc::clone(secrets), Arc::clone(clock)).map(Arc::new));
         made.collect::<Result<_, _>>().map(Self)
     }
 

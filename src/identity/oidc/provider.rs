@@ -18,7 +18,8 @@ use super::http::{Http, HttpError};
 use super::metadata::{self, Metadata, MetadataError};
 use super::verify::{Accept, check};
 use crate::config::Issuer;
-use crate::model::{Clock, Secret};
+use crate::model::Clock;
+use crate::secrets::{SecretError, Secrets};
 
 /// Documents older than this are fetched again when they are needed.
 pub(super) const REFRESH_AFTER: Duration = Duration::from_secs(10 * 60);
@@ -43,18 +44,16 @@ pub(super) struct Provider {
     pub(super) http: Http,
     pub(super) clock: Arc<dyn Clock>,
     url: IssuerUrl,
-    secret: Option<Secret>,
+    secrets: Arc<Secrets>,
     known: ArcSwapOption<Metadata>,
     last: Mutex<LastFetch>,
 }
 
 impl Provider {
-    pub(super) fn new(issuer: Issuer, clock: Arc<dyn Clock>) -> Result<Self, SetupError> {
+    pub(super) fn new(issuer: Issuer, secrets: Arc<Secrets>, clock: Arc<dyn Clock>) -> Result<Self, SetupError> {
         let url = IssuerUrl::new(issuer.url.clone()).map_err(|e| SetupError::Url(issuer.name.clone(), e.to_string()))?;
-        let secret = issuer.client_secret.as_ref().map(|source| source.read()).transpose();
-        let secret = secret.map_err(|e| SetupError::Secret(issuer.name.clone(), e))?;
         let http = Http::new(&issuer, url.url())?;
-        Ok(Self { issuer, http, clock, url, secret, known: ArcSwapOption::empty(), last: Mutex::new(None) })
+        Ok(Self { issuer, http, clock, url, secrets, known: ArcSwapOption::empty(), last: Mutex::new(None) })
     }
 
     /// What is known of the provider, fetched if need be.
@@ -124,13 +123,23 @@ impl Provider {
     }
 
     /// The library's client for this provider, without endpoints.
-    pub(super) fn client(&self, known: &Metadata) -> BareClient {
+    ///
+    /// # Errors
+    /// When the client secret cannot be had.
+    pub(super) async fn client(&self, known: &Metadata) -> Result<BareClient, LoginError> {
+        let secret = match &self.issuer.client_secret {
+            Some(source) => {
+                let unset = |error: SecretError| LoginError::unreachable(&self.issuer.name, format!("client_secret: {error}"));
+                Some(self.secrets.get(source).await.map_err(unset)?)
+            }
+            None => None,
+        };
         let client = CoreClient::new(ClientId::new(self.issuer.client_id.clone()), known.issuer.clone(), known.keys.clone());
-        let client = match &self.secret {
+        let client = match &secret {
             Some(secret) => client.set_client_secret(ClientSecret::new(secret.reveal().to_owned())),
             None => client,
         };
-        client.set_auth_type(if known.secret_in_body { AuthType::RequestBody } else { AuthType::BasicAuth })
+        Ok(client.set_auth_type(if known.secret_in_body { AuthType::RequestBody } else { AuthType::BasicAuth }))
     }
 
     /// The scopes to ask for beside `openid`.

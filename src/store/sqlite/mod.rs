@@ -8,6 +8,7 @@ mod locks;
 mod orders;
 mod revocations;
 mod schema;
+mod sealed;
 mod sessions;
 mod thread;
 
@@ -21,7 +22,8 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{
     Answer, Approval, ApprovalEnd, ApprovalFilter, Certificate, CertificateFilter, Frozen, Lease, Lock, NewApproval, NewCertificate,
-    NewLock, NewOrder, NewRevocation, Opening, Order, Review, Revocation, Session, SessionEnd, SessionFilter, Shown, Store, StoreError,
+    NewLock, NewOrder, NewRevocation, Opening, Order, Review, Revocation, Sealed, Session, SessionEnd, SessionFilter, Shown, Store,
+    StoreError,
 };
 use crate::model::{ApprovalId, SessionId};
 use thread::{Access, Desk};
@@ -169,6 +171,24 @@ impl Store for SqliteStore {
 
     fn approvals(&self, filter: ApprovalFilter) -> Answer<'_, Vec<Approval>> {
         self.0.ask(Access::Read, move |c| approvals::list(c, &filter))
+    }
+
+    fn put_sealed(&self, sealed: Sealed) -> Answer<'_, ()> {
+        self.0.ask(Access::Write, move |c| sealed::put(c, &sealed))
+    }
+
+    fn sealed(&self, name: &str) -> Answer<'_, Option<Sealed>> {
+        let name = name.to_owned();
+        self.0.ask(Access::Read, move |c| sealed::find(c, &name))
+    }
+
+    fn all_sealed(&self) -> Answer<'_, Vec<Sealed>> {
+        self.0.ask(Access::Read, sealed::list)
+    }
+
+    fn remove_sealed(&self, name: &str) -> Answer<'_, ()> {
+        let name = name.to_owned();
+        self.0.ask(Access::Write, move |c| sealed::remove(c, &name))
     }
 
     fn generation(&self) -> Answer<'_, u64> {

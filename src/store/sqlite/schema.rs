@@ -10,7 +10,7 @@ use super::super::StoreError;
 /// "Bart", so that no other program's database is taken for ours (`PRAGMA application_id`).
 const APPLICATION_ID: i64 = 0x4261_7274;
 
-pub(super) const STEPS: &[&str] = &[FIRST, APPROVALS, FROZEN, SIGNED, OUTLINED];
+pub(super) const STEPS: &[&str] = &[FIRST, APPROVALS, FROZEN, SIGNED, OUTLINED, SEALED];
 
 /// The first tables. `AUTOINCREMENT` keeps numbers dense and never gives one twice: what is rolled back gives its number back,
 /// what is deleted does not. The triggers change `generation`, so no code path can forget to.
@@ -156,6 +156,17 @@ CREATE TRIGGER approval_changed AFTER UPDATE ON approvals BEGIN UPDATE meta SET 
 /// What a held operation does, taken apart.
 const OUTLINED: &str = "
 ALTER TABLE approvals ADD COLUMN outline TEXT;
+";
+
+/// Secrets that the bastion keeps itself, encrypted.
+const SEALED: &str = "
+CREATE TABLE sealed (
+    name TEXT PRIMARY KEY,
+    key TEXT NOT NULL,
+    bytes BLOB NOT NULL,
+    by TEXT NOT NULL,
+    at INTEGER NOT NULL
+) STRICT;
 ";
 
 /// Guard rails freeze sessions, and orders let them go on.

@@ -12,8 +12,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::config::{PostgresTarget, Tls};
+use crate::secrets::Hold;
 use crate::wire::{QuickAck, tls};
 
+use super::held::Held;
 use super::{DatabaseError, binding};
 
 /// The longest message of a login or of one row of a catalog.
@@ -42,6 +44,8 @@ pub(super) struct Connection {
     buffer: BytesMut,
     /// What binds a login to this connection.
     pub(super) binding: Option<Vec<u8>>,
+    /// Keeps an account that was lent.
+    pub(super) hold: Option<Hold>,
 }
 
 impl Connection {
@@ -51,13 +55,17 @@ impl Connection {
         keep_watch(&stream).map_err(DatabaseError::Connect)?;
         let stream = QuickAck::new(stream).map_err(DatabaseError::Connect)?;
         if target.tls == Tls::Disable {
-            return Ok(Self { socket: Box::new(stream), buffer: BytesMut::new(), binding: None });
+            return Ok(Self { socket: Box::new(stream), buffer: BytesMut::new(), binding: None, hold: None });
         }
         encrypted(stream, target).await
     }
 
-    pub(super) fn split(self) -> (Box<dyn Socket>, BytesMut) {
-        (self.socket, self.buffer)
+    /// The socket, which keeps the account that it is logged in as, and what was read ahead.
+    pub(super) fn split_held(self) -> (Box<dyn Socket>, BytesMut) {
+        match self.hold {
+            Some(hold) => (Box::new(Held { socket: self.socket, _hold: hold }), self.buffer),
+            None => (self.socket, self.buffer),
+        }
     }
 
     pub(super) async fn send(&mut self, bytes: &[u8]) -> Result<(), DatabaseError> {
@@ -170,5 +178,5 @@ async fn encrypted(mut stream: QuickAck, target: &PostgresTarget) -> Result<Conn
     let stream = connecting.await.map_err(|e| DatabaseError::Handshake(e.to_string()))?;
     let (_, session) = stream.get_ref();
     let binding = session.peer_certificates().and_then(|chain| chain.first()).and_then(|own| binding::end_point(own.as_ref()));
-    Ok(Connection { socket: Box::new(stream), buffer: BytesMut::new(), binding })
+    Ok(Connection { socket: Box::new(stream), buffer: BytesMut::new(), binding, hold: None })
 }

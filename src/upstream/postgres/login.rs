@@ -7,7 +7,7 @@ use postgres_protocol::authentication::{md5_hash, sasl};
 use postgres_protocol::message::backend::{AuthenticationSaslBody, Message};
 use postgres_protocol::message::frontend;
 
-use crate::config::{PostgresTarget, PostgresUser};
+use crate::config::PostgresTarget;
 use crate::model::Secret;
 
 use super::connection::{Connection, server_error};
@@ -16,20 +16,27 @@ use super::{DatabaseError, Greeting};
 /// Most messages before the first statement may be sent.
 const MESSAGES: usize = 1_000;
 
+/// Whom the bastion logs in as.
+#[derive(Clone, Copy)]
+pub(super) struct Account<'a> {
+    pub(super) name: &'a str,
+    pub(super) password: Option<&'a Secret>,
+}
+
 /// Opens a session in `database` and waits until the server is ready.
 pub(super) async fn log_in(
     connection: &mut Connection,
     target: &PostgresTarget,
-    user: &PostgresUser,
+    account: Account<'_>,
     database: &str,
     settings: &[(String, String)],
 ) -> Result<Greeting, DatabaseError> {
-    let own = [("user", user.name.as_str()), ("database", database)];
+    let own = [("user", account.name), ("database", database)];
     let parameters = own.into_iter().chain(settings.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     let mut startup = BytesMut::new();
     frontend::startup_message(parameters, &mut startup).map_err(protocol)?;
     connection.send(&startup).await?;
-    authenticate(connection, target, user).await?;
+    authenticate(connection, target, account).await?;
     greeting(connection).await
 }
 
@@ -37,13 +44,14 @@ fn protocol(error: std::io::Error) -> DatabaseError {
     DatabaseError::Protocol(error.to_string())
 }
 
-async fn authenticate(connection: &mut Connection, target: &PostgresTarget, user: &PostgresUser) -> Result<(), DatabaseError> {
+async fn authenticate(connection: &mut Connection, target: &PostgresTarget, account: Account<'_>) -> Result<(), DatabaseError> {
+    let none = || DatabaseError::Credential(format!("the server asks for a password, and role {} has none", account.name));
     match connection.message().await? {
         Message::AuthenticationOk => return Ok(()),
-        Message::AuthenticationSasl(body) => scram(connection, &body, &password(user).await?).await?,
+        Message::AuthenticationSasl(body) => scram(connection, &body, account.password.ok_or_else(none)?).await?,
         Message::AuthenticationMd5Password(body) if target.allow_md5 => {
-            let password = password(user).await?;
-            let hash = md5_hash(user.name.as_str().as_bytes(), password.reveal().as_bytes(), body.salt());
+            let password = account.password.ok_or_else(none)?;
+            let hash = md5_hash(account.name.as_bytes(), password.reveal().as_bytes(), body.salt());
             answer(connection, hash.as_bytes()).await?;
         }
         Message::AuthenticationMd5Password(_) => {
@@ -58,13 +66,6 @@ async fn authenticate(connection: &mut Connection, target: &PostgresTarget, user
         Message::ErrorResponse(body) => Err(server_error(&body)),
         _ => Err(DatabaseError::Protocol("it does not end the login".to_owned())),
     }
-}
-
-async fn password(user: &PostgresUser) -> Result<Secret, DatabaseError> {
-    let none = || DatabaseError::Credential(format!("the server asks for a password, and role {} has none", user.name));
-    let source = user.password.clone().ok_or_else(none)?;
-    let read = tokio::task::spawn_blocking(move || source.read()).await;
-    read.map_err(|e| DatabaseError::Credential(e.to_string()))?.map_err(|e| DatabaseError::Credential(e.to_string()))
 }
 
 async fn answer(connection: &mut Connection, password: &[u8]) -> Result<(), DatabaseError> {

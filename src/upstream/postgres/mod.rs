@@ -4,6 +4,7 @@
 mod binding;
 mod catalog;
 mod connection;
+mod held;
 mod login;
 mod planner;
 mod survey;
@@ -16,9 +17,11 @@ use crate::config::{PostgresTarget, PostgresUser};
 use crate::frontdoor::Refusal;
 use crate::model::{SessionId, TargetName, Wish};
 use crate::record::Taped;
+use crate::secrets::{Credential, SecretError, Secrets};
 use crate::wire::tls::TlsError;
 
 use super::Dialer;
+use super::dial::unreadable;
 
 pub use catalog::{CatalogDesk, Fresh};
 pub use connection::Socket;
@@ -26,6 +29,7 @@ pub use planner::Planners;
 pub use survey::Survey;
 
 use connection::Connection;
+use login::Account;
 
 /// From the first packet to the first statement.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -96,6 +100,8 @@ pub(super) enum DatabaseError {
     NoTls,
     #[error("no credential: {0}")]
     Credential(String),
+    #[error("no credential: {0}")]
+    Secret(#[from] SecretError),
     #[error("the server asks for {0}, which is not given")]
     Method(&'static str),
     #[error("the login failed: {0}")]
@@ -107,6 +113,11 @@ pub(super) enum DatabaseError {
 }
 
 impl DatabaseError {
+    /// Whether it is the credential that the server does not take.
+    fn is_login_refused(&self) -> bool {
+        matches!(self, Self::Server { code, .. } if code.starts_with("28"))
+    }
+
     fn refusal(&self, target: &TargetName) -> Refusal {
         let sentence = match self {
             Self::Connect(_) => format!("{target} cannot be reached now."),
@@ -115,9 +126,10 @@ impl DatabaseError {
                 format!("{target} could not show that it is {target}; tell the operator. No credential was sent to it.")
             }
             Self::Credential(_) => format!("The bastion has no credential for {target} now; tell the operator."),
+            Self::Secret(error) => unreadable(target, error),
             Self::Method(_) | Self::Login(_) => format!("{target} and the bastion could not agree on a login; tell the operator."),
             // What is wrong with the bastion's own login is for the operator.
-            Self::Server { code, .. } if code.starts_with("28") => format!("{target} refused the bastion's credential; tell the operator."),
+            Self::Server { .. } if self.is_login_refused() => format!("{target} refused the bastion's credential; tell the operator."),
             Self::Server { code, message } if ["3D", "53", "55", "57"].iter().any(|class| code.starts_with(class)) => {
                 format!("{target} says: {message}")
             }
@@ -135,10 +147,10 @@ impl Dialer {
     /// # Errors
     /// When it cannot be reached, is not who it should be, or refuses us; the tape comes back to be closed.
     pub async fn dial_database(&self, taped: Taped, wanted: Wanted) -> Result<DatabaseLink, (Refusal, Box<Taped>)> {
-        let reached = tokio::time::timeout(PATIENCE, open(&taped, wanted)).await.unwrap_or(Err(DatabaseError::Slow));
+        let reached = tokio::time::timeout(PATIENCE, open(&self.secrets, &taped, wanted)).await.unwrap_or(Err(DatabaseError::Slow));
         match reached {
             Ok((connection, greeting)) => {
-                let (socket, ahead) = connection.split();
+                let (socket, ahead) = connection.split_held();
                 Ok(DatabaseLink { taped, socket, ahead, greeting })
             }
             Err(error) => {
@@ -171,7 +183,7 @@ const WATCH: &str = "SELECT pg_catalog.set_config(name, value, false) FROM (VALU
     ('tcp_keepalives_idle', '30'), ('tcp_keepalives_interval', '10'), ('tcp_keepalives_count', '3'), ('tcp_user_timeout', '60000')) \
     AS own (name, value) JOIN pg_catalog.pg_settings USING (name) WHERE source = 'default'";
 
-async fn open(taped: &Taped, wanted: Wanted) -> Result<(Connection, Greeting), DatabaseError> {
+async fn open(secrets: &Secrets, taped: &Taped, wanted: Wanted) -> Result<(Connection, Greeting), DatabaseError> {
     let permit = taped.permit();
     let not = || DatabaseError::Credential("it is no PostgreSQL target".to_owned());
     let (target, user) = permit.routed().postgres().ok_or_else(not)?;
@@ -180,7 +192,7 @@ async fn open(taped: &Taped, wanted: Wanted) -> Result<(Connection, Greeting), D
     if permit.reads_only() || target.read_only {
         settings.push(("default_transaction_read_only".to_owned(), "on".to_owned()));
     }
-    let (mut connection, mut greeting) = connect(target, user, database, &settings).await?;
+    let (mut connection, mut greeting) = connect(secrets, target, user, database, &settings).await?;
     match connection.rows(WATCH).await {
         Ok(_) => {}
         // Some systems have less of this than others; the session itself is none the worse.
@@ -191,15 +203,44 @@ async fn open(taped: &Taped, wanted: Wanted) -> Result<(Connection, Greeting), D
     Ok((connection, greeting))
 }
 
+/// Logs in as `user`. A secret that the server refuses is fetched again, and another one tried.
 async fn connect(
+    secrets: &Secrets,
     target: &PostgresTarget,
     user: &PostgresUser,
     database: &str,
     settings: &[(String, String)],
 ) -> Result<(Connection, Greeting), DatabaseError> {
-    let mut connection = Connection::open(target).await?;
-    let greeting = login::log_in(&mut connection, target, user, database, settings).await?;
-    Ok((connection, greeting))
+    let log_in = async |credential: Option<&Credential>| {
+        let name = credential.and_then(|credential| credential.user.as_deref()).unwrap_or(user.name.as_str());
+        let account = Account { name, password: credential.map(|credential| &credential.secret) };
+        let mut connection = Connection::open(target).await?;
+        let greeting = login::log_in(&mut connection, target, account, database, settings).await?;
+        connection.hold = credential.map(Credential::hold);
+        Ok::<_, DatabaseError>((connection, greeting))
+    };
+    let Some(source) = &user.password else { return log_in(None).await };
+    let shown = secrets.credential(source).await?;
+    match log_in(Some(&shown)).await {
+        Err(error) if error.is_login_refused() => match secrets.other_than(&shown, source).await? {
+            Some(other) => log_in(Some(&other)).await,
+            None => Err(error),
+        },
+        reached => reached,
+    }
+}
+
+/// The same for a connection that waits to be used again: for its sake alone no account that was lent is kept.
+async fn connect_for_long(
+    secrets: &Secrets,
+    target: &PostgresTarget,
+    user: &PostgresUser,
+    database: &str,
+    settings: &[(String, String)],
+) -> Result<Connection, DatabaseError> {
+    let (mut connection, _) = connect(secrets, target, user, database, settings).await?;
+    connection.hold = None;
+    Ok(connection)
 }
 
 async fn session_facts(connection: &mut Connection) -> Result<SessionFacts, DatabaseError> {

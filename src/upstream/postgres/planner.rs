@@ -11,9 +11,10 @@ use postgres_protocol::escape::{escape_identifier, escape_literal};
 
 use crate::config::{PostgresTarget, PostgresUser};
 use crate::model::TargetName;
+use crate::secrets::Secrets;
 
 use super::connection::Connection;
-use super::{DatabaseError, connect};
+use super::{DatabaseError, connect_for_long};
 
 /// How long all statements of a text may take together, with waiting for the connection.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -31,12 +32,18 @@ type Key = (TargetName, String, String);
 type Seat = Arc<tokio::sync::Mutex<Option<Connection>>>;
 
 /// The connections to planners, one for each database and role that is asked about.
-#[derive(Default)]
 pub struct Planners {
+    secrets: Arc<Secrets>,
     seats: Mutex<HashMap<Key, Seat>>,
 }
 
 impl Planners {
+    /// Nobody is asked yet.
+    #[must_use]
+    pub fn new(secrets: Arc<Secrets>) -> Self {
+        Self { secrets, seats: Mutex::default() }
+    }
+
     /// For each EXPLAIN the rows that it tells of; `None` where it was none or tells of none.
     pub async fn estimates(
         &self,
@@ -53,9 +60,9 @@ impl Planners {
             let mut seat = seat.lock().await;
             let was_open = seat.is_some();
             // Taken out while it is used: an asking that is given up leaves no connection in the middle of an answer.
-            let mut asked = ask(seat.take(), target, user, database, meaning, explains).await;
+            let mut asked = ask(seat.take(), &self.secrets, target, user, database, meaning, explains).await;
             if was_open && asked.is_err() {
-                asked = ask(None, target, user, database, meaning, explains).await;
+                asked = ask(None, &self.secrets, target, user, database, meaning, explains).await;
             }
             let (connection, estimates) = asked?;
             *seat = Some(connection);
@@ -78,6 +85,7 @@ impl Planners {
 
 async fn ask(
     connection: Option<Connection>,
+    secrets: &Secrets,
     target: &PostgresTarget,
     user: &PostgresUser,
     database: &str,
@@ -89,7 +97,7 @@ async fn ask(
         None => {
             let settings = [("application_name", "bartizan"), ("standard_conforming_strings", "on"), ("client_encoding", "UTF8")];
             let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
-            connect(target, user, database, &settings).await?.0
+            connect_for_long(secrets, target, user, database, &settings).await?
         }
     };
     let mut estimates = Vec::with_capacity(explains.len());

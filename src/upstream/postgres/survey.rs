@@ -10,6 +10,7 @@ use serde::Deserialize;
 use crate::config::{PostgresTarget, PostgresUser};
 use crate::frontdoor::Refusal;
 use crate::model::TargetName;
+use crate::secrets::Secrets;
 
 use super::catalog::{BEGIN, PLAIN_PATH, json, read};
 use super::connection::Connection;
@@ -84,10 +85,16 @@ impl Survey {
     ///
     /// # Errors
     /// When the server cannot be asked.
-    pub async fn take(name: &TargetName, target: &PostgresTarget, user: &PostgresUser, database: &str) -> Result<Self, Refusal> {
+    pub async fn take(
+        secrets: &Secrets,
+        name: &TargetName,
+        target: &PostgresTarget,
+        user: &PostgresUser,
+        database: &str,
+    ) -> Result<Self, Refusal> {
         let taking = async {
             let own = ("application_name".to_owned(), "bartizan".to_owned());
-            let mut connection = connect(target, user, database, &[own]).await?.0;
+            let mut connection = connect(secrets, target, user, database, &[own]).await?.0;
             survey(&mut connection, database).await
         };
         let taken = tokio::time::timeout(PATIENCE, taking).await.unwrap_or(Err(DatabaseError::Slow));

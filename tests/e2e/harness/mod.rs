@@ -12,6 +12,7 @@ mod process;
 mod provider;
 mod target;
 mod terminal;
+mod vault;
 mod visitor;
 mod world;
 
@@ -27,5 +28,6 @@ pub(crate) use process::{Done, Guarded, Run, wait_for_line};
 pub(crate) use provider::{Provider, SecondProvider};
 pub(crate) use target::{PASSWORD, Target};
 pub(crate) use terminal::Terminal;
+pub(crate) use vault::{ROOT, Vault};
 pub(crate) use visitor::{Visitor, WAYS, Way};
 pub(crate) use world::{POLICIES, Setup, World};

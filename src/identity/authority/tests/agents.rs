@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use tokio::net::UnixListener;
 
 use super::*;
+use crate::wire::agent::{self, AgentError};
 
 struct Agent {
     process: Child,
@@ -74,10 +75,10 @@ async fn an_agent_that_is_away_is_a_clear_refusal_and_stops_no_verification() {
     let cert = issue(&authorities, noon(), DAY).await.unwrap();
     drop(agent);
     let refused = issue(&authorities, noon(), DAY).await;
-    assert!(matches!(refused, Err(AuthorityError::AgentDown { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(AuthorityError::Agent(AgentError::Down { .. }))), "{refused:?}");
     let later = open_with(&dir, &homes).await.unwrap();
     assert!(check(&cert, &later.public_keys(AuthorityKind::User, noon()), [192, 0, 2, 1].into(), noon()).is_ok());
-    assert!(matches!(open_with(&state.path().join("other"), &homes).await, Err(AuthorityError::AgentDown { .. })));
+    assert!(matches!(open_with(&state.path().join("other"), &homes).await, Err(AuthorityError::Agent(AgentError::Down { .. }))));
 }
 
 #[tokio::test]
@@ -85,7 +86,10 @@ async fn an_agent_without_the_key_or_with_an_rsa_key_is_refused() {
     let state = tempfile::tempdir().unwrap();
     let agent = Agent::start(state.path());
     let elsewhere = some_key().public_key().clone();
-    assert!(matches!(open_with(&state.path().join("a"), &agent.holds(&elsewhere)).await, Err(AuthorityError::AgentLacks { .. })));
+    assert!(matches!(
+        open_with(&state.path().join("a"), &agent.holds(&elsewhere)).await,
+        Err(AuthorityError::Agent(AgentError::Lacks { .. }))
+    ));
     let rsa = agent.add(state.path(), "rsa", "rsa");
     assert!(matches!(open_with(&state.path().join("b"), &agent.holds(&rsa)).await, Err(AuthorityError::OwnKey { .. })));
 }
@@ -96,7 +100,7 @@ async fn an_agent_that_never_answers_is_given_up() {
     let socket = state.path().join("silent.sock");
     let _listener = UnixListener::bind(&socket).unwrap();
     let refused = agent::find(&socket, "SHA256:x").await;
-    assert!(matches!(refused, Err(AuthorityError::AgentDown { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(AgentError::Down { .. })), "{refused:?}");
 }
 
 #[tokio::test]

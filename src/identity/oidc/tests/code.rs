@@ -135,7 +135,7 @@ async fn a_client_secret_is_sent_the_way_the_provider_takes_it() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "s3cret\n").unwrap();
     let mut issuer = fake.issuer("corp", PrincipalKind::User);
-    issuer.client_secret = Some(crate::config::SecretSource::File(file.path().to_owned()));
+    issuer.client_secret = Some(crate::config::SecretSource::file(file.path()));
     let (providers, _) = providers(&[issuer]);
     finish(&fake, begin(&providers).await, json!({})).await.unwrap();
     assert_eq!(fake.world().forms[0]["client_secret"], "s3cret");

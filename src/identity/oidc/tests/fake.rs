@@ -17,7 +17,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::config::Issuer;
 use crate::identity::oidc::Providers;
-use crate::model::{FixedClock, IssuerName, PrincipalKind, Secret};
+use crate::model::{Clock, FixedClock, IssuerName, PrincipalKind, Secret};
+use crate::secrets::Secrets;
 
 /// The moment at which all tests happen.
 pub(super) const NOW: i64 = 1_800_000_000;
@@ -162,7 +163,8 @@ pub(super) fn jwk(kid: &str, key: &PrivateKey) -> Value {
 /// Providers of `issuers` and the clock they go by.
 pub(super) fn providers(issuers: &[Issuer]) -> (Providers, Arc<FixedClock>) {
     let clock = Arc::new(FixedClock::at(Timestamp::from_second(NOW).unwrap()));
-    (Providers::new(issuers, clock.clone()).unwrap(), clock)
+    let told: Arc<dyn Clock> = clock.clone();
+    (Providers::new(issuers, &Secrets::new(None, None), &told).unwrap(), clock)
 }
 
 pub(super) fn secret(token: &str) -> Secret {
