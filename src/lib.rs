@@ -16,6 +16,8 @@ pub mod depot;
 
 pub mod ledger;
 
+pub mod exporters;
+
 pub mod screen;
 
 pub mod frontdoor;

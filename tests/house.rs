@@ -231,13 +231,14 @@ fn the_manual_names_every_key_of_the_configuration_and_no_other() {
     for (section, key, _) in manual() {
         written.entry(section).or_default().insert(key);
     }
-    for section in ["server", "store", "recordings", "policies", "metrics", "limits", "approvals", "ca", "vault"] {
+    for section in ["server", "store", "recordings", "policies", "metrics", "limits", "approvals", "ca", "vault", "secrets"] {
         assert_eq!(written[section], known_keys(section, false, ""), "[{section}]: the manual (left), src/config (right)");
     }
     assert_eq!(written["notify"], known_keys("notify", true, ""), "[[notify]]");
     assert_eq!(written["issuer"], known_keys("issuer", true, ""), "[[issuer]]");
     assert_eq!(written["guard_rail"], known_keys("guard_rail", true, ""), "[[guard_rail]]");
     assert_eq!(written["retention"], known_keys("retention", true, ""), "[[retention]]");
+    assert_eq!(written["audit_export"], known_keys("audit_export", true, ""), "[[audit_export]]");
     assert_eq!(written["witness"], known_keys("witness", true, ""), "[[witness]]");
     let kinds = ["ssh", "postgres", "kubernetes", "http"];
     let targets: BTreeSet<String> = kinds.iter().flat_map(|kind| known_keys("target", true, &format!("kind = \"{kind}\""))).collect();
@@ -304,7 +305,7 @@ fn the_manual_shows_the_defaults_of_the_table_in_the_source() {
     assert_eq!(defaults::CERTIFICATE_TTL_RANGE, Duration::from_secs(60)..=Duration::from_secs(24 * 3600));
 
     let mut compared: BTreeSet<&str> = table.iter().map(|(name, ..)| *name).collect();
-    compared.extend(["SERVICE_CLAIM", "CLOCK_SKEW", "CERTIFICATE_TTL_RANGE", "SECRET_KEEP", "EXEC_TIMEOUT"]);
+    compared.extend(["SERVICE_CLAIM", "CLOCK_SKEW", "CERTIFICATE_TTL_RANGE", "SECRET_KEEP", "EXEC_TIMEOUT", "SYSLOG_FACILITY"]);
     let source = read("src/config/defaults.rs");
     let names: BTreeSet<&str> = source.lines().filter_map(|line| line.strip_prefix("pub const ")?.split(':').next()).collect();
     assert_eq!(compared, names, "this test (left) and src/config/defaults.rs (right) have different tables");

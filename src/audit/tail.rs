@@ -47,7 +47,7 @@ impl Tail {
             let found = tail.find(seq).map_err(|error| AuditError::file(&tail.path, "read", &error))?;
             tail.head = found.filter(|head| head.hash == hash).ok_or_else(|| AuditError::Tampered {
                 path: tail.path.clone(),
-                what: format!("entry {seq} is not the one that the transparency log has: it was rewritten or put back to an earlier state"),
+                what: format!("entry {seq} is not the one that it was: it was rewritten or put back to an earlier state"),
             })?;
         }
         Ok(tail)
@@ -57,6 +57,24 @@ impl Tail {
     #[must_use]
     pub fn seq(&self) -> u64 {
         self.head.seq
+    }
+
+    /// The hash of that entry.
+    #[must_use]
+    pub fn hash(&self) -> [u8; 32] {
+        self.head.hash
+    }
+
+    /// The last entry that was signed.
+    ///
+    /// # Errors
+    /// [`AuditError::Tampered`], [`AuditError::File`].
+    pub fn signed(&self) -> Result<u64, AuditError> {
+        match checkpoint::read(&self.folder, &self.key)? {
+            Anchor::Signed { head, .. } => Ok(head.seq),
+            Anchor::Missing if self.head.seq == 0 => Ok(0),
+            Anchor::Missing | Anchor::Unsigned => Err(self.tampered("its signed checkpoint is missing or not by this key")),
+        }
     }
 
     /// Where line `seq` ends. Looks from the end, further back each time: what is wanted is seldom far.

@@ -74,3 +74,5 @@ pub const VAULT_TIMEOUT: Duration = Duration::from_secs(5);
 pub const SECRET_KEEP: Duration = Duration::from_secs(60);
 /// How long a program that prints a secret may take.
 pub const EXEC_TIMEOUT: Duration = Duration::from_secs(10);
+/// `[[audit_export]] facility`: authpriv.
+pub const SYSLOG_FACILITY: u8 = 10;

@@ -146,7 +146,7 @@ pub(super) fn place(text: &str) -> Option<Place> {
     Some(Place { tls, host: host.to_owned(), port, authority: authority.as_str().to_owned(), prefix })
 }
 
-fn read_headers(section: &Section<'_>, home: &Path) -> Option<Vec<(HeaderName, SecretSource)>> {
+pub(super) fn read_headers(section: &Section<'_>, home: &Path) -> Option<Vec<(HeaderName, SecretSource)>> {
     let mut headers = Vec::new();
     if !section.has("headers") {
         return Some(headers);

@@ -5,6 +5,7 @@ mod approvals;
 mod authorities;
 mod bucket;
 pub mod defaults;
+mod export;
 mod guard_rail;
 mod http;
 mod issuer;
@@ -29,6 +30,7 @@ use std::path::{Path, PathBuf};
 pub use approvals::Approvals;
 pub use authorities::{Authorities, KeyHome};
 pub use bucket::Bucket;
+pub use export::{AuditExport, ExportTo, Syslog, SyslogBy};
 pub use guard_rail::GuardRail;
 pub use http::{Http2, HttpTarget};
 pub use issuer::Issuer;
@@ -82,6 +84,8 @@ pub struct Config {
     pub retention: Vec<Retention>,
     /// `[[witness]]`
     pub witnesses: Vec<Witness>,
+    /// `[[audit_export]]`
+    pub audit_exports: Vec<AuditExport>,
     /// `[vault]`
     pub vault: Option<Vault>,
     /// `[secrets] key`
@@ -135,6 +139,7 @@ impl Config {
         let guard_rails = guard_rail::read_all(root, targets.as_deref());
         let retention = retention::read_all(root);
         let witnesses = witness::read_all(root, home);
+        let audit_exports = export::read_all(root, home);
         let vault = vault::read(root, home);
         let sealing_key = sealing::read(root, home, state_dir);
         Some(Self {
@@ -153,6 +158,7 @@ impl Config {
             guard_rails: guard_rails?,
             retention: retention?,
             witnesses: witnesses?,
+            audit_exports: audit_exports?,
             vault: vault?,
             sealing_key: sealing_key?,
             secrets: Vec::new(),

@@ -76,7 +76,7 @@ fn read_one(section: &Section<'_>, home: &Path) -> Option<Notify> {
     Some(Notify { name: name?.value, sink })
 }
 
-fn check_name(section: &Section<'_>, name: &Placed<String>) -> bool {
+pub(super) fn check_name(section: &Section<'_>, name: &Placed<String>) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let fits = !name.value.is_empty() && name.value.len() <= 64 && name.value.chars().all(plain);
     if !fits {

@@ -38,6 +38,15 @@ pub(super) fn serve(listen: SocketAddr) -> Result<(), BuildError> {
     metrics::describe_histogram!("bartizan_log_append_seconds", metrics::Unit::Seconds, "What appending to the transparency log took");
     metrics::describe_counter!("bartizan_notices_total", "Notices of holds that were sent or could not be, by whom they went to");
     metrics::describe_counter!("bartizan_witness_total", "Witnesses asked to cosign, by witness and outcome");
+    metrics::describe_counter!("bartizan_secret_fetches_total", "Secrets that were fetched or could not be, by kind of place and outcome");
+    metrics::describe_gauge!("bartizan_secret_age_seconds", metrics::Unit::Seconds, "How long ago a secret was fetched last");
+    metrics::describe_counter!("bartizan_secret_stale_total", "Times an old secret was used, since it could not be fetched");
+    metrics::describe_gauge!("bartizan_secret_leases", "What the vault has lent");
+    metrics::describe_counter!("bartizan_secret_renewals_total", "Renewals of what the vault has lent, by outcome");
+    metrics::describe_gauge!("bartizan_audit_export_lag_entries", "Audit entries that an export is behind");
+    metrics::describe_gauge!("bartizan_audit_export_lag_seconds", metrics::Unit::Seconds, "Age of the first of these");
+    metrics::describe_counter!("bartizan_audit_exported_total", "Audit entries that were taken, by export");
+    metrics::describe_counter!("bartizan_audit_export_failures_total", "Tries of exports that failed");
     Ok(())
 }
 

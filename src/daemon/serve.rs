@@ -18,6 +18,7 @@ use crate::audit::{AuditLog, Entry, signing_key};
 use crate::config::Config;
 use crate::control::protocol::Event;
 use crate::enforce::{Enforcer, PoliciesInForce, load_dir};
+use crate::exporters::Exporter;
 use crate::frontdoor::{Gate, sentences};
 use crate::gateways::postgres::{Analysts, Worker};
 use crate::identity::authority::{Authorities, open_host_key};
@@ -107,6 +108,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
         tokio::spawn(indexing::keep(Arc::clone(&rooms))),
         tokio::spawn(pass_on(rooms.broker.changes(), rooms.bulletin.clone())),
     ];
+    let exporting = export(&rooms);
     let depot = Depot::start(&config, &rooms.secrets, &rooms.store, &rooms.audit, &clock).map_err(|e| cannot("the object store")(&e))?;
     let socket = socket::bind(&config.server.state_dir).map_err(|e| cannot("the control socket")(&e))?;
     open_doors(&rooms, listeners, &stop).await?;
@@ -119,12 +121,38 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     if let Some(depot) = depot {
         depot.end().await;
     }
-    rooms.secrets.end().await;
     let entry = Entry::ServerStopped { reason: "asked to stop".to_owned() };
     let receipt = rooms.audit.append(entry, clock.now()).await.map_err(|e| cannot("the audit log")(&e))?;
     ledger.holds(&receipt).await.map_err(|e| cannot("the transparency log")(&e))?;
+    exporting.end().await;
+    rooms.secrets.end().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What carries the audit log elsewhere.
+struct Exporting {
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+fn export(rooms: &Arc<Rooms>) -> Exporting {
+    let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+    let server = &rooms.config.server;
+    for export in &rooms.config.audit_exports {
+        let exporter = Exporter::new(export, &server.state_dir, &server.name, &rooms.secrets, &rooms.clock);
+        tasks.spawn(exporter.run(stop.clone()));
+    }
+    tasks.close();
+    Exporting { stop, tasks }
+}
+
+impl Exporting {
+    /// Has what is left exported, if that is soon done.
+    async fn end(self) {
+        self.stop.cancel();
+        self.tasks.wait().await;
+    }
 }
 
 #[expect(clippy::too_many_arguments, reason = "the one place where everything is put together")]

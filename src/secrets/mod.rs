@@ -132,6 +132,9 @@ impl Secrets {
 
     /// Renews what is lent and in use, gives back what is not, and wipes what was kept long enough; never returns.
     pub async fn tend(self: Arc<Self>) {
+        if let Some(vault) = &self.vault {
+            vault.begin().await;
+        }
         loop {
             tokio::time::sleep(BEAT).await;
             let slots: Vec<_> = self.lock().iter().map(|(source, slot)| (source.clone(), Arc::clone(slot))).collect();

@@ -4,6 +4,7 @@ pub mod agent;
 pub mod https;
 pub mod ssh;
 pub mod tls;
+pub mod webhook;
 
 use std::io;
 use std::pin::Pin;

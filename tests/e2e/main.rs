@@ -22,6 +22,7 @@ mod depot;
 mod disks;
 mod encrypted;
 mod evidence;
+mod exporting;
 mod exports;
 mod faults;
 mod files;

@@ -4,6 +4,7 @@
 mod http_and_ssh;
 mod lent;
 mod refused;
+mod sealed;
 mod vault;
 
 use std::fs;

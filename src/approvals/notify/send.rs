@@ -4,18 +4,13 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 
 use crate::audit::canonical;
 use crate::config::{self, Format, SecretSource, Sink};
-use crate::model::Secret;
 use crate::secrets::Secrets;
-use crate::wire::https;
+use crate::wire::{https, webhook};
 
 use super::{Notice, texts};
 
@@ -104,7 +99,8 @@ impl Sender {
                     Some(source) => Some(self.secrets.get(source).await.map_err(|error| error.to_string())?),
                     None => None,
                 };
-                post(client, url, canonical(&body), secret.as_ref(), notice).await
+                let id = format!("{}.{}", notice.approval.asked.id, notice.kind);
+                webhook::post(client, url, (&id, notice.at), canonical(&body), secret.as_ref()).await
             }
             Way::Command(words) => run(words, &canonical(&texts::event(notice, &self.server))).await,
         }
@@ -113,29 +109,6 @@ impl Sender {
 
 pub(super) fn count(name: &str, outcome: &'static str) {
     metrics::counter!("bartizan_notices_total", "notify" => name.to_owned(), "outcome" => outcome).increment(1);
-}
-
-/// A POST as Standard Webhooks 1.0.0 has it: the same id at each try, so that a receiver can tell a repeated notice.
-async fn post(client: &reqwest::Client, url: &str, body: String, secret: Option<&Secret>, notice: &Notice) -> Result<(), String> {
-    let id = format!("{}.{}", notice.approval.asked.id, notice.kind);
-    let at = notice.at.as_second().to_string();
-    let mut request =
-        client.post(url).header("content-type", "application/json").header("webhook-id", &id).header("webhook-timestamp", &at);
-    if let Some(secret) = secret {
-        request = request.header("webhook-signature", sign(secret, &format!("{id}.{at}.{body}")));
-    }
-    let answer = request.body(body).send().await.map_err(https::words)?;
-    if answer.status().is_success() { Ok(()) } else { Err(format!("HTTP status {}", answer.status().as_u16())) }
-}
-
-/// `v1,` and HMAC-SHA256 in base 64. A secret of the form `whsec_…` is base 64 itself, any other is taken as it is.
-pub(super) fn sign(secret: &Secret, text: &str) -> String {
-    let key = secret.reveal().strip_prefix("whsec_").and_then(|rest| STANDARD.decode(rest).ok());
-    let key = key.unwrap_or_else(|| secret.reveal().as_bytes().to_vec());
-    // A key may have any length (RFC 2104).
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&key) else { return String::new() };
-    mac.update(text.as_bytes());
-    format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
 }
 
 async fn run(words: &[String], input: &str) -> Result<(), String> {

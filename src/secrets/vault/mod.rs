@@ -114,6 +114,13 @@ impl Vault {
         Ok(Credential { user: user.map(|user| user.reveal().to_owned()), secret, lease: lent })
     }
 
+    /// Logs in before anybody needs it: from then on the token is renewed.
+    pub(super) async fn begin(&self) {
+        if let Err(fault) = self.token(None).await {
+            tracing::warn!(%fault, "the bastion cannot log in at the vault yet");
+        }
+    }
+
     /// Renews what is due, and gives back what nobody uses any more.
     pub(super) async fn tend(&self) {
         self.renew_token().await;

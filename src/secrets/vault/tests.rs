@@ -28,7 +28,7 @@ fn what_is_no_answer_is_told_without_a_word_of_it() {
     for bad in [
         "",
         "planted",
-        "[\"planted\"]",
+        "\"planted\"",
         "{\"data\":{\"a\":\"planted\"",
         "{\"lease_duration\":\"planted\"}",
         "{\"lease_id\":{\"a\":\"planted\"}}",

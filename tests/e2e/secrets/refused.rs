@@ -55,7 +55,7 @@ fn check_names_each_secret_that_cannot_be_read_with_its_line_its_key_and_a_mend(
         (5, "it has no field `pass`"),
         (6, "permission denied"),
     ] {
-        let key = format!("bartizan.toml:{}:{}: target[{n}].headers.X-Token: the secret cannot be read: ", 13 + 5 * n, 26);
+        let key = format!("bartizan.toml:{}:{}: target[{n}].headers.X-Token: the secret cannot be read: ", 13 + 5 * n, 23);
         assert!(told.contains(&key) && told.contains(why), "{n}, {why}: {told}");
     }
     assert_eq!(told.matches("mend:").count(), 7, "{told}");

@@ -25,14 +25,14 @@ fn started() -> (tempfile::TempDir, Vault) {
 #[test]
 fn a_password_that_was_replaced_is_fetched_when_the_target_refuses_the_old_one_and_a_token_is_renewed() {
     let (folder, vault) = started();
-    let token = vault.token(READS, &["-ttl=6s", "-period=6s"]);
+    let token = vault.token(READS, &["-ttl=15s", "-period=15s"]);
     fs::write(folder.path().join("token"), &token).unwrap();
     let site = site(&vault, &format!("{{ token = {{ file = \"{}\" }} }}", folder.path().join("token").display()), "");
     let alice = site.world.visitor("alice");
     let tunnel = site.tunnel(&alice);
     is_let_in(&tunnel, &alice);
     // Long past the end of the token's first time.
-    std::thread::sleep(std::time::Duration::from_secs(10));
+    std::thread::sleep(std::time::Duration::from_secs(25));
     alter(&site.server, NEXT);
     vault.put("secret/orders", &[&format!("password={NEXT}")]);
     is_let_in(&tunnel, &alice);
@@ -138,7 +138,13 @@ fn the_bastion_logs_in_with_a_token_of_its_identity_provider_and_with_its_pods()
     let mut reviewer = Guarded::logged(python, &log);
     let port = wait_for_line(&log, "READY ", &mut reviewer);
     vault.ok(&["auth", "enable", "-path=cluster", "kubernetes"]);
-    vault.ok(&["write", "auth/cluster/config", &format!("kubernetes_host=http://127.0.0.1:{port}"), "token_reviewer_jwt=reviewer"]);
+    vault.ok(&[
+        "write",
+        "auth/cluster/config",
+        &format!("kubernetes_host=http://127.0.0.1:{port}"),
+        "token_reviewer_jwt=reviewer",
+        "disable_local_ca_jwt=true",
+    ]);
     let bound = ["bound_service_account_names=bastion", "bound_service_account_namespaces=access", "token_policies=bastion"];
     vault.ok(&[["write", "auth/cluster/role/bastion"].as_slice(), bound.as_slice()].concat());
     let pod = pod_token();
