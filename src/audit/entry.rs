@@ -129,6 +129,28 @@ pub enum Entry {
         #[serde(default)]
         facts: Option<Facts>,
     },
+    /// A request over HTTP that was let through is over: answered, cut short, or not answered at all. Its decision stands before it.
+    #[serde(rename = "call.ended")]
+    CallEnded {
+        session: SessionId,
+        principal: PrincipalId,
+        principal_kind: PrincipalKind,
+        target: TargetName,
+        /// The number of the request in its session, as the recording has it.
+        request: u64,
+        operation: String,
+        policies: Vec<String>,
+        status: u16,
+        /// The body of the request, as far as its length was said or it was read before it was decided.
+        bytes_in: Option<u64>,
+        /// The body of the answer, as the server sent it.
+        bytes_out: u64,
+        duration_ms: u64,
+        /// Where in the recording the request stands.
+        recording_ms: u64,
+        /// Why it was cut short.
+        cut: Option<String>,
+    },
     /// Something was asked for by its protocol name (`direct-tcpip`, `auth-agent-req@openssh.com`) that is not served.
     #[serde(rename = "refused")]
     Refused { what: String, principal: Option<PrincipalId>, source: IpAddr, detail: String },

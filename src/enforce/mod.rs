@@ -1,6 +1,7 @@
 //! Policy at work: turns what is asked into questions, asks the policies in force, writes each verdict to the audit log, has
 //! people asked about what is held, and only then gives a [`Permit`]. Never forwards, never records a session's bytes.
 
+mod call;
 mod decider;
 mod enforcer;
 mod http;
@@ -14,6 +15,7 @@ mod policies;
 mod questions;
 mod sql;
 
+pub use call::Call;
 pub use decider::{Allowed, Decider};
 pub use enforcer::{Enforcer, Evidence, IssueGrant};
 pub use http::Fields;

@@ -11,6 +11,7 @@ use crate::harness::{Done, Guarded, Run, Setup, Visitor, World, fixture, free_po
 
 mod bench;
 mod bodies;
+mod calls;
 mod differential;
 mod encrypted;
 mod identity;

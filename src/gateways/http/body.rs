@@ -13,7 +13,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use hyper::StatusCode;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 
-use crate::enforce::Allowed;
+use crate::enforce::{Allowed, Call};
 use crate::frontdoor::BoxFuture;
 
 use super::exchange::Shared;
@@ -62,11 +62,38 @@ pub(super) enum Source {
 /// What belongs to an answer until it is over.
 pub(super) struct Kept {
     pub(super) shared: Arc<Shared>,
-    pub(super) number: u64,
+    pub(super) call: Called,
     pub(super) status: StatusCode,
-    pub(super) begun: Instant,
     pub(super) allowed: Allowed,
     pub(super) sender: Sender,
+}
+
+/// What is known of a request from the time that it was let through.
+#[derive(Debug, Clone)]
+pub(super) struct Called {
+    pub(super) number: u64,
+    pub(super) begun: Instant,
+    pub(super) operation: String,
+    pub(super) policies: Vec<String>,
+    pub(super) bytes: Option<u64>,
+}
+
+impl Called {
+    /// Has the audit log told that it is over.
+    pub(super) fn ended(self, shared: &Arc<Shared>, status: StatusCode, bytes_out: u64, cut: Option<String>) {
+        let call = Call {
+            request: self.number,
+            operation: self.operation,
+            policies: self.policies,
+            status: status.as_u16(),
+            bytes_in: self.bytes,
+            bytes_out,
+            duration: self.begun.elapsed(),
+            cut,
+        };
+        let decider = shared.decider.clone();
+        shared.tasks.finish(async move { decider.ended(call).await });
+    }
 }
 
 /// An answer's body.
@@ -84,13 +111,15 @@ impl Answer {
 
     /// Writes down how it went; `None` if that is done already.
     fn over(&mut self, cut: Option<String>) -> Option<(Arc<Shared>, Writing)> {
-        let Kept { shared, number, status, begun, allowed, sender } = self.kept.take()?;
+        let Kept { shared, call, status, allowed, sender } = self.kept.take()?;
         if cut.is_none() {
             shared.pool.give_back(sender);
         }
         let masked = std::mem::take(&mut *self.meter.hidden.lock().unwrap_or_else(PoisonError::into_inner));
         let bytes = self.meter.bytes.load(Ordering::Relaxed);
-        let note = notes::answered(&Answered { number, status, begun, bytes, masked: &masked, cut: cut.as_deref() });
+        let note =
+            notes::answered(&Answered { number: call.number, status, begun: call.begun, bytes, masked: &masked, cut: cut.as_deref() });
+        call.ended(&shared, status, bytes, cut);
         let writer = Arc::clone(&shared);
         let writing = async move {
             let written = writer.write(note).await;

@@ -18,7 +18,7 @@ use crate::frontdoor::{Cause, Refusal};
 use crate::model::Printable;
 use crate::record::{Piece, Tape, TapeError};
 
-use super::body::{Answer, Body, Kept, Meter, Source};
+use super::body::{Answer, Body, Called, Kept, Meter, Source};
 use super::dialect::{Dialect, Passage, Seen};
 use super::fields::{Masked, Readable};
 use super::headers::{self, Caller};
@@ -97,7 +97,14 @@ async fn attempt(shared: Arc<Shared>, mut request: Request<Incoming>) -> Result<
     drop(meant);
     count("allow");
     shared.write(notes::allowed(asked, &allowed, body.text())).await?;
-    forward(shared, Sent { head, body, from_client, target: facts.target(), upgrade, passage, allowed, number, begun }).await
+    let call = Called {
+        number,
+        begun,
+        operation: format!("{} {}", facts.method, facts.target()),
+        policies: allowed.policies().to_vec(),
+        bytes: body.text().map_or(facts.size, |text| Some(text.len() as u64)),
+    };
+    forward(shared, Sent { head, body, from_client, target: facts.target(), upgrade, passage, allowed, call }).await
 }
 
 /// Asks policy. Whoever is asked then sees all that would be done.
@@ -130,17 +137,16 @@ struct Sent {
     upgrade: Option<HeaderValue>,
     passage: Passage,
     allowed: Allowed,
-    number: u64,
-    begun: Instant,
+    call: Called,
 }
 
 async fn forward(shared: Arc<Shared>, sent: Sent) -> Result<Response<Body>, Problem> {
-    let Sent { mut head, body, from_client, target, upgrade, passage, allowed, number, begun } = sent;
+    let Sent { mut head, body, from_client, target, upgrade, passage, allowed, call } = sent;
     let Passage { fields, accept, many, relay, offer } = passage;
     let (server, is_upgrade) = (shared.pool.server(), upgrade.is_some());
     let own = match server.origin.headers().await {
         Ok(own) => own,
-        Err(refusal) => return Err(unanswered(&shared, number, begun, Unanswered::Refusal(refusal)).await?),
+        Err(refusal) => return Err(unanswered(&shared, call, Unanswered::Refusal(refusal)).await?),
     };
     headers::to_server(&mut head.headers, &own, &shared.caller, upgrade.as_ref(), fields.is_some());
     if let Some(accept) = accept {
@@ -165,21 +171,21 @@ async fn forward(shared: Arc<Shared>, sent: Sent) -> Result<Response<Body>, Prob
     };
     let (answer, sender) = match sent {
         Ok(answered) => answered,
-        Err(failed) => return Err(unanswered(&shared, number, begun, failed).await?),
+        Err(failed) => return Err(unanswered(&shared, call, failed).await?),
     };
     let (mut head, body) = answer.into_parts();
-    let kept = Kept { shared: Arc::clone(&shared), number, status: head.status, begun, allowed, sender };
+    let kept = Kept { shared: Arc::clone(&shared), call: call.clone(), status: head.status, allowed, sender };
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
         return match (from_client, upgrade) {
             (Some(from_client), Some(protocol)) => upgrade::turn(head, body, from_client, protocol, kept, relay),
-            _ => Err(cut(&shared, number, begun, "the server turns the connection into another protocol's, unasked").await?),
+            _ => Err(cut(&shared, call, "the server turns the connection into another protocol's, unasked").await?),
         };
     }
     let meter = Arc::new(Meter::default());
     let source = match fields {
         Some(fields) if !body.is_end_stream() => match Readable::of(&head.headers, many) {
             Ok(readable) => Source::Masked(Box::new(Masked::new(body, readable, fields, &shared.mask_key, Arc::clone(&meter)))),
-            Err(why) => return Err(cut(&shared, number, begun, &why).await?),
+            Err(why) => return Err(cut(&shared, call, &why).await?),
         },
         _ => Source::Plain(body),
     };
@@ -273,22 +279,23 @@ async fn refused(shared: &Shared, asked: notes::Asked<'_>, refusal: &Refusal) ->
     Ok(problem)
 }
 
-async fn unanswered(shared: &Shared, number: u64, begun: Instant, failed: Unanswered) -> Result<Problem, Problem> {
+async fn unanswered(shared: &Arc<Shared>, call: Called, failed: Unanswered) -> Result<Problem, Problem> {
     match failed {
         Unanswered::Refusal(refusal) => {
             tracing::warn!(detail = %refusal.detail, "an HTTP server cannot be reached");
-            cut(shared, number, begun, &refusal.sentence).await
+            cut(shared, call, &refusal.sentence).await
         }
         Unanswered::Lost(error) => {
             tracing::warn!(%error, "an HTTP server gave no answer");
-            cut(shared, number, begun, "the server gave no answer").await
+            cut(shared, call, "the server gave no answer").await
         }
     }
 }
 
 /// An answer that is not handed on.
-async fn cut(shared: &Shared, number: u64, begun: Instant, why: &str) -> Result<Problem, Problem> {
-    let status = StatusCode::BAD_GATEWAY;
+async fn cut(shared: &Arc<Shared>, call: Called, why: &str) -> Result<Problem, Problem> {
+    let (status, number, begun) = (StatusCode::BAD_GATEWAY, call.number, call.begun);
+    call.ended(shared, status, 0, Some(why.to_owned()));
     shared.write(notes::answered(&notes::Answered { number, status, begun, bytes: 0, masked: &[], cut: Some(why) })).await?;
     Ok(Problem::new(status, why))
 }

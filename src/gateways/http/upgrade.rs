@@ -89,8 +89,10 @@ pub(super) fn turn(
         };
         *kept.shared.exit.lock().unwrap_or_else(PoisonError::into_inner) = outcome.exit;
         let protocol = protocol.to_str().unwrap_or_default().to_owned();
-        let note = notes::upgraded(kept.number, &protocol, &outcome, kept.begun);
+        let note = notes::upgraded(kept.call.number, &protocol, &outcome, kept.call.begun);
         drop(kept.shared.write(note).await);
+        let call = super::body::Called { bytes: Some(outcome.up.1), ..kept.call };
+        call.ended(&kept.shared, kept.status, outcome.down.1, outcome.cut);
     });
     Ok(Response::from_parts(head, Empty::new().map_err(|never| match never {}).boxed_unsync()))
 }
