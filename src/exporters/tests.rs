@@ -79,7 +79,7 @@ async fn a_message_has_the_form_of_the_standard() {
     let text = syslog::message(10, &lines[0]);
     let hash = hex::encode(lines[0].hash);
     let start = format!(
-        "<86>1 1970-01-01T00:00:00Z node_one bartizan - lock.removed [bartizan@32473 seq=\"1\" hash=\"{hash}\" by=\"local:root\" \
+        "<86>1 1970-01-01T00:00:00.000000Z node_one bartizan - lock.removed [bartizan@32473 seq=\"1\" hash=\"{hash}\" by=\"local:root\" \
          subject=\"user corp/\\\"a\\]\\\\\"] {{\""
     );
     assert!(text.starts_with(&start), "{text}\n{start}");

@@ -159,6 +159,7 @@ impl Secrets {
     }
 
     async fn fetch_into(&self, slot: &mut Slot, source: &SecretSource) -> Result<Credential, SecretError> {
+        let begun = Instant::now();
         let fetched = self.fetch(source).await;
         let outcome = if fetched.is_ok() { "fetched" } else { "failed" };
         metrics::counter!("bartizan_secret_fetches_total", "kind" => source.place.kind(), "outcome" => outcome).increment(1);
@@ -167,7 +168,7 @@ impl Secrets {
                 slot.keep(Kept::new(credential.clone()));
                 Ok(credential)
             }
-            Err(error) => slot.fail(source, error),
+            Err(error) => slot.fail(source, error, begun.elapsed()),
         }
     }
 

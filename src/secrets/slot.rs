@@ -1,5 +1,7 @@
 //! What is known of one secret: the last that was fetched, and the last failure.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use crate::config::SecretSource;
@@ -34,11 +36,22 @@ impl Kept {
     }
 }
 
+/// A fetch that failed, and until when it stands for those who ask.
+struct Failure {
+    at: Instant,
+    until: Instant,
+    error: SecretError,
+}
+
+/// A failure that took longer than this is not tried again for as long: those who wait in a row would each wait for it.
+const SLOW: Duration = Duration::from_millis(500);
+const LONGEST: Duration = Duration::from_secs(2);
+
 /// One secret's place in memory.
 #[derive(Default)]
 pub(super) struct Slot {
     kept: Option<Kept>,
-    failed: Option<(Instant, SecretError)>,
+    failed: Option<Failure>,
     fetched: Option<Instant>,
     /// When it was last fetched since a target refused it.
     pub(super) forced: Option<Instant>,
@@ -46,12 +59,12 @@ pub(super) struct Slot {
 
 impl Slot {
     /// What serves who asked at `asked`, if anything does without a fetch: what is fresh, what was fetched after the question, and a
-    /// failure after the question.
+    /// failure after the question or just before it, if that took long.
     pub(super) fn serve(&self, source: &SecretSource, asked: Instant) -> Result<Option<Credential>, SecretError> {
-        if let Some((at, error)) = &self.failed
-            && *at >= asked
+        if let Some(failure) = &self.failed
+            && (failure.at >= asked || failure.until > Instant::now())
         {
-            return self.stale(source).map(Some).ok_or_else(|| error.clone());
+            return self.stale(source).map(Some).ok_or_else(|| failure.error.clone());
         }
         let fits = |kept: &&Kept| kept.is_fresh(source) || (kept.at >= asked && kept.credential.lease.is_none());
         let credential = self.kept.as_ref().filter(fits).map(|kept| kept.credential.clone());
@@ -71,10 +84,12 @@ impl Slot {
         self.kept = Some(kept);
     }
 
-    /// What to do when it could not be fetched: with what is kept, if that may be so old; else without.
-    pub(super) fn fail(&mut self, source: &SecretSource, error: SecretError) -> Result<Credential, SecretError> {
+    /// What to do when it could not be fetched, which took so long: with what is kept, if that may be so old; else without.
+    pub(super) fn fail(&mut self, source: &SecretSource, error: SecretError, took: Duration) -> Result<Credential, SecretError> {
         tracing::error!(secret = %source, %error, alert = true, "a secret cannot be fetched");
-        self.failed = Some((Instant::now(), error.clone()));
+        let at = Instant::now();
+        let until = at + if took > SLOW { took.min(LONGEST) } else { Duration::ZERO };
+        self.failed = Some(Failure { at, until, error: error.clone() });
         match self.stale(source) {
             Some(credential) => {
                 tracing::warn!(secret = %source, "the last one is used, as the configuration allows");

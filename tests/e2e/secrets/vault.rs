@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use super::{NEXT, alter, are_nowhere, is_let_in, refusal};
-use crate::harness::{Guarded, PASSWORD, ROOT, Vault, fixture, wait_for_line, wait_until};
+use crate::harness::{Guarded, PASSWORD, ROOT, Run, Vault, fixture, wait_for_line, wait_until};
 use crate::postgres::site::Site;
 
 const READS: &str = "path \"secret/data/orders\" { capabilities = [\"read\"] }";
@@ -54,7 +54,7 @@ fn a_vault_that_is_closed_hangs_or_is_gone_is_a_refusal_and_an_old_password_only
     vault.freeze();
     is_refused();
     vault.thaw();
-    is_let_in(&tunnel, &alice);
+    wait_until("the vault is asked again", || tunnel.ask(&alice, "SELECT 'in'").status.success());
     vault.ok(&["kv", "delete", "secret/orders"]);
     is_refused();
     logged("there is nothing at this path");
@@ -137,6 +137,11 @@ fn the_bastion_logs_in_with_a_token_of_its_identity_provider_and_with_its_pods()
     let log = folder.path().join("reviewer.log");
     let mut reviewer = Guarded::logged(python, &log);
     let port = wait_for_line(&log, "READY ", &mut reviewer);
+    let mut openssl = std::process::Command::new("openssl");
+    openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=cluster"]);
+    openssl.arg("-keyout").arg(folder.path().join("ca.key")).arg("-out").arg(folder.path().join("ca.crt"));
+    Run::new(openssl).ok();
+    let ca = format!("kubernetes_ca_cert=@{}", folder.path().join("ca.crt").display());
     vault.ok(&["auth", "enable", "-path=cluster", "kubernetes"]);
     vault.ok(&[
         "write",
@@ -144,6 +149,7 @@ fn the_bastion_logs_in_with_a_token_of_its_identity_provider_and_with_its_pods()
         &format!("kubernetes_host=http://127.0.0.1:{port}"),
         "token_reviewer_jwt=reviewer",
         "disable_local_ca_jwt=true",
+        &ca,
     ]);
     let bound = ["bound_service_account_names=bastion", "bound_service_account_namespaces=access", "token_policies=bastion"];
     vault.ok(&[["write", "auth/cluster/role/bastion"].as_slice(), bound.as_slice()].concat());
