@@ -59,17 +59,17 @@ fn run(bench: &mut Criterion) {
         let script = Arc::new(analyse(text.as_bytes(), &catalog, &state, &limits).expect("it is read"));
         let mut cache = Cache::new(1 << 20);
         cache.put(text.as_bytes(), &catalog, &state, &script);
-        let mut measure = |what: &str, call: &dyn Fn()| {
-            bench.benchmark_group(what).bench_function(BenchmarkId::from_parameter(name), |timer| timer.iter(call));
+        let mut measure = |what: &str, call: &mut dyn FnMut()| {
+            bench.benchmark_group(what).bench_function(BenchmarkId::from_parameter(name), |timer| timer.iter(&mut *call));
         };
-        measure("pg_query alone", &|| drop(black_box(pg_query::parse(black_box(text), 0))));
-        measure("analyse a statement", &|| drop(black_box(analyse(black_box(text.as_bytes()), &catalog, &state, &limits))));
-        measure("find a repeated statement", &|| drop(black_box(cache.get(black_box(text.as_bytes()), &catalog, &state))));
+        measure("pg_query alone", &mut || drop(black_box(pg_query::parse(black_box(text), 0))));
+        measure("analyse a statement", &mut || drop(black_box(analyse(black_box(text.as_bytes()), &catalog, &state, &limits))));
+        measure("find a repeated statement", &mut || drop(black_box(cache.get(black_box(text.as_bytes()), &catalog, &state))));
         // By a slice that has made nothing yet, with the cutting of it.
-        measure("judge by a new slice", &|| {
+        measure("judge by a new slice", &mut || {
             drop(black_box(Judge::new(&set.slice(&ann, &target), &target, &catalog, &context).judge(&script, text)));
         });
-        measure("judge", &|| drop(black_box(Judge::new(&slice, &target, &catalog, &context).judge(&script, text))));
+        measure("judge", &mut || drop(black_box(Judge::new(&slice, &target, &catalog, &context).judge(&script, text))));
     }
 }
 
