@@ -214,6 +214,8 @@ actions! {
     Publish = "publish", None, [Target];
     /// Lock a principal or a target, or unlock it.
     Lock = "lock", None, [Principal, Target];
+    /// Take trust away from what a principal was issued, or from an authority's key.
+    Revoke = "revoke", None, [Principal];
     /// Read what the audit log says of a principal.
     Audit = "audit", None, [Principal];
 }

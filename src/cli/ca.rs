@@ -1,5 +1,5 @@
-//! `bartizan ca`: shows the certificate authorities and what to paste where, and gives one a new key. Needs no running
-//! daemon; one that runs follows by itself.
+//! `bartizan ca`: shows the certificate authorities and what to paste where, gives one a new key, and takes trust away. The bastion
+//! decides the last two by policy and does them; where none runs on this machine, its state folder is written here.
 
 mod revoke;
 
@@ -13,16 +13,14 @@ use serde_json::{Value, json};
 
 use crate::audit::{Entry, read_public_key};
 use crate::config::Config;
+use crate::control::protocol::RotateAuthority;
 use crate::identity::authority::{self, AuthorityError, AuthorityKeys};
 use crate::identity::{self, VOUCHER_KEY};
 use crate::model::AuthorityKind;
-use crate::wire::agent::AgentError;
 
-use super::local::{Local, operator};
+use super::local::{Local, block_on, operator};
+use super::remote::Remote;
 use super::{Common, Exit};
-
-/// The longest `--overlap`, in hours: a month.
-const MAX_OVERLAP: SignedDuration = SignedDuration::from_hours(31 * 24);
 
 /// Options of `bartizan ca`.
 #[derive(Debug, clap::Args)]
@@ -80,8 +78,10 @@ impl From<Authority> for AuthorityKind {
 }
 
 fn parse_overlap(text: &str) -> Result<Duration, String> {
-    let parsed = text.parse::<SignedDuration>().ok().filter(|d| (SignedDuration::ZERO..=MAX_OVERLAP).contains(d));
-    parsed.and_then(|d| Duration::try_from(d).ok()).ok_or_else(|| "write a time from 0s to 744h, as in 24h or 90m".to_owned())
+    let parsed = text.parse::<SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
+    parsed
+        .filter(|overlap| *overlap <= authority::LONGEST_OVERLAP)
+        .ok_or_else(|| "write a time from 0s to 744h, as in 24h or 90m".to_owned())
 }
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
@@ -116,20 +116,38 @@ fn jwks(config: &Config) -> Result<ExitCode, Exit> {
 }
 
 fn rotate(common: &Common, config: &Config, kind: AuthorityKind, overlap: Duration, as_json: bool) -> Result<ExitCode, Exit> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| Exit::incomplete(e.to_string()))?;
-    let (now, mut rng) = (Timestamp::now(), rand::rng());
-    let local = Local::open(common)?;
-    let keys =
-        runtime.block_on(authority::rotate(&config.server.state_dir, &config.authorities, kind, overlap, now, &mut rng)).map_err(exit)?;
-    let old = keys.old.first().map(|old| fingerprint(&old.key));
-    let entry = Entry::CaRotated { authority: kind, old, new: fingerprint(&keys.current), by: operator() };
-    runtime.block_on(local.note(entry)).map_err(|e| e.after("the key was changed, but the audit log does not say so"))?;
+    let now = Timestamp::now();
+    let keys = match Remote::here(common)? {
+        Some(mut bastion) => {
+            // A second that has begun counts.
+            let overlap_seconds = overlap.as_secs() + u64::from(overlap.subsec_nanos() > 0);
+            bastion.ask::<Value>("authority.rotate", &RotateAuthority { authority: kind, overlap_seconds })?;
+            let found = authority::read_keys(&config.server.state_dir).map_err(exit)?.into_iter().find(|(found, _)| *found == kind);
+            found.map(|(_, keys)| keys).ok_or_else(|| Exit::incomplete("the key was changed, and cannot be read"))?
+        }
+        None => block_on(rotate_here(&Local::instead(common)?, config, kind, overlap, now))?,
+    };
     if as_json {
         print(&format!("{:#}\n", to_json(kind, &keys, now)?));
     } else {
         print(&format!("The {kind} authority has a new key. {}\n\n{}", advice(kind), to_text(kind, &keys, now)?));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn rotate_here(
+    local: &Local,
+    config: &Config,
+    kind: AuthorityKind,
+    overlap: Duration,
+    now: Timestamp,
+) -> Result<AuthorityKeys, Exit> {
+    let rotated = authority::rotate(&config.server.state_dir, &config.authorities, kind, overlap, now, &mut rand::rng()).await;
+    let keys = rotated.map_err(exit)?;
+    let old = keys.old.first().map(|old| fingerprint(&old.key));
+    let entry = Entry::CaRotated { authority: kind, old, new: fingerprint(&keys.current), by: operator() };
+    local.note(entry).await.map_err(|e| e.after("the key was changed, but the audit log does not say so"))?;
+    Ok(keys)
 }
 
 /// What is still to be done by hand.
@@ -205,14 +223,7 @@ fn fingerprint(key: &PublicKey) -> String {
 }
 
 fn exit(error: AuthorityError) -> Exit {
-    match error {
-        AuthorityError::None(_)
-        | AuthorityError::InAgent { .. }
-        | AuthorityError::Open { .. }
-        | AuthorityError::OwnKey { .. }
-        | AuthorityError::Agent(AgentError::Lacks { .. }) => Exit::refused(error.to_string()),
-        _ => Exit::incomplete(error.to_string()),
-    }
+    if error.is_the_operators() { Exit::refused(error.to_string()) } else { Exit::incomplete(error.to_string()) }
 }
 
 #[expect(clippy::print_stdout, reason = "cli is the code that prints")]

@@ -96,6 +96,16 @@ could not be completed or verified; for \fBpolicy\fR also where the configuratio
 .TP
 4
 held: a human has to approve first
+.SH "WHO DECIDES"
+.TP
+The bastion that runs, by policy
+\fBapprovals\fR, \fBsessions\fR, \fBlock\fR, \fBunlock\fR, \fBlocks\fR, \fBca revoke\fR, \fBca rotate\fR, \fBrecordings hold\fR, \fBrelease\fR and
+\fBdelete\fR, and whatever is done with \fB\-\-bastion\fR. On its own machine it is asked as local/ACCOUNT, in the group local/operators. Where none
+runs there, they say so and use its files.
+.TP
+Whoever may read or write the files
+all else: \fBrecordings list\fR, \fBsearch\fR, \fBplay\fR, \fBcat\fR, \fBexport\fR and \fBverify\fR, \fBaudit\fR, \fBca show\fR, \fBtargets\fR, \fBpolicy\fR. Policy is
+not asked. The use of a recording is in the audit log as that of local:ACCOUNT, before it is shown.
 .SH "FILES"
 .TP
 /etc/bartizan/bartizan.toml

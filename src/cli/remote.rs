@@ -71,6 +71,11 @@ impl Remote {
         Self::greet(None, Box::new(stream), Box::new(reader), &place).map(Some)
     }
 
+    /// Connects to the bastion on this machine, as [`Remote::reach`] does where no other is named.
+    pub(super) fn here(common: &Common) -> Result<Option<Self>, Exit> {
+        Self::reach(common, &Way { bastion: None, ssh_options: Vec::new() })
+    }
+
     fn greet(child: Option<Child>, stdin: Box<dyn Write + Send>, stdout: Box<dyn Read + Send>, place: &str) -> Result<Self, Exit> {
         let lines = BufReader::new(stdout);
         let mut remote = Self { child, stdin: Some(stdin), lines, next: 0, principal: String::new(), fetched: 0 };

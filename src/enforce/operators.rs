@@ -173,6 +173,26 @@ impl Enforcer {
         }
     }
 
+    /// Decides whether `caller` may do `what`, which takes trust away from what `holder` was issued; without one, from what is the
+    /// bastion's own.
+    ///
+    /// # Errors
+    /// When they may not, or the verdict cannot be written.
+    pub async fn permit_revoke(&self, caller: &Caller, holder: Option<&Principal>, what: String) -> Result<(), Refusal> {
+        let now = self.clock.now();
+        let about = holder.cloned().or_else(the_bastion).ok_or_else(gone)?;
+        let context = context(caller, now, None, Facts::None);
+        let about = as_principal(&about);
+        let request = Request { action: Action::Revoke, resource: Resource::Principal(&about), context: &context };
+        let decision = self.policies.current().decide(&as_principal(caller.principal()), &request);
+        let at = Place::default().telling(told(caller, None, About::Unkept));
+        self.write(verdict(caller, at, Action::Revoke, what, &decision, false), now).await?;
+        match decision.verdict {
+            Verdict::Allow => Ok(()),
+            Verdict::Deny(_) | Verdict::Hold(_) => Err(refusal(&decision)),
+        }
+    }
+
     /// Whether `caller` may know of a lock on `subject`: they could take it away. Nothing is written.
     #[must_use]
     pub fn may_see_lock(&self, caller: &Caller, subject: &LockSubject, holder: Option<&Principal>) -> bool {

@@ -49,6 +49,8 @@ pub struct CertificateFilter {
     pub authority: Option<AuthorityKind>,
     /// Only of this holder.
     pub principal: Option<PrincipalId>,
+    /// Only for the key of this fingerprint.
+    pub key_fingerprint: Option<String>,
     /// Only good at this moment.
     pub valid_at: Option<Timestamp>,
     /// At most so many.
@@ -57,6 +59,6 @@ pub struct CertificateFilter {
 
 impl Default for CertificateFilter {
     fn default() -> Self {
-        Self { authority: None, principal: None, valid_at: None, limit: 1_000 }
+        Self { authority: None, principal: None, key_fingerprint: None, valid_at: None, limit: 1_000 }
     }
 }

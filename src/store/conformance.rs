@@ -129,6 +129,7 @@ pub(super) async fn serials_are_dense_and_never_given_twice(open: Open<'_>) {
 pub(super) async fn certificates_are_found_by_serial_holder_and_moment(open: Open<'_>) {
     let store = open();
     let alice = certificate("corp/alice");
+    let fingerprint = alice.key_fingerprint.clone();
     let host = NewCertificate {
         authority: AuthorityKind::Host,
         principal: None,
@@ -148,6 +149,9 @@ pub(super) async fn certificates_are_found_by_serial_holder_and_moment(open: Ope
     assert_eq!(serials(all()).await, [2, 1]);
     assert_eq!(serials(CertificateFilter { limit: 1, ..all() }).await, [2]);
     assert_eq!(serials(CertificateFilter { principal: Some("corp/alice".parse().unwrap()), ..all() }).await, [1]);
+    let key = |text: &str| CertificateFilter { key_fingerprint: Some(text.to_owned()), ..all() };
+    assert_eq!(serials(key(&fingerprint)).await, [2, 1]);
+    assert!(serials(key("SHA256:nobody's")).await.is_empty());
     assert_eq!(serials(CertificateFilter { authority: Some(AuthorityKind::Host), ..all() }).await, [2]);
     assert_eq!(serials(CertificateFilter { valid_at: Some(at(899)), ..all() }).await, [2, 1]);
     assert_eq!(serials(CertificateFilter { valid_at: Some(at(900)), ..all() }).await, [2]);

@@ -4,6 +4,7 @@ mod audit;
 mod commands;
 mod over_ssh;
 mod socket;
+mod trust;
 
 use std::time::Duration;
 

@@ -5,6 +5,7 @@ mod approvals;
 mod audit;
 mod locks;
 mod sessions;
+mod trust;
 mod watch;
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,7 @@ pub use approvals::{AnswerApproval, AnswerWord, ListApprovals};
 pub use audit::{AuditFilter, ProveAudit, ReadAudit};
 pub use locks::{AddLock, RemoveLock, network};
 pub use sessions::{EndSession, ListSessions, WatchSession};
+pub use trust::{RevokeTrust, RotateAuthority, fingerprint};
 pub use watch::{End, Screen, Shown, Watched};
 
 /// The version of the protocol.
@@ -87,6 +89,12 @@ pub enum What {
     /// Let it in again.
     #[serde(rename = "unlock")]
     Unlock(RemoveLock),
+    /// Take trust away, for good.
+    #[serde(rename = "trust.revoke")]
+    RevokeTrust(RevokeTrust),
+    /// Give an authority a new key.
+    #[serde(rename = "authority.rotate")]
+    RotateAuthority(RotateAuthority),
     /// Recordings that they may replay, newest first.
     #[serde(rename = "recordings")]
     Recordings(Listing),
@@ -129,6 +137,8 @@ impl What {
             | Self::AnswerApproval(_)
             | Self::Lock(_)
             | Self::Unlock(_)
+            | Self::RevokeTrust(_)
+            | Self::RotateAuthority(_)
             | Self::Audit(_)
             | Self::ProveAudit(_)
             | Self::OpenRecording(_)

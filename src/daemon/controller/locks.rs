@@ -86,10 +86,15 @@ impl Client<'_> {
             }
             LockSubject::Group(_) | LockSubject::Target(_) | LockSubject::Source(_) => return Ok(None),
         };
+        self.last_seen(kind, id).await.map(Some)
+    }
+
+    /// Somebody, with the groups they were last seen in.
+    pub(super) async fn last_seen(&self, kind: PrincipalKind, id: PrincipalId) -> Result<Principal, Refusal> {
         let filter = SessionFilter { principal: Some(id.clone()), limit: 1, ..SessionFilter::default() };
         let last = self.rooms.store.sessions(filter).await.map_err(no_store)?.into_iter().next();
         let seen = last.map(|session| session.opening.principal).filter(|seen| seen.kind == kind);
-        Ok(Some(seen.unwrap_or(Principal { kind, id, groups: Vec::new() })))
+        Ok(seen.unwrap_or(Principal { kind, id, groups: Vec::new() }))
     }
 }
 

@@ -7,6 +7,7 @@ mod keep;
 mod locks;
 mod recordings;
 mod sessions;
+mod trust;
 mod watch;
 
 use std::collections::BTreeSet;
@@ -184,6 +185,8 @@ impl Client<'_> {
             What::ProveAudit(prove) => self.prove(prove).await,
             What::Lock(lock) => self.lock(lock).await,
             What::Unlock(lock) => self.unlock(lock).await,
+            What::RevokeTrust(revoke) => self.revoke_trust(revoke).await,
+            What::RotateAuthority(rotate) => self.rotate_authority(rotate).await,
             What::Recordings(listing) => written(&self.rooms.listed_recordings(self.caller, listing).await?),
             What::OpenRecording(opening) => written(&self.rooms.open_for(self.caller, opening, &mut self.shelf).await?),
             What::ReadRecording(range) => self.rooms.read_range(self.caller, range, &mut self.shelf).await,

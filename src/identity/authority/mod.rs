@@ -147,6 +147,9 @@ pub async fn rotate(
     disk::rotate(&dir, kind, homes.of(kind), held.as_ref(), overlap, now, rng)
 }
 
+/// How long what an old key signed may be believed still: a month.
+pub const LONGEST_OVERLAP: Duration = Duration::from_secs(31 * 24 * 3600);
+
 /// The file that changes whenever an authority's keys do.
 #[must_use]
 pub fn record_path(state_dir: &Path) -> PathBuf {

@@ -37,12 +37,14 @@ pub(super) fn list(connection: &Connection, filter: &CertificateFilter) -> Resul
     let mut statement = connection.prepare_cached(
         "SELECT * FROM certificates
          WHERE (:authority IS NULL OR authority = :authority) AND (:principal IS NULL OR principal = :principal)
+           AND (:key IS NULL OR key_fingerprint = :key)
            AND (:at IS NULL OR (valid_after <= :at AND :at < valid_before))
          ORDER BY serial DESC LIMIT :limit",
     )?;
     let values = named_params! {
         ":authority": filter.authority.map(|a| a.to_string()),
         ":principal": filter.principal.as_ref().map(|p| p.as_str()),
+        ":key": filter.key_fingerprint,
         ":at": filter.valid_at.map(|t| t.as_microsecond()),
         ":limit": filter.limit,
     };

@@ -63,7 +63,7 @@ const OPERATORS: &str = r#"
 @id("operators-on-the-machine")
 permit (
   principal in Group::"local/operators",
-  action in [Action::"watch", Action::"end", Action::"lock", Action::"audit"],
+  action in [Action::"watch", Action::"end", Action::"lock", Action::"revoke", Action::"audit"],
   resource
 );
 "#;
