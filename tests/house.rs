@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bartizan::config::{Config, Http2, defaults};
+use bartizan::config::{Config, Http2, RouteKind, defaults};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -283,6 +283,9 @@ fn the_manual_shows_the_defaults_of_the_table_in_the_source() {
         ("FORWARDS", "limits", "forwards", defaults::FORWARDS.to_string()),
         ("REQUESTS", "limits", "requests", defaults::REQUESTS.to_string()),
         ("SESSIONS", "limits", "sessions", defaults::SESSIONS.to_string()),
+        ("PUBLISHERS", "limits", "publishers", defaults::PUBLISHERS.to_string()),
+        ("PUBLISHED", "limits", "published", defaults::PUBLISHED.to_string()),
+        ("ROUTE", "target", "route", RouteKind::WORDS.iter().find(|(_, known)| *known == defaults::ROUTE).unwrap().0.to_owned()),
         ("HTTP2", "target", "http2", word(&Http2::WORDS, defaults::HTTP2)),
         ("IDENTITY_JWT", "target", "identity_jwt", defaults::IDENTITY_JWT.to_string()),
         ("APPROVAL_WAIT", "approvals", "wait", duration(defaults::APPROVAL_WAIT)),

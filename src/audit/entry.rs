@@ -210,6 +210,13 @@ pub enum Entry {
     #[serde(rename = "watch.ended")]
     WatchEnded { session: SessionId, by: String },
 
+    /// Somebody publishes a target through their connection; that they may is a decision. `publication` counts them, from each start anew.
+    #[serde(rename = "target.published")]
+    TargetPublished { target: TargetName, principal: PrincipalId, source: IpAddr, publication: u64 },
+    /// A target is not published any more by somebody who did.
+    #[serde(rename = "target.withdrawn")]
+    TargetWithdrawn { target: TargetName, principal: PrincipalId, publication: u64, reason: String },
+
     /// An operation waits for people to answer. `digest` is what the answer is bound to.
     #[serde(rename = "approval.asked")]
     ApprovalAsked {

@@ -5,7 +5,7 @@ mod databases;
 
 use std::process::ExitCode;
 
-use crate::config::{Config, Problems};
+use crate::config::{Config, Problems, Target, TargetAccess, Tls};
 use crate::depot::Bucket;
 use crate::enforce::load_dir;
 use crate::model::Printable;
@@ -33,6 +33,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
         Ok(config) => match load_dir(&config) {
             Ok(set) => {
                 warnings = set.warnings().iter().map(ToString::to_string).collect();
+                warnings.extend(config.targets.iter().filter_map(unproven));
                 if !args.offline {
                     warnings.extend(databases::warnings(&config, &set)?);
                 }
@@ -57,6 +58,22 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
         };
     }
     if args.json { Ok(ExitCode::from(2)) } else { Err(Exit::usage(format!("{} problems\n{}", problems.len(), problems.join("\n")))) }
+}
+
+/// That whoever may publish a target can stand for it, where it shows nothing that they could not.
+fn unproven(target: &Target) -> Option<String> {
+    let shows = match &target.access {
+        TargetAccess::Ssh(_) => true,
+        TargetAccess::Postgres(postgres) => postgres.tls != Tls::Disable,
+        TargetAccess::Kubernetes(kubernetes) => kubernetes.http.tls,
+        TargetAccess::Http(http) => http.tls,
+    };
+    (target.is_published() && !shows).then(|| {
+        format!(
+            "target {} is reached through publishers and without TLS: whoever may publish it can stand for it and is told its credential",
+            target.name
+        )
+    })
 }
 
 /// Why the object store of recordings cannot be used now, if it is one and cannot.

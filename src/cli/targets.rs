@@ -1,13 +1,18 @@
-//! `bartizan targets`: the catalogue as the configuration has it, and what clients of a database want to be given.
+//! `bartizan targets`: the catalogue as the configuration has it, who publishes what is published, and what clients of a database want
+//! to be given.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::config::{HostTrust, SshCredential, Target, TargetAccess};
+use crate::control::{Published, Publisher};
 use crate::model::TargetName;
 
-use super::print::{json, out};
+use super::print::{json as print_json, note, out};
+use super::remote::Remote;
 use super::{Common, Exit};
 
 /// Options of `bartizan targets`.
@@ -36,7 +41,33 @@ struct Shown {
     logins: Vec<String>,
     credential: &'static str,
     host: &'static str,
-    tags: std::collections::BTreeMap<String, String>,
+    tags: BTreeMap<String, String>,
+    /// Who publishes it, as far as the bastion that runs tells; none where it is not reached through publishers, or nobody tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    published: Option<Published>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    publishers: Vec<Publisher>,
+}
+
+/// What the bastion that runs knows of publishers.
+#[derive(Default, Deserialize)]
+struct Known {
+    targets: BTreeMap<String, Published>,
+    publishers: Vec<Publisher>,
+}
+
+/// Asks the bastion on this machine, if one runs.
+fn ask(common: &Common, chosen: &[&Target]) -> Result<Option<Known>, Exit> {
+    if !chosen.iter().any(|target| target.is_published()) {
+        return Ok(None);
+    }
+    match Remote::here(common)? {
+        Some(mut bastion) => bastion.ask("published", &json!({})).map(Some),
+        None => {
+            note("no bastion runs on this machine that could tell who publishes targets");
+            Ok(None)
+        }
+    }
 }
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
@@ -52,9 +83,10 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let shown: Vec<Shown> = chosen.into_iter().map(show).collect();
+    let known = ask(common, &chosen)?.unwrap_or_default();
+    let shown: Vec<Shown> = chosen.into_iter().map(|target| show(target, &known)).collect();
     if args.json {
-        json(&shown)?;
+        print_json(&shown)?;
         return Ok(ExitCode::SUCCESS);
     }
     let width = shown.iter().map(|s| s.name.len()).max().unwrap_or(0).max(4);
@@ -70,6 +102,13 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
         );
         text.push_str(line.trim_end());
         text.push('\n');
+        if let Some(published) = target.published {
+            text.push_str(&format!("{:width$}  {published}\n", ""));
+        }
+        for publisher in &target.publishers {
+            let Publisher { principal, source, since, streams, .. } = publisher;
+            text.push_str(&format!("{:width$}  by {principal} from {source}, since {since:.0}, {streams} streams\n", ""));
+        }
     }
     out(&text)?;
     Ok(ExitCode::SUCCESS)
@@ -109,7 +148,7 @@ fn percent(text: &str) -> String {
     text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
-fn show(target: &Target) -> Shown {
+fn show(target: &Target, known: &Known) -> Shown {
     let (address, logins, credential, host) = match &target.access {
         TargetAccess::Ssh(ssh) => {
             let credential = match ssh.credential {
@@ -118,12 +157,12 @@ fn show(target: &Target) -> Shown {
                 SshCredential::Password(_) => "password",
             };
             let host = if matches!(ssh.host, HostTrust::Keys(_)) { "pinned key" } else { "host CA" };
-            (ssh.address.clone(), ssh.logins.iter().map(ToString::to_string).collect(), credential, host)
+            (ssh.route.shown(), ssh.logins.iter().map(ToString::to_string).collect(), credential, host)
         }
         TargetAccess::Postgres(postgres) => {
             let users = postgres.users.iter().map(|user| user.name.to_string()).collect();
             let credential = if postgres.users.iter().any(|user| user.password.is_some()) { "password" } else { "certificate" };
-            (postgres.address.clone(), users, credential, postgres.tls.word())
+            (postgres.route.shown(), users, credential, postgres.tls.word())
         }
         TargetAccess::Kubernetes(kubernetes) => {
             let http = &kubernetes.http;
@@ -132,9 +171,20 @@ fn show(target: &Target) -> Shown {
                 (None, Some(_)) => "certificate",
                 (None, None) => "none",
             };
-            (http.upstream.clone(), Vec::new(), credential, if http.tls { "TLS" } else { "plain" })
+            (http.upstream.as_str(), Vec::new(), credential, if http.tls { "TLS" } else { "plain" })
         }
-        TargetAccess::Http(http) => (http.upstream.clone(), Vec::new(), "headers", if http.tls { "TLS" } else { "plain" }),
+        TargetAccess::Http(http) => (http.upstream.as_str(), Vec::new(), "headers", if http.tls { "TLS" } else { "plain" }),
     };
-    Shown { name: target.name.to_string(), kind: target.kind().to_string(), address, logins, credential, host, tags: target.tags.clone() }
+    let address = if target.is_published() { target.route().shown() } else { address }.to_owned();
+    Shown {
+        name: target.name.to_string(),
+        kind: target.kind().to_string(),
+        address,
+        logins,
+        credential,
+        host,
+        tags: target.tags.clone(),
+        published: known.targets.get(target.name.as_str()).copied(),
+        publishers: known.publishers.iter().filter(|one| one.target == target.name).cloned().collect(),
+    }
 }

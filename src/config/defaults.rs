@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::http::Http2;
+use super::route::RouteKind;
 
 /// `[server] listen`
 pub const LISTEN: &str = "127.0.0.1:2222";
@@ -58,6 +59,12 @@ pub const FORWARDS: u32 = 256;
 pub const REQUESTS: u32 = 256;
 /// `[limits] sessions`: running sessions, over all connections.
 pub const SESSIONS: u32 = 5_000;
+/// `[limits] publishers`: of one target, by reverse tunnels.
+pub const PUBLISHERS: u32 = 16;
+/// `[limits] published`: targets that one connection publishes.
+pub const PUBLISHED: u32 = 16;
+/// `[[target]] route`
+pub const ROUTE: RouteKind = RouteKind::Direct;
 /// `[[target]] http2`, for `http`.
 pub const HTTP2: Http2 = Http2::Auto;
 /// `[[target]] identity_jwt`, for `http`: whether the server is told who the caller is in a signed token.

@@ -7,6 +7,7 @@ use hyper::header::{HeaderName, HeaderValue};
 
 use super::postgres::read_files;
 use super::reader::Section;
+use super::route::{Route, Way};
 use super::{SecretSource, defaults, secret};
 
 /// An HTTP server.
@@ -18,10 +19,10 @@ pub struct HttpTarget {
     pub itself: String,
     /// Whether it is spoken to through TLS.
     pub tls: bool,
+    /// The way to it.
+    pub route: Route,
     /// Its host, as a certificate names it.
     pub host: String,
-    /// Its port.
-    pub port: u16,
     /// What its paths begin with; "" or a path without a slash at its end.
     pub prefix: String,
     /// The `Host` that it is told.
@@ -56,7 +57,7 @@ impl Http2 {
     pub const WORDS: [(&str, Self); 3] = [("auto", Self::Auto), ("never", Self::Never), ("always", Self::Always)];
 }
 
-pub(super) fn read(section: &Section<'_>, home: &Path) -> Option<HttpTarget> {
+pub(super) fn read(section: &Section<'_>, home: &Path, way: Way<'_>) -> Option<HttpTarget> {
     let mend = "the server's URL, as in \"http://10.0.0.3:8080\" or \"https://billing.internal\"";
     let placed = section.need_string("upstream", mend);
     let headers = read_headers(section, home);
@@ -83,20 +84,21 @@ pub(super) fn read(section: &Section<'_>, home: &Path) -> Option<HttpTarget> {
         policy_headers: policy_headers?,
         http2: http2?,
         identity_jwt: identity_jwt?,
-        ..HttpTarget::at(placed.value, place, files?)?
+        ..HttpTarget::at(placed.value, place, files?, way)?
     })
 }
 
 impl HttpTarget {
     /// A server known by its URL alone.
-    pub(super) fn at(upstream: String, place: Place, files: Files) -> Option<Self> {
+    pub(super) fn at(upstream: String, place: Place, files: Files, way: Way<'_>) -> Option<Self> {
+        let address = if place.host.contains(':') { format!("[{}]", place.host) } else { place.host.clone() };
         Some(Self {
             itself: format!("{}://{}", if place.tls { "https" } else { "http" }, place.authority),
             host_header: HeaderValue::from_str(&place.authority).ok()?,
             upstream,
             tls: place.tls,
+            route: way.to(format!("{address}:{}", place.port))?,
             host: place.host,
-            port: place.port,
             prefix: place.prefix,
             ca: files.ca,
             certificate: files.certificate,

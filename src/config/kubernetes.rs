@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::http::{self, HttpTarget};
 use super::reader::Section;
+use super::route::{RouteKind, Way};
 use super::{SecretSource, secret};
 
 /// A Kubernetes API server.
@@ -18,7 +19,7 @@ pub struct KubernetesTarget {
     pub impersonate: bool,
 }
 
-pub(super) fn read(section: &Section<'_>, home: &Path) -> Option<KubernetesTarget> {
+pub(super) fn read(section: &Section<'_>, home: &Path, way: Way<'_>) -> Option<KubernetesTarget> {
     let mend = "the API server's URL, as in \"https://10.0.0.2:6443\"";
     let server = section.need_string("server", mend);
     let files = http::read_tls(section, home);
@@ -35,10 +36,10 @@ pub(super) fn read(section: &Section<'_>, home: &Path) -> Option<KubernetesTarge
     }
     // As `kubectl proxy` serves it; over a network whoever listens would have the token.
     let is_here = place.host == "localhost" || place.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-    if !place.tls && !is_here {
-        section.problem(&server, "is not reached through TLS", "an https URL; http is for an address of this machine");
+    if !place.tls && (!is_here || way.route == RouteKind::Reverse) {
+        section.problem(&server, "is not reached through TLS", "an https URL; http is for an address of this machine that is dialled");
         return None;
     }
-    let http = HttpTarget::at(server.value, place, files)?;
+    let http = HttpTarget::at(server.value, place, files, way)?;
     Some(KubernetesTarget { http, token, impersonate: impersonate? })
 }

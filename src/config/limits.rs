@@ -24,6 +24,10 @@ pub struct Limits {
     pub channels: u32,
     /// Streams to targets open at once on one connection, by forwards.
     pub forwards: u32,
+    /// Publishers of one target, by reverse tunnels.
+    pub publishers: u32,
+    /// Targets that one connection publishes at once.
+    pub published: u32,
     /// Requests on one channel before its program starts.
     pub requests: u32,
     /// Sessions running at once.
@@ -44,6 +48,8 @@ pub(super) fn read(root: &Section<'_>) -> Option<Limits> {
     let authentication_attempts = section.count("authentication_attempts", 1..=100, defaults::AUTHENTICATION_ATTEMPTS);
     let channels = section.count("channels", 1..=10_000, defaults::CHANNELS);
     let forwards = section.count("forwards", 1..=10_000, defaults::FORWARDS);
+    let publishers = section.count("publishers", 1..=1_000, defaults::PUBLISHERS);
+    let published = section.count("published", 1..=1_000, defaults::PUBLISHED);
     let requests = section.count("requests", 8..=10_000, defaults::REQUESTS);
     let sessions = section.count("sessions", 1..=most, defaults::SESSIONS);
     section.finish();
@@ -56,6 +62,8 @@ pub(super) fn read(root: &Section<'_>) -> Option<Limits> {
         authentication_attempts: authentication_attempts?,
         channels: channels?,
         forwards: forwards?,
+        publishers: publishers?,
+        published: published?,
         requests: requests?,
         sessions: sessions?,
     })
@@ -72,6 +80,8 @@ impl Default for Limits {
             authentication_attempts: defaults::AUTHENTICATION_ATTEMPTS,
             channels: defaults::CHANNELS,
             forwards: defaults::FORWARDS,
+            publishers: defaults::PUBLISHERS,
+            published: defaults::PUBLISHED,
             requests: defaults::REQUESTS,
             sessions: defaults::SESSIONS,
         }

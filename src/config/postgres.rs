@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 use crate::model::Login;
 
 use super::reader::{Placed, Section};
-use super::target::read_address;
+use super::route::{Route, Way, read_address};
 use super::{SecretSource, secret};
 
 /// A PostgreSQL server.
 #[derive(Debug, Clone)]
 pub struct PostgresTarget {
-    /// Host and port.
-    pub address: String,
+    /// The way to it.
+    pub route: Route,
+    /// Its host, as its certificate names it.
+    pub named: String,
     /// The databases that may be asked for; the first is had by who asks for none.
     pub databases: Vec<String>,
     /// The roles that the bastion logs in as; the first is had by who asks for none.
@@ -69,8 +71,8 @@ impl PostgresTarget {
     }
 }
 
-pub(super) fn read(section: &Section<'_>, home: &Path) -> Option<PostgresTarget> {
-    let address = read_address(section, 5432);
+pub(super) fn read(section: &Section<'_>, home: &Path, way: Way<'_>) -> Option<PostgresTarget> {
+    let address = read_address(section, 5432, way);
     let databases = read_databases(section);
     let users = read_users(section, home);
     let words = [("verify-full", Tls::VerifyFull), ("verify-ca", Tls::VerifyCa), ("disable", Tls::Disable)];
@@ -79,8 +81,10 @@ pub(super) fn read(section: &Section<'_>, home: &Path) -> Option<PostgresTarget>
     let certificate = read_files(section, "certificate", &["file", "key"], home).map(|files| <[PathBuf; 2]>::try_from(files).ok());
     let read_only = section.flag("read_only", false);
     let allow_md5 = section.flag("allow_md5", false);
+    let (route, named) = address?;
     Some(PostgresTarget {
-        address: address?,
+        route,
+        named,
         databases: databases?,
         users: users?,
         tls: tls?,

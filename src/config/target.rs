@@ -9,7 +9,8 @@ use super::http::HttpTarget;
 use super::kubernetes::KubernetesTarget;
 use super::postgres::PostgresTarget;
 use super::reader::Section;
-use super::{SecretSource, http, kubernetes, postgres, secret};
+use super::route::{Route, RouteKind, Way, read_address};
+use super::{SecretSource, defaults, http, kubernetes, postgres, secret};
 
 /// One target.
 #[derive(Debug, Clone)]
@@ -33,6 +34,23 @@ impl Target {
             TargetAccess::Http(_) => TargetKind::Http,
         }
     }
+
+    /// The way to it.
+    #[must_use]
+    pub fn route(&self) -> &Route {
+        match &self.access {
+            TargetAccess::Ssh(ssh) => &ssh.route,
+            TargetAccess::Postgres(postgres) => &postgres.route,
+            TargetAccess::Kubernetes(kubernetes) => &kubernetes.http.route,
+            TargetAccess::Http(http) => &http.route,
+        }
+    }
+
+    /// Whether it is reached through whoever publishes it.
+    #[must_use]
+    pub fn is_published(&self) -> bool {
+        matches!(self.route(), Route::Reverse(_))
+    }
 }
 
 /// What each kind needs.
@@ -51,8 +69,10 @@ pub enum TargetAccess {
 /// An SSH server.
 #[derive(Debug, Clone)]
 pub struct SshTarget {
-    /// Host and port.
-    pub address: String,
+    /// The way to it.
+    pub route: Route,
+    /// Its host, which its certificate may name.
+    pub named: String,
     /// Accounts that may be asked for.
     pub logins: Vec<Login>,
     /// How its host key is known.
@@ -105,32 +125,26 @@ fn read_one(section: &Section<'_>, home: &Path) -> Option<Target> {
         section.missing("kind", "one of \"ssh\", \"postgres\", \"kubernetes\", \"http\"");
         return None;
     }
+    let route = section.choice("route", &RouteKind::WORDS, defaults::ROUTE);
+    let way = Way { name: name.as_ref().map(|name| &name.value), route: route.unwrap_or(defaults::ROUTE) };
     let access = match section.choice("kind", &kinds, TargetKind::Ssh)? {
-        TargetKind::Ssh => read_ssh(section, home).map(TargetAccess::Ssh),
-        TargetKind::Postgres => postgres::read(section, home).map(TargetAccess::Postgres),
-        TargetKind::Kubernetes => kubernetes::read(section, home).map(TargetAccess::Kubernetes),
-        TargetKind::Http => http::read(section, home).map(TargetAccess::Http),
+        TargetKind::Ssh => read_ssh(section, home, way).map(TargetAccess::Ssh),
+        TargetKind::Postgres => postgres::read(section, home, way).map(TargetAccess::Postgres),
+        TargetKind::Kubernetes => kubernetes::read(section, home, way).map(TargetAccess::Kubernetes),
+        TargetKind::Http => http::read(section, home, way).map(TargetAccess::Http),
     };
     section.finish();
+    route?;
     Some(Target { name: name?.value, tags, access: access? })
 }
 
-pub(super) fn read_address(section: &Section<'_>, port: u16) -> Option<String> {
-    let mend = format!("host and port, as in \"10.0.0.5:{port}\"");
-    let placed = section.need_string("address", &mend)?;
-    let split = placed.value.rsplit_once(':').filter(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|p| p > 0));
-    if split.is_none() {
-        section.problem(&placed, "is not a host and port", mend);
-    }
-    split.is_some().then_some(placed.value.clone())
-}
-
-fn read_ssh(section: &Section<'_>, home: &Path) -> Option<SshTarget> {
-    let address = read_address(section, 22);
+fn read_ssh(section: &Section<'_>, home: &Path, way: Way<'_>) -> Option<SshTarget> {
+    let address = read_address(section, 22, way);
     let logins = read_logins(section);
     let host = read_host_trust(section);
     let credential = read_credential(section, home);
-    Some(SshTarget { address: address?, logins: logins?, host: host?, credential: credential? })
+    let (route, named) = address?;
+    Some(SshTarget { route, named, logins: logins?, host: host?, credential: credential? })
 }
 
 fn read_logins(section: &Section<'_>) -> Option<Vec<Login>> {

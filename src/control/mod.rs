@@ -8,7 +8,8 @@ mod texts;
 
 pub use command::{Answer, DeskCommand, Scene};
 pub use texts::{
-    Reach, answered, approvals, help, identity, outlined, own_sessions, recordings as recordings_text, targets, targets_json, whoami,
+    Published, Publisher, Reach, answered, approvals, help, identity, outlined, own_sessions, recordings as recordings_text, targets,
+    targets_json, whoami,
 };
 
 #[cfg(test)]

@@ -48,7 +48,15 @@ fn the_list_of_targets_says_how_to_reach_each() {
         logins: vec!["deploy".into(), "root".into()],
         databases: Vec::new(),
         tags: vec!["env=prod".into()],
+        published: None,
     };
+    let since = Some("2026-11-01T00:00:00Z".parse().unwrap());
+    let told = |publishers, since| {
+        let published = Some(Published { publishers, since, streams: 0 });
+        targets("bastion", &[Reach { published, ..reach.clone() }])
+    };
+    assert!(told(2, since).contains("(2 publishers, since 2026-11-01T00:00:00Z)"), "{}", told(2, since));
+    assert!(told(0, None).contains("(nobody publishes it now)"), "{}", told(0, None));
     let text = targets("bastion", &[reach]);
     assert!(text.contains("ssh deploy@web-1@bastion") && text.contains("also as root") && text.contains("env=prod"), "{text}");
     assert!(targets("bastion", &[]).contains("No policy"));

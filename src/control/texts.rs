@@ -1,12 +1,13 @@
 //! The texts the bastion's own commands answer with. All names in them went through `model`'s types.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
+use std::net::IpAddr;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::identity::Caller;
-use crate::model::{PrincipalId, Printable, TargetKind};
+use crate::model::{PrincipalId, Printable, TargetKind, TargetName};
 use crate::store::{Approval, ApprovalState, Outline, Session, TableOutline};
 
 use super::recordings::Listed;
@@ -25,6 +26,45 @@ pub struct Reach {
     pub databases: Vec<String>,
     /// Its tags, as `key=value`.
     pub tags: Vec<String>,
+    /// Who publishes it, where it is reached through publishers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub published: Option<Published>,
+}
+
+/// How a target that is reached through publishers can be reached now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Published {
+    /// How many publish it.
+    pub publishers: usize,
+    /// Since when the one does who has published it the longest.
+    pub since: Option<Timestamp>,
+    /// Streams that go through them.
+    pub streams: usize,
+}
+
+/// Somebody who publishes a target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Publisher {
+    /// Which.
+    pub target: TargetName,
+    /// Who.
+    pub principal: PrincipalId,
+    /// From where.
+    pub source: IpAddr,
+    /// Since when.
+    pub since: Timestamp,
+    /// Streams that go through them.
+    pub streams: usize,
+}
+
+impl fmt::Display for Published {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.publishers, self.since) {
+            (1, Some(since)) => write!(f, "1 publisher, since {since:.0}"),
+            (count, Some(since)) => write!(f, "{count} publishers, since {since:.0}"),
+            _ => f.write_str("nobody publishes it now"),
+        }
+    }
 }
 
 /// What `ssh bastion` can do.
@@ -37,6 +77,8 @@ Bartizan at {server}
   ssh LOGIN@TARGET@{server} [COMMAND]     a session on a target (LOGIN%TARGET means the same)
   ssh -J {server} LOGIN@TARGET [COMMAND]  the same by jump host
   sftp, scp, rsync                        over either form
+  ssh -N -L PORT:TARGET:PORT {server}     a forward to a database, a web server or a cluster
+  ssh -N -R TARGET:0:HOST:PORT {server}   publishes a target that is reached so, from behind NAT
 
   ssh -t {server} tui                     the terminal UI: approvals, live sessions, recordings, targets, audit log
   ssh {server} tui --plain                the same in lines, for screen readers and scripts
@@ -74,15 +116,17 @@ pub fn targets(server: &str, reachable: &[Reach]) -> String {
                 format!("ssh -NL 5432:{}:5432 {server}, then psql -h 127.0.0.1 -U {role} {}", reach.name, reach.databases.join("|"))
             }
             (TargetKind::Http, _) => format!("ssh -NL 8080:{}:80 {server}, then curl http://127.0.0.1:8080/", reach.name),
-            _ => "not reachable in this version".to_owned(),
+            (TargetKind::Kubernetes, _) => format!("ssh -NL 8001:{}:443 {server}, then kubectl (bartizan kubeconfig)", reach.name),
+            (TargetKind::Ssh | TargetKind::Postgres, None) => String::new(),
         };
         let others = if reach.logins.len() > 1 {
             format!("  (also as {})", reach.logins.get(1..).unwrap_or_default().join(", "))
         } else {
             String::new()
         };
+        let published = reach.published.map(|published| format!("  ({published})")).unwrap_or_default();
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{:width$}  {:<10}  {how}{others}{tags}", reach.name, reach.kind.to_string());
+        let _ = writeln!(text, "{:width$}  {:<10}  {how}{others}{tags}{published}", reach.name, reach.kind.to_string());
     }
     text
 }

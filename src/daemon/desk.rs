@@ -9,7 +9,7 @@ use russh::keys::PublicKey;
 
 use crate::approvals::Said;
 use crate::audit::Entry;
-use crate::config::TargetAccess;
+use crate::config::{Target, TargetAccess};
 use crate::control::{self, Answer, DeskCommand, Reach, Scene};
 use crate::frontdoor::Refusal;
 use crate::identity::{Caller, certificate};
@@ -73,22 +73,32 @@ impl Rooms {
         }
     }
 
+    /// The accounts of `target` that the caller may use; none where they may not use it.
+    fn logins(&self, caller: &Caller, target: &Target) -> Option<Vec<String>> {
+        let logins = match &target.access {
+            TargetAccess::Ssh(ssh) => ssh.logins.clone(),
+            TargetAccess::Postgres(postgres) => postgres.users.iter().map(|user| user.name.clone()).collect(),
+            _ => Vec::new(),
+        };
+        self.enforcer.reachable(caller, target, &logins)
+    }
+
+    /// Whether the caller may use `target` at all.
+    pub(super) fn may_reach(&self, caller: &Caller, target: &Target) -> bool {
+        self.logins(caller, target).is_some()
+    }
+
     pub(super) fn reach(&self, caller: &Caller) -> Vec<Reach> {
         let mut all = Vec::new();
         for target in self.catalogue().iter() {
-            let logins = match &target.access {
-                TargetAccess::Ssh(ssh) => ssh.logins.clone(),
-                TargetAccess::Postgres(postgres) => postgres.users.iter().map(|user| user.name.clone()).collect(),
-                _ => Vec::new(),
-            };
-            let reachable = self.enforcer.reachable(caller, target, &logins);
-            if !reachable.is_empty() {
+            if let Some(logins) = self.logins(caller, target) {
                 let tags = target.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
                 let databases = match &target.access {
                     TargetAccess::Postgres(postgres) => postgres.databases.clone(),
                     _ => Vec::new(),
                 };
-                all.push(Reach { name: target.name.to_string(), kind: target.kind(), logins: reachable, databases, tags });
+                let published = self.published(target);
+                all.push(Reach { name: target.name.to_string(), kind: target.kind(), logins, databases, tags, published });
             }
         }
         all

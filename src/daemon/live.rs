@@ -13,12 +13,18 @@ use tokio_util::task::TaskTracker;
 
 use crate::approvals::Broker;
 use crate::enforce::{Moderation, PoliciesInForce};
-use crate::frontdoor::{Refusal, sentences};
+use crate::frontdoor::{Cause, Refusal, sentences};
 use crate::gateways::ssh::Orders;
 use crate::identity::{Caller, IdentityDesk};
 use crate::model::{Clock, SessionId, TargetName};
 use crate::record::{Tape, Taped, Watchable};
 use crate::store::{OrderKind, Store};
+
+use super::lines::{Lines, show_out};
+use super::publishing::Publishers;
+
+/// The locks in force and the last revocation.
+type Barred = (Vec<u64>, Option<u64>);
 
 /// How often the watch looks.
 pub(super) const BEAT: Duration = Duration::from_millis(200);
@@ -178,6 +184,8 @@ impl Running {
 /// Watches over the live sessions.
 pub(super) struct Watch {
     pub(super) live: Arc<Live>,
+    pub(super) lines: Arc<Lines>,
+    pub(super) publishers: Arc<Publishers>,
     pub(super) store: Arc<dyn Store>,
     pub(super) identity: Arc<IdentityDesk>,
     pub(super) broker: Arc<Broker>,
@@ -191,7 +199,7 @@ impl Watch {
     pub(super) async fn keep(self) {
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let (mut generation, mut epoch) = (None, self.policies.epoch());
+        let (mut generation, mut epoch, mut barred) = (None, self.policies.epoch(), None);
         loop {
             beat.tick().await;
             let now = self.clock.now();
@@ -204,7 +212,7 @@ impl Watch {
             }
             match self.store.generation().await {
                 Ok(current) if generation != Some(current) => {
-                    if self.obey(now).await {
+                    if self.obey(now).await && self.show_out(&mut barred, now).await {
                         generation = Some(current);
                     }
                 }
@@ -215,6 +223,9 @@ impl Watch {
     }
 
     fn expire(&self, now: Timestamp) {
+        for standing in self.publishers.all().iter().filter(|standing| standing.caller().expires_at() <= now) {
+            standing.end("the certificate or login it began with has run out; ask again");
+        }
         for (_, running) in self.live.all() {
             if let Some(sentence) = running.ending.get() {
                 running.end(sentence);
@@ -233,12 +244,37 @@ impl Watch {
 
     fn redecide(&self, now: Timestamp) {
         let set = self.policies.current();
+        for standing in self.publishers.all() {
+            if let Err(refusal) = standing.recheck(&set, now) {
+                standing.end(&format!("policy changed: {refusal}"));
+            }
+        }
         for (session, running) in self.live.all() {
             if let Err(refusal) = (running.recheck)(&set, now) {
                 tracing::info!(%session, detail = %refusal.detail, "policy no longer allows a live session");
                 running.end(&format!("policy changed: {refusal}"));
             }
         }
+    }
+
+    /// Ends the connections of those who are locked out or whose certificate was revoked; false when the store did not answer. They are
+    /// many, and looked at only where that has changed since what `barred` says.
+    async fn show_out(&self, barred: &mut Option<Barred>, now: Timestamp) -> bool {
+        let (Ok(locks), Ok(revoked)) = (self.store.locks(now).await, self.store.revocations().await) else { return false };
+        let today = (locks.iter().map(|lock| lock.id).collect(), revoked.last().map(|last| last.id));
+        if barred.as_ref() == Some(&today) {
+            return true;
+        }
+        for (caller, line) in self.lines.all() {
+            match self.identity.stands(&caller, None).await {
+                Err(refusal) if refusal.cause == Cause::Unavailable => return false,
+                // Whose time has run out may stay for what else they have: nothing more begins for them.
+                Err(refusal) if caller.expires_at() > now => drop(tokio::spawn(show_out(line, refusal.sentence))),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        *barred = Some(today);
+        true
     }
 
     /// Applies locks, revocations and orders; false when the store did not answer, to try again at the next beat.
@@ -270,10 +306,17 @@ impl Watch {
                 }
             }
         }
+        for standing in self.publishers.all() {
+            match self.identity.stands(standing.caller(), Some(standing.target())).await {
+                Ok(()) => {}
+                Err(refusal) if refusal.cause == Cause::Unavailable => return false,
+                Err(refusal) => standing.end(&refusal.sentence),
+            }
+        }
         for session in running.values() {
             match self.identity.stands(&session.caller, Some(&session.target)).await {
                 Ok(()) => {}
-                Err(refusal) if refusal.cause == crate::frontdoor::Cause::Unavailable => return false,
+                Err(refusal) if refusal.cause == Cause::Unavailable => return false,
                 Err(refusal) => session.end(&refusal.sentence),
             }
         }

@@ -6,7 +6,7 @@ use metrics::{counter, gauge};
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder};
 
 use crate::depot::Tally;
-use crate::model::RailAction;
+use crate::model::{RailAction, TargetName};
 
 /// Serves metrics at `listen`.
 ///
@@ -18,6 +18,9 @@ pub(super) fn serve(listen: SocketAddr) -> Result<(), BuildError> {
     metrics::describe_counter!("bartizan_logins_total", "Attempts to log in, by outcome");
     metrics::describe_counter!("bartizan_sessions_total", "Sessions asked for, by outcome");
     metrics::describe_gauge!("bartizan_sessions_live", "Sessions running now");
+    metrics::describe_gauge!("bartizan_publishers", "Publishers of a target now, by target");
+    metrics::describe_counter!("bartizan_publications_total", "Targets published, refused and withdrawn");
+    metrics::describe_counter!("bartizan_published_streams_total", "Streams through publishers, by whether one was opened or led nowhere");
     metrics::describe_gauge!("bartizan_watchers", "Watchers of sessions now, each session of each counted");
     metrics::describe_counter!("bartizan_guarded_lines_total", "Lines entered in guarded shells, by verdict");
     metrics::describe_counter!("bartizan_bytes_total", "Bytes carried in sessions, by direction");
@@ -73,6 +76,14 @@ pub(super) fn live(count: usize) {
 pub(super) fn watcher(came: bool) {
     let watchers = gauge!("bartizan_watchers");
     if came { watchers.increment(1) } else { watchers.decrement(1) }
+}
+
+pub(super) fn publication(outcome: &'static str) {
+    counter!("bartizan_publications_total", "outcome" => outcome).increment(1);
+}
+
+pub(super) fn publishers(target: &TargetName, count: usize) {
+    gauge!("bartizan_publishers", "target" => target.to_string()).set(u32::try_from(count).unwrap_or(u32::MAX));
 }
 
 pub(super) fn bytes((up, down): (u64, u64)) {

@@ -16,7 +16,7 @@ use crate::audit::{AuditLog, Entry, LoginMethod};
 use crate::config::Config;
 use crate::control::protocol::Event;
 use crate::enforce::Enforcer;
-use crate::frontdoor::{Arrival, CodePrompt, DevicePrompt, Door, Forwarded, Hall, Outcome, Refusal, Visitor};
+use crate::frontdoor::{Arrival, CodePrompt, DevicePrompt, Door, Forwarded, Hall, Held, Line, Outcome, Publish, Refusal, Visitor};
 use crate::gateways::postgres::{Analysts, Cancels};
 use crate::identity::{Caller, IdentityDesk, Proof, Vouchers};
 use crate::ledger::Ledger;
@@ -25,11 +25,13 @@ use crate::record::Recorder;
 use crate::secrets::Secrets;
 use crate::store::Store;
 use crate::targets::Catalogue;
-use crate::upstream::{CatalogDesk, Dialer, Planners};
+use crate::upstream::{CatalogDesk, Dialer, Planners, Roads};
 
+use super::lines::Lines;
 use super::live::Live;
 use super::metrics;
 use super::names::Names;
+use super::publishing::Publishers;
 use super::rails::RailsInForce;
 
 /// Every room of one bastion.
@@ -45,6 +47,12 @@ pub(super) struct Rooms {
     pub(super) recorder: Recorder,
     pub(super) secrets: Arc<Secrets>,
     pub(super) dialer: Arc<Dialer>,
+    /// The ways to targets, with those that are published.
+    pub(super) roads: Arc<Roads>,
+    /// The connections of those who have logged in.
+    pub(super) lines: Arc<Lines>,
+    /// Who publishes targets.
+    pub(super) publishers: Arc<Publishers>,
     /// What the databases hold.
     pub(super) catalogs: Arc<CatalogDesk>,
     /// Who asks them how many rows statements are about.
@@ -217,6 +225,10 @@ impl Hall for Foyer {
         });
     }
 
+    fn connected(&self, caller: Arc<Caller>, line: Line) -> Box<dyn Send + Sync> {
+        self.0.lines.enter(caller, line)
+    }
+
     fn attend(self: &Arc<Self>, caller: Arc<Caller>, arrival: Arrival) {
         let rooms = Arc::clone(&self.0);
         self.0.tasks.spawn(rooms.serve_channel(caller, arrival));
@@ -234,6 +246,18 @@ impl Hall for Foyer {
     fn stream(self: &Arc<Self>, caller: Arc<Caller>, stream: Forwarded) {
         let rooms = Arc::clone(&self.0);
         self.0.tasks.spawn(rooms.stream(caller, stream));
+    }
+
+    fn published_kind(&self, name: &TargetName) -> Option<TargetKind> {
+        self.0.catalogue().find(name).filter(|target| target.is_published()).map(|target| target.kind())
+    }
+
+    async fn publish(self: &Arc<Self>, caller: Arc<Caller>, publish: Publish) -> Outcome<Box<dyn Held>> {
+        self.0.publish(caller, publish).await
+    }
+
+    fn explain(&self, line: Line, sentence: String) {
+        self.0.tasks.spawn(Arc::clone(&self.0).explain(line, sentence));
     }
 
     fn jump(self: &Arc<Self>, caller: Arc<Caller>, visitor: Visitor, target: TargetName, stream: Channel<server::Msg>) {

@@ -30,7 +30,7 @@ use crate::record::{Artist, Lanes, Recorder, RecorderSettings};
 use crate::secrets::{SealedStore, Secrets};
 use crate::store::{SessionFilter, SqliteStore, Store};
 use crate::targets::Catalogue;
-use crate::upstream::{CatalogDesk, Dialer, Planners};
+use crate::upstream::{CatalogDesk, Dialer, Planners, Roads};
 
 use super::depot::Depot;
 use super::live::{Live, Watch};
@@ -191,6 +191,7 @@ async fn build(
         tokio::spawn(sender.run());
     }
     let catalogue = Arc::new(Catalogue::new(&config.targets));
+    let roads = Arc::new(Roads::default());
     let broker = Broker::new(Arc::clone(&store), Arc::clone(&audit), Arc::clone(clock), node, config.approvals, rand::random, notifier);
     let broker = Arc::new(broker);
     broker.recover().await.map_err(|refusal| ServeError::Start(refusal.detail))?;
@@ -201,9 +202,12 @@ async fn build(
         enforcer: Enforcer::new(in_force, Arc::clone(&audit), Arc::clone(&broker), Arc::clone(&catalogue), Arc::clone(clock)),
         broker,
         recorder: Recorder::new(settings, lanes, Arc::clone(&store), Arc::clone(&audit), ledger.clone(), Arc::clone(clock)),
-        dialer: Arc::new(Dialer::new(Arc::clone(&secrets), authorities, Arc::clone(&store), Arc::clone(clock))),
-        catalogs: Arc::new(CatalogDesk::new(state_dir, Arc::clone(&secrets))),
-        planners: Arc::new(Planners::new(Arc::clone(&secrets))),
+        dialer: Arc::new(Dialer::new(Arc::clone(&secrets), authorities, Arc::clone(&store), Arc::clone(clock), Arc::clone(&roads))),
+        catalogs: Arc::new(CatalogDesk::new(state_dir, Arc::clone(&secrets), Arc::clone(&roads))),
+        planners: Arc::new(Planners::new(Arc::clone(&secrets), Arc::clone(&roads))),
+        roads,
+        lines: Arc::default(),
+        publishers: Arc::default(),
         analysts: start_analysts().map_err(|e| cannot("the readers of SQL")(&e))?,
         cancels: Arc::default(),
         mask_key: mask_key(state_dir).map_err(|e| cannot("the key of masks")(&e))?,
@@ -375,6 +379,8 @@ fn keep_synced(recordings: &Recordings, alive: impl Fn() -> bool) {
 fn watch(rooms: &Arc<Rooms>, node: &str) -> Watch {
     Watch {
         live: Arc::clone(&rooms.live),
+        lines: Arc::clone(&rooms.lines),
+        publishers: Arc::clone(&rooms.publishers),
         store: Arc::clone(&rooms.store),
         identity: Arc::clone(&rooms.identity),
         broker: Arc::clone(&rooms.broker),

@@ -240,9 +240,10 @@ impl Enforcer {
         }
     }
 
-    /// Which logins of `target` the caller may connect as; asked for display, so that nothing is written.
+    /// Which logins of `target` the caller may connect as; none where they may not connect at all. Asked for display, so that nothing
+    /// is written.
     #[must_use]
-    pub fn reachable(&self, caller: &Caller, target: &crate::config::Target, logins: &[Login]) -> Vec<String> {
+    pub fn reachable(&self, caller: &Caller, target: &crate::config::Target, logins: &[Login]) -> Option<Vec<String>> {
         let now = self.clock.now();
         let known = as_target(target);
         let slice = self.policies.current().slice(&as_principal(caller.principal()), &known);
@@ -251,7 +252,9 @@ impl Enforcer {
             let request = Request { action: Action::Connect, resource: Resource::Target(&known), context: &context };
             matches!(slice.decide(&request).verdict, Verdict::Allow)
         };
-        logins.iter().map(ToString::to_string).filter(|login| allowed(login)).collect()
+        let found: Vec<String> = logins.iter().map(ToString::to_string).filter(|login| allowed(login)).collect();
+        let may = if logins.is_empty() { allowed("") } else { !found.is_empty() };
+        may.then_some(found)
     }
 
     pub(super) async fn write(&self, entry: Entry, now: Timestamp) -> Result<(), Refusal> {

@@ -12,6 +12,7 @@ mod operators;
 mod outlines;
 mod permit;
 mod policies;
+mod publishing;
 mod questions;
 mod sql;
 
@@ -22,5 +23,6 @@ pub use http::Fields;
 pub use moderation::{Moderation, Presence};
 pub use permit::{Mode, Permit};
 pub use policies::{PoliciesInForce, known, load_dir};
+pub use publishing::MayPublish;
 pub use questions::{Question, as_principal, as_target};
 pub use sql::{Planner, Ruling, SqlCase, Unruled};

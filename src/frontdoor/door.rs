@@ -14,8 +14,9 @@ use crate::model::{Login, Printable, TargetKind, TargetName};
 
 use super::ask::{allows_variable, is_reason};
 use super::entrance::Entrance;
+use super::publish::Publications;
 use super::voice::Presence;
-use super::{Arrival, Destination, Forwarded, Guard, HalfOpen, Hall, Notices, Visitor, Way, sentences};
+use super::{Arrival, Destination, Forwarded, Guard, HalfOpen, Hall, Line, Notices, Publish, Visitor, Way, sentences};
 
 /// SSH_OPEN_ADMINISTRATIVELY_PROHIBITED (RFC 4254 section 5.1)
 const PROHIBITED: u32 = 1;
@@ -36,6 +37,9 @@ pub struct Door<H: Hall> {
     channels: HashMap<ChannelId, Progress>,
     notices: Notices,
     refusals: u32,
+    published: Publications,
+    /// The connection's place among those of all who have logged in.
+    connected: Option<Box<dyn Send + Sync>>,
 }
 
 enum Side<H: Hall> {
@@ -72,7 +76,16 @@ impl<H: Hall> Door<H> {
     }
 
     fn with(hall: Arc<H>, limits: Limits, side: Side<H>) -> Self {
-        Self { hall, limits, side, channels: HashMap::new(), notices: Notices::default(), refusals: 0 }
+        Self {
+            hall,
+            limits,
+            side,
+            channels: HashMap::new(),
+            notices: Notices::default(),
+            refusals: 0,
+            published: Publications::default(),
+            connected: None,
+        }
     }
 
     /// The authenticated caller; russh opens no channel before there is one, and neither do we.
@@ -126,6 +139,7 @@ impl<H: Hall> Door<H> {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return;
         }
+        self.published.uses();
         let progress = Progress { started: true, forwarded: true, served: true, ..Progress::default() };
         let leaving = progress.presence.leaving();
         self.channels.insert(channel.id(), progress);
@@ -135,6 +149,10 @@ impl<H: Hall> Door<H> {
 
     /// Refuses something by name: noted for the audit log, and told on the next session's standard error.
     fn refuse(&mut self, what: &str) -> Result<(), DoorError> {
+        self.refuse_with(what, sentences::refused_by_name(what))
+    }
+
+    fn refuse_with(&mut self, what: &str, sentence: String) -> Result<(), DoorError> {
         let caller = self.caller()?;
         // Each is written down: who asks again and again is shown out before the log is theirs.
         self.refusals = self.refusals.saturating_add(1);
@@ -142,8 +160,63 @@ impl<H: Hall> Door<H> {
             return Err(DoorError::Ssh(russh::Error::Disconnect));
         }
         self.hall.note_refused(&caller, &self.visitor(), what);
-        self.notices.add(sentences::refused_by_name(what));
+        self.notices.add(sentence);
         Ok(())
+    }
+
+    /// The connection itself, where it leads to the bastion and not to a target.
+    fn line(&self, handle: russh::server::Handle) -> Option<Line> {
+        match &self.side {
+            Side::Outer(entrance) if self.destination() == Destination::Bastion => Some(self.published.line(handle, entrance.guard())),
+            _ => None,
+        }
+    }
+
+    /// Says why a remote forward is refused: the reply itself has no room for it.
+    fn explain(&self, session: &mut Session, why: String) -> Result<(), DoorError> {
+        // `ssh -v` shows it at once.
+        session.debug(true, &why, "")?;
+        if let Some(line) = self.line(session.handle()) {
+            self.hall.explain(line, why);
+        }
+        Ok(())
+    }
+
+    /// Publishes the target that `address` names; gives the port by which the client is to know it, or the sentence that says why not.
+    async fn publish(&mut self, address: &str, port: u32, handle: russh::server::Handle) -> Result<Result<u32, String>, DoorError> {
+        let caller = self.caller()?;
+        let what = format!("remote forwarding of {}:{port} (tcpip-forward)", Printable(address));
+        let Some(line) = self.line(handle) else {
+            self.refuse(&what)?;
+            return Ok(Err(sentences::publish_by_name(&what)));
+        };
+        let found = address.parse::<TargetName>().ok().and_then(|name| Some((self.hall.published_kind(&name)?, name)));
+        let Some((kind, target)) = found else {
+            self.refuse_with(&what, sentences::not_published(address))?;
+            return Ok(Err(sentences::not_published(address)));
+        };
+        // Each that is granted is written down as well.
+        if !self.published.counts(self.limits.requests) {
+            return Err(DoorError::Ssh(russh::Error::Disconnect));
+        }
+        let Some(port) = self.published.port(address, port, kind, self.limits.published) else {
+            let sentence = sentences::published_already(address, self.limits.published);
+            self.refuse_with(&what, sentence.clone())?;
+            return Ok(Err(sentence));
+        };
+        let asked = (address.to_owned(), port);
+        let publish = Publish { target, asked: asked.clone(), line };
+        match self.hall.publish(caller, publish).await {
+            Ok(held) => {
+                self.published.keep(asked, held);
+                Ok(Ok(port))
+            }
+            Err(refusal) => {
+                let sentence = sentences::not_publishing(address, &refusal.sentence);
+                self.notices.add(sentence.clone());
+                Ok(Err(sentence))
+            }
+        }
     }
 
     /// Whether one more request may be made on `channel`, and whether its program has not started yet.
@@ -235,9 +308,11 @@ impl<H: Hall> russh::server::Handler for Door<H> {
         }
     }
 
-    async fn auth_succeeded(&mut self, _session: &mut Session) -> Result<(), DoorError> {
+    async fn auth_succeeded(&mut self, session: &mut Session) -> Result<(), DoorError> {
         if let Side::Outer(entrance) = &mut self.side {
             entrance.admitted();
+            let line = self.published.line(session.handle(), entrance.guard());
+            self.connected = entrance.caller().map(|caller| self.hall.connected(caller, line));
         }
         Ok(())
     }
@@ -270,6 +345,7 @@ impl<H: Hall> russh::server::Handler for Door<H> {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
         }
+        self.published.uses();
         let progress = Progress { served: true, ..Progress::default() };
         let leaving = progress.presence.leaving();
         self.channels.insert(channel.id(), progress);
@@ -319,6 +395,7 @@ impl<H: Hall> russh::server::Handler for Door<H> {
         let outer = matches!(self.side, Side::Outer(_)) && self.destination() == Destination::Bastion;
         match self.hall.jump_target(&caller, host).filter(|_| outer) {
             Some(target) if self.has_room(false) => {
+                self.published.uses();
                 self.channels.insert(channel.id(), Progress { started: true, ..Progress::default() });
                 reply.accept().await;
                 self.hall.jump(caller, visitor, target, channel);
@@ -471,17 +548,26 @@ impl<H: Hall> russh::server::Handler for Door<H> {
         Ok(())
     }
 
-    async fn tcpip_forward(&mut self, address: &str, port: &mut u32, _session: &mut Session) -> Result<bool, DoorError> {
-        self.refuse(&format!("remote forwarding of {}:{port} (tcpip-forward)", Printable(address)))?;
+    async fn tcpip_forward(&mut self, address: &str, port: &mut u32, session: &mut Session) -> Result<bool, DoorError> {
+        let why = match self.publish(address, *port, session.handle()).await? {
+            Ok(given) => {
+                *port = given;
+                return Ok(true);
+            }
+            Err(why) => why,
+        };
+        self.explain(session, why)?;
         Ok(false)
     }
 
-    async fn cancel_tcpip_forward(&mut self, _address: &str, _port: u32, _session: &mut Session) -> Result<bool, DoorError> {
-        Ok(false)
+    async fn cancel_tcpip_forward(&mut self, address: &str, port: u32, _session: &mut Session) -> Result<bool, DoorError> {
+        Ok(self.published.withdraw(address, port))
     }
 
-    async fn streamlocal_forward(&mut self, socket_path: &str, _session: &mut Session) -> Result<bool, DoorError> {
-        self.refuse(&format!("remote forwarding of {} (streamlocal-forward)", Printable(socket_path)))?;
+    async fn streamlocal_forward(&mut self, socket_path: &str, session: &mut Session) -> Result<bool, DoorError> {
+        let what = format!("remote forwarding of {} (streamlocal-forward)", Printable(socket_path));
+        self.refuse_with(&what, sentences::publish_by_name(&what))?;
+        self.explain(session, sentences::publish_by_name(&what))?;
         Ok(false)
     }
 

@@ -60,6 +60,10 @@ impl<H: Hall> Entrance<H> {
         &self.visitor
     }
 
+    pub(super) fn guard(&self) -> &Arc<Guard> {
+        &self.guard
+    }
+
     pub(super) fn caller(&self) -> Option<Arc<H::Caller>> {
         self.caller.clone()
     }

@@ -10,7 +10,7 @@ use russh::{Channel, server};
 
 use crate::model::{Secret, TargetKind, TargetName};
 
-use super::{Arrival, Forwarded, Refusal, Visitor};
+use super::{Arrival, Forwarded, Held, Line, Publish, Refusal, Visitor};
 
 /// A boxed future that owns all it needs.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -71,6 +71,9 @@ pub trait Hall: Send + Sync + 'static {
     /// Notes something that was refused by name.
     fn note_refused(&self, caller: &Self::Caller, visitor: &Visitor, what: &str);
 
+    /// Somebody has logged in on a connection; what comes back is dropped with it.
+    fn connected(&self, caller: Arc<Self::Caller>, line: Line) -> Box<dyn Send + Sync>;
+
     /// Takes charge of a session channel.
     fn attend(self: &Arc<Self>, caller: Arc<Self::Caller>, arrival: Arrival);
 
@@ -82,6 +85,16 @@ pub trait Hall: Send + Sync + 'static {
 
     /// Takes charge of a stream to a target.
     fn stream(self: &Arc<Self>, caller: Arc<Self::Caller>, stream: Forwarded);
+
+    /// Of which kind the target named `name` is, if it is one that is reached through whoever publishes it.
+    fn published_kind(&self, name: &TargetName) -> Option<TargetKind>;
+
+    /// Publishes a target through a connection, until what comes back is dropped.
+    fn publish(self: &Arc<Self>, caller: Arc<Self::Caller>, publish: Publish) -> impl Future<Output = Outcome<Box<dyn Held>>> + Send;
+
+    /// Ends a connection with a sentence, if nothing that was asked for on it is granted in a moment: nothing else shows what was
+    /// refused to somebody who has no session.
+    fn explain(&self, line: Line, sentence: String);
 
     /// Takes charge of a `-J` stream: serves SSH on it as `target`.
     fn jump(self: &Arc<Self>, caller: Arc<Self::Caller>, visitor: Visitor, target: TargetName, stream: Channel<server::Msg>);

@@ -27,6 +27,47 @@ pub fn not_a_target(host: &str, port: u32) -> String {
     format!("bartizan: {}:{port} is not a target you can reach; forwards go to target names only (ssh bastion targets)", shown(host))
 }
 
+/// A remote forward of something that nobody can publish.
+#[must_use]
+pub fn not_published(address: &str) -> String {
+    format!(
+        "bartizan: {} is not a target that is reached through publishers; write its name before the port, as in -R orders:0:127.0.0.1:5432",
+        if address.is_empty() { "an address".to_owned() } else { shown(address) }
+    )
+}
+
+/// A remote forward of a socket, or one in a connection that leads to a target.
+#[must_use]
+pub fn publish_by_name(what: &str) -> String {
+    format!(
+        "bartizan: {what} is not allowed here; a target is published to the bastion itself and by its name, as in ssh -N -R orders:0:127.0.0.1:5432 BASTION"
+    )
+}
+
+/// One target too many, or the same twice.
+#[must_use]
+pub fn published_already(target: &str, most: u32) -> String {
+    format!("bartizan: {} is published by this connection already, or it publishes {most} targets, and no more are taken", shown(target))
+}
+
+/// Why nothing was granted on a connection.
+#[must_use]
+pub fn not_publishing(target: &str, why: &str) -> String {
+    format!("bartizan: {} is not published: {why}", shown(target))
+}
+
+/// The end of a connection whose caller must leave.
+#[must_use]
+pub fn shown_out(why: &str) -> String {
+    format!("bartizan: {}", shown(why))
+}
+
+/// The end of what was published.
+#[must_use]
+pub fn published_no_longer(target: &str, why: &str) -> String {
+    format!("bartizan: you publish {} no longer: {why}", shown(target))
+}
+
 /// A forwarded socket whose path leads nowhere.
 #[must_use]
 pub fn not_a_target_path(path: &str) -> String {

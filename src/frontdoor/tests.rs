@@ -55,6 +55,30 @@ fn neighbours_in_one_ipv6_network_count_as_one() {
     assert!(gate.enter("2001:db8:0:1::1".parse().unwrap()).is_some());
 }
 
+#[test]
+fn a_target_is_published_under_its_usual_port_or_the_next_or_the_one_that_is_named() {
+    use super::publish::Publications;
+    use crate::model::TargetKind::{Http, Postgres};
+    struct Nothing;
+    impl Held for Nothing {
+        fn withdraw(&self) {}
+    }
+    let mut published = Publications::default();
+    let mut keep = |name: &str, wanted, kind| {
+        let port = published.port(name, wanted, kind, 4)?;
+        published.keep((name.to_owned(), port), Box::new(Nothing));
+        Some(port)
+    };
+    assert_eq!(keep("orders", 0, Postgres), Some(5432));
+    assert_eq!(keep("orders", 0, Postgres), Some(5433));
+    assert_eq!(keep("orders", 5433, Postgres), None, "its client could not tell the two apart");
+    assert_eq!(keep("billing", 0, Http), Some(80));
+    assert_eq!(keep("billing", 8080, Http), Some(8080));
+    assert_eq!(keep("billing", 0, Http), None, "a fifth");
+    assert!(published.withdraw("orders", 5432) && !published.withdraw("orders", 5432) && !published.withdraw("billing", 1));
+    assert_eq!(published.port("orders", 0, Postgres, 4), Some(5432));
+}
+
 #[tokio::test]
 async fn a_silent_visitor_is_shown_out() {
     let (_far, near) = tokio::io::duplex(64);

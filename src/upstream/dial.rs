@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use russh::keys::Algorithm;
 use russh::{Channel, Disconnect, client};
-use tokio::net::TcpStream;
 
 use crate::config::{HostTrust, SshCredential, SshTarget};
 use crate::frontdoor::Refusal;
@@ -14,10 +13,11 @@ use crate::model::{Clock, SessionId, TargetName};
 use crate::record::Taped;
 use crate::secrets::{SecretError, Secrets};
 use crate::store::Store;
-use crate::wire::{QuickAck, ssh};
+use crate::wire::ssh;
 
 use super::handler::TargetHandler;
 use super::login;
+use super::roads::{Journey, RoadError, Roads};
 use super::trust::Expected;
 
 /// From the first packet to the opened channel.
@@ -26,9 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Why a target could not be reached. Never holds a credential.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DialError {
-    /// The network.
-    #[error("cannot connect: {0}")]
-    Connect(std::io::Error),
+    /// The way there.
+    #[error(transparent)]
+    Road(#[from] RoadError),
     /// Too slow.
     #[error("no answer in time")]
     Slow,
@@ -52,7 +52,7 @@ pub(super) enum DialError {
 impl DialError {
     fn refusal(&self, target: &TargetName) -> Refusal {
         let sentence = match self {
-            Self::Connect(_) => format!("{target} cannot be reached now."),
+            Self::Road(error) => error.sentence(target),
             Self::Slow => format!("{target} did not answer in time."),
             Self::Host => {
                 format!("{target} showed a host key that is not the one the bastion knows; tell the operator. Nothing was sent to it.")
@@ -63,6 +63,11 @@ impl DialError {
             Self::Ssh(_) => format!("{target} ended the connection while the bastion logged in."),
         };
         Refusal::unavailable(sentence, format!("{target}: {self}"))
+    }
+
+    /// Whether another way may lead to the target where this one did not.
+    fn is_of_the_way(&self) -> bool {
+        matches!(self, Self::Slow | Self::Host | Self::Ssh(_))
     }
 }
 
@@ -119,13 +124,20 @@ pub struct Dialer {
     authorities: Arc<Authorities>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    pub(super) roads: Arc<Roads>,
 }
 
 impl Dialer {
-    /// A dialer that logs in with certificates of `authorities` where a target wants them, and else with `secrets`.
+    /// A dialer that goes by `roads`, and logs in with certificates of `authorities` where a target wants them, and else with `secrets`.
     #[must_use]
-    pub fn new(secrets: Arc<Secrets>, authorities: Arc<Authorities>, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { secrets, authorities, store, clock }
+    pub fn new(
+        secrets: Arc<Secrets>,
+        authorities: Arc<Authorities>,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        roads: Arc<Roads>,
+    ) -> Self {
+        Self { secrets, authorities, store, clock, roads }
     }
 
     /// Dials the target of a taped session.
@@ -145,10 +157,29 @@ impl Dialer {
 
     async fn reach(&self, taped: &Taped) -> Result<(client::Handle<TargetHandler>, Channel<client::Msg>), DialError> {
         let ssh = taped.permit().routed().ssh().ok_or_else(|| DialError::Credential("it is no SSH target".to_owned()))?;
-        let stream = TcpStream::connect(&ssh.address).await.map_err(DialError::Connect)?;
-        let stream = QuickAck::new(stream).map_err(DialError::Connect)?;
-        let host = ssh.address.rsplit_once(':').map_or(ssh.address.as_str(), |(host, _)| host);
-        let names = vec![taped.permit().routed().target().name.to_string(), host.trim_matches(['[', ']']).to_owned()];
+        let mut journey = self.roads.journey(&ssh.route);
+        loop {
+            let patience = journey.patience(PATIENCE);
+            let tried = tokio::time::timeout(patience, self.reach_by(&mut journey, taped, ssh)).await.unwrap_or(Err(DialError::Slow));
+            match tried {
+                Err(error) if error.is_of_the_way() && journey.goes_on(&error) => {}
+                Ok(reached) => {
+                    journey.tell(taped).await;
+                    return Ok(reached);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn reach_by(
+        &self,
+        journey: &mut Journey<'_>,
+        taped: &Taped,
+        ssh: &SshTarget,
+    ) -> Result<(client::Handle<TargetHandler>, Channel<client::Msg>), DialError> {
+        let stream = journey.go().await?;
+        let names = vec![taped.permit().routed().target().name.to_string(), ssh.named.clone()];
         let expected = Expected { trust: ssh.host.clone(), names, now: self.clock.now() };
         let connected = client::connect_stream(settings(&ssh.host), stream, TargetHandler::new(expected)).await;
         let mut connection = match connected {

@@ -7,17 +7,17 @@ use std::time::Duration;
 use hyper::header::{HeaderName, HeaderValue};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
 
 use crate::config::{Http2, HttpTarget};
 use crate::frontdoor::Refusal;
 use crate::model::{Principal, SessionId, TargetName};
 use crate::record::Taped;
 use crate::secrets::{SecretError, Secrets};
-use crate::wire::{QuickAck, tls};
+use crate::wire::tls;
 
 use super::dial::unreadable;
 use super::headers::{Headers, Own};
+use super::roads::{Journey, RoadError, Roads};
 use super::{Dialer, Socket};
 
 /// From the first packet to the end of the TLS handshake.
@@ -43,6 +43,7 @@ pub struct HttpServer {
     target: Arc<HttpTarget>,
     own: Arc<Own>,
     tls: Option<Tls>,
+    roads: Arc<Roads>,
 }
 
 /// The settings of TLS, by what may be spoken in it.
@@ -71,8 +72,8 @@ impl HttpLink {
 pub(super) enum HttpError {
     #[error("it is no HTTP target")]
     Kind,
-    #[error("cannot connect: {0}")]
-    Connect(std::io::Error),
+    #[error(transparent)]
+    Road(#[from] RoadError),
     #[error("no answer in time")]
     Slow,
     #[error("{0}")]
@@ -92,7 +93,8 @@ pub(super) enum HttpError {
 impl HttpError {
     fn refusal(&self, target: &TargetName) -> Refusal {
         let sentence = match self {
-            Self::Kind | Self::Connect(_) | Self::NoHttp2 => format!("{target} cannot be reached now."),
+            Self::Road(error) => error.sentence(target),
+            Self::Kind | Self::NoHttp2 => format!("{target} cannot be reached now."),
             Self::Slow => format!("{target} did not answer in time."),
             Self::Tls(_) | Self::Handshake(_) => {
                 format!("{target} could not show that it is {target}; tell the operator. No credential was sent to it.")
@@ -137,15 +139,27 @@ impl HttpServer {
     /// # Errors
     /// When the server cannot be reached or is not the one that is meant.
     pub async fn connect(&self, may_be_h2: bool) -> Result<(Box<dyn Socket>, bool), Refusal> {
-        let connected = tokio::time::timeout(PATIENCE, self.open(may_be_h2)).await.unwrap_or(Err(HttpError::Slow));
+        let connected = self.open(&mut self.roads.journey(&self.target.route), may_be_h2).await;
         connected.map_err(|error| error.refusal(&self.name))
     }
 
-    async fn open(&self, may_be_h2: bool) -> Result<(Box<dyn Socket>, bool), HttpError> {
+    async fn open(&self, journey: &mut Journey<'_>, may_be_h2: bool) -> Result<(Box<dyn Socket>, bool), HttpError> {
+        let opening = async {
+            loop {
+                let patience = journey.patience(PATIENCE);
+                match tokio::time::timeout(patience, self.open_by(journey, may_be_h2)).await.unwrap_or(Err(HttpError::Slow)) {
+                    Err(error @ (HttpError::Slow | HttpError::Handshake(_))) if journey.goes_on(&error) => {}
+                    done => return done,
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, opening).await.unwrap_or(Err(HttpError::Slow))
+    }
+
+    async fn open_by(&self, journey: &mut Journey<'_>, may_be_h2: bool) -> Result<(Box<dyn Socket>, bool), HttpError> {
         let always = self.target.http2 == Http2::Always;
-        let stream = TcpStream::connect((self.target.host.as_str(), self.target.port)).await.map_err(HttpError::Connect)?;
-        let stream = QuickAck::new(stream).map_err(HttpError::Connect)?;
-        let Some(tls) = &self.tls else { return Ok((Box::new(stream), always)) };
+        let stream = journey.go().await?;
+        let Some(tls) = &self.tls else { return Ok((stream, always)) };
         let config = if may_be_h2 || always { &tls.any } else { &tls.http1 };
         let name = ServerName::try_from(self.target.host.clone()).map_err(|e| HttpError::Handshake(e.to_string()))?;
         let connecting = tokio_rustls::TlsConnector::from(Arc::clone(config)).connect(name, stream);
@@ -166,8 +180,11 @@ impl Dialer {
     pub async fn dial_http(&self, taped: Taped) -> Result<HttpLink, (Refusal, Box<Taped>)> {
         let target = taped.permit().routed().target().name.clone();
         let ready = async {
-            let server = ready(&self.secrets, &taped).await.map_err(|error| error.refusal(&target))?;
-            server.connect(true).await.map(|_connection| server)
+            let server = ready(&self.secrets, &taped, Arc::clone(&self.roads)).await.map_err(|error| error.refusal(&target))?;
+            let mut journey = server.roads.journey(&server.target.route);
+            let connected = server.open(&mut journey, true).await.map_err(|error| error.refusal(&target));
+            journey.tell(&taped).await;
+            connected.map(|_connection| server.clone())
         };
         match ready.await {
             Ok(server) => Ok(HttpLink { taped, server }),
@@ -186,7 +203,7 @@ fn impersonation(principal: &Principal) -> Result<Vec<(HeaderName, HeaderValue)>
     Ok(headers)
 }
 
-async fn ready(secrets: &Arc<Secrets>, taped: &Taped) -> Result<HttpServer, HttpError> {
+async fn ready(secrets: &Arc<Secrets>, taped: &Taped, roads: Arc<Roads>) -> Result<HttpServer, HttpError> {
     let routed = taped.permit().routed();
     let target = Arc::new(routed.http().ok_or(HttpError::Kind)?.clone());
     let settings = Arc::clone(&target);
@@ -209,7 +226,7 @@ async fn ready(secrets: &Arc<Secrets>, taped: &Taped) -> Result<HttpServer, Http
         Ok::<_, HttpError>(config.map(|config| tls_of(&config, settings.http2)))
     });
     let tls = made.await.map_err(|e| HttpError::Credential(e.to_string()))??;
-    Ok(HttpServer { name: routed.target().name.clone(), target, own, tls })
+    Ok(HttpServer { name: routed.target().name.clone(), target, own, tls, roads })
 }
 
 /// Offers what may be spoken.

@@ -34,6 +34,7 @@ mod http;
 mod kubernetes;
 mod ledger;
 mod limits;
+
 mod login;
 mod moderated;
 mod policy;
@@ -43,6 +44,7 @@ mod pressure;
 mod recordings_far_away;
 mod replays;
 mod retention;
+mod reverse;
 mod secrets;
 mod sftp;
 mod tui;

@@ -40,7 +40,9 @@ async fn ask(secrets: &Secrets, place: &Place<'_>) -> Result<Survey, String> {
 /// Each as one sentence with its mend.
 pub(super) fn warnings(config: &Config, set: &PolicySet) -> Result<Vec<String>, Exit> {
     let mut warnings = Vec::new();
-    let places: Vec<Place<'_>> = config.targets.iter().filter(|target| Reach::masks(set, &as_target(target))).flat_map(places).collect();
+    // Whoever publishes a target does so to the bastion that runs: it cannot be asked from here.
+    let asked = config.targets.iter().filter(|target| !target.is_published() && Reach::masks(set, &as_target(target)));
+    let places: Vec<Place<'_>> = asked.flat_map(places).collect();
     let secrets = secrets(config);
     let surveys = block_on(async {
         let surveys = join_all(places.iter().map(|place| ask(&secrets, place))).await;

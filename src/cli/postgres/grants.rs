@@ -47,6 +47,12 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
     let TargetAccess::Postgres(postgres) = &target.access else {
         return Err(Exit::refused(format!("{} is a {} target; grants are for databases", target.name, target.kind())));
     };
+    if target.is_published() {
+        return Err(Exit::refused(format!(
+            "{} is reached through whoever publishes it to the bastion that runs, and cannot be asked from here; run this where its server can be dialled",
+            target.name
+        )));
+    }
     let database = match &args.database {
         Some(name) if !postgres.databases.contains(name) => {
             return Err(Exit::refused(format!(

@@ -50,6 +50,9 @@ pub enum What {
     /// The targets they can reach.
     #[serde(rename = "targets")]
     Targets,
+    /// Who publishes targets now.
+    #[serde(rename = "published")]
+    Published,
     /// Send events from now on.
     #[serde(rename = "subscribe")]
     Subscribe,
@@ -124,6 +127,7 @@ impl What {
     pub fn reads(&self) -> Option<&'static str> {
         match self {
             Self::Targets => Some("targets"),
+            Self::Published => Some("published"),
             Self::Subscribe => Some("events"),
             Self::Sessions(_) => Some("sessions"),
             Self::Approvals(_) => Some("approvals"),

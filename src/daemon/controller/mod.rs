@@ -5,6 +5,7 @@ mod approvals;
 mod audit;
 mod keep;
 mod locks;
+mod published;
 mod recordings;
 mod sessions;
 mod trust;
@@ -169,6 +170,7 @@ impl Client<'_> {
         match what {
             What::Whoami => Ok(crate::control::identity(self.caller)),
             What::Targets => written(&self.rooms.reach(self.caller)),
+            What::Published => self.published(),
             What::Subscribe => {
                 self.events = Some(self.rooms.bulletin.subscribe());
                 Ok(Value::Null)

@@ -122,7 +122,10 @@ impl AuthorityError {
     /// Whether it is the operator's to mend, and trying again does not help.
     #[must_use]
     pub fn is_the_operators(&self) -> bool {
-        matches!(self, Self::None(_) | Self::InAgent { .. } | Self::Open { .. } | Self::OwnKey { .. } | Self::Agent(AgentError::Lacks { .. }))
+        matches!(
+            self,
+            Self::None(_) | Self::InAgent { .. } | Self::Open { .. } | Self::OwnKey { .. } | Self::Agent(AgentError::Lacks { .. })
+        )
     }
 
     pub(super) fn content(path: &Path, why: impl ToString) -> Self {

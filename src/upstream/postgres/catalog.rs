@@ -13,9 +13,10 @@ use crate::config::{PostgresTarget, PostgresUser};
 use crate::frontdoor::Refusal;
 use crate::model::TargetName;
 use crate::secrets::Secrets;
+use crate::upstream::roads::Roads;
 
 use super::connection::Connection;
-use super::{DatabaseError, PATIENCE, connect_for_long};
+use super::{DatabaseError, Means, PATIENCE, connect_for_long};
 
 /// How old a catalog may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +39,7 @@ pub struct CatalogDesk {
     /// Where each is left for `policy explain`.
     folder: PathBuf,
     secrets: Arc<Secrets>,
+    roads: Arc<Roads>,
 }
 
 /// One database's catalog and the connection that it is read on.
@@ -119,8 +121,8 @@ pub(super) const PLAIN_PATH: &str = "SET LOCAL search_path = ''";
 impl CatalogDesk {
     /// A desk that leaves what it read below the folder `state_dir`.
     #[must_use]
-    pub fn new(state_dir: &Path, secrets: Arc<Secrets>) -> Self {
-        Self { shelves: Mutex::default(), folder: state_dir.to_owned(), secrets }
+    pub fn new(state_dir: &Path, secrets: Arc<Secrets>, roads: Arc<Roads>) -> Self {
+        Self { shelves: Mutex::default(), folder: state_dir.to_owned(), secrets, roads }
     }
 
     /// The file in which the catalog of a database is left, as the role of that name reads it.
@@ -156,7 +158,8 @@ impl CatalogDesk {
             {
                 return Ok(kept.catalog);
             }
-            shelf.look(&mut reader, &self.secrets, target, user, database).await
+            let means = Means { roads: &self.roads, secrets: &self.secrets };
+            shelf.look(&mut reader, means, target, user, database).await
         };
         let read = tokio::time::timeout(PATIENCE, reading).await.unwrap_or(Err(DatabaseError::Slow));
         read.map_err(|error| {
@@ -187,7 +190,7 @@ impl Shelf {
     async fn look(
         &self,
         reader: &mut Option<Connection>,
-        secrets: &Secrets,
+        means: Means<'_>,
         target: &PostgresTarget,
         user: &PostgresUser,
         database: &str,
@@ -195,9 +198,9 @@ impl Shelf {
         let kept = self.kept();
         let was_open = reader.is_some();
         // Taken out while it is used: a reading that is given up leaves no connection in the middle of an answer.
-        let mut read = once(reader.take(), secrets, target, user, database, kept.clone()).await;
+        let mut read = once(reader.take(), means, target, user, database, kept.clone()).await;
         if was_open && read.is_err() {
-            read = once(None, secrets, target, user, database, kept).await;
+            read = once(None, means, target, user, database, kept).await;
         }
         let (connection, kept) = read?;
         *reader = Some(connection);
@@ -239,7 +242,7 @@ fn in_file_name(name: &str) -> String {
 
 async fn once(
     connection: Option<Connection>,
-    secrets: &Secrets,
+    means: Means<'_>,
     target: &PostgresTarget,
     user: &PostgresUser,
     database: &str,
@@ -249,7 +252,7 @@ async fn once(
         Some(connection) => connection,
         None => {
             let name = ("application_name".to_owned(), "bartizan".to_owned());
-            connect_for_long(secrets, target, user, database, &[name]).await?
+            connect_for_long(means, target, user, database, &[name]).await?
         }
     };
     let looked = Instant::now();

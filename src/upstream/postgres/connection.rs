@@ -1,19 +1,17 @@
 //! One connection to a server while the bastion itself speaks on it: TCP, TLS where it is asked for, messages with a limit on their
 //! length, and simple queries for the catalogs.
 
-use std::time::Duration;
-
 use bytes::BytesMut;
 use fallible_iterator::FallibleIterator;
 use postgres_protocol::message::backend::{Header, Message};
 use postgres_protocol::message::frontend;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use crate::config::{PostgresTarget, Tls};
 use crate::secrets::Hold;
-use crate::wire::{QuickAck, tls};
+use crate::upstream::roads::Journey;
+use crate::wire::tls;
 
 use super::held::Held;
 use super::{DatabaseError, binding};
@@ -23,12 +21,6 @@ const MESSAGE: i32 = 4 << 20;
 
 /// How much of a catalog is read.
 const ROWS: usize = 256 << 20;
-
-/// How long a connection may be silent before it is looked whether the server is still there.
-const SILENCE: Duration = Duration::from_secs(30);
-
-/// How long after each other it is looked.
-const PROBES: Duration = Duration::from_secs(10);
 
 /// What bytes go through, with or without TLS.
 pub trait Socket: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
@@ -50,12 +42,10 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Connects, and checks that the server is the one that is meant.
-    pub(super) async fn open(target: &PostgresTarget) -> Result<Self, DatabaseError> {
-        let stream = TcpStream::connect(&target.address).await.map_err(DatabaseError::Connect)?;
-        keep_watch(&stream).map_err(DatabaseError::Connect)?;
-        let stream = QuickAck::new(stream).map_err(DatabaseError::Connect)?;
+    pub(super) async fn open(journey: &mut Journey<'_>, target: &PostgresTarget) -> Result<Self, DatabaseError> {
+        let stream = journey.go().await?;
         if target.tls == Tls::Disable {
-            return Ok(Self { socket: Box::new(stream), buffer: BytesMut::new(), binding: None, hold: None });
+            return Ok(Self { socket: stream, buffer: BytesMut::new(), binding: None, hold: None });
         }
         encrypted(stream, target).await
     }
@@ -145,16 +135,7 @@ pub(super) fn server_error(body: &postgres_protocol::message::backend::ErrorResp
     DatabaseError::Server { code, message }
 }
 
-/// Has a network that was cut noticed on this side, within about a minute: of a connection on which nothing passes, and of one on which
-/// what was sent is not acknowledged.
-fn keep_watch(stream: &TcpStream) -> std::io::Result<()> {
-    let socket = socket2::SockRef::from(stream);
-    let probes = socket2::TcpKeepalive::new().with_time(SILENCE).with_interval(PROBES).with_retries(3);
-    socket.set_tcp_keepalive(&probes)?;
-    socket.set_tcp_user_timeout(Some(SILENCE + PROBES * 3))
-}
-
-async fn encrypted(mut stream: QuickAck, target: &PostgresTarget) -> Result<Connection, DatabaseError> {
+async fn encrypted(mut stream: Box<dyn Socket>, target: &PostgresTarget) -> Result<Connection, DatabaseError> {
     let mut request = BytesMut::new();
     frontend::ssl_request(&mut request);
     stream.write_all(&request).await.map_err(DatabaseError::Lost)?;
@@ -163,8 +144,7 @@ async fn encrypted(mut stream: QuickAck, target: &PostgresTarget) -> Result<Conn
     if answer != *b"S" {
         return Err(DatabaseError::NoTls);
     }
-    let host = target.address.rsplit_once(':').map_or(target.address.as_str(), |(host, _)| host).trim_matches(['[', ']']);
-    let name = ServerName::try_from(host.to_owned()).map_err(|e| DatabaseError::Handshake(e.to_string()))?;
+    let name = ServerName::try_from(target.named.clone()).map_err(|e| DatabaseError::Handshake(e.to_string()))?;
     let settings = target.clone();
     let config = tokio::task::spawn_blocking(move || {
         tls::client(tls::Peer {

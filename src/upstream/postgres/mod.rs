@@ -22,6 +22,7 @@ use crate::wire::tls::TlsError;
 
 use super::Dialer;
 use super::dial::unreadable;
+use super::roads::{Journey, RoadError, Roads};
 
 pub use catalog::{CatalogDesk, Fresh};
 pub use connection::Socket;
@@ -86,8 +87,8 @@ impl DatabaseLink {
 /// Why a database could not be reached. Never holds a credential.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DatabaseError {
-    #[error("cannot connect: {0}")]
-    Connect(std::io::Error),
+    #[error(transparent)]
+    Road(#[from] RoadError),
     #[error("the connection was lost: {0}")]
     Lost(std::io::Error),
     #[error("no answer in time")]
@@ -120,7 +121,7 @@ impl DatabaseError {
 
     fn refusal(&self, target: &TargetName) -> Refusal {
         let sentence = match self {
-            Self::Connect(_) => format!("{target} cannot be reached now."),
+            Self::Road(error) => error.sentence(target),
             Self::Slow => format!("{target} did not answer in time."),
             Self::Tls(_) | Self::Handshake(_) | Self::NoTls => {
                 format!("{target} could not show that it is {target}; tell the operator. No credential was sent to it.")
@@ -139,6 +140,18 @@ impl DatabaseError {
         };
         Refusal::unavailable(sentence, format!("{target}: {self}"))
     }
+
+    /// Whether another way may lead to the server where this one did not.
+    fn is_of_the_way(&self) -> bool {
+        matches!(self, Self::Slow | Self::Lost(_) | Self::Handshake(_) | Self::NoTls | Self::Login(_) | Self::Protocol(_))
+    }
+}
+
+/// What a login needs: the ways there are, and the secrets that are shown at their end.
+#[derive(Clone, Copy)]
+struct Means<'m> {
+    roads: &'m Roads,
+    secrets: &'m Secrets,
 }
 
 impl Dialer {
@@ -147,7 +160,8 @@ impl Dialer {
     /// # Errors
     /// When it cannot be reached, is not who it should be, or refuses us; the tape comes back to be closed.
     pub async fn dial_database(&self, taped: Taped, wanted: Wanted) -> Result<DatabaseLink, (Refusal, Box<Taped>)> {
-        let reached = tokio::time::timeout(PATIENCE, open(&self.secrets, &taped, wanted)).await.unwrap_or(Err(DatabaseError::Slow));
+        let means = Means { roads: &self.roads, secrets: &self.secrets };
+        let reached = tokio::time::timeout(PATIENCE, open(means, &taped, wanted)).await.unwrap_or(Err(DatabaseError::Slow));
         match reached {
             Ok((connection, greeting)) => {
                 let (socket, ahead) = connection.split_held();
@@ -163,7 +177,7 @@ impl Dialer {
     /// Asks the server of `target` to cancel what runs for `key`. Nothing comes of it if that is over already.
     pub async fn cancel(&self, target: &PostgresTarget, key: &(u32, Bytes)) {
         let asking = async {
-            let mut connection = Connection::open(target).await?;
+            let mut connection = Connection::open(&mut self.roads.journey(&target.route), target).await?;
             connection.send(&login::cancel(key)).await
         };
         match tokio::time::timeout(PATIENCE, asking).await {
@@ -183,7 +197,7 @@ const WATCH: &str = "SELECT pg_catalog.set_config(name, value, false) FROM (VALU
     ('tcp_keepalives_idle', '30'), ('tcp_keepalives_interval', '10'), ('tcp_keepalives_count', '3'), ('tcp_user_timeout', '60000')) \
     AS own (name, value) JOIN pg_catalog.pg_settings USING (name) WHERE source = 'default'";
 
-async fn open(secrets: &Secrets, taped: &Taped, wanted: Wanted) -> Result<(Connection, Greeting), DatabaseError> {
+async fn open(means: Means<'_>, taped: &Taped, wanted: Wanted) -> Result<(Connection, Greeting), DatabaseError> {
     let permit = taped.permit();
     let not = || DatabaseError::Credential("it is no PostgreSQL target".to_owned());
     let (target, user) = permit.routed().postgres().ok_or_else(not)?;
@@ -192,7 +206,8 @@ async fn open(secrets: &Secrets, taped: &Taped, wanted: Wanted) -> Result<(Conne
     if permit.reads_only() || target.read_only {
         settings.push(("default_transaction_read_only".to_owned(), "on".to_owned()));
     }
-    let (mut connection, mut greeting) = connect(secrets, target, user, database, &settings).await?;
+    let (mut connection, mut greeting, journey) = log_in(means, target, user, database, &settings).await?;
+    journey.tell(taped).await;
     match connection.rows(WATCH).await {
         Ok(_) => {}
         // Some systems have less of this than others; the session itself is none the worse.
@@ -205,24 +220,49 @@ async fn open(secrets: &Secrets, taped: &Taped, wanted: Wanted) -> Result<(Conne
 
 /// Logs in as `user`. A secret that the server refuses is fetched again, and another one tried.
 async fn connect(
-    secrets: &Secrets,
+    means: Means<'_>,
     target: &PostgresTarget,
     user: &PostgresUser,
     database: &str,
     settings: &[(String, String)],
 ) -> Result<(Connection, Greeting), DatabaseError> {
+    let (connection, greeting, _) = log_in(means, target, user, database, settings).await?;
+    Ok((connection, greeting))
+}
+
+/// The same for a connection that waits to be used again: for its sake alone no account that was lent is kept.
+async fn connect_for_long(
+    means: Means<'_>,
+    target: &PostgresTarget,
+    user: &PostgresUser,
+    database: &str,
+    settings: &[(String, String)],
+) -> Result<Connection, DatabaseError> {
+    let (mut connection, _) = connect(means, target, user, database, settings).await?;
+    connection.hold = None;
+    Ok(connection)
+}
+
+/// The same, and which way it went.
+async fn log_in<'m>(
+    means: Means<'m>,
+    target: &'m PostgresTarget,
+    user: &PostgresUser,
+    database: &str,
+    settings: &[(String, String)],
+) -> Result<(Connection, Greeting, Journey<'m>), DatabaseError> {
     let log_in = async |credential: Option<&Credential>| {
         let name = credential.and_then(|credential| credential.user.as_deref()).unwrap_or(user.name.as_str());
         let account = Account { name, password: credential.map(|credential| &credential.secret) };
-        let mut connection = Connection::open(target).await?;
-        let greeting = login::log_in(&mut connection, target, account, database, settings).await?;
+        let mut journey = means.roads.journey(&target.route);
+        let (mut connection, greeting) = go(&mut journey, target, account, database, settings).await?;
         connection.hold = credential.map(Credential::hold);
-        Ok::<_, DatabaseError>((connection, greeting))
+        Ok::<_, DatabaseError>((connection, greeting, journey))
     };
     let Some(source) = &user.password else { return log_in(None).await };
-    let shown = secrets.credential(source).await?;
+    let shown = means.secrets.credential(source).await?;
     match log_in(Some(&shown)).await {
-        Err(error) if error.is_login_refused() => match secrets.other_than(&shown, source).await? {
+        Err(error) if error.is_login_refused() => match means.secrets.other_than(&shown, source).await? {
             Some(other) => log_in(Some(&other)).await,
             None => Err(error),
         },
@@ -230,17 +270,26 @@ async fn connect(
     }
 }
 
-/// The same for a connection that waits to be used again: for its sake alone no account that was lent is kept.
-async fn connect_for_long(
-    secrets: &Secrets,
+/// Logs in by the first way on which there is a server that answers as it should.
+async fn go(
+    journey: &mut Journey<'_>,
     target: &PostgresTarget,
-    user: &PostgresUser,
+    account: Account<'_>,
     database: &str,
     settings: &[(String, String)],
-) -> Result<Connection, DatabaseError> {
-    let (mut connection, _) = connect(secrets, target, user, database, settings).await?;
-    connection.hold = None;
-    Ok(connection)
+) -> Result<(Connection, Greeting), DatabaseError> {
+    loop {
+        let patience = journey.patience(PATIENCE);
+        let connecting = async {
+            let mut connection = Connection::open(journey, target).await?;
+            let greeting = login::log_in(&mut connection, target, account, database, settings).await?;
+            Ok((connection, greeting))
+        };
+        match tokio::time::timeout(patience, connecting).await.unwrap_or(Err(DatabaseError::Slow)) {
+            Err(error) if error.is_of_the_way() && journey.goes_on(&error) => {}
+            done => return done,
+        }
+    }
 }
 
 async fn session_facts(connection: &mut Connection) -> Result<SessionFacts, DatabaseError> {

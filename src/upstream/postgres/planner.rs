@@ -12,9 +12,10 @@ use postgres_protocol::escape::{escape_identifier, escape_literal};
 use crate::config::{PostgresTarget, PostgresUser};
 use crate::model::TargetName;
 use crate::secrets::Secrets;
+use crate::upstream::roads::Roads;
 
 use super::connection::Connection;
-use super::{DatabaseError, connect_for_long};
+use super::{DatabaseError, Means, connect_for_long};
 
 /// How long all statements of a text may take together, with waiting for the connection.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -35,13 +36,14 @@ type Seat = Arc<tokio::sync::Mutex<Option<Connection>>>;
 pub struct Planners {
     secrets: Arc<Secrets>,
     seats: Mutex<HashMap<Key, Seat>>,
+    roads: Arc<Roads>,
 }
 
 impl Planners {
     /// Nobody is asked yet.
     #[must_use]
-    pub fn new(secrets: Arc<Secrets>) -> Self {
-        Self { secrets, seats: Mutex::default() }
+    pub fn new(secrets: Arc<Secrets>, roads: Arc<Roads>) -> Self {
+        Self { secrets, seats: Mutex::default(), roads }
     }
 
     /// For each EXPLAIN the rows that it tells of; `None` where it was none or tells of none.
@@ -60,9 +62,10 @@ impl Planners {
             let mut seat = seat.lock().await;
             let was_open = seat.is_some();
             // Taken out while it is used: an asking that is given up leaves no connection in the middle of an answer.
-            let mut asked = ask(seat.take(), &self.secrets, target, user, database, meaning, explains).await;
+            let means = Means { roads: &self.roads, secrets: &self.secrets };
+            let mut asked = ask(seat.take(), means, target, user, database, meaning, explains).await;
             if was_open && asked.is_err() {
-                asked = ask(None, &self.secrets, target, user, database, meaning, explains).await;
+                asked = ask(None, means, target, user, database, meaning, explains).await;
             }
             let (connection, estimates) = asked?;
             *seat = Some(connection);
@@ -85,7 +88,7 @@ impl Planners {
 
 async fn ask(
     connection: Option<Connection>,
-    secrets: &Secrets,
+    means: Means<'_>,
     target: &PostgresTarget,
     user: &PostgresUser,
     database: &str,
@@ -97,7 +100,7 @@ async fn ask(
         None => {
             let settings = [("application_name", "bartizan"), ("standard_conforming_strings", "on"), ("client_encoding", "UTF8")];
             let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
-            connect_for_long(secrets, target, user, database, &settings).await?
+            connect_for_long(means, target, user, database, &settings).await?
         }
     };
     let mut estimates = Vec::with_capacity(explains.len());

@@ -11,6 +11,7 @@ use crate::config::{PostgresTarget, PostgresUser};
 use crate::frontdoor::Refusal;
 use crate::model::TargetName;
 use crate::secrets::Secrets;
+use crate::upstream::roads::Roads;
 
 use super::catalog::{BEGIN, PLAIN_PATH, json, read};
 use super::connection::Connection;
@@ -94,7 +95,9 @@ impl Survey {
     ) -> Result<Self, Refusal> {
         let taking = async {
             let own = ("application_name".to_owned(), "bartizan".to_owned());
-            let mut connection = connect(secrets, target, user, database, &[own]).await?.0;
+            // Whoever publishes a target does so to the bastion that runs.
+            let means = Means { roads: &Roads::default(), secrets };
+            let mut connection = connect(means, target, user, database, &[own]).await?.0;
             survey(&mut connection, database).await
         };
         let taken = tokio::time::timeout(PATIENCE, taking).await.unwrap_or(Err(DatabaseError::Slow));

@@ -7,3 +7,5 @@ mod deciding;
 mod exec;
 mod masks;
 mod site;
+
+pub(crate) use site::Server;

@@ -46,14 +46,14 @@ when { context.field like "/s*/image" };
 "#;
 
 /// An API server.
-pub(super) struct Server {
+pub(crate) struct Server {
     pub(super) folder: tempfile::TempDir,
-    pub(super) port: u16,
+    pub(crate) port: u16,
     pub(super) process: Option<Guarded>,
 }
 
 impl Server {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let folder = tempfile::Builder::new().prefix("bartizan-kubernetes-").tempdir().unwrap();
         let log = folder.path().join("server.log");
         let mut node = Command::new("node");
@@ -64,7 +64,7 @@ impl Server {
         Self { folder, port, process: Some(process) }
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 

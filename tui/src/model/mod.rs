@@ -90,6 +90,20 @@ pub struct Target {
     /// `key=value`.
     #[serde(default)]
     pub tags: Vec<Text>,
+    /// Who publishes it, where it is reached through publishers.
+    #[serde(default)]
+    pub published: Option<Published>,
+}
+
+/// How a target that is reached through publishers can be reached now.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+pub struct Published {
+    /// How many publish it.
+    #[serde(default)]
+    pub publishers: u64,
+    /// Since when.
+    #[serde(default)]
+    pub since: Option<Text>,
 }
 
 /// `login@target`, or the target alone.

@@ -12,7 +12,7 @@ use crate::filter::{Field, Filter, Filtered};
 use crate::input::{Input, Typed};
 use crate::link::Asked;
 use crate::listing::Listing;
-use crate::model::Target;
+use crate::model::{Published, Target};
 use crate::safe::{Text, shown};
 use crate::settings::Screen;
 use crate::state::State;
@@ -136,6 +136,7 @@ pub(crate) fn commands(state: &State, target: &Target) -> Vec<String> {
     match (target.kind.raw(), login(state, target)) {
         ("ssh", Some(login)) => vec![format!("ssh {login}@{name}@{bastion}"), format!("ssh -J {bastion} {login}@{name}")],
         ("postgres", _) => vec![format!("ssh -N -L 5432:{name}:5432 {bastion}"), "psql -h 127.0.0.1".to_owned()],
+        ("kubernetes", _) => vec![format!("ssh -N -L 8001:{name}:443 {bastion}"), "kubectl get pods".to_owned()],
         ("http", _) => vec![format!("ssh -N -L 8080:{name}:80 {bastion}"), "curl http://127.0.0.1:8080/".to_owned()],
         _ => Vec::new(),
     }
@@ -169,6 +170,14 @@ pub(crate) fn detail(state: &State, id: &Text) -> Option<Detail> {
     let live = state.live.all.values().filter(there).count();
     let own = state.live.all.values().filter(there).filter(|session| session.principal.id == state.me.principal).count();
     detail.plain("NOW", format!("{live} sessions that you may see, {own} of them yours"));
+    match &target.published {
+        Some(Published { publishers: 0, .. }) => detail.add("WAY", Role::Warn, "▲ nobody publishes it now"),
+        Some(Published { publishers, since }) => {
+            let since = since.as_ref().map(|since| format!(" since {since}")).unwrap_or_default();
+            detail.plain("WAY", format!("{publishers} publish it{since}"));
+        }
+        None => {}
+    }
     let commands = commands(state, target);
     if commands.is_empty() {
         detail.add("CONNECT", Role::Warn, "▲ not reachable in this version");
