@@ -34,7 +34,7 @@ mod http;
 mod kubernetes;
 mod ledger;
 mod limits;
-
+mod locks;
 mod login;
 mod moderated;
 mod policy;
