@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use russh::keys::Algorithm;
+use jiff::Timestamp;
+use russh::keys::PublicKey;
 use russh::{Channel, Disconnect, client};
 
 use crate::config::{HostTrust, SshCredential, SshTarget};
@@ -13,15 +14,18 @@ use crate::model::{Clock, SessionId, TargetName};
 use crate::record::Taped;
 use crate::secrets::{SecretError, Secrets};
 use crate::store::Store;
-use crate::wire::ssh;
+use crate::wire::host::ExpectedHost;
+use crate::wire::outbound::{self, NoForwards, Outbound};
 
-use super::handler::TargetHandler;
 use super::login;
 use super::roads::{Journey, RoadError, Roads};
-use super::trust::Expected;
 
 /// From the first packet to the opened channel.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// What a channel may take of memory in each direction.
+const WINDOW: u32 = 2 << 20;
+/// How often a silent target is asked whether it is there.
+const BEAT: Duration = Duration::from_secs(15);
 
 /// Why a target could not be reached. Never holds a credential.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +83,7 @@ pub(super) fn unreadable(target: &TargetName, error: &SecretError) -> String {
 /// A taped session and its channel at the target. Only `upstream` makes one.
 pub struct Link {
     taped: Taped,
-    connection: client::Handle<TargetHandler>,
+    connection: client::Handle<Outbound<NoForwards>>,
     channel: Channel<client::Msg>,
 }
 
@@ -99,7 +103,7 @@ impl Link {
 
 /// Keeps the connection to a target open.
 pub struct Hold {
-    connection: client::Handle<TargetHandler>,
+    connection: client::Handle<Outbound<NoForwards>>,
 }
 
 impl Hold {
@@ -155,7 +159,7 @@ impl Dialer {
         }
     }
 
-    async fn reach(&self, taped: &Taped) -> Result<(client::Handle<TargetHandler>, Channel<client::Msg>), DialError> {
+    async fn reach(&self, taped: &Taped) -> Result<(client::Handle<Outbound<NoForwards>>, Channel<client::Msg>), DialError> {
         let ssh = taped.permit().routed().ssh().ok_or_else(|| DialError::Credential("it is no SSH target".to_owned()))?;
         let mut journey = self.roads.journey(&ssh.route);
         loop {
@@ -177,11 +181,12 @@ impl Dialer {
         journey: &mut Journey<'_>,
         taped: &Taped,
         ssh: &SshTarget,
-    ) -> Result<(client::Handle<TargetHandler>, Channel<client::Msg>), DialError> {
+    ) -> Result<(client::Handle<Outbound<NoForwards>>, Channel<client::Msg>), DialError> {
         let stream = journey.go().await?;
         let names = vec![taped.permit().routed().target().name.to_string(), ssh.named.clone()];
-        let expected = Expected { trust: ssh.host.clone(), names, now: self.clock.now() };
-        let connected = client::connect_stream(settings(&ssh.host), stream, TargetHandler::new(expected)).await;
+        let expected = expected(&ssh.host, names, self.clock.now());
+        let settings = outbound::settings(&expected, WINDOW, BEAT);
+        let connected = client::connect_stream(settings, stream, Outbound::new(expected)).await;
         let mut connection = match connected {
             Err(russh::Error::UnknownKey) => return Err(DialError::Host),
             other => other?,
@@ -191,7 +196,7 @@ impl Dialer {
         Ok((connection, channel))
     }
 
-    async fn log_in(&self, connection: &mut client::Handle<TargetHandler>, taped: &Taped, ssh: &SshTarget) -> Result<(), DialError> {
+    async fn log_in(&self, connection: &mut client::Handle<Outbound<NoForwards>>, taped: &Taped, ssh: &SshTarget) -> Result<(), DialError> {
         match &ssh.credential {
             SshCredential::Certificate => login::with_certificate(connection, taped, &self.authorities, &*self.store, &*self.clock).await,
             SshCredential::Key(source) | SshCredential::Password(source) => {
@@ -201,17 +206,11 @@ impl Dialer {
     }
 }
 
-fn settings(trust: &HostTrust) -> Arc<client::Config> {
-    let mut preferred = ssh::preferred();
-    if matches!(trust, HostTrust::Authority(_)) {
-        preferred.host_key_certificates = preferred.key.iter().filter(|a| **a != Algorithm::SkEd25519).cloned().collect::<Vec<_>>().into();
+/// The target as its configuration describes it. A line that is no key fits nothing.
+fn expected(trust: &HostTrust, names: Vec<String>, now: Timestamp) -> ExpectedHost {
+    let read = |lines: &[String]| lines.iter().filter_map(|line| PublicKey::from_openssh(line).ok()).collect();
+    match trust {
+        HostTrust::Keys(lines) => ExpectedHost { keys: read(lines), authorities: Vec::new(), names, now },
+        HostTrust::Authority(line) => ExpectedHost { keys: Vec::new(), authorities: read(std::slice::from_ref(line)), names, now },
     }
-    Arc::new(client::Config {
-        window_size: 2 << 20,
-        maximum_packet_size: 32 << 10,
-        preferred,
-        keepalive_interval: Some(Duration::from_secs(15)),
-        keepalive_max: 3,
-        ..client::Config::default()
-    })
 }

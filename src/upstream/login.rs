@@ -13,16 +13,16 @@ use crate::model::{AuthorityKind, Clock, Login, Secret};
 use crate::record::Taped;
 use crate::secrets::Secrets;
 use crate::store::{NewCertificate, Store};
+use crate::wire::outbound::{NoForwards, Outbound};
 
 use super::dial::DialError;
-use super::handler::TargetHandler;
 
 /// How long a certificate shown to a target is good: enough for one login over a slow link.
 const TTL: Duration = Duration::from_secs(60);
 
 /// Logs in with the secret at `source`. One that the target refuses is fetched again, and another one tried.
 pub(super) async fn with_secret(
-    handle: &mut Handle<TargetHandler>,
+    handle: &mut Handle<Outbound<NoForwards>>,
     taped: &Taped,
     credential: &SshCredential,
     secrets: &Secrets,
@@ -39,7 +39,12 @@ pub(super) async fn with_secret(
     }
 }
 
-async fn show(handle: &mut Handle<TargetHandler>, taped: &Taped, credential: &SshCredential, secret: &Secret) -> Result<(), DialError> {
+async fn show(
+    handle: &mut Handle<Outbound<NoForwards>>,
+    taped: &Taped,
+    credential: &SshCredential,
+    secret: &Secret,
+) -> Result<(), DialError> {
     let login = login_of(taped)?.to_string();
     if matches!(credential, SshCredential::Password(_)) {
         return done(&handle.authenticate_password(login, secret.reveal()).await?);
@@ -65,7 +70,7 @@ fn login_of(taped: &Taped) -> Result<&Login, DialError> {
 
 /// Logs in with a certificate made for this session.
 pub(super) async fn with_certificate(
-    handle: &mut Handle<TargetHandler>,
+    handle: &mut Handle<Outbound<NoForwards>>,
     taped: &Taped,
     authorities: &Authorities,
     store: &dyn Store,

@@ -2,14 +2,12 @@
 //! in, a [`Link`] comes out: there is no other way to a target. Never shows a credential.
 
 mod dial;
-mod handler;
 mod headers;
 mod http;
 mod login;
 mod postgres;
 mod roads;
 mod through;
-mod trust;
 
 pub use dial::{Dialer, Hold, Link};
 pub use headers::Headers;

@@ -1,7 +1,9 @@
 //! What SSH, HTTPS and databases need of a socket on both sides of the bastion. Knows nothing of sessions.
 
 pub mod agent;
+pub mod host;
 pub mod https;
+pub mod outbound;
 pub mod ssh;
 pub mod tls;
 pub mod webhook;
