@@ -13,6 +13,8 @@ pub enum DeskCommand {
     Welcome,
     /// `cert`: a certificate for the public key on standard input.
     Cert,
+    /// `renew`: the same for the key of this connection, for the workload token on standard input; what goes on here goes on.
+    Renew,
     /// `targets`
     Targets {
         /// As JSON.
@@ -125,6 +127,7 @@ impl DeskCommand {
         };
         match words.as_slice() {
             ["cert"] => Ok(Self::Cert),
+            ["renew"] => Ok(Self::Renew),
             ["help" | "--help" | "-h"] => Ok(Self::Help),
             ["tui"] => Ok(Self::Show { scene: Scene::Desk, plain: false }),
             ["tui", "--plain"] => Ok(Self::Show { scene: Scene::Desk, plain: true }),

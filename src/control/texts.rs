@@ -88,6 +88,7 @@ Bartizan at {server}
 
   ssh {server} targets [--json]           the targets you can reach
   ssh {server} cert < KEY.pub             a certificate for your key, for logins without a prompt
+  ssh {server} renew < TOKEN              a service: a new certificate for this connection's key, and what goes on here goes on
   ssh {server} sessions [--json]          your live sessions
   ssh {server} approvals [--json]         what waits for your answer, and what you wait for
   ssh {server} approve ID [--for TIME] [REASON…]

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use russh::ChannelMsg;
-use russh::keys::PublicKey;
+use russh::keys::{Certificate, PublicKey};
+use zeroize::Zeroizing;
 
 use crate::approvals::Said;
 use crate::audit::Entry;
@@ -13,15 +14,15 @@ use crate::config::{Target, TargetAccess};
 use crate::control::{self, Answer, DeskCommand, Reach, Scene};
 use crate::frontdoor::Refusal;
 use crate::identity::{Caller, certificate};
-use crate::model::{ApprovalId, AuthorityKind, Wish};
+use crate::model::{ApprovalId, AuthorityKind, Secret, Wish};
 use crate::store::{Approval, ApprovalFilter, ApprovalState, SessionFilter, Signed};
 
 use super::rooms::Rooms;
 use super::stage::Guest;
 use super::walk::Visit;
 
-/// The longest key file that is read: an RSA key of 16,384 bits has about 3 KiB.
-const KEY_MAX: usize = 16 << 10;
+/// The longest input that is read: a token has at most 16 KiB, an RSA key of 16,384 bits about 3.
+const INPUT_MAX: usize = 17 << 10;
 
 /// How long the key may take to come.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -40,6 +41,7 @@ impl Rooms {
                 return self.stage(guest, Scene::Picker, false, visit).await;
             }
             Ok(()) if let DeskCommand::Show { scene, plain } = command => return self.stage(guest, scene, plain, visit).await,
+            Ok(()) if command == DeskCommand::Renew => self.renew(&guest, &mut visit).await,
             Ok(()) => self.text(caller, command, &mut visit).await,
             Err(refusal) => Err(refusal),
         };
@@ -52,7 +54,7 @@ impl Rooms {
     async fn text(&self, caller: &Caller, command: DeskCommand, visit: &mut Visit) -> Result<String, Refusal> {
         let server = &self.config.server.name;
         match command {
-            DeskCommand::Help | DeskCommand::Control | DeskCommand::Show { .. } => Ok(control::help(server)),
+            DeskCommand::Help | DeskCommand::Control | DeskCommand::Renew | DeskCommand::Show { .. } => Ok(control::help(server)),
             DeskCommand::Whoami { json } => Ok(control::whoami(caller, json)),
             DeskCommand::Targets { json: true } => Ok(control::targets_json(&self.reach(caller))),
             DeskCommand::Targets { json: false } => Ok(control::targets(server, &self.reach(caller))),
@@ -164,7 +166,26 @@ impl Rooms {
                 return Err(Refusal::denied("No public key came on standard input. Write: ssh bastion cert < KEY.pub", "no key in time"));
             }
         };
-        let issued = self.issue(caller, &key).await;
+        self.issue_or_note(caller, &key).await.and_then(|certificate| text_of(&certificate))
+    }
+
+    /// A certificate for the key of this connection, on the word of a token that says the same of who it is. What goes on under the
+    /// certificate before goes on under this one.
+    async fn renew(&self, guest: &Guest, visit: &mut Visit) -> Result<String, Refusal> {
+        let late = |_| Refusal::denied("No token came on standard input. Write: ssh bastion renew < TOKEN", "no token in time");
+        let input = tokio::time::timeout(PATIENCE, read_input(visit)).await.map_err(late)?;
+        let token = Secret::new(input?.trim().to_owned());
+        let fresh = self.identity.token(&guest.visitor, token).await;
+        let fresh = fresh.and_then(|fresh| self.identity.recognise(&guest.caller, &fresh).map(|()| fresh));
+        let fresh = self.admit(fresh).await.inspect_err(|refusal| self.note_failed_login(&guest.visitor, "token", &refusal.detail))?;
+        let Some(key) = &guest.visitor.key else { return Err(Refusal::denied("This connection has no key.", "no key")) };
+        let certificate = self.issue_or_note(&fresh, key).await?;
+        self.identity.renew(&guest.caller, &guest.visitor, &certificate).await?;
+        text_of(&certificate)
+    }
+
+    async fn issue_or_note(&self, caller: &Caller, key: &PublicKey) -> Result<Certificate, Refusal> {
+        let issued = self.issue(caller, key).await;
         if let Err(refusal) = &issued {
             self.note(Entry::CertificateRefused {
                 authority: AuthorityKind::User,
@@ -177,7 +198,7 @@ impl Rooms {
         issued
     }
 
-    async fn issue(&self, caller: &Caller, key: &PublicKey) -> Result<String, Refusal> {
+    async fn issue(&self, caller: &Caller, key: &PublicKey) -> Result<Certificate, Refusal> {
         let grant = self.enforcer.permit_issue(caller, key).await?;
         let ttl = grant.ttl.map_or(caller.certificate_ttl(), |most| most.min(caller.certificate_ttl()));
         let (certificate, entry) = self.identity.issue(caller, key, ttl, grant.pin_source).await?;
@@ -186,9 +207,13 @@ impl Rooms {
         written.map_err(|e| {
             Refusal::unavailable("The bastion cannot write its audit log, so no certificate is given; tell the operator.", e.to_string())
         })?;
-        let line = certificate.to_openssh().map_err(|e| Refusal::unavailable("The certificate could not be written.", e.to_string()))?;
-        Ok(format!("{line}\n"))
+        Ok(certificate)
     }
+}
+
+fn text_of(certificate: &Certificate) -> Result<String, Refusal> {
+    let line = certificate.to_openssh().map_err(|e| Refusal::unavailable("The certificate could not be written.", e.to_string()))?;
+    Ok(format!("{line}\n"))
 }
 
 /// A signature has to be by the key that the caller proved to hold.
@@ -200,14 +225,14 @@ fn by_key(caller: &Caller, at: Timestamp, signature: String) -> Result<Signed, R
     Ok(Signed { at, key: key.to_owned(), signature })
 }
 
-/// Reads one public key line from the visitor's standard input.
-async fn read_key(visit: &mut Visit) -> Result<PublicKey, Refusal> {
-    let mut input = Vec::new();
+/// Reads the visitor's standard input: a few lines of text.
+async fn read_input(visit: &mut Visit) -> Result<Zeroizing<String>, Refusal> {
+    let mut input = Zeroizing::new(Vec::new());
     while let Some(message) = visit.channel.wait().await {
         match message {
-            ChannelMsg::Data { data } if input.len() + data.len() <= KEY_MAX => input.extend_from_slice(&data),
+            ChannelMsg::Data { data } if input.len() + data.len() <= INPUT_MAX => input.extend_from_slice(&data),
             ChannelMsg::Data { .. } => {
-                return Err(Refusal::denied("What came on standard input is too long to be a public key.", "oversize key"));
+                return Err(Refusal::denied("What came on standard input is too long.", "oversize input"));
             }
             ChannelMsg::Eof | ChannelMsg::Close => break,
             _ => {}
@@ -217,7 +242,12 @@ async fn read_key(visit: &mut Visit) -> Result<PublicKey, Refusal> {
             break;
         }
     }
-    let text = String::from_utf8(input).unwrap_or_default();
+    Ok(Zeroizing::new(String::from_utf8_lossy(&input).into_owned()))
+}
+
+/// Reads one public key line from the visitor's standard input.
+async fn read_key(visit: &mut Visit) -> Result<PublicKey, Refusal> {
+    let text = read_input(visit).await?;
     let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#')).unwrap_or_default();
     let bad = |why: String| {
         Refusal::denied(

@@ -235,7 +235,10 @@ impl Watch {
             let left = until.duration_since(now);
             if left <= SignedDuration::ZERO {
                 running.end(&format!("{what} it began with has run out; ask again"));
-            } else if left <= WARNING && !running.warned.swap(true, Ordering::SeqCst) {
+            } else if left > WARNING {
+                // It was renewed, perhaps, and will be told again.
+                running.warned.store(false, Ordering::SeqCst);
+            } else if !running.warned.swap(true, Ordering::SeqCst) {
                 let left = Duration::try_from(left).unwrap_or_default();
                 running.send(Orders::Notice(sentences::ends_soon(&format!("{what} it began with runs out"), left)));
             }

@@ -103,6 +103,18 @@ impl Rooms {
         });
     }
 
+    /// Notes that a visitor could not show who they are.
+    pub(super) fn note_failed_login(&self, visitor: &Visitor, method: &'static str, why: &str) {
+        metrics::login("failed");
+        self.note(Entry::LoginFailed {
+            user: visitor.user.clone(),
+            method: method_word(method),
+            reason: method.to_owned(),
+            source: source(visitor),
+            detail: why.to_owned(),
+        });
+    }
+
     /// Writes that a caller logged in; who cannot be written down is not let in.
     pub(super) async fn admit(&self, outcome: Outcome<Caller>) -> Outcome<Caller> {
         let caller = outcome?;
@@ -206,14 +218,7 @@ impl Hall for Foyer {
     }
 
     fn note_failure(&self, visitor: &Visitor, method: &'static str, why: &str) {
-        metrics::login("failed");
-        self.0.note(Entry::LoginFailed {
-            user: visitor.user.clone(),
-            method: method_word(method),
-            reason: method.to_owned(),
-            source: source(visitor),
-            detail: why.to_owned(),
-        });
+        self.0.note_failed_login(visitor, method, why);
     }
 
     fn note_refused(&self, caller: &Caller, visitor: &Visitor, what: &str) {

@@ -1,7 +1,7 @@
 //! A visitor whose identity is known, and the proof that it is known still when they ask for something.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -46,11 +46,41 @@ pub struct Caller {
     pub(super) proof: Proof,
     pub(super) source: IpAddr,
     pub(super) key: Option<String>,
+    pub(super) certificate_ttl: Duration,
+    pub(super) device_bound: bool,
+    /// One for all that goes on under this identity.
+    pub(super) term: Arc<Mutex<Term>>,
+}
+
+/// How long an identity holds, and by what: a renewal changes it.
+#[derive(Debug, Clone)]
+pub(super) struct Term {
     pub(super) authenticated_at: Timestamp,
     pub(super) expires_at: Timestamp,
-    pub(super) certificate_ttl: Duration,
-    pub(super) shown: Option<Shown>,
-    pub(super) device_bound: bool,
+    /// The certificates that it stands on, and when each is over; the newest last. What becomes of one becomes of all.
+    pub(super) certificates: Vec<(Shown, Timestamp)>,
+}
+
+/// Certificates that an identity may stand on at a time: whoever renews in good time has two or three.
+const MOST: usize = 16;
+
+/// Why an identity is not renewed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NotRenewed {
+    /// Somebody else's, or the same one's in other groups or with another key.
+    #[error("this connection began under another identity, in other groups, with another key or without a certificate")]
+    Another,
+    /// Too many certificates.
+    #[error("it was renewed too often")]
+    TooOften,
+}
+
+impl Term {
+    /// For a new caller.
+    pub(super) fn new(authenticated_at: Timestamp, expires_at: Timestamp, shown: Option<Shown>) -> Arc<Mutex<Self>> {
+        let certificates = shown.into_iter().map(|shown| (shown, expires_at)).collect();
+        Arc::new(Mutex::new(Self { authenticated_at, expires_at, certificates }))
+    }
 }
 
 /// The issuer of accounts of the bastion's own machine; no issuer of the configuration has this name.
@@ -73,12 +103,37 @@ impl Caller {
             proof: Proof::Local,
             source: IpAddr::V4(Ipv4Addr::LOCALHOST),
             key: None,
-            authenticated_at: now,
-            expires_at: now.checked_add(LOCAL_LASTS).unwrap_or(now),
             certificate_ttl: Duration::ZERO,
-            shown: None,
             device_bound: false,
+            term: Term::new(now, now.checked_add(LOCAL_LASTS).unwrap_or(now), None),
         })
+    }
+
+    fn term(&self) -> MutexGuard<'_, Term> {
+        // Nobody panics while it is held.
+        self.term.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether `next` is the same: the same principal in the same groups, from the same place, with the same key. Both with certificates.
+    pub(super) fn is_same(&self, next: &Self) -> Result<(), NotRenewed> {
+        let both = self.proof == Proof::Certificate && next.proof == Proof::Certificate;
+        let is_same = self.principal == next.principal && self.source == next.source && self.key.is_some() && self.key == next.key;
+        if both && is_same { Ok(()) } else { Err(NotRenewed::Another) }
+    }
+
+    /// What goes on under this identity goes on for as long as `next` holds.
+    pub(super) fn go_on_as(&self, next: &Self, now: Timestamp) -> Result<(), NotRenewed> {
+        self.is_same(next)?;
+        let Term { authenticated_at, expires_at, certificates } = next.term().clone();
+        let mut term = self.term();
+        term.certificates.retain(|(_, until)| *until > now);
+        if term.certificates.len() >= MOST {
+            return Err(NotRenewed::TooOften);
+        }
+        term.certificates.extend(certificates);
+        term.authenticated_at = authenticated_at;
+        term.expires_at = term.expires_at.max(expires_at);
+        Ok(())
     }
 
     /// Who.
@@ -108,13 +163,13 @@ impl Caller {
     /// When the issuer last saw them.
     #[must_use]
     pub fn authenticated_at(&self) -> Timestamp {
-        self.authenticated_at
+        self.term().authenticated_at
     }
 
     /// The first moment this identity holds no more; live sessions end here.
     #[must_use]
     pub fn expires_at(&self) -> Timestamp {
-        self.expires_at
+        self.term().expires_at
     }
 
     /// How long a certificate of theirs may live, as their issuer's configuration says.
@@ -123,10 +178,15 @@ impl Caller {
         self.certificate_ttl
     }
 
-    /// The serial of the certificate they came with.
+    /// The serial of the newest certificate that they showed.
     #[must_use]
     pub fn certificate(&self) -> Option<u64> {
-        self.shown.as_ref().map(|shown| shown.serial)
+        self.term().certificates.last().map(|(shown, _)| shown.serial)
+    }
+
+    /// The certificates that they stand on.
+    pub(super) fn shown(&self) -> Vec<Shown> {
+        self.term().certificates.iter().map(|(shown, _)| shown.clone()).collect()
     }
 
     /// Whether their key is known to live in hardware.
@@ -135,12 +195,12 @@ impl Caller {
         self.device_bound
     }
 
-    /// What a lock is compared with. Who comes by no network comes from no address: a lock on all addresses leaves the operator
+    /// What a lock is compared with, for one of the certificates that they stand on. Who comes by no network comes from no address: a lock on all addresses leaves the operator
     /// on the machine, who can take it away.
     #[must_use]
-    pub fn subject_to<'a>(&'a self, target: Option<&'a TargetName>) -> Subjected<'a> {
+    pub(super) fn subject_to<'a>(&'a self, target: Option<&'a TargetName>, certificate: Option<u64>) -> Subjected<'a> {
         let source = (self.proof != Proof::Local).then_some(self.source);
-        Subjected { principal: Some(&self.principal), target, certificate: self.certificate(), source }
+        Subjected { principal: Some(&self.principal), target, certificate, source }
     }
 }
 

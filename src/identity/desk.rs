@@ -15,6 +15,7 @@ use crate::model::{AuthorityKind, Clock, IssuerName, Printable, Secret, TargetNa
 use crate::store::{NewCertificate, Shown, Store};
 
 use super::authority::{Authorities, HostGrant, Stamp, UserGrant};
+use super::caller::{NotRenewed, Term};
 use super::certificate::{self, Permits, SourceAddresses};
 use super::oidc::{LoginError, Providers, Verified};
 use super::{Caller, Identified, Proof};
@@ -72,11 +73,9 @@ impl IdentityDesk {
             proof: Proof::Certificate,
             source,
             key: Some(shown.key_fingerprint.clone()),
-            authenticated_at: certified.authenticated_at(),
-            expires_at: certified.valid_before(),
             certificate_ttl: left(certified.valid_before(), now),
-            shown: Some(shown),
             device_bound: is_hardware(certificate),
+            term: Term::new(certified.authenticated_at(), certified.valid_before(), Some(shown)),
         };
         self.stands(&caller, None).await?;
         Ok(caller)
@@ -149,12 +148,29 @@ impl IdentityDesk {
             proof,
             source: visitor.peer.ip().to_canonical(),
             key: visitor.key.as_ref().map(fingerprint),
-            authenticated_at: verified.authenticated_at,
-            expires_at,
             certificate_ttl: verified.certificate_ttl,
-            shown: None,
             device_bound: visitor.key.as_ref().is_some_and(|key| key.algorithm().as_str().starts_with("sk-")),
+            term: Term::new(verified.authenticated_at, expires_at, None),
         }
+    }
+
+    /// Lets everything that goes on under the identity of `caller` go on by `certificate`, which was just issued for the same principal and
+    /// key, on the word of a fresh token. What the groups, the key or the place have changed for begins anew, by a login.
+    ///
+    /// # Errors
+    /// When it is not for the same, or does not stand.
+    pub async fn renew(&self, caller: &Caller, visitor: &Visitor, certificate: &Certificate) -> Result<(), Refusal> {
+        let next = self.certificate(visitor, certificate).await?;
+        caller.go_on_as(&next, self.clock.now()).map_err(|why| not_renewed(&why))
+    }
+
+    /// Whether a token says that `fresh` is who `caller` is.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn recognise(&self, caller: &Caller, fresh: &Caller) -> Result<(), Refusal> {
+        let is_same = caller.proof == Proof::Certificate && caller.principal == fresh.principal;
+        if is_same { Ok(()) } else { Err(not_renewed(&NotRenewed::Another)) }
     }
 
     /// Looks at a caller again: not expired, not revoked, not locked, nor `target`.
@@ -163,17 +179,19 @@ impl IdentityDesk {
     /// When any of it is so, or the store does not answer.
     pub async fn stands(&self, caller: &Caller, target: Option<&TargetName>) -> Result<(), Refusal> {
         let now = self.clock.now();
-        if now >= caller.expires_at {
+        if now >= caller.expires_at() {
             return Err(Refusal::denied("Your login has run out; log in again.", "the identity has expired"));
         }
-        if let Some(shown) = &caller.shown {
-            let revoked = self.store.is_revoked(shown.clone()).await.map_err(|e| Refusal::unavailable(NOT_NOW, e.to_string()))?;
+        let shown = caller.shown();
+        for one in &shown {
+            let revoked = self.store.is_revoked(one.clone()).await.map_err(|e| Refusal::unavailable(NOT_NOW, e.to_string()))?;
             if let Some(revocation) = revoked {
                 return Err(Refusal::denied("Your certificate was revoked; log in again.", format!("revocation {}", revocation.id)));
             }
         }
         let locks = self.store.locks(now).await.map_err(|e| Refusal::unavailable(NOT_NOW, e.to_string()))?;
-        match locks.iter().find(|lock| lock.lock.subject.covers(&caller.subject_to(target))) {
+        let covers = |lock: &crate::store::Lock, serial| lock.lock.subject.covers(&caller.subject_to(target, serial));
+        match locks.iter().find(|lock| covers(lock, None) || shown.iter().any(|one| covers(lock, Some(one.serial)))) {
             Some(lock) => Err(locked(lock)),
             None => Ok(()),
         }
@@ -212,7 +230,7 @@ impl IdentityDesk {
         let serial = self.store.issue(record.clone()).await.map_err(|e| Refusal::unavailable(NOT_NOW, e.to_string()))?;
         let grant = UserGrant {
             principal: &caller.principal,
-            authenticated_at: caller.authenticated_at,
+            authenticated_at: caller.authenticated_at(),
             public_key: key,
             valid_for: ttl,
             source: source.as_ref(),
@@ -273,6 +291,10 @@ fn issued(record: NewCertificate, serial: u64, source: IpAddr) -> Entry {
         source_address: record.source_address,
         source: Some(source),
     }
+}
+
+fn not_renewed(why: &NotRenewed) -> Refusal {
+    Refusal::denied(format!("The certificate is not renewed: {why}; connect anew with a certificate of the new token."), why.to_string())
 }
 
 fn unsigned(error: &super::authority::AuthorityError) -> Refusal {
