@@ -248,6 +248,10 @@ impl Hall for Foyer {
         self.0.stream_target(name, kind)
     }
 
+    fn is_closing(&self) -> bool {
+        self.0.stop.is_cancelled()
+    }
+
     fn stream(self: &Arc<Self>, caller: Arc<Caller>, stream: Forwarded) {
         let rooms = Arc::clone(&self.0);
         self.0.tasks.spawn(rooms.stream(caller, stream));

@@ -25,9 +25,12 @@ impl Rooms {
 
     /// Serves one stream until it ends.
     pub(super) async fn stream(self: Arc<Self>, caller: Arc<Caller>, stream: Forwarded) {
+        let (handle, id) = (stream.handle.clone(), stream.channel.id());
         match self.catalogue().stream(&stream.target) {
             Some(kind @ (TargetKind::Http | TargetKind::Kubernetes)) => Box::pin(self.web(caller, stream, kind)).await,
             _ => Box::pin(self.database(caller, stream)).await,
         }
+        // Who said nothing that could be answered, or went before that, has to hear that it is over. It may be closed already.
+        let _gone = handle.close(id).await;
     }
 }

@@ -135,6 +135,11 @@ impl<H: Hall> Door<H> {
         reply: ChannelOpenHandle,
         handle: russh::server::Handle,
     ) {
+        if self.hall.is_closing() {
+            // Whoever has another bastion to go to goes there.
+            reply.reject(ChannelOpenFailure::ConnectFailed).await;
+            return;
+        }
         if !self.has_room(true) {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return;

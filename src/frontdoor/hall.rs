@@ -83,6 +83,9 @@ pub trait Hall: Send + Sync + 'static {
     /// Whether `name` is the name of a target that a stream may lead to: of `kind`, where the visitor says which.
     fn stream_target(&self, caller: &Self::Caller, name: &str, kind: Option<TargetKind>) -> Option<TargetName>;
 
+    /// Whether nothing new begins here any more, since the bastion is shutting down.
+    fn is_closing(&self) -> bool;
+
     /// Takes charge of a stream to a target.
     fn stream(self: &Arc<Self>, caller: Arc<Self::Caller>, stream: Forwarded);
 
