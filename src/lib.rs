@@ -40,6 +40,8 @@ pub mod control;
 
 pub mod witness;
 
+pub mod tunnel;
+
 pub mod daemon;
 
 pub mod cli;

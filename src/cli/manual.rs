@@ -37,6 +37,7 @@ fn page() -> Result<String, Exit> {
     for sub in command.get_subcommands() {
         render(sub, &mut text).map_err(incomplete)?;
     }
+    text.extend_from_slice(TUNNEL_METRICS.as_bytes());
     text.extend_from_slice(EXIT_STATUS.as_bytes());
     String::from_utf8(text).map_err(|e| Exit::incomplete(e.to_string()))
 }
@@ -79,6 +80,24 @@ fn verbatim(lines: &str) -> String {
     }
     text + ".fi\n"
 }
+
+const TUNNEL_METRICS: &str = r#".SH "METRICS OF A TUNNEL"
+What \fBbartizan tunnel\fR says at /metrics of \fB\-\-health\fR, for Prometheus:
+.IP "bartizan_tunnel_connected" 4
+1 while a bastion is connected that takes new streams, else 0.
+.IP "bartizan_tunnel_certificate_expires_seconds" 4
+When the certificate runs out, in seconds since 1970.
+.IP "bartizan_tunnel_connections_total{outcome}" 4
+Attempts to connect to a bastion: connected, refused, failed.
+.IP "bartizan_tunnel_renewals_total{outcome}" 4
+Certificates renewed on the connection that there was (in\-place), and those for which a new connection was made (refused).
+.IP "bartizan_tunnel_streams_open{target}" 4
+Streams open now.
+.IP "bartizan_tunnel_streams_total{target,outcome}" 4
+Connections of programs (opened, refused, no\-bastion) and those handed over for what is published (published, no\-server).
+.IP "bartizan_tunnel_bytes_total{target,direction}" 4
+Bytes carried in streams that have ended, to the bastion (up) and from it (down).
+"#;
 
 const EXIT_STATUS: &str = r#".SH "EXIT STATUS"
 .TP

@@ -31,6 +31,7 @@ mod signing;
 mod ssh_config;
 mod targets;
 mod tui;
+mod tunnel;
 mod witness;
 
 use std::path::PathBuf;
@@ -110,6 +111,8 @@ enum Command {
     SshConfig(ssh_config::Args),
     /// Write a file for kubectl with a context for each Kubernetes target
     Kubeconfig(kubeconfig::Args),
+    /// Keep a service's way to its targets open: local ports and sockets, a certificate that renews itself
+    Tunnel(tunnel::Args),
     /// Show who runs a session or ran one, or end one
     Sessions(sessions::Args),
     /// Show what waits for approval, or answer it
@@ -158,6 +161,7 @@ pub fn run() -> ExitCode {
         Command::Cert(args) => cert::run(&line.common, &args),
         Command::SshConfig(args) => ssh_config::run(&line.common, &args),
         Command::Kubeconfig(args) => kubeconfig::run(&line.common, &args),
+        Command::Tunnel(args) => tunnel::run(args),
         Command::Sessions(args) => sessions::run(&line.common, &args),
         Command::Approvals(args) => approvals::run(&line.common, &args),
         Command::Tui(args) => tui::run(&line.common, &args),

@@ -190,14 +190,23 @@ fn named(text: &str) -> Result<Reached, Exit> {
 
 /// Public keys of a file, one in each line, or the key itself.
 fn authorities(given: &str) -> Result<Vec<String>, Exit> {
+    public_keys(given)?.iter().map(|key| key.to_openssh().map_err(|error| not_a_key(given, error))).collect()
+}
+
+/// The public keys that were given: one key itself, or a file of them.
+pub(super) fn public_keys(given: &str) -> Result<Vec<PublicKey>, Exit> {
     let text = if given.contains(' ') { given.to_owned() } else { read(given)? };
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let keys: Result<Vec<_>, _> = lines.map(|line| PublicKey::from_openssh(line).and_then(|key| key.to_openssh())).collect();
+    let keys: Result<Vec<_>, _> = lines.map(PublicKey::from_openssh).collect();
     match keys {
         Ok(keys) if keys.is_empty() => Err(Exit::usage(format!("{given}: there is no public key in it"))),
         Ok(keys) => Ok(keys),
-        Err(error) => Err(Exit::usage(format!("the host authority is not a public key: {error}"))),
+        Err(error) => Err(not_a_key(given, error)),
     }
+}
+
+fn not_a_key(given: &str, error: russh::keys::ssh_key::Error) -> Exit {
+    Exit::usage(format!("{given}: not a public key: {error}"))
 }
 
 fn read(path: &str) -> Result<String, Exit> {

@@ -105,7 +105,8 @@ fn check_url(section: &Section<'_>, url: &Placed<String>) -> bool {
 }
 
 /// Whether `url` is https, or http to this machine.
-pub(super) fn is_https_or_loopback(url: &str) -> bool {
+#[must_use]
+pub fn is_https_or_loopback(url: &str) -> bool {
     let loopback = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
     let local = loopback.iter().any(|l| url.strip_prefix(l).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/'])));
     local || url.strip_prefix("https://").is_some_and(|rest| !rest.is_empty())

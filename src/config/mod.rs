@@ -34,7 +34,7 @@ pub use bucket::Bucket;
 pub use export::{AuditExport, ExportTo, Syslog, SyslogBy};
 pub use guard_rail::GuardRail;
 pub use http::{Http2, HttpTarget};
-pub use issuer::Issuer;
+pub use issuer::{Issuer, is_https_or_loopback};
 pub use kubernetes::KubernetesTarget;
 pub use limits::Limits;
 pub use notify::{Format, Notify, Sink};

@@ -1,33 +1,23 @@
 //! Serves a witness over HTTP/1.1: `POST /add-checkpoint` (C2SP tlog-witness) and `GET /checkpoint/FINGERPRINT`. Bodies, headers,
 //! connections and time are bounded; whoever asks needs no login, since what counts is signed.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Semaphore;
 
+use super::http::{self, Clerk, TEXT};
 use super::{ServeError, SystemClock};
 use crate::model::Clock;
 use crate::witness::{Answer, Witness};
 
 /// Most bytes of a request's body: a checkpoint with its signatures and a proof have a few thousand.
 const BODY: usize = 64 * 1024;
-/// Connections at once; further ones wait.
-const CONNECTIONS: usize = 256;
-/// For a request's headers.
-const HEADERS: Duration = Duration::from_secs(10);
-/// For one connection, however many requests it carries.
-const CONNECTION: Duration = Duration::from_secs(120);
 
 /// Serves `witness` at `listen` until SIGTERM or SIGINT; `ready` is told the address.
 ///
@@ -40,7 +30,7 @@ pub async fn serve_witness(witness: Witness, listen: SocketAddr, ready: impl FnO
     let mut interrupt = signal(SignalKind::interrupt()).map_err(fail)?;
     ready(listener.local_addr().map_err(fail)?);
     tokio::select! {
-        () = accept(listener, Arc::new(witness)) => {}
+        () = http::accept(listener, Arc::new(Desk(Arc::new(witness)))) => {}
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
@@ -48,41 +38,17 @@ pub async fn serve_witness(witness: Witness, listen: SocketAddr, ready: impl FnO
     Ok(())
 }
 
-async fn accept(listener: TcpListener, witness: Arc<Witness>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
-    loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let witness = Arc::clone(&witness);
-                tokio::spawn(async move {
-                    let _place = place;
-                    // Who is cut off asks again.
-                    let _late = tokio::time::timeout(CONNECTION, carry(stream, witness)).await;
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
-}
+struct Desk(Arc<Witness>);
 
-async fn carry(stream: TcpStream, witness: Arc<Witness>) {
-    let service = service_fn(move |request| {
-        let witness = Arc::clone(&witness);
-        async move { Ok::<_, Infallible>(response(answer(request, witness).await)) }
-    });
-    let mut http = hyper::server::conn::http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEADERS);
-    if let Err(error) = http.serve_connection(TokioIo::new(stream), service).await {
-        tracing::debug!(%error, "a connection ended");
+impl Clerk for Desk {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let Answer { status, content_type, body } = answer(request, Arc::clone(&self.0)).await;
+        http::response(status, content_type, body)
     }
 }
 
 async fn answer(request: Request<Incoming>, witness: Arc<Witness>) -> Answer {
-    let plain = |status, body: &str| Answer { status, content_type: "text/plain; charset=utf-8", body: format!("{body}\n") };
+    let plain = |status, body: &str| Answer { status, content_type: TEXT, body: format!("{body}\n") };
     let path = request.uri().path().to_owned();
     match (request.method(), path.strip_prefix("/checkpoint/")) {
         (&Method::GET, Some(fingerprint)) => {
@@ -108,12 +74,6 @@ async fn answer(request: Request<Incoming>, witness: Arc<Witness>) -> Answer {
 }
 
 async fn blocking(work: impl FnOnce() -> Answer + Send + 'static) -> Answer {
-    let failed =
-        |error: tokio::task::JoinError| Answer { status: 500, content_type: "text/plain; charset=utf-8", body: format!("{error}\n") };
+    let failed = |error: tokio::task::JoinError| Answer { status: 500, content_type: TEXT, body: format!("{error}\n") };
     tokio::task::spawn_blocking(work).await.unwrap_or_else(failed)
-}
-
-fn response(answer: Answer) -> Response<Full<Bytes>> {
-    let built = Response::builder().status(answer.status).header("content-type", answer.content_type).body(Full::from(answer.body));
-    built.unwrap_or_default()
 }

@@ -48,6 +48,7 @@ mod reverse;
 mod secrets;
 mod sftp;
 mod tui;
+mod tunnels;
 mod typed;
 mod upstream;
 mod watching;

@@ -1,0 +1,14 @@
+//! `bartizan tunnel`: a service's programs reach their targets by local ports and sockets, with nothing but a token of its platform; a
+//! renewal, a lost bastion and a restart are not theirs to notice.
+
+mod day;
+mod drained;
+mod health;
+mod refused;
+mod renewed;
+mod several;
+mod site;
+mod streams;
+mod tokens;
+
+use site::{Site, Tunnel, token_in};
