@@ -151,19 +151,39 @@ pub struct Route {
     pub path: String,
 }
 
-/// What facts about a target's own things are about.
+/// What an operation is about, owned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// The target as a whole.
+    /// A target as a whole.
     Target(Target),
+    /// A database.
+    Database(Database),
+    /// A schema.
+    Schema(DbSchema),
+    /// A table.
+    Table(Table),
+    /// A column of a table.
+    Column(Table, String),
+    /// A function.
+    Function(Function),
     /// A kind of Kubernetes objects.
     Kind(Kind),
     /// A method on a path.
     Route(Route),
+    /// A live session.
+    Session(Visit),
+    /// A recording.
+    Recording(Visit),
+    /// A held operation.
+    Approval(Approval),
+    /// A public key.
+    Key(Key),
+    /// A user or a service.
+    Principal(Principal),
 }
 
 impl Place {
-    /// Where on `target` an operation with these facts takes place.
+    /// Where on `target` an operation with these facts takes place, as far as they tell: what SQL is about they do not.
     #[must_use]
     pub fn of(facts: &Facts, target: Target) -> Self {
         match facts {
@@ -182,8 +202,18 @@ impl Place {
     pub fn resource(&self) -> Resource<'_> {
         match self {
             Self::Target(target) => Resource::Target(target),
+            Self::Database(database) => Resource::Database(database),
+            Self::Schema(schema) => Resource::Schema(schema),
+            Self::Table(table) => Resource::Table(table),
+            Self::Column(table, column) => Resource::Column(table, column),
+            Self::Function(function) => Resource::Function(function),
             Self::Kind(kind) => Resource::Kind(kind),
             Self::Route(route) => Resource::Route(route),
+            Self::Session(visit) => Resource::Session(visit),
+            Self::Recording(visit) => Resource::Recording(visit),
+            Self::Approval(approval) => Resource::Approval(approval),
+            Self::Key(key) => Resource::Key(key),
+            Self::Principal(principal) => Resource::Principal(principal),
         }
     }
 }

@@ -129,6 +129,12 @@ impl PolicySet {
         Explanation { principal: principal.id.clone(), action: request.action, on: request.resource.to_string(), decision, rules }
     }
 
+    /// Every policy as it is written, in no particular order.
+    #[must_use]
+    pub fn texts(&self) -> Vec<String> {
+        self.shared.index.policies().map(|(_, policy)| policy.to_string()).collect()
+    }
+
     /// The policies that are not among these ids, sorted by place: what no case of a test exercised.
     #[must_use]
     pub fn rules_beside(&self, ids: &BTreeSet<Arc<str>>) -> Vec<&Rule> {

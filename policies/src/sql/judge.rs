@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::catalog::{Catalog, ColumnId, Relation};
 use super::refused::Refused;
 use super::script::{Answer, Concern, Hazard, Name, On, Operation, Script, Statement, Use};
-use crate::request::{Context, Database, DbSchema, Function, Request, Resource, Table, Target};
+use crate::request::{Context, Request, Target};
 use crate::rule::Mask;
 use crate::{Action, Decision, Facts, Refusal, Slice, Verdict, Why};
 
@@ -128,25 +128,9 @@ impl<'a> Judge<'a> {
 
     /// Asks policy one question; `bans`: only what forbids counts.
     fn ask(&self, action: Action, on: &On, context: &Context, bans: bool) -> Decision {
-        let (target, database) = (|| self.target.clone(), || self.catalog.rows().database.clone());
-        let table =
-            |name: &Name| Table { target: target(), database: database(), schema: name.schema.to_string(), name: name.name.to_string() };
-        let decide = |resource: Resource<'_>| {
-            let request = Request { action, resource, context };
-            if bans { self.slice.bans(&request) } else { self.slice.decide(&request) }
-        };
-        match on {
-            On::Database => decide(Resource::Database(&Database { target: target(), name: database() })),
-            On::Schema(schema) => decide(Resource::Schema(&DbSchema { target: target(), database: database(), name: schema.to_string() })),
-            On::Table(name, _) => decide(Resource::Table(&table(name))),
-            On::Column(name, column, _) => decide(Resource::Column(&table(name), column)),
-            On::Function(name) => decide(Resource::Function(&Function {
-                target: target(),
-                database: database(),
-                schema: name.schema.to_string(),
-                name: name.name.to_string(),
-            })),
-        }
+        let place = on.place(self.target, &self.catalog.rows().database);
+        let request = Request { action, resource: place.resource(), context };
+        if bans { self.slice.bans(&request) } else { self.slice.decide(&request) }
     }
 }
 

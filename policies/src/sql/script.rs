@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::catalog::{ColumnId, Relation};
 use crate::Action;
+use crate::request::{Database, DbSchema, Function, Place, Table, Target};
 
 /// A name within a schema. `pg_temp` stands for the session's own temporary schema.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -95,6 +96,25 @@ pub enum On {
     Column(Name, Arc<str>, ColumnId),
     /// All functions of that name.
     Function(Name),
+}
+
+impl On {
+    /// As policy is asked about it.
+    #[must_use]
+    pub fn place(&self, target: &Target, database: &str) -> Place {
+        let (target, database) = (target.clone(), database.to_owned());
+        let table =
+            |name: &Name, target, database| Table { target, database, schema: name.schema.to_string(), name: name.name.to_string() };
+        match self {
+            On::Database => Place::Database(Database { target, name: database }),
+            On::Schema(schema) => Place::Schema(DbSchema { target, database, name: schema.to_string() }),
+            On::Table(name, _) => Place::Table(table(name, target, database)),
+            On::Column(name, column, _) => Place::Column(table(name, target, database), column.to_string()),
+            On::Function(Name { schema, name }) => {
+                Place::Function(Function { target, database, schema: schema.to_string(), name: name.to_string() })
+            }
+        }
+    }
 }
 
 /// What a statement answers with.
