@@ -30,6 +30,8 @@ pub mod approvals;
 
 pub mod enforce;
 
+pub mod privilege;
+
 pub mod record;
 
 pub mod upstream;

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Facts;
+use super::{Facts, Repeated};
 use crate::model::{ApprovalId, AuthorityKind, Login, PrincipalId, PrincipalKind, RailAction, SessionId, TargetName};
 
 /// What policy said.
@@ -196,6 +196,9 @@ pub enum Entry {
         reason: String,
         duration_ms: u64,
     },
+    /// What policy allowed in a session was done again, so many times since this was last written.
+    #[serde(rename = "session.repeated")]
+    SessionRepeated { session: SessionId, principal: PrincipalId, target: TargetName, login: Option<Login>, operations: Vec<Repeated> },
     /// Somebody ordered a session to end.
     #[serde(rename = "session.end_ordered")]
     SessionEndOrdered { session: SessionId, reason: String, by: String },

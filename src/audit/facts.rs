@@ -19,6 +19,17 @@ pub struct Facts {
     pub about: About,
 }
 
+/// Something that was done again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repeated {
+    /// The action.
+    pub action: String,
+    /// What belongs to it.
+    pub about: About,
+    /// How often.
+    pub times: u64,
+}
+
 /// What belongs to the action.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -72,6 +83,9 @@ pub enum About {
         /// The announced length of the body, in bytes.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         size: Option<u64>,
+        /// Whether policy was shown its body, which is the caller's own business and not kept.
+        #[serde(default, skip_serializing_if = "is_false")]
+        body: bool,
     },
     /// A request to a Kubernetes API server about a resource.
     Api {
@@ -88,6 +102,25 @@ pub enum About {
         /// Normalised.
         path: String,
     },
+    /// One thing that a statement of SQL does.
+    Sql {
+        /// The kind of statement.
+        statement: String,
+        /// Whether it has a WHERE of its own.
+        #[serde(default, skip_serializing_if = "is_false")]
+        has_where: bool,
+        /// Whether a transaction block was open.
+        #[serde(default, skip_serializing_if = "is_false")]
+        in_transaction: bool,
+        /// The setting that it changes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        setting: Option<String>,
+        /// How many rows the planner guessed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        estimated_rows: Option<i64>,
+        /// What it is about.
+        on: Box<DbObject>,
+    },
     /// A public key that wants a certificate.
     Key {
         /// `SHA256:…`
@@ -99,6 +132,30 @@ pub enum About {
     },
     /// Something that is not kept.
     Unkept,
+}
+
+/// Something in a database, by the names that lead to it, the database's first.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DbObject {
+    /// The database.
+    Database(String),
+    /// A schema.
+    Schema([String; 2]),
+    /// A table.
+    Table([String; 3]),
+    /// A column of a table.
+    Column([String; 4]),
+    /// All functions of that name.
+    Function([String; 3]),
+}
+
+impl About {
+    /// Whether all is here that policy was told, so that the same question can be asked again.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        !matches!(self, Self::Unkept | Self::Http { body: true, .. })
+    }
 }
 
 /// A request as a Kubernetes API server resolves it.

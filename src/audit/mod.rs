@@ -33,13 +33,13 @@ use std::path::{Path, PathBuf};
 pub use canonical::canonical;
 pub use entry::{Entry, LoginMethod, Verdict};
 pub use error::AuditError;
-pub use facts::{About, ApiRequest, Facts};
+pub use facts::{About, ApiRequest, DbObject, Facts, Repeated};
 pub use key::{read_public_key, signing_key};
 pub use log::{AuditLog, Receipt};
 pub use read::{Follow, Record, RecordFilter, Records, last, record};
 pub use signed::{NAMESPACE as SIGNED_NAMESPACE, Said};
 pub use tail::{Line, Lines, Tail, hash_of};
-pub use verify::{Finding, Report, Snapshot, snapshot, verify};
+pub use verify::{Finding, Report, Snapshot, Verified, snapshot, verify, verify_each};
 
 /// The folder of the log, below the state folder.
 #[must_use]

@@ -250,6 +250,7 @@ fn what_policy_was_told_is_read_back_as_it_was_written() {
             content_type: Some("application/json".into()),
             headers: vec!["x-tenant: shop".into()],
             size: Some(17),
+            body: false,
         },
         About::Api {
             request: Box::new(ApiRequest {
@@ -266,6 +267,14 @@ fn what_policy_was_told_is_read_back_as_it_was_written() {
             runs: Some(Box::new(About::Nothing)),
         },
         About::Path { verb: "get".into(), path: "/healthz".into() },
+        About::Sql {
+            statement: "delete".into(),
+            has_where: true,
+            in_transaction: true,
+            setting: Some("work_mem".into()),
+            estimated_rows: Some(7),
+            on: Box::new(DbObject::Column(["orders", "public", "refunds", "id"].map(String::from))),
+        },
         About::Unkept,
     ];
     for about in about {

@@ -6,8 +6,10 @@ use std::io::{BufReader, ErrorKind};
 use std::path::Path;
 
 use ed25519_dalek::VerifyingKey;
+use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::chain::{Head, Step, Walk};
 use super::checkpoint::{self, Anchor};
@@ -52,6 +54,26 @@ pub struct Report {
 /// # Errors
 /// [`AuditError::File`] when a file is there and cannot be read.
 pub fn verify(folder: &Path, key: &VerifyingKey) -> Result<Report, AuditError> {
+    verify_each(folder, key, &mut |_| {})
+}
+
+/// A line that fits, for who looks at them while they are verified.
+#[derive(Debug)]
+pub struct Verified {
+    /// When it was written.
+    pub time: Timestamp,
+    /// The fields of the entry, `kind` included.
+    pub entry: Value,
+    /// Bytes of the log up to its end.
+    pub size: u64,
+}
+
+/// As [`verify`]; `each` gets every line up to the first that does not fit. What came of it is to be thrown away unless the finding is
+/// good enough. The log is read once.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_each(folder: &Path, key: &VerifyingKey, each: &mut dyn FnMut(Verified)) -> Result<Report, AuditError> {
     let path = log_file(folder);
     let unreadable = |error| AuditError::file(&path, "read", &error);
     let file = match File::open(&path) {
@@ -65,7 +87,7 @@ pub fn verify(folder: &Path, key: &VerifyingKey) -> Result<Report, AuditError> {
     let size = file.metadata().map_err(unreadable)?.len();
     flock(&file, FlockOperation::Unlock).map_err(|error| unreadable(error.into()))?;
     let text = std::io::Read::take(file, size);
-    walk(Walk::new(BufReader::with_capacity(1 << 18, text), Head::START), anchor?).map_err(unreadable)
+    walk(Walk::new(BufReader::with_capacity(1 << 18, text), Head::START), anchor?, each).map_err(unreadable)
 }
 
 /// The log of one moment, for who copies it away.
@@ -105,7 +127,7 @@ fn report(head: Head, signed: u64, finding: Finding) -> Report {
     Report { entries: head.seq, signed: signed.min(head.seq), head: hex::encode(head.hash), finding }
 }
 
-fn walk(mut walk: Walk<impl std::io::BufRead>, anchor: Anchor) -> std::io::Result<Report> {
+fn walk(mut walk: Walk<impl std::io::BufRead>, anchor: Anchor, each: &mut dyn FnMut(Verified)) -> std::io::Result<Report> {
     let (anchored, spoilt) = match anchor {
         Anchor::Signed { head, whole, .. } => (head, !whole),
         Anchor::Missing | Anchor::Unsigned => (Head::START, false),
@@ -118,9 +140,14 @@ fn walk(mut walk: Walk<impl std::io::BufRead>, anchor: Anchor) -> std::io::Resul
             Step::Line(_) if here.seq == anchored.seq && here != anchored => {
                 return bad(here.seq, "the line is not the one the checkpoint signed".into());
             }
-            Step::Line(fields) => {
+            Step::Line(mut fields) => {
                 if let Err(what) = signed::check_entry(fields.get("entry").unwrap_or(&fields)) {
                     return bad(here.seq, what);
+                }
+                let time = fields.get("time").and_then(Value::as_str).and_then(|time| time.parse().ok());
+                let entry = fields.get_mut("entry").map(Value::take);
+                if let (Some(time), Some(entry)) = (time, entry) {
+                    each(Verified { time, entry, size: here.size });
                 }
             }
             Step::Broken(why) => return bad(here.seq + 1, why),

@@ -12,9 +12,11 @@ mod checks;
 mod exit;
 mod init;
 mod kubeconfig;
+mod least_privilege;
 mod listing;
 mod local;
 mod lock;
+mod log;
 mod login;
 mod manual;
 mod policy;
@@ -133,6 +135,8 @@ enum Command {
     Audit(audit::Args),
     /// List, search, play, export and verify recordings
     Recordings(recordings::Args),
+    /// What services and people are granted, and what they used of it
+    LeastPrivilege(least_privilege::Args),
     /// Watch over the transparency logs of bastions, on another machine than theirs
     Witness(witness::Args),
     /// Write a completion script for a shell
@@ -172,6 +176,7 @@ pub fn run() -> ExitCode {
         Command::Ca(args) => ca::run(&line.common, &args),
         Command::Audit(args) => audit::run(&line.common, &args),
         Command::Recordings(args) => recordings::run(&line.common, &args),
+        Command::LeastPrivilege(args) => least_privilege::run(&line.common, &args),
         Command::Witness(args) => witness::run(&args),
     };
     match done {

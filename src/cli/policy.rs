@@ -6,12 +6,17 @@ mod diff;
 mod explain;
 mod files;
 mod format;
+mod ground;
 mod point;
+mod suggest;
 mod test;
 
 use std::process::ExitCode;
 
 use clap::Subcommand;
+
+pub(super) use check::count;
+pub(super) use ground::Ground;
 
 use super::print::out;
 use super::{Common, Exit};
@@ -41,6 +46,10 @@ enum What {
     /// or the policies cannot be read or were tampered with
     #[command(after_help = diff::EXAMPLES)]
     Diff(diff::Args),
+    /// Write the narrowest policies that permit what a principal did, from the audit log: exit code 0 done, 1 it did nothing, 3 they
+    /// cannot be told, or would not permit all of it
+    #[command(after_help = suggest::EXAMPLES)]
+    Suggest(suggest::Args),
     /// Print the Cedar schema that policies are checked against, for editors
     Schema,
 }
@@ -52,6 +61,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
         What::Explain(args) => explain::run(common, args),
         What::Format(args) => format::run(common, args),
         What::Diff(args) => diff::run(common, args),
+        What::Suggest(args) => suggest::run(common, args),
         What::Schema => {
             out(bartizan_policies::SCHEMA)?;
             Ok(ExitCode::SUCCESS)

@@ -126,6 +126,7 @@ impl Enforcer {
             begun_by: None,
             grants: Mutex::default(),
             unrecorded: Mutex::default(),
+            repeats: Mutex::default(),
             routed,
         };
         permit.ask_unrecorded(&slice, now);
@@ -195,7 +196,7 @@ impl Enforcer {
         if !matches!(decision.verdict, Verdict::Deny(_)) || !Mode::GuardedShell.may_be(slice) {
             return Ok(false);
         }
-        let at = Place::of(asker.ask, asker.session).telling(asker.told(&question.facts));
+        let at = Place::of(asker.ask, asker.session).telling(asker.told(&question));
         self.write(verdict(asker.caller, at, question.action, question.operation, &decision, false), now).await?;
         Ok(true)
     }

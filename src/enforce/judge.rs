@@ -1,6 +1,6 @@
 //! Puts questions to a slice of policy and gathers the verdicts: the worst is the answer, holds add up. Writes nothing.
 
-use bartizan_policies::{Decision, Facts, Hold, Place as On, Request, Requirement, Scope, Slice, Verdict};
+use bartizan_policies::{Decision, Hold, Place as On, Request, Requirement, Scope, Slice, Verdict};
 use jiff::Timestamp;
 
 use crate::approvals::Asking;
@@ -62,9 +62,9 @@ impl<'a> Asker<'a> {
         slice.decide(&Request { action: question.action, resource: on.resource(), context: &context })
     }
 
-    /// What policy is told in a question with these facts, as the audit log keeps it.
-    pub(super) fn told(&self, facts: &Facts) -> audit::Facts {
-        told(self.caller, self.ask.reason.clone(), kept(facts))
+    /// What policy is told in this question, as the audit log keeps it.
+    pub(super) fn told(&self, question: &Question) -> audit::Facts {
+        told(self.caller, self.ask.reason.clone(), kept(&question.facts, question.place.as_ref()))
     }
 
     /// Asks all questions. `answered` tells whether people have answered what a policy asks for, as it asks for it today.
@@ -108,7 +108,7 @@ impl Judgement {
     }
 
     pub(super) fn take(&mut self, asker: &Asker<'_>, question: &Question, decision: &Decision, answered: &dyn Fn(&Needed) -> bool) {
-        let at = Place::of(asker.ask, asker.session).telling(asker.told(&question.facts));
+        let at = Place::of(asker.ask, asker.session).telling(asker.told(question));
         let mut settled = false;
         match &decision.verdict {
             Verdict::Deny(_) => self.refused = Some(explained(refusal(decision), question)),

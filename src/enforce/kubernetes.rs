@@ -23,7 +23,7 @@ impl Question {
         let line = Printable(&format!("{} {}", request.method, request.target())).to_string();
         let question = |action, facts, operation: String| {
             let about = format!("Refused: {}", operation.chars().take(ABOUT_MAX).collect::<String>());
-            Self { action, facts, operation, about: Some(about) }
+            Self { action, facts, operation, place: None, about: Some(about) }
         };
         match resolved {
             Resolved::Path { verb, path } => {

@@ -14,6 +14,7 @@ mod permit;
 mod policies;
 mod publishing;
 mod questions;
+mod repeats;
 mod sql;
 
 pub use call::Call;

@@ -15,6 +15,7 @@ use super::decider::{Ongoing, lock, recheck, recheck_ongoing};
 use super::judge::Asker;
 use super::moderation::Moderation;
 use super::questions::Question;
+use super::repeats::Repeats;
 
 /// What a session was permitted to be. What is not decided at its beginning is decided as it comes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,6 +153,8 @@ pub struct Permit {
     /// The policies that let it go on, or begin, while it cannot be recorded; none where nothing does.
     pub(super) unrecorded: Mutex<Option<Vec<String>>>,
     pub(super) moderation: Arc<Moderation>,
+    /// How often what was allowed was done again.
+    pub(super) repeats: Mutex<Repeats>,
 }
 
 impl Permit {

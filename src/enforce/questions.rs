@@ -2,10 +2,10 @@
 
 use bartizan_policies::http::Body;
 use bartizan_policies::sql::{Operation, Statement};
-use bartizan_policies::{Action, ApiRequest, Command, Context, Facts, HttpRequest, Key, Line, PrincipalKind as Kind, Route};
+use bartizan_policies::{Action, ApiRequest, Command, Context, Facts, HttpRequest, Key, Line, Place, PrincipalKind as Kind, Route, Table};
 use jiff::Timestamp;
 
-use crate::audit::{self, About};
+use crate::audit::{self, About, DbObject};
 use crate::config;
 use crate::identity::Caller;
 use crate::model::{Principal, PrincipalKind, Printable, Wish};
@@ -37,6 +37,8 @@ pub struct Question {
     pub(super) facts: Facts,
     /// The operation as the audit log shows it.
     pub(super) operation: String,
+    /// What it is about, where its facts do not tell.
+    pub(super) place: Option<Place>,
     /// What a refusal adds for whoever asked: which part of what they wrote it is about, and why it could not be read further.
     pub(super) about: Option<String>,
 }
@@ -65,6 +67,7 @@ impl Question {
         statement: &Statement,
         operation: &Operation,
         (in_transaction, estimated_rows): (bool, Option<i64>),
+        place: Place,
         text: &str,
     ) -> Self {
         let facts = Facts::Sql {
@@ -74,25 +77,32 @@ impl Question {
             setting: operation.setting.as_ref().map(ToString::to_string),
             estimated_rows,
         };
-        Self { action: operation.action, facts, operation: text.to_owned(), about: None }
+        Self { action: operation.action, facts, operation: text.to_owned(), place: Some(place), about: None }
     }
 
     /// May the target be used at all as `login`?
     #[must_use]
     pub fn connect(login: &str, wish: &Wish) -> Self {
-        Self { action: Action::Connect, facts: Facts::Login(login.to_owned()), operation: wish.to_string(), about: None }
+        Self { action: Action::Connect, facts: Facts::Login(login.to_owned()), operation: wish.to_string(), place: None, about: None }
     }
 
     /// May there be an ordinary shell?
     #[must_use]
     pub fn shell(login: &str) -> Self {
-        Self { action: Action::SshShell, facts: Facts::Login(login.to_owned()), operation: Wish::Shell.to_string(), about: None }
+        Self {
+            action: Action::SshShell,
+            facts: Facts::Login(login.to_owned()),
+            operation: Wish::Shell.to_string(),
+            place: None,
+            about: None,
+        }
     }
 
     /// May the session go on, or begin, while it cannot be recorded?
     #[must_use]
     pub(super) fn unrecorded(login: &str) -> Self {
-        Self { action: Action::Unrecorded, facts: Facts::Login(login.to_owned()), operation: "go unrecorded".to_owned(), about: None }
+        let facts = Facts::Login(login.to_owned());
+        Self { action: Action::Unrecorded, facts, operation: "go unrecorded".to_owned(), place: None, about: None }
     }
 
     /// One question for each thing that `line` would do.
@@ -102,11 +112,13 @@ impl Question {
             Facts::Command { command, .. } => Self {
                 operation: Wish::Exec(command.text().to_owned()).to_string(),
                 about: Some(explained(line, command)),
+                place: None,
                 action: asked.action,
                 facts: asked.facts,
             },
             _ => Self {
                 about: Some(format!("Refused: {}", asked.operation)),
+                place: None,
                 action: asked.action,
                 facts: asked.facts,
                 operation: asked.operation,
@@ -122,8 +134,10 @@ impl Question {
         let upgrade = upgrades.then_some(Action::HttpUpgrade);
         let actions = std::iter::once(Action::of_http_method(&request.method)).chain(upgrade);
         let about = format!("Refused: {}", operation.chars().take(ABOUT_MAX).collect::<String>());
-        let question =
-            |action| Self { action, facts: Facts::HttpRequest(request.clone()), operation: operation.clone(), about: Some(about.clone()) };
+        let question = |action| {
+            let facts = Facts::HttpRequest(request.clone());
+            Self { action, facts, operation: operation.clone(), place: None, about: Some(about.clone()) }
+        };
         actions.map(question).collect()
     }
 
@@ -136,7 +150,7 @@ impl Question {
             operation.push_str(&Printable(part).to_string());
         }
         let facts = Facts::File { login: login.to_owned(), path: path.map(str::to_owned), to: to.map(str::to_owned), recursive };
-        Self { action, facts, about: Some(format!("Refused: {operation}")), operation }
+        Self { action, facts, place: None, about: Some(format!("Refused: {operation}")), operation }
     }
 }
 
@@ -175,20 +189,31 @@ pub(super) fn told(caller: &Caller, reason: Option<String>, about: About) -> aud
     audit::Facts { authenticated_at: caller.authenticated_at(), device_bound: caller.device_bound(), reason, about }
 }
 
-/// What belongs to an action on a target, as the audit log keeps it.
-pub(super) fn kept(facts: &Facts) -> About {
+/// What belongs to an action on a target, as the audit log keeps it. `place` is what it is about, where the facts do not tell.
+pub(super) fn kept(facts: &Facts, place: Option<&Place>) -> About {
     match facts {
+        Facts::Sql { statement, has_where, in_transaction, setting, estimated_rows } => match place.and_then(kept_object) {
+            Some(on) => About::Sql {
+                statement: statement.clone(),
+                has_where: *has_where,
+                in_transaction: *in_transaction,
+                setting: setting.clone(),
+                estimated_rows: *estimated_rows,
+                on: Box::new(on),
+            },
+            None => About::Unkept,
+        },
         Facts::None | Facts::Login(_) => About::Nothing,
         Facts::Command { command, .. } => kept_command(command),
         Facts::File { path, to, recursive, .. } => About::File { path: path.clone(), to: to.clone(), recursive: *recursive },
-        // A body is the caller's own business: the log does not keep it.
-        Facts::HttpRequest(HttpRequest { method, path, query, content_type, headers, size, body: Body::Absent }) => About::Http {
+        Facts::HttpRequest(HttpRequest { method, path, query, content_type, headers, size, body }) => About::Http {
             method: method.clone(),
             path: path.clone(),
             query: query.clone(),
             content_type: content_type.clone(),
             headers: headers.clone(),
             size: *size,
+            body: *body != Body::Absent,
         },
         Facts::ApiRequest(request) => About::Api { request: Box::new(kept_request(request)), runs: None },
         Facts::ApiExec { request, command } => {
@@ -197,6 +222,21 @@ pub(super) fn kept(facts: &Facts) -> About {
         Facts::ApiPath { verb, path } => About::Path { verb: verb.clone(), path: path.clone() },
         _ => About::Unkept,
     }
+}
+
+fn kept_object(place: &Place) -> Option<DbObject> {
+    let table = |Table { database, schema, name, .. }: &Table| [database.clone(), schema.clone(), name.clone()];
+    Some(match place {
+        Place::Database(database) => DbObject::Database(database.name.clone()),
+        Place::Schema(schema) => DbObject::Schema([schema.database.clone(), schema.name.clone()]),
+        Place::Table(of) => DbObject::Table(table(of)),
+        Place::Column(of, column) => {
+            let [database, schema, name] = table(of);
+            DbObject::Column([database, schema, name, column.clone()])
+        }
+        Place::Function(of) => DbObject::Function([of.database.clone(), of.schema.clone(), of.name.clone()]),
+        _ => return None,
+    })
 }
 
 fn kept_command(command: &Command) -> About {

@@ -109,6 +109,7 @@ pub(super) struct Lately {
 #[derive(Debug)]
 struct Known {
     at: Timestamp,
+    keys: Arc<[String]>,
     policies: Vec<String>,
     statements: Arc<[Judged]>,
     is_masked: bool,
@@ -165,6 +166,7 @@ impl Decider {
             lately.known(id, now)
         };
         if let Some(known) = known {
+            self.write_some(self.again(known.keys.iter(), now), now).await?;
             let allowed = self.allowed(Standing::sql(Arc::clone(case), Vec::new()), known.policies.clone(), None);
             let (statements, catalog) = (Arc::clone(&known.statements), Arc::clone(&case.catalog));
             return Ok(Ruling { allowed, statements, is_masked: known.is_masked, catalog, records: known.records });
@@ -240,24 +242,39 @@ impl Decider {
         let lasting = judgement.answered.is_empty();
         // Made first, so that a change of policy that comes while the verdicts are written finds it.
         let allowed = self.allowed(Standing::sql(Arc::clone(case), judgement.answered), judgement.policies.clone(), None);
-        let entries: Vec<Entry> = {
+        let (new, again): (Vec<_>, Vec<_>) = {
             let mut lately = lock(&self.lately);
             lately.under(epoch);
-            judgement.entries.into_iter().zip(&keys).filter(|(_, key)| lately.is_new(key)).map(|(entry, _)| entry).collect()
+            judgement.entries.into_iter().zip(&keys).partition(|(_, key)| lately.is_new(key))
         };
-        write_all(&self.audit, entries, now).await?;
+        for (entry, key) in &new {
+            lock(&self.permit.repeats).first(key, entry);
+        }
+        write_all(&self.audit, new.into_iter().map(|(entry, _)| entry).collect(), now).await?;
+        self.write_some(self.again(again.into_iter().map(|(_, key)| key), now), now).await?;
         for name in statements.iter().flat_map(|judged| &judged.equalities) {
             self.refused("pg.equality", &format!("allowed by its mask: {name} was compared for equality")).await?;
         }
         let records = judgement.record_results;
         // What people answered is theirs to answer each time.
         if lasting {
-            let known = Known { at: now, policies: judgement.policies, statements: Arc::clone(&statements), is_masked, records };
+            let (keys, statements) = (keys.into(), Arc::clone(&statements));
+            let known = Known { at: now, keys, policies: judgement.policies, statements, is_masked, records };
             let mut lately = lock(&self.lately);
             lately.under(epoch);
             lately.keep((case.id, case.in_transaction), known);
         }
         Ok(Ruling { allowed, statements, is_masked, catalog: Arc::clone(&case.catalog), records })
+    }
+
+    /// Counts what is done again; gives the counts that are due.
+    fn again<'a>(&self, keys: impl Iterator<Item = &'a String>, now: Timestamp) -> Vec<Entry> {
+        lock(&self.permit.repeats).again(keys, now);
+        self.permit.repeated(now, false)
+    }
+
+    async fn write_some(&self, counted: Vec<Entry>, now: Timestamp) -> Result<(), Refusal> {
+        if counted.is_empty() { Ok(()) } else { write_all(&self.audit, counted, now).await }
     }
 
     /// Decides once more after people have answered: policy may have changed while they thought.
@@ -299,7 +316,8 @@ fn ask(
             if judgement.refused.is_some() {
                 break;
             }
-            let question = Question::of_sql(statement, operation, (in_transaction, estimated_rows), part(case, statement));
+            let place = operation.on.place(&target, &case.catalog.rows().database);
+            let question = Question::of_sql(statement, operation, (in_transaction, estimated_rows), place, part(case, statement));
             judgement.take(asker, &question, decision, answered);
             keys.push(key(statement, operation));
         }

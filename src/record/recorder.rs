@@ -215,6 +215,11 @@ impl Recorder {
             reason: closing.sentence,
             duration_ms: u64::try_from(duration.as_millis()).unwrap_or(0),
         };
+        for counted in taped.permit.repeated(now, true) {
+            if let Err(error) = self.audit.append(counted, now).await {
+                tracing::error!(%error, %session, "how often things were done could not be audited");
+            }
+        }
         if let Err(error) = self.audit.append(entry, now).await {
             return tracing::error!(%error, %session, alert = true, "the end of a session could not be audited; the next start will");
         }

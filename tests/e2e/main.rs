@@ -32,6 +32,7 @@ mod hostile;
 mod hostile_target;
 mod http;
 mod kubernetes;
+mod least_privilege;
 mod ledger;
 mod limits;
 mod locks;

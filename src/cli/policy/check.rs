@@ -85,7 +85,7 @@ fn told(page: &mut Page, findings: &Findings) -> Result<(), Exit> {
 }
 
 /// `1 policy`, `2 policies`, `3 files`.
-pub(super) fn count(n: usize, what: &str) -> String {
+pub(in crate::cli) fn count(n: usize, what: &str) -> String {
     match (n, what.strip_suffix("cy")) {
         (1, _) => format!("1 {what}"),
         (_, Some(stem)) => format!("{n} {stem}cies"),

@@ -12,13 +12,11 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::files::{self, Texts};
-use crate::audit::{self, Finding, Records};
-use crate::cli::local::now;
-use crate::cli::print::{Page, note};
-use crate::cli::progress::bar;
+use crate::cli::local::{now, past};
+use crate::cli::log;
+use crate::cli::print::Page;
 use crate::cli::{Common, Exit};
 use crate::config::Config;
-use crate::model::Printable;
 use replay::{Asks, Replay};
 use tally::Tally;
 
@@ -42,6 +40,9 @@ pub(super) struct Args {
     /// Replay what was recorded in so many days before now
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=36500))]
     days: u32,
+    /// The same by a moment or a span: 2026-11-22, 12h
+    #[arg(long, value_name = "WHEN", value_parser = past, conflicts_with = "days")]
+    since: Option<Timestamp>,
     /// Print as JSON
     #[arg(long)]
     json: bool,
@@ -53,13 +54,12 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
     let (old_texts, new_texts) = (texts(&args.old)?, texts(&new)?);
     let asks = Asks::of(old_texts.iter().chain(&new_texts).map(|(_, text)| text.as_str()));
     let sets = [files::load(old_texts, &Known::default())?, files::load(new_texts, &Known::default())?];
-    let since = now().checked_sub(jiff::SignedDuration::from_hours(i64::from(args.days) * 24)).unwrap_or(Timestamp::MIN);
-    let verified = verify(&config)?;
-    let tally = replay(&config, &sets, asks, since, verified)?;
+    let (since, when) = args.when();
+    let tally = replay(&config, &sets, asks, since)?;
     let mut page = Page::stdout();
     if args.json {
         page.json(&json!({
-            "days": args.days,
+            "days": args.since.is_none().then_some(args.days),
             "since": since,
             "old": { "path": args.old.display().to_string(), "policies": sets[0].len(), "digest": sets[0].digest_hex() },
             "new": { "path": new.display().to_string(), "policies": sets[1].len(), "digest": sets[1].digest_hex() },
@@ -72,7 +72,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
         let [old_count, new_count] = [&sets[0], &sets[1]].map(PolicySet::len);
         let title = format!("{} ({old_count} policies) -> {} ({new_count} policies)", files::shown(&args.old), files::shown(&new));
         page.line(&page.strong(&title))?;
-        tally.told(&mut page, args.days)?;
+        tally.told(&mut page, &when)?;
     }
     page.flush()?;
     Ok(ExitCode::from(u8::from(tally.changed() > 0)))
@@ -82,48 +82,27 @@ fn texts(path: &Path) -> Result<Texts, Exit> {
     files::policies(&[path.to_owned()])
 }
 
-/// How many lines of the log fit. One that was tampered with tells nothing.
-fn verify(config: &Config) -> Result<u64, Exit> {
-    let state_dir = &config.server.state_dir;
-    let key = audit::read_public_key(&audit::public_key_file(state_dir)).map_err(|error| Exit::incomplete(shown(&error)))?;
-    let report = audit::verify(&audit::folder(state_dir), &key).map_err(|error| Exit::incomplete(shown(&error)))?;
-    match report.finding {
-        Finding::Ok => {}
-        Finding::Tampered { line, what } => {
-            return Err(Exit::incomplete(format!("the audit log was tampered with at line {line}: {}", Printable(&what))));
+impl Args {
+    /// Since when, and how that is said.
+    fn when(&self) -> (Timestamp, String) {
+        match self.since {
+            Some(since) => (since, format!("since {since:.0}")),
+            None => {
+                let ago = jiff::SignedDuration::from_hours(i64::from(self.days) * 24);
+                let days = super::check::count(usize::try_from(self.days).unwrap_or(usize::MAX), "day");
+                (now().checked_sub(ago).unwrap_or(Timestamp::MIN), format!("of the last {days}"))
+            }
         }
-        Finding::Incomplete { what } if report.entries == 0 => {
-            return Err(Exit::incomplete(format!("the audit log has nothing to replay: {}", Printable(&what))));
-        }
-        Finding::Incomplete { what } => note(&format!("the end of the audit log is not verified: {}", Printable(&what))),
     }
-    Ok(report.entries)
 }
 
-/// Asks both sets about every decision since `since`, in the first `lines` of the log.
-fn replay(config: &Config, sets: &[PolicySet; 2], asks: Asks, since: Timestamp, lines: u64) -> Result<Tally, Exit> {
-    let failed = |error| Exit::incomplete(shown(&error));
-    let records = Records::open(&audit::folder(&config.server.state_dir)).map_err(failed)?;
-    let progress = bar(records.size().map_err(failed)?, "replaying");
+/// Asks both sets about every decision since `since`. A log that was tampered with tells nothing.
+fn replay(config: &Config, sets: &[PolicySet; 2], asks: Asks, since: Timestamp) -> Result<Tally, Exit> {
     let mut replay = Replay::new(config, sets, asks);
-    let mut bytes = 0;
-    for record in records {
-        let record = record.map_err(failed)?;
-        if record.seq > lines {
-            break;
+    log::read(config, "replaying", &mut |time, entry| {
+        if time >= since && log::kind(&entry) == "decision" {
+            replay.take(time, entry);
         }
-        bytes += record.line.len() as u64 + 1;
-        if record.seq % 1024 == 0 {
-            progress.set_position(bytes);
-        }
-        if record.kind == "decision" && record.time >= since {
-            replay.take(record.time, record.entry);
-        }
-    }
-    progress.finish_and_clear();
+    })?;
     Ok(replay.tally)
-}
-
-fn shown(error: &audit::AuditError) -> String {
-    Printable(&error.to_string()).to_string()
 }

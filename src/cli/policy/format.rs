@@ -107,7 +107,7 @@ fn compare(page: &mut Page, name: &str, old: &str, new: &str) -> Result<bool, Ex
 }
 
 /// `text` in the one form, which says the same.
-fn formatted(name: &str, text: &str) -> Result<String, Exit> {
+pub(super) fn formatted(name: &str, text: &str) -> Result<String, Exit> {
     let refused = |why: &str| Exit::incomplete(format!("{} is left as it is: {why}", Printable(name)));
     let digest = |text: &str| files::load(vec![(name.to_owned(), text.to_owned())], &Known::default()).map(|set: PolicySet| set.digest());
     let meaning = digest(text)?;

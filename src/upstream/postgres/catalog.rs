@@ -1,7 +1,7 @@
 //! What a database holds, read from its catalogs on a connection of the bastion's own and kept until it changes. Whoever asks says
 //! how old it may be; what cannot be read is not guessed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bartizan_policies::sql::{Cast, Catalog, Operator, Relation, Routine, Rows, Type};
 use serde::de::DeserializeOwned;
 
-use crate::config::{PostgresTarget, PostgresUser};
+use crate::config::{Config, PostgresTarget, PostgresUser, TargetAccess};
 use crate::frontdoor::Refusal;
 use crate::model::TargetName;
 use crate::secrets::Secrets;
@@ -129,6 +129,21 @@ impl CatalogDesk {
     #[must_use]
     pub fn file(state_dir: &Path, target: &TargetName, role: &str, database: &str) -> PathBuf {
         state_dir.join("catalogs").join(target.as_str()).join(format!("{}.{}.json", in_file_name(role), in_file_name(database)))
+    }
+
+    /// What was left of all databases of the configuration, by target; what cannot be read is left out.
+    #[must_use]
+    pub fn left(config: &Config) -> BTreeMap<String, Vec<Rows>> {
+        let mut all: BTreeMap<String, Vec<Rows>> = BTreeMap::new();
+        for target in &config.targets {
+            let TargetAccess::Postgres(access) = &target.access else { continue };
+            for (user, database) in access.users.iter().flat_map(|user| access.databases.iter().map(move |database| (user, database))) {
+                let file = Self::file(&config.server.state_dir, &target.name, user.name.as_str(), database);
+                let rows = std::fs::read(file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+                all.entry(target.name.to_string()).or_default().extend(rows);
+            }
+        }
+        all
     }
 
     /// The catalog of `database` as `user` reads it.

@@ -4,17 +4,15 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 
-use bartizan_policies::{
-    Action, Command, Context, Facts, FactsKind, Key, Place as On, PolicySet, Principal, PrincipalKind, Request, Resource, Slice, Target,
-};
+use bartizan_policies::{Action, Context, PolicySet, Principal, PrincipalKind, Request, Slice, Target};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::tally::{Change, Said, Skipped, Tally};
-use crate::audit::{self, About, Entry};
+use super::tally::{Change, Said, Tally};
+use crate::audit::About;
 use crate::config::Config;
 use crate::enforce::as_target;
-use crate::model;
+use crate::privilege::{Recorded, Skipped, facts, place};
 
 /// How many answers are kept.
 const ANSWERS: usize = 1 << 17;
@@ -91,16 +89,6 @@ pub(super) struct Replay<'a> {
     pub(super) tally: Tally,
 }
 
-/// The fields of a recorded decision that are needed.
-struct Recorded {
-    place: Place,
-    action: Action,
-    login: String,
-    operation: String,
-    source: IpAddr,
-    facts: crate::audit::Facts,
-}
-
 impl<'a> Replay<'a> {
     pub(super) fn new(config: &Config, sets: &'a [PolicySet; 2], asks: Asks) -> Self {
         let targets = config.targets.iter().map(|target| (target.name.to_string(), as_target(target))).collect();
@@ -110,12 +98,12 @@ impl<'a> Replay<'a> {
 
     /// Replays one entry of the log.
     pub(super) fn take(&mut self, time: Timestamp, entry: Value) {
-        let recorded = match recorded(entry) {
-            Ok(recorded) => recorded,
+        let asked = Recorded::of(entry).and_then(|mut recorded| Ok((recorded.facts.take().ok_or(Skipped::TooOld)?, recorded)));
+        let (facts, Recorded { principal, service, groups, target, action, login, operation, source, .. }) = match asked {
+            Ok(asked) => asked,
             Err(why) => return self.tally.skip(why),
         };
-        let Recorded { place, action, login, operation, source, facts } = recorded;
-        let place = match self.place(place) {
+        let place = match self.place(Place { principal, service, groups, target }) {
             Ok(place) => place,
             Err(why) => return self.tally.skip(why),
         };
@@ -173,7 +161,11 @@ impl<'a> Replay<'a> {
     /// What both sets say: the change it makes, if any.
     fn ask(&mut self, question: &Question, operation: &str) -> Result<Option<usize>, Skipped> {
         let ground = self.grounds.get(question.place).ok_or(Skipped::Unreadable)?;
-        let facts = facts(question)?;
+        if !question.about.is_whole() {
+            return Err(Skipped::Unkept);
+        }
+        let facts = facts(question.action, &question.login, &question.about)?;
+        let on = place(&question.about, &facts, ground.target.as_ref()).ok_or(Skipped::Unreadable)?;
         let time = question.time.unwrap_or(Timestamp::UNIX_EPOCH);
         let context = Context {
             source_ip: question.source.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
@@ -183,18 +175,10 @@ impl<'a> Replay<'a> {
             reason: question.reason.clone(),
             facts,
         };
-        let said = match (&question.about, &ground.slices, &ground.target) {
-            (About::Key { fingerprint, algorithm, bits }, _, _) => {
-                let key = Key { fingerprint: fingerprint.clone(), algorithm: algorithm.clone(), bits: *bits };
-                let request = Request { action: question.action, resource: Resource::Key(&key), context: &context };
-                self.sets.each_ref().map(|set| Said::of(&set.decide(&ground.principal, &request)))
-            }
-            (_, Some(slices), Some(target)) => {
-                let on = On::of(&context.facts, target.clone());
-                let request = Request { action: question.action, resource: on.resource(), context: &context };
-                slices.each_ref().map(|slice| Said::of(&slice.decide(&request)))
-            }
-            _ => return Err(Skipped::Unreadable),
+        let request = Request { action: question.action, resource: on.resource(), context: &context };
+        let said = match &ground.slices {
+            Some(slices) => slices.each_ref().map(|slice| Said::of(&slice.decide(&request))),
+            None => self.sets.each_ref().map(|set| Said::of(&set.decide(&ground.principal, &request))),
         };
         let [old, new] = said;
         if old.same(&new) {
@@ -204,70 +188,4 @@ impl<'a> Replay<'a> {
         let change = Change { principal, target, action: question.action, old, new };
         Ok(Some(self.tally.change(change, operation)))
     }
-}
-
-/// What an entry says, if the question can be asked again.
-fn recorded(entry: Value) -> Result<Recorded, Skipped> {
-    let Ok(Entry::Decision { principal, principal_kind, target, login, action, operation, source, groups, facts, .. }) =
-        serde_json::from_value(entry)
-    else {
-        return Err(Skipped::Unreadable);
-    };
-    let facts = facts.ok_or(Skipped::TooOld)?;
-    Ok(Recorded {
-        place: Place {
-            principal: principal.to_string(),
-            service: principal_kind == model::PrincipalKind::Service,
-            groups,
-            target: target.map(|target| target.to_string()),
-        },
-        action: action.parse().map_err(|_| Skipped::Unreadable)?,
-        login: login.map(|login| login.to_string()).unwrap_or_default(),
-        operation,
-        source: source.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-        facts,
-    })
-}
-
-/// The facts as they were told to policy then.
-fn facts(question: &Question) -> Result<Facts, Skipped> {
-    let login = question.login.clone();
-    match (&question.about, question.action.facts()) {
-        (About::Nothing, FactsKind::Login) => Ok(Facts::Login(login)),
-        (About::Nothing | About::Key { .. }, FactsKind::None) => Ok(Facts::None),
-        (About::File { path, to, recursive }, FactsKind::File) => {
-            Ok(Facts::File { login, path: path.clone(), to: to.clone(), recursive: *recursive })
-        }
-        (About::Command { text, words, redirects, environment, patterns }, FactsKind::Command) => {
-            let command = Command::recorded(text.clone(), words.clone(), redirects.clone(), environment.clone(), *patterns);
-            Ok(Facts::Command { login, command })
-        }
-        (About::Http { method, path, query, content_type, headers, size }, FactsKind::HttpRequest) => {
-            Ok(Facts::HttpRequest(bartizan_policies::HttpRequest {
-                method: method.clone(),
-                path: path.clone(),
-                query: query.clone(),
-                content_type: content_type.clone(),
-                headers: headers.clone(),
-                size: *size,
-                body: bartizan_policies::http::Body::Absent,
-            }))
-        }
-        (About::Api { request, runs: None }, FactsKind::ApiRequest) => Ok(Facts::ApiRequest(api_request(request))),
-        (About::Api { request, runs: Some(runs) }, FactsKind::ApiExec) => match &**runs {
-            About::Command { text, words, redirects, environment, patterns } => {
-                let command = Command::recorded(text.clone(), words.clone(), redirects.clone(), environment.clone(), *patterns);
-                Ok(Facts::ApiExec { request: api_request(request), command })
-            }
-            _ => Err(Skipped::Unreadable),
-        },
-        (About::Path { verb, path }, FactsKind::ApiPath) => Ok(Facts::ApiPath { verb: verb.clone(), path: path.clone() }),
-        (About::Unkept, _) => Err(Skipped::Unkept),
-        _ => Err(Skipped::Unreadable),
-    }
-}
-
-fn api_request(request: &audit::ApiRequest) -> bartizan_policies::ApiRequest {
-    let audit::ApiRequest { verb, group, version, resource, namespace, name, subresource, container, dry_run } = request.clone();
-    bartizan_policies::ApiRequest { verb, group, version, resource, namespace, name, subresource, container, dry_run }
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use bartizan_policies::{Action, Decision, Verdict};
 use jiff::Timestamp;
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::cli::Exit;
@@ -14,36 +13,12 @@ use crate::cli::policy::check::count;
 use crate::cli::policy::explain::coloured;
 use crate::cli::print::{Page, cut};
 use crate::model::Printable;
+use crate::privilege::Skipped;
 
 /// How many kinds of change are kept apart.
 const KINDS: usize = 1 << 16;
 /// How much of an example is shown, in characters.
 const EXAMPLE: usize = 100;
-
-/// Why a decision was not replayed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Skipped {
-    /// An early version wrote it.
-    TooOld,
-    /// Its target is not in the configuration any more.
-    NoTarget,
-    /// What policy was told is not kept of such operations.
-    Unkept,
-    /// It is not as this version writes decisions.
-    Unreadable,
-}
-
-impl Skipped {
-    fn words(self) -> &'static str {
-        match self {
-            Self::TooOld => "do not say what policy was told: an early version wrote them, or no single question was asked",
-            Self::NoTarget => "are about targets that the configuration does not have any more",
-            Self::Unkept => "are of a kind whose facts are not kept",
-            Self::Unreadable => "are not as this version writes them",
-        }
-    }
-}
 
 /// What a set of policies says to a question.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -153,7 +128,7 @@ impl Tally {
         all
     }
 
-    pub(super) fn told(&self, page: &mut Page, days: u32) -> Result<(), Exit> {
+    pub(super) fn told(&self, page: &mut Page, when: &str) -> Result<(), Exit> {
         let all = self.by_principal();
         for (principal, met) in &all {
             page.line("")?;
@@ -163,13 +138,12 @@ impl Tally {
             }
         }
         page.line("")?;
-        let days = count(usize::try_from(days).unwrap_or(usize::MAX), "day");
         page.line(&match (self.replayed, self.changed()) {
-            (0, _) => format!("no decision of the last {days} could be replayed, so this says nothing"),
-            (replayed, 0) => format!("nothing would change: {replayed} decisions of the last {days} replayed"),
+            (0, _) => format!("no decision {when} could be replayed, so this says nothing"),
+            (replayed, 0) => format!("nothing would change: {replayed} decisions {when} replayed"),
             (replayed, changed) => {
                 let principals = count(all.len(), "principal");
-                format!("{changed} of {replayed} decisions of the last {days} would change, of {principals}")
+                format!("{changed} of {replayed} decisions {when} would change, of {principals}")
             }
         })?;
         for (why, count) in &self.skipped {

@@ -4,8 +4,7 @@
 use std::os::unix::ffi::OsStrExt;
 
 use bartizan_policies::{
-    Action, Approval, Database, DbSchema, Facts, FactsKind, Function, Key, Kind, Line, Principal, PrincipalKind, Resource, ResourceKind,
-    Route, Table, Target, Visit,
+    Action, Approval, Facts, FactsKind, Key, Line, Place as On, Principal, PrincipalKind, ResourceKind, Target, Visit,
 };
 
 use super::sql::Sql;
@@ -35,43 +34,6 @@ pub(super) struct Question {
     /// As the audit log would show it.
     pub(super) operation: String,
     pub(super) on: On,
-}
-
-/// What a question is about, owned.
-pub(super) enum On {
-    Target(Target),
-    Database(Database),
-    Schema(DbSchema),
-    Table(Table),
-    Column(Table, String),
-    Function(Function),
-    Kind(Kind),
-    Route(Route),
-    Session(Visit),
-    Recording(Visit),
-    Approval(Approval),
-    Key(Key),
-    Principal(Principal),
-}
-
-impl On {
-    pub(super) fn resource(&self) -> Resource<'_> {
-        match self {
-            Self::Target(target) => Resource::Target(target),
-            Self::Database(database) => Resource::Database(database),
-            Self::Schema(schema) => Resource::Schema(schema),
-            Self::Table(table) => Resource::Table(table),
-            Self::Column(table, column) => Resource::Column(table, column),
-            Self::Function(function) => Resource::Function(function),
-            Self::Kind(kind) => Resource::Kind(kind),
-            Self::Route(route) => Resource::Route(route),
-            Self::Session(visit) => Resource::Session(visit),
-            Self::Recording(visit) => Resource::Recording(visit),
-            Self::Approval(approval) => Resource::Approval(approval),
-            Self::Key(key) => Resource::Key(key),
-            Self::Principal(principal) => Resource::Principal(principal),
-        }
-    }
 }
 
 impl Asked {

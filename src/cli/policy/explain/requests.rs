@@ -4,9 +4,9 @@ use std::path::Path;
 
 use bartizan_policies::http::Body;
 use bartizan_policies::kubernetes::{Query, Resolved, Streams, Unresolved, exec_commands, resolve};
-use bartizan_policies::{Action, ApiRequest, Command, Facts, HttpRequest, Route, Target};
+use bartizan_policies::{Action, ApiRequest, Command, Facts, HttpRequest, Place as On, Route, Target};
 
-use super::question::{On, Question};
+use super::question::Question;
 use crate::cli::Exit;
 use crate::model::Printable;
 

@@ -5,14 +5,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use bartizan_policies::sql::{
-    Answer, Catalog, Judge, Limits, Name, On as SqlOn, Operation, Refused, Rows, Script, State, analyse, schemas,
-};
-use bartizan_policies::{Database, DbSchema, Decision, Facts, Function, Mask, PolicySet, Table, Target};
+use bartizan_policies::sql::{Answer, Catalog, Judge, Limits, Operation, Refused, Rows, Script, State, analyse, schemas};
+use bartizan_policies::{Decision, Facts, Mask, PolicySet, Target};
 use serde_json::{Value, json};
 
 use super::Args;
-use super::question::{Asked, On, Question};
+use super::question::{Asked, Question};
 use crate::cli::Exit;
 use crate::cli::local::on_a_big_stack;
 use crate::cli::print::note;
@@ -70,29 +68,10 @@ impl Sql {
                 action: operation.action,
                 facts: facts(operation),
                 operation: statement.kind.to_owned(),
-                on: self.on(target, &operation.on),
+                on: operation.on.place(target, &self.catalog.rows().database),
             }));
         }
         Ok(questions)
-    }
-
-    fn on(&self, target: &Target, on: &SqlOn) -> On {
-        let database = self.catalog.rows().database.clone();
-        let table = |name: &Name| Table {
-            target: target.clone(),
-            database: self.catalog.rows().database.clone(),
-            schema: name.schema.to_string(),
-            name: name.name.to_string(),
-        };
-        match on {
-            SqlOn::Database => On::Database(Database { target: target.clone(), name: database }),
-            SqlOn::Schema(schema) => On::Schema(DbSchema { target: target.clone(), database, name: schema.to_string() }),
-            SqlOn::Table(name, _) => On::Table(table(name)),
-            SqlOn::Column(name, column, _) => On::Column(table(name), column.to_string()),
-            SqlOn::Function(name) => {
-                On::Function(Function { target: target.clone(), database, schema: name.schema.to_string(), name: name.name.to_string() })
-            }
-        }
     }
 
     pub(super) fn said(&self, set: &PolicySet, asked: &Asked, args: &Args) -> Result<Said, Exit> {
