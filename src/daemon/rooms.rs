@@ -65,6 +65,8 @@ pub(super) struct Rooms {
     pub(super) vouchers: Arc<Vouchers>,
     /// Database sessions whose queries can be cancelled.
     pub(super) cancels: Arc<Cancels>,
+    /// Reports on least privilege are worked out one at a time.
+    pub(super) reports: Semaphore,
     pub(super) names: Names,
     pub(super) live: Arc<Live>,
     /// What happens, for whoever subscribed.

@@ -212,6 +212,7 @@ async fn build(
         cancels: Arc::default(),
         mask_key: mask_key(state_dir).map_err(|e| cannot("the key of masks")(&e))?,
         vouchers: Arc::new(vouchers(state_dir, config.server.name.as_str()).map_err(|e| cannot("the key of identities")(&e))?),
+        reports: tokio::sync::Semaphore::new(1),
         names: Names::new(host, Arc::clone(&identity), Arc::clone(config), Arc::clone(clock)),
         live: Arc::default(),
         bulletin: tokio::sync::broadcast::Sender::new(BULLETIN),

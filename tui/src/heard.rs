@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::event::Connection;
 use crate::link::{Asked, LinkState};
 use crate::model::Hello;
-use crate::screens::{audit, inbox, live, recordings, targets};
+use crate::screens::{audit, inbox, live, privilege, recordings, targets};
 use crate::settings::{Opening, Screen};
 use crate::state::State;
 use crate::wire::{self, Told};
@@ -87,6 +87,7 @@ fn hello(state: &mut State, hello: Hello) -> Vec<Effect> {
     match state.screen {
         Screen::Recordings => effects.extend(recordings::fetch(state)),
         Screen::Audit => effects.extend(audit::fetch(state)),
+        Screen::Privilege => effects.extend(privilege::fetch(state)),
         _ => {}
     }
     match state.settings.open.take() {
@@ -130,6 +131,10 @@ fn refusal(state: &mut State, asked: &Asked, why: &str) {
             state.recordings.list.told = true;
             state.warn(why);
         }
+        Asked::Privilege => {
+            state.privilege.list.told = true;
+            state.warn(why);
+        }
         Asked::Proof { seq } => audit::unproven(state, *seq, why),
         Asked::Audit { .. } => {
             state.audit.list.told = true;
@@ -154,6 +159,7 @@ fn answer(state: &mut State, asked: Asked, line: &str) -> Result<Vec<Effect>, St
         Asked::Search => recordings::found(state, wire::good(line)?),
         Asked::Proof { seq } => audit::proven(state, seq, &wire::good(line)?),
         Asked::Audit { more } => audit::told(state, wire::good(line)?, more),
+        Asked::Privilege => privilege::told(state, wire::good(line)?),
         Asked::Watch { session } => live::begun(state, &session, &wire::good(line)?),
         Asked::Kill { session } => state.say(format!("Ended: {session}")),
         Asked::Answer { done, watch, .. } => {

@@ -56,6 +56,7 @@ pub(crate) enum Asked {
     Audit {
         more: bool,
     },
+    Privilege,
 }
 
 /// The connection.

@@ -1,4 +1,4 @@
-//! A list with its filter: what all five screens have.
+//! A list with its filter: what all screens have.
 
 use jiff::Timestamp;
 

@@ -6,7 +6,7 @@ use crate::decide::{self, Decision};
 use crate::keys::Act;
 use crate::overlay::{For, Help, Overlay, Typing};
 use crate::palette::Palette;
-use crate::screens::{self, audit, inbox, live, recordings, targets};
+use crate::screens::{self, audit, inbox, live, privilege, recordings, targets};
 use crate::settings::Screen;
 use crate::state::{Pane, State};
 use crate::{Effect, places, replaying};
@@ -39,6 +39,7 @@ pub(crate) fn perform(state: &mut State, act: Act, key: KeyEvent) -> Vec<Effect>
         Act::Proof | Act::Export => by_command(state, act),
         Act::Follow => audit::follow(state),
         Act::Older => audit::older(state),
+        Act::People => privilege::with_users(state),
         _ => everywhere(state, act),
     }
 }
@@ -102,6 +103,7 @@ pub(crate) fn refresh(state: &mut State) -> Vec<Effect> {
         Screen::Recordings => recordings::fetch(state),
         Screen::Targets => targets::fetch(state),
         Screen::Audit => audit::fetch(state),
+        Screen::Privilege => privilege::fetch(state),
     }
 }
 
@@ -183,7 +185,7 @@ fn open(state: &mut State) -> Vec<Effect> {
         },
         Screen::Recordings => recordings::open(state),
         Screen::Targets => targets::open(state),
-        Screen::Inbox | Screen::Audit => {
+        Screen::Inbox | Screen::Audit | Screen::Privilege => {
             inbox::open(state);
             Vec::new()
         }
@@ -197,6 +199,7 @@ fn copy(state: &mut State) -> Vec<Effect> {
         Screen::Live if state.pane.detail => live::watching(state).map(|watch| watch.session.to_string()),
         Screen::Recordings => recordings::selected_session(state),
         Screen::Audit => screens::selected(state).and_then(|id| state.audit.all.get(&id)).map(|entry| entry.seq.to_string()),
+        Screen::Privilege => privilege::command(state),
         Screen::Inbox | Screen::Live => {
             let rows = &screens::listing(state).rows;
             let marked: Vec<String> = rows.marks().iter().map(ToString::to_string).collect();

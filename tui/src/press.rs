@@ -75,6 +75,7 @@ pub(crate) fn places(state: &State) -> Vec<On> {
         Screen::Recordings => On::Recordings,
         Screen::Targets => On::Targets,
         Screen::Audit => On::Audit,
+        Screen::Privilege => On::Privilege,
     };
     vec![own, On::List, On::Global]
 }

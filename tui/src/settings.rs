@@ -102,7 +102,7 @@ impl ThemeName {
     }
 }
 
-/// One of the five screens.
+/// One of the six screens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Screen {
     /// Approvals.
@@ -116,11 +116,13 @@ pub enum Screen {
     Targets,
     /// The audit log.
     Audit,
+    /// Least privilege.
+    Privilege,
 }
 
 impl Screen {
     /// All, in the order of their digits.
-    pub const ALL: [Self; 5] = [Self::Inbox, Self::Live, Self::Recordings, Self::Targets, Self::Audit];
+    pub const ALL: [Self; 6] = [Self::Inbox, Self::Live, Self::Recordings, Self::Targets, Self::Audit, Self::Privilege];
 
     /// Its name.
     #[must_use]
@@ -131,6 +133,7 @@ impl Screen {
             Self::Recordings => "Recordings",
             Self::Targets => "Targets",
             Self::Audit => "Audit",
+            Self::Privilege => "Rights",
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::overlay::Overlay;
 use crate::plain::Plain;
 use crate::player;
 use crate::safe::Text;
-use crate::screens::{Audit, Inbox, Live, Recordings, Targets};
+use crate::screens::{Audit, Inbox, Live, Privilege, Recordings, Targets};
 use crate::settings::{Screen, Settings, ThemeName};
 use crate::{Effect, theme};
 
@@ -39,6 +39,7 @@ pub struct State {
     pub(crate) recordings: Recordings,
     pub(crate) targets: Targets,
     pub(crate) audit: Audit,
+    pub(crate) privilege: Privilege,
     pub(crate) replay: Option<Replaying>,
     pub(crate) overlay: Option<Overlay>,
     pub(crate) notice: Option<Notice>,
@@ -127,6 +128,7 @@ impl State {
             recordings: Recordings::default(),
             targets,
             audit: Audit::default(),
+            privilege: Privilege::default(),
             replay: None,
             overlay: None,
             notice: None,

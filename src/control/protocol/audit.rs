@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::hundred;
 use crate::audit::Verdict;
+use crate::model::{PrincipalId, TargetName};
 
 /// `audit`: entries newest first.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -24,6 +25,20 @@ pub struct ReadAudit {
 pub struct ProveAudit {
     /// The entry's number.
     pub entry: u64,
+}
+
+/// `least_privilege`: what is granted and what was used of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct ReadPrivileges {
+    /// This principal alone.
+    pub principal: Option<PrincipalId>,
+    /// People too; else services.
+    #[serde(default)]
+    pub users: bool,
+    /// This target alone.
+    pub target: Option<TargetName>,
+    /// What was used not before this moment; else in the last 30 days.
+    pub since: Option<Timestamp>,
 }
 
 /// Which entries.

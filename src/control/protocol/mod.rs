@@ -18,7 +18,7 @@ use crate::model::{ApprovalId, PrincipalId, SessionId};
 use super::recordings::{Keeping, Listing, Opening, Range, Search};
 
 pub use approvals::{AnswerApproval, AnswerWord, ListApprovals};
-pub use audit::{AuditFilter, ProveAudit, ReadAudit};
+pub use audit::{AuditFilter, ProveAudit, ReadAudit, ReadPrivileges};
 pub use locks::{AddLock, RemoveLock, network};
 pub use sessions::{EndSession, ListSessions, WatchSession};
 pub use trust::{RevokeTrust, RotateAuthority, fingerprint};
@@ -89,6 +89,9 @@ pub enum What {
     /// The proof that the transparency log has one of them.
     #[serde(rename = "audit.proof")]
     ProveAudit(ProveAudit),
+    /// What services, and people if asked, are granted, and what they used of it.
+    #[serde(rename = "least_privilege")]
+    LeastPrivilege(ReadPrivileges),
     /// Let it in again.
     #[serde(rename = "unlock")]
     Unlock(RemoveLock),
@@ -145,6 +148,7 @@ impl What {
             | Self::RotateAuthority(_)
             | Self::Audit(_)
             | Self::ProveAudit(_)
+            | Self::LeastPrivilege(_)
             | Self::OpenRecording(_)
             | Self::ReadRecording(_)
             | Self::HoldRecording(_)

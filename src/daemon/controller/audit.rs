@@ -79,7 +79,7 @@ impl Client<'_> {
     }
 
     /// Who reads is written down before they read.
-    async fn note_audit_read(&self, what: &Value) -> Result<Receipt, Refusal> {
+    pub(super) async fn note_audit_read(&self, what: &Value) -> Result<Receipt, Refusal> {
         let entry = Entry::AuditRead { by: self.caller.principal().id.to_string(), filter: what.to_string() };
         let noted = self.rooms.audit.append(entry, self.rooms.clock.now()).await;
         noted.map_err(|e| Refusal::unavailable("The bastion cannot write its audit log, so it is not read now.", e.to_string()))

@@ -5,6 +5,7 @@ mod approvals;
 mod audit;
 mod keep;
 mod locks;
+mod privilege;
 mod published;
 mod recordings;
 mod sessions;
@@ -185,6 +186,7 @@ impl Client<'_> {
             What::Locks => self.locks().await,
             What::Audit(read) => self.audit(read).await,
             What::ProveAudit(prove) => self.prove(prove).await,
+            What::LeastPrivilege(read) => self.least_privilege(read).await,
             What::Lock(lock) => self.lock(lock).await,
             What::Unlock(lock) => self.unlock(lock).await,
             What::RevokeTrust(revoke) => self.revoke_trust(revoke).await,

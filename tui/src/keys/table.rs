@@ -24,12 +24,24 @@ pub enum On {
     Targets,
     /// The audit log.
     Audit,
+    /// Least privilege.
+    Privilege,
 }
 
 impl On {
     /// All, the special ones first.
-    pub const ALL: [Self; 9] =
-        [Self::Inbox, Self::Live, Self::Watch, Self::Recordings, Self::Replay, Self::Targets, Self::Audit, Self::List, Self::Global];
+    pub const ALL: [Self; 10] = [
+        Self::Inbox,
+        Self::Live,
+        Self::Watch,
+        Self::Recordings,
+        Self::Replay,
+        Self::Targets,
+        Self::Audit,
+        Self::Privilege,
+        Self::List,
+        Self::Global,
+    ];
 
     /// A heading.
     #[must_use]
@@ -44,6 +56,7 @@ impl On {
             Self::Replay => "Replay",
             Self::Targets => "Targets",
             Self::Audit => "Audit log",
+            Self::Privilege => "Least privilege",
         }
     }
 }
@@ -98,6 +111,7 @@ pub(crate) enum Act {
     LoginNext,
     Follow,
     Older,
+    People,
     Player(Play),
 }
 
@@ -209,6 +223,8 @@ pub const BINDINGS: &[Binding] = &[
     bind(On::Audit, "older", &["m"], Act::Older, "older", "fetch older entries"),
     bind(On::Audit, "proof-entry", &["p"], Act::Proof, "proof", "fetch and check the proof that the transparency log has the entry"),
     bind(On::Audit, "export-log", &["x"], Act::Export, "export", "copy the command that exports the log with its proofs, on the bastion"),
+    bind(On::Privilege, "people", &["u"], Act::People, "people", "take people in too, or services only"),
+    bind(On::Privilege, "copy-suggest", &["y"], Act::Copy, "copy", "copy the command that suggests what would be enough, on the bastion"),
     bind(On::List, "down", &["j", "down"], Act::Down, "", "down"),
     bind(On::List, "up", &["k", "up"], Act::Up, "", "up"),
     bind(On::List, "page-down", &["ctrl-d", "pagedown"], Act::PageDown, "", "half a page down"),
@@ -228,6 +244,7 @@ pub const BINDINGS: &[Binding] = &[
     bind(On::Global, "recordings", &["3"], Act::Show(Screen::Recordings), "", "recordings"),
     bind(On::Global, "targets", &["4"], Act::Show(Screen::Targets), "", "targets"),
     bind(On::Global, "audit", &["5"], Act::Show(Screen::Audit), "", "the audit log"),
+    bind(On::Global, "rights", &["6"], Act::Show(Screen::Privilege), "", "least privilege: what is granted and what was used"),
     bind(On::Global, "palette", &[":", "ctrl-p"], Act::Palette, "", "type what to do"),
     bind(On::Global, "alarms", &["!"], Act::Alarms, "", "alarms"),
     bind(On::Global, "refresh", &["r"], Act::Refresh, "", "ask the bastion again"),

@@ -4,6 +4,7 @@
 mod approval;
 mod audit;
 mod outline;
+mod privilege;
 mod recording;
 mod session;
 mod watch;
@@ -15,6 +16,7 @@ use crate::safe::Text;
 pub use approval::{Approval, ApprovalState, Need, Review, Signed};
 pub use audit::{AuditEntry, AuditPage};
 pub use outline::{Outline, Statement, Table};
+pub use privilege::{Credential, Grant, Privileges, PrivilegesOf, PrivilegesOn};
 pub use recording::{Hit, Recording};
 pub use session::{Frozen, Session, SessionEnd};
 pub use watch::{Watched, WatchedScreen, Watching};

@@ -17,6 +17,7 @@ pub(crate) const HELP: &[(&str, &str)] = &[
     ("recordings", "recordings"),
     ("targets", "targets"),
     ("audit", "the audit log"),
+    ("rights", "least privilege: what services are granted and what they used"),
     ("filter WORDS", "filter that list, as in filter user:alice since:2h; filter alone shows all"),
     ("sN", "the details of number N"),
     ("aN [TIME]", "approve N, for no longer than TIME, as in a1 15m; asks first"),
@@ -57,6 +58,7 @@ pub(crate) fn read(state: &mut State, line: &str) -> Vec<Effect> {
         "recordings" => list(state, Screen::Recordings),
         "targets" => list(state, Screen::Targets),
         "audit" => list(state, Screen::Audit),
+        "rights" => list(state, Screen::Privilege),
         "filter" => {
             screens::set_filter(state, rest);
             state.plain.list = Some(state.screen);

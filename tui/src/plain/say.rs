@@ -103,6 +103,7 @@ pub(super) fn details(state: &State, screen: Screen, id: &Text) -> Vec<String> {
         Screen::Recordings => screens::recordings::detail(state, id),
         Screen::Targets => screens::targets::detail(state, id),
         Screen::Audit => screens::audit::detail(state, id),
+        Screen::Privilege => screens::privilege::detail(state, id),
     };
     let Some(detail) = detail else { return vec!["It is not there any more.".to_owned()] };
     let fact = |fact: &crate::detail::Fact| {

@@ -1,9 +1,10 @@
-//! The five screens. Each keeps what the bastion told, a list of it, and says what a row and the details of one read.
+//! The six screens. Each keeps what the bastion told, a list of it, and says what a row and the details of one read.
 
 pub(crate) mod audit;
 mod columns;
 pub(crate) mod inbox;
 pub(crate) mod live;
+pub(crate) mod privilege;
 pub(crate) mod recordings;
 pub(crate) mod targets;
 
@@ -11,6 +12,7 @@ pub(crate) use audit::Audit;
 pub(crate) use columns::{Cells, columns};
 pub(crate) use inbox::Inbox;
 pub(crate) use live::Live;
+pub(crate) use privilege::Privilege;
 pub(crate) use recordings::Recordings;
 pub(crate) use targets::Targets;
 
@@ -30,6 +32,7 @@ pub(crate) fn listing(state: &State) -> &Listing {
         Screen::Recordings => &state.recordings.list,
         Screen::Targets => &state.targets.list,
         Screen::Audit => &state.audit.list,
+        Screen::Privilege => &state.privilege.list,
     }
 }
 
@@ -41,6 +44,7 @@ pub(crate) fn listing_mut(state: &mut State) -> &mut Listing {
         Screen::Recordings => &mut state.recordings.list,
         Screen::Targets => &mut state.targets.list,
         Screen::Audit => &mut state.audit.list,
+        Screen::Privilege => &mut state.privilege.list,
     }
 }
 
@@ -57,6 +61,7 @@ pub(crate) fn show(state: &mut State) {
         Screen::Recordings => recordings::show(state),
         Screen::Targets => targets::show(state),
         Screen::Audit => audit::show(state),
+        Screen::Privilege => privilege::show(state),
     }
 }
 
@@ -70,6 +75,7 @@ pub(crate) fn enter(state: &mut State, screen: Screen) -> Vec<Effect> {
     effects.extend(match screen {
         Screen::Recordings if !state.recordings.list.told && state.link.is_up() => recordings::fetch(state),
         Screen::Audit if !state.audit.list.told && state.link.is_up() => audit::fetch(state),
+        Screen::Privilege if !state.privilege.list.told && state.link.is_up() => privilege::fetch(state),
         _ => Vec::new(),
     });
     effects
@@ -102,6 +108,7 @@ pub(crate) fn row(state: &State, id: &Text, width: usize) -> Cells {
         Screen::Recordings => recordings::row(state, id, width),
         Screen::Targets => targets::row(state, id, width),
         Screen::Audit => audit::row(state, id, width),
+        Screen::Privilege => privilege::row(state, id, width),
     }
 }
 
@@ -113,6 +120,7 @@ pub(crate) fn title(state: &State) -> String {
         Screen::Recordings => recordings::title(state),
         Screen::Targets => targets::title(state),
         Screen::Audit => audit::title(state),
+        Screen::Privilege => privilege::title(state),
     };
     text + &listing(state).suffix()
 }
@@ -131,6 +139,7 @@ pub(crate) fn nothing(state: &State) -> &'static str {
         Screen::Recordings => "no recording that you may replay",
         Screen::Targets => "no policy lets you reach a target",
         Screen::Audit => "no entry that you may read",
+        Screen::Privilege => "no service did anything that you may read of; u takes people in",
     }
 }
 
@@ -143,6 +152,7 @@ pub(crate) fn detail(state: &State) -> Option<Detail> {
         Screen::Recordings => recordings::detail(state, id),
         Screen::Targets => targets::detail(state, id),
         Screen::Audit => audit::detail(state, id),
+        Screen::Privilege => privilege::detail(state, id),
     }
 }
 

@@ -150,10 +150,30 @@ impl Bastion {
             "search" => json!(if filter("query").is_some_and(|text| text.contains("nothing")) { Vec::new() } else { self.hits.clone() }),
             "audit" => json!({ "entries": self.audit, "size": 88_640, "checkpoint": { "size": 88_640, "hash": "c0ffee" } }),
             "audit.proof" => self.proof.clone()?,
+            "least_privilege" => privileges(request["users"] == true),
             "session.watch" => json!({ "cols": 80, "rows": 24, "at_us": 1 }),
             _ => return None,
         })
     }
+}
+
+fn privileges(users: bool) -> Value {
+    let grant = |action: &str, on: &str, granted: &str, used: u64| json!({ "action": action, "on": on, "granted": granted, "used": used, "last_used": (used > 0).then(|| at("11:58:00")) });
+    let orders = json!({ "target": "orders", "kind": "postgres", "granted": 4, "used": 3, "unused": 1, "uses": 126, "granted_equals_used": false,
+        "grants": [grant("connect", "", "allow", 42), grant("pg.read_column", "public.refunds.amount", "allow", 42),
+            grant("pg.select", "public.refunds", "allow", 42), grant("pg.delete", "public.refunds", "hold", 0)],
+        "held": { "asked": 2, "answered_by": { "corp/carol@example.com": { "approved": 1, "denied": 1 } } },
+        "denied": [{ "action": "pg.select", "attempts": 3, "example": "SELECT * FROM salaries" }],
+        "secrets": [{ "what": "password of app", "detail": "file /etc/bartizan/orders", "age_seconds": 1_036_800 }] });
+    let billing = json!({ "target": "billing", "kind": "http", "granted": 2, "used": 2, "unused": 0, "uses": 9, "granted_equals_used": true,
+        "grants": [grant("connect", "", "allow", 3), grant("http.GET", "/v1/bills", "allow", 6)] });
+    let shell = json!({ "target": "web-12", "kind": "ssh", "granted": 30, "used": 1, "unused": 29, "uses": 1, "granted_equals_used": false,
+        "grants": [grant("ssh.shell", "as deploy", "allow", 1), grant("ssh.exec", "any other command as deploy", "allow", 0)] });
+    let mut all = vec![json!({ "principal": "ci/orders", "kind": "service", "groups": ["ci/robots"], "targets": [billing, orders] })];
+    if users {
+        all.push(json!({ "principal": "corp/alice@example.com", "kind": "user", "groups": ["corp/sre"], "targets": [shell] }));
+    }
+    json!({ "scope": { "since": "2026-10-23T12:00:00Z", "entries": 88_640 }, "principals": all })
 }
 
 impl World {

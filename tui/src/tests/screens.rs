@@ -114,6 +114,31 @@ fn marked_sessions_are_watched_beside_each_other() {
 }
 
 #[test]
+fn least_privilege_at_every_size() {
+    photograph("privilege", &mut World::on(Screen::Privilege));
+}
+
+#[test]
+fn what_is_wider_than_its_use_comes_first_and_people_come_when_they_are_asked_for() {
+    let mut world = World::on(Screen::Privilege);
+    world.sees("Least privilege 2");
+    world.sees("+ granted is more than was used: 1 were never used");
+    world.sees("corp/carol@example.com yes 1 no 1");
+    world.sees_not("alice");
+    world.press("u");
+    world.sees("Least privilege 3");
+    world.press("G");
+    world.sees("= granted is what was used");
+    world.press("y");
+    assert!(
+        world
+            .effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Copy(text) if text == "bartizan policy suggest ci/orders --target billing"))
+    );
+}
+
+#[test]
 fn recordings_at_every_size() {
     photograph("recordings", &mut World::on(Screen::Recordings));
 }

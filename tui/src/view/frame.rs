@@ -23,7 +23,7 @@ fn laid_out(state: &State) -> Vec<(Screen, u16, String)> {
             _ => None,
         };
         let here = if screen == state.screen { ("[", "]") } else { (" ", " ") };
-        let name = if room >= 64 { screen.name() } else { screen.name().get(..2).unwrap_or_default() };
+        let name = if room >= 72 { screen.name() } else { screen.name().get(..2).unwrap_or_default() };
         let text = format!("{}{} {name}{}{}", here.0, at + 1, count.unwrap_or_default(), here.1);
         let wide = width(&text);
         tabs.push((screen, u16::try_from(x).unwrap_or(u16::MAX), text));
