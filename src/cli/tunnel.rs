@@ -11,9 +11,9 @@ use serde_json::json;
 use super::bastion::Bastion;
 use super::ssh_config::public_keys;
 use super::{Exit, print};
-use crate::config::SecretSource;
+use crate::config::SecretPlace;
 use crate::daemon::{self, Heard, TunnelError};
-use crate::tunnel::{Address, ClientCredentials, Opening, Plan, Publication, TokenSource, Trust};
+use crate::tunnel::{Address, ClientCredentials, Opening, Plan, Publication, TOKEN_PATIENCE, TokenSource, Trust};
 
 /// Where a client's secret is looked for.
 const CLIENT_SECRET: &str = "CLIENT_SECRET";
@@ -149,16 +149,16 @@ fn plan(args: Args) -> Result<Plan, Exit> {
 
 /// The parser lets exactly one through.
 fn token(args: &Args) -> Result<TokenSource, Exit> {
-    let by_file = args.token_file.clone().map(SecretSource::File);
-    let by_variable = args.token_env.clone().map(SecretSource::Env);
-    let by_program = args.token_exec.as_deref().map(words).transpose()?.map(SecretSource::Exec);
+    let by_file = args.token_file.clone().map(SecretPlace::File);
+    let by_variable = args.token_env.clone().map(SecretPlace::Env);
+    let by_program = args.token_exec.as_deref().map(words).transpose()?.map(|words| SecretPlace::Exec { words, timeout: TOKEN_PATIENCE });
     let by_job = args.token_github.clone().map(TokenSource::Job);
     let place = by_file.or(by_variable).or(by_program).map(TokenSource::Place);
     place.or(by_job).or_else(|| granted(args)).ok_or_else(|| Exit::usage("where is the token? Give --token-file, for instance"))
 }
 
 fn granted(args: &Args) -> Option<TokenSource> {
-    let secret = args.client_secret_file.clone().map_or_else(|| SecretSource::Env(CLIENT_SECRET.to_owned()), SecretSource::File);
+    let secret = args.client_secret_file.clone().map_or_else(|| SecretPlace::Env(CLIENT_SECRET.to_owned()), SecretPlace::File);
     Some(TokenSource::Grant(ClientCredentials {
         url: args.token_url.clone()?,
         client_id: args.client_id.clone()?,

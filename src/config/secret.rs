@@ -54,7 +54,13 @@ impl SecretSource {
     /// A file that is read each time.
     #[must_use]
     pub fn file(path: &Path) -> Self {
-        Self { place: SecretPlace::File(path.to_owned()), keep: Duration::ZERO, stale: Duration::ZERO }
+        Self::fresh(SecretPlace::File(path.to_owned()))
+    }
+
+    /// A place that is asked each time.
+    #[must_use]
+    pub fn fresh(place: SecretPlace) -> Self {
+        Self { place, keep: Duration::ZERO, stale: Duration::ZERO }
     }
 }
 

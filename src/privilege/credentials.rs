@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::usage::{Certificates, Usage};
-use crate::config::{Config, SecretSource, SshCredential, Target, TargetAccess};
+use crate::config::{Config, SecretPlace, SecretSource, SshCredential, Target, TargetAccess};
 use crate::model::AuthorityKind;
 
 /// One credential.
@@ -56,10 +56,12 @@ fn lifetime(longest: SignedDuration) -> String {
 /// The secrets with which the bastion logs in at a target.
 pub(super) fn secrets(target: &Target, now: Timestamp) -> Vec<Credential> {
     let one = |what: &str, source: &SecretSource| {
-        let (detail, since) = match source {
-            SecretSource::File(path) => (format!("file {}", path.display()), changed(path)),
-            SecretSource::Env(name) => (format!("environment variable {name}: its age is not known"), None),
-            SecretSource::Exec(words) => (format!("program {}: fetched each time", words.first().map_or("", String::as_str)), None),
+        let (detail, since) = match &source.place {
+            SecretPlace::File(path) => (source.to_string(), changed(path)),
+            SecretPlace::Env(_) | SecretPlace::Sealed(_) => (format!("{source}: its age is not known"), None),
+            SecretPlace::Exec { .. } | SecretPlace::Vault { .. } => {
+                (format!("{source}: fetched when it is needed, kept for {} s", source.keep.as_secs()), None)
+            }
         };
         Credential::new(what, detail, since, now)
     };

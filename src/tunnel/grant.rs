@@ -10,7 +10,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::TokenError;
-use crate::config::{SecretSource, is_https_or_loopback};
+use crate::config::{SecretPlace, is_https_or_loopback};
 use crate::model::{Printable, Secret};
 use crate::wire::https;
 
@@ -25,7 +25,7 @@ pub struct ClientCredentials {
     /// Who asks.
     pub client_id: String,
     /// The proof of it.
-    pub client_secret: SecretSource,
+    pub client_secret: SecretPlace,
     /// What is asked for.
     pub scope: Option<String>,
     /// Whom it is for, where the provider takes that.
@@ -60,7 +60,7 @@ impl ClientCredentials {
 
 /// Asks GitHub Actions for a token of the job that this runs in, for `audience`.
 pub(super) async fn of_job(audience: &str) -> Result<Secret, TokenError> {
-    let variable = |name: &str| SecretSource::Env(name.to_owned());
+    let variable = |name: &str| SecretPlace::Env(name.to_owned());
     let (place, bearer) = (super::token::read(&variable(JOB_URL)).await?, super::token::read(&variable(JOB_TOKEN)).await?);
     let mut url = Url::parse(place.reveal()).map_err(|error| TokenError::Server(format!("{JOB_URL}: {error}")))?;
     url.query_pairs_mut().append_pair("audience", audience);

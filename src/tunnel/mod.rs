@@ -20,4 +20,4 @@ pub use opening::{Opening, Place};
 pub use plan::{Address, Plan, Trust};
 pub use publish::{Handed, Publication, Publisher, Server};
 pub use stream::carry;
-pub use token::{TokenError, TokenSource};
+pub use token::{PATIENCE as TOKEN_PATIENCE, TokenError, TokenSource};

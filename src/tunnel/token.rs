@@ -3,17 +3,18 @@
 use std::time::Duration;
 
 use super::grant::{self, ClientCredentials};
-use crate::config::{SecretError, SecretSource};
+use crate::config::{SecretPlace, SecretSource};
 use crate::model::Secret;
+use crate::secrets::{SecretError, read_local};
 
 /// How long a file, a program or a server may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Where it comes from.
 #[derive(Debug, Clone)]
 pub enum TokenSource {
     /// A file that somebody keeps fresh, a variable, or a program that prints one.
-    Place(SecretSource),
+    Place(SecretPlace),
     /// The provider gives it to whoever holds a client's secret.
     Grant(ClientCredentials),
     /// GitHub Actions gives it to the job that this runs in, for this audience.
@@ -45,7 +46,7 @@ impl TokenSource {
     pub async fn fetch(&self) -> Result<Secret, TokenError> {
         let token = async {
             match self {
-                Self::Place(source) => read(source).await,
+                Self::Place(place) => read(place).await,
                 Self::Grant(client) => client.fetch().await,
                 Self::Job(audience) => grant::of_job(audience).await,
             }
@@ -55,9 +56,7 @@ impl TokenSource {
     }
 }
 
-/// Reads a file or runs a program, off the runtime.
-pub(super) async fn read(source: &SecretSource) -> Result<Secret, TokenError> {
-    let source = source.clone();
-    let read = tokio::task::spawn_blocking(move || source.read()).await;
-    Ok(read.map_err(|e| TokenError::Task(e.to_string()))??)
+/// Reads a file, a variable or what a program prints.
+pub(super) async fn read(place: &SecretPlace) -> Result<Secret, TokenError> {
+    Ok(read_local(&SecretSource::fresh(place.clone())).await?)
 }

@@ -15,7 +15,7 @@ use crate::upstream::roads::Roads;
 
 use super::catalog::{BEGIN, PLAIN_PATH, json, read};
 use super::connection::Connection;
-use super::{DatabaseError, PATIENCE, connect};
+use super::{DatabaseError, Means, PATIENCE, connect};
 
 /// A database and what the role may do in it.
 #[derive(Debug)]
