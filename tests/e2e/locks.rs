@@ -68,8 +68,8 @@ fn open(site: &Site, person: &Visitor, round: usize) -> Open {
     add("exec-by-jump", person.on_command(Way::Jump, "web-1", &[], "sleep 600"));
     add("shell", person.on_command(Way::At, "web-1", &["-tt"], ""));
     // A copy that takes its time.
-    fs::write(person.dir.join("big"), vec![7; 4 << 20]).unwrap();
-    add("sftp", person.openssh("scp", ["-q", "-l", "64", "big", "deploy@web-1@bastion:big"]));
+    fs::File::create(person.dir.join("big")).unwrap().set_len(1 << 30).unwrap();
+    add("sftp", person.openssh("scp", ["-q", "-l", "8000", "big", "deploy@web-1@bastion:big"]));
     let port = free_port();
     let forward = format!("{port}:orders:5432");
     add("forward", person.openssh("ssh", ["-N", "-L", &forward, "bastion"]));

@@ -7,6 +7,9 @@ use std::process::Command;
 use super::{Site, Tunnel};
 use crate::harness::{Guarded, Run, bartizan, wait_for_line};
 
+/// Arguments, and variables.
+type Given<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)]);
+
 /// The command line without a token.
 fn command(site: &Site, dir: &Path) -> Command {
     let mut command = bartizan(&site.world.dir());
@@ -42,7 +45,7 @@ fn a_token_may_stand_in_a_variable_be_printed_or_be_asked_for() {
     let mut actions = Guarded::logged(python, &log);
     let job = format!("http://127.0.0.1:{}/token?api=2.0", wait_for_line(&log, "READY ", &mut actions));
     let endpoint = format!("{}/token", site.world.provider.issuer);
-    let ways: [(&[&str], &[(&str, &str)]); 5] = [
+    let ways: [Given<'_>; 5] = [
         (&["--token-env", "CI_JOB_JWT"], &[("CI_JOB_JWT", token.trim())]),
         (&["--token-exec", "sh -c 'cat token'"], &[]),
         (&["--token-url", &endpoint, "--client-id", "ci", "--scope", "groups"], &[("CLIENT_SECRET", "ci-secret")]),
