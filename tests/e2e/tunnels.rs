@@ -4,6 +4,7 @@
 mod day;
 mod drained;
 mod health;
+mod published;
 mod refused;
 mod renewed;
 mod several;
