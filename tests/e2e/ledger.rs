@@ -260,7 +260,7 @@ fn an_audit_log_or_a_log_that_was_set_back_without_the_other_is_named() {
         serve
     });
     let refused = refused.finish().refused();
-    assert!(refused.err.contains("transparency log"), "{refused}");
+    assert!(refused.err.contains("put back to an earlier state"), "{refused}");
     put_back(&world, &later, &["audit"]);
     put_back(&world, &kept, &["tlog"]);
     // What is a few seconds old might be on its way.
