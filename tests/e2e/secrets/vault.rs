@@ -179,7 +179,7 @@ fn pod_token() -> String {
     let account = json!({ "name": "bastion", "uid": "1b2c" });
     let claims = json!({
         "iss": "https://kubernetes.default.svc", "sub": "system:serviceaccount:access:bastion", "aud": ["vault"],
-        "exp": 4_102_444_800_u64, "kubernetes.io": { "namespace": "access", "serviceaccount": account },
+        "iat": 1_760_000_000_u64, "nbf": 1_760_000_000_u64, "exp": 4_102_444_800_u64, "kubernetes.io": { "namespace": "access", "serviceaccount": account },
     });
     format!("{}.{}.{}", part(json!({ "alg": "RS256", "kid": "a" })), part(claims), "c2lnbmF0dXJl")
 }
