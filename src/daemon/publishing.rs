@@ -226,6 +226,9 @@ impl Rooms {
         }
         let (publication, target) = (&standing.publication, standing.target());
         metrics::publishers(target, self.roads.withdraw(publication));
+        // Our own connections through it would keep it from its end.
+        self.catalogs.let_go(target);
+        self.planners.let_go(target);
         metrics::publication("withdrawn");
         let (principal, reason) = (standing.caller().principal().id.clone(), standing.told());
         tracing::info!(%principal, %target, reason, "a target is published no longer");

@@ -183,6 +183,14 @@ impl CatalogDesk {
         })
     }
 
+    /// Ends the connections to `target` on which nothing is asked just now: whoever publishes it waits for what it carries to end.
+    pub fn let_go(&self, target: &TargetName) {
+        let shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
+        for (_, shelf) in shelves.iter().filter(|((name, ..), _)| name == target) {
+            drop(shelf.reader.try_lock().map(|mut reader| reader.take()));
+        }
+    }
+
     fn shelf(&self, name: &TargetName, user: &PostgresUser, database: &str) -> Arc<Shelf> {
         let key = (name.clone(), user.name.to_string(), database.to_owned());
         let shelf = || {

@@ -46,6 +46,14 @@ impl Planners {
         Self { secrets, seats: Mutex::default(), roads }
     }
 
+    /// Ends the connections to `target` on which nothing is asked just now, as [`super::CatalogDesk::let_go`] does.
+    pub fn let_go(&self, target: &TargetName) {
+        let seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        for (_, seat) in seats.iter().filter(|((name, ..), _)| name == target) {
+            drop(seat.try_lock().map(|mut seat| seat.take()));
+        }
+    }
+
     /// For each EXPLAIN the rows that it tells of; `None` where it was none or tells of none.
     pub async fn estimates(
         &self,

@@ -75,12 +75,12 @@ fn a_token_that_is_not_to_be_had_is_told_without_what_was_shown_for_it() {
         assert!(done.code() == 3 && done.err.contains("there is no token") && done.err.contains(words), "{done}");
         assert!(!done.err.contains("wrong-secret"), "{done}");
     };
-    refused(&["--token-env", "NOT_SET"], "NOT_SET is not set");
+    refused(&["--token-env", "NOT_SET"], "env NOT_SET: is not set");
     refused(&["--token-exec", "sh -c 'echo half-a-token; exit 3'"], "exit status: 3");
     refused(&["--token-exec", "/nonexistent"], "/nonexistent");
     refused(&["--token-url", &endpoint, "--client-id", "ci"], "invalid_client");
     refused(&["--token-url", "http://192.0.2.1/token", "--client-id", "ci"], "not an https URL");
-    refused(&["--token-github", "bartizan"], "ACTIONS_ID_TOKEN_REQUEST_URL is not set");
+    refused(&["--token-github", "bartizan"], "env ACTIONS_ID_TOKEN_REQUEST_URL: is not set");
     // Two places are one too many.
     let mut command = command(&site, &dir);
     command.args(["--token-file", "token", "--token-env", "TOKEN"]);
