@@ -15,7 +15,7 @@ fn each_call_is_in_the_audit_log_with_what_came_of_it() {
     assert_eq!(ask(&bob, &["-d", "0123456789", &at(port, "/echo")]).0, "200");
     assert_eq!(ask(&bob, &["-X", "DELETE", &at(port, "/bills/1")]).0, "403");
     // The server goes away in the middle of its answer.
-    assert_ne!(curl(&bob, &[&at(port, "/broken")]).code(), 0);
+    curl(&bob, &[&at(port, "/broken")]);
     let calls = || {
         let text = site.world.bastion.run(["audit", "export", "--kind", "call.ended"]).ok().text();
         text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["entry"].clone()).collect::<Vec<_>>()
@@ -26,7 +26,8 @@ fn each_call_is_in_the_audit_log_with_what_came_of_it() {
     assert_eq!(calls.len(), 3, "{calls:#?}");
     let told: Vec<_> = calls.iter().map(|call| (call["request"].as_u64(), call["operation"].as_str(), call["status"].as_u64())).collect();
     // Each came on a connection of its own, which is a session.
-    let wanted = [(1, "GET /echo?a=1", 200), (1, "POST /echo", 200), (1, "GET /broken", 200)];
+    let wanted = [(1, "GET /echo?a=1", 200), (1, "POST /echo", 200), (1, "GET /broken", told[2].2.unwrap())];
+    assert!([200, 502].contains(&wanted[2].2), "before its head was there, or after: {told:?}");
     assert_eq!(told, wanted.map(|(number, operation, status)| (Some(number), Some(operation), Some(status))));
     for call in &calls {
         assert_eq!((call["principal"].as_str(), call["target"].as_str()), (Some("corp/bob@example.test"), Some("billing")), "{call}");
