@@ -16,7 +16,7 @@ use super::LedgerError;
 use crate::audit::{AuditLog, Entry};
 use crate::config;
 use crate::model::{Clock, Printable};
-use crate::wire::https;
+use crate::wire::https::{self, BodyError};
 
 /// How often it is looked for a new checkpoint.
 const EVERY: Duration = Duration::from_secs(2);
@@ -183,15 +183,11 @@ impl Witness {
             Err(error) => return Answer::Silent(https::words(error)),
         };
         let status = response.status();
-        let mut text = Vec::new();
-        loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) if text.len() + chunk.len() <= ANSWER => text.extend_from_slice(&chunk),
-                Ok(Some(_)) => return Answer::Silent("its answer is too long".to_owned()),
-                Ok(None) => break,
-                Err(error) => return Answer::Silent(https::words(error)),
-            }
-        }
+        let text = match https::body(&mut response, ANSWER).await {
+            Ok(text) => text,
+            Err(BodyError::TooLong) => return Answer::Silent("its answer is too long".to_owned()),
+            Err(BodyError::Lost(why)) => return Answer::Silent(why),
+        };
         self.judge(status, &String::from_utf8_lossy(&text), note)
     }
 

@@ -80,16 +80,9 @@ async fn client(url: &str, ca: Option<&Path>) -> Result<reqwest::Client, TokenEr
 
 /// The token in a member of the answer.
 async fn token_in(request: reqwest::RequestBuilder, member: &str) -> Result<Secret, TokenError> {
-    let lost = |error| TokenError::Server(https::words(error));
-    let mut answer = request.send().await.map_err(lost)?;
+    let mut answer = request.send().await.map_err(|error| TokenError::Server(https::words(error)))?;
     let status = answer.status();
-    let mut body = Zeroizing::new(Vec::new());
-    while let Some(piece) = answer.chunk().await.map_err(lost)? {
-        if body.len() + piece.len() > LONGEST {
-            return Err(TokenError::Server("an answer that is too long".to_owned()));
-        }
-        body.extend_from_slice(&piece);
-    }
+    let body = https::body(&mut answer, LONGEST).await.map_err(|error| TokenError::Server(error.to_string()))?;
     let told: Value = serde_json::from_slice(&body).unwrap_or_default();
     let word = |name: &str| told.get(name).and_then(Value::as_str);
     match (status.is_success(), word(member)) {

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use super::tls;
 
 /// For one request, connecting and reading included.
@@ -65,6 +67,33 @@ fn anchors(ca: Option<&Path>) -> Result<rustls::RootCertStore, HttpsError> {
         }
     }
     Ok(roots)
+}
+
+/// Why an answer's body is not there.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// It did not come whole.
+    #[error("{0}")]
+    Lost(String),
+    /// It is longer than may be.
+    #[error("an answer that is too long")]
+    TooLong,
+}
+
+/// The body of `answer`, of at most `most` bytes; wiped when dropped, and never moved while it grows, since it may hold a secret.
+///
+/// # Errors
+/// [`BodyError`].
+pub async fn body(answer: &mut reqwest::Response, most: usize) -> Result<Zeroizing<Vec<u8>>, BodyError> {
+    let said = answer.content_length().and_then(|length| usize::try_from(length).ok());
+    let mut body = Zeroizing::new(Vec::with_capacity(said.map_or(most, |said| said.min(most))));
+    while let Some(piece) = answer.chunk().await.map_err(|error| BodyError::Lost(words(error)))? {
+        if body.len().saturating_add(piece.len()) > most {
+            return Err(BodyError::TooLong);
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
 }
 
 /// The error with its causes, without the URL.

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::SetupError;
 use crate::config::Issuer;
-use crate::wire::https::{self, HttpsError, words};
+use crate::wire::https::{self, BodyError, HttpsError, words};
 
 /// For one answer's body, in bytes.
 const SIZE_LIMIT: usize = 1024 * 1024;
@@ -50,14 +50,11 @@ impl Http {
         if answer.status().is_server_error() || answer.status() == reqwest::StatusCode::TOO_MANY_REQUESTS {
             return Err(HttpError::Status(answer.status().as_u16()));
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|e| HttpError::Failed(words(e)))? {
-            if body.len().saturating_add(chunk.len()) > SIZE_LIMIT {
-                return Err(HttpError::TooLarge);
-            }
-            body.extend_from_slice(&chunk);
-        }
-        let mut response = http::Response::new(body);
+        let mut body = https::body(&mut answer, SIZE_LIMIT).await.map_err(|error| match error {
+            BodyError::Lost(why) => HttpError::Failed(why),
+            BodyError::TooLong => HttpError::TooLarge,
+        })?;
+        let mut response = http::Response::new(std::mem::take(&mut *body));
         *response.status_mut() = answer.status();
         *response.headers_mut() = answer.headers().clone();
         Ok(response)

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::config::{self, VaultAuth};
 use crate::model::{Printable, Secret};
-use crate::wire::https;
+use crate::wire::https::{self, BodyError};
 
 use super::{Credential, read_local};
 
@@ -284,13 +284,10 @@ impl Vault {
         }
         let mut answer = request.send().await.map_err(|error| Fault::Down(https::words(error)))?;
         let status = answer.status();
-        let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST));
-        while let Some(piece) = answer.chunk().await.map_err(|error| Fault::Down(https::words(error)))? {
-            if bytes.len() + piece.len() > LONGEST {
-                return Err(Fault::Malformed(format!("it is longer than {} KiB", LONGEST >> 10)));
-            }
-            bytes.extend_from_slice(&piece);
-        }
+        let bytes = https::body(&mut answer, LONGEST).await.map_err(|error| match error {
+            BodyError::Lost(why) => Fault::Down(why),
+            BodyError::TooLong => Fault::Malformed(format!("it is longer than {} KiB", LONGEST >> 10)),
+        })?;
         match status {
             StatusCode::NO_CONTENT => Ok(Answer::default()),
             status if status.is_success() => Answer::read(&bytes).map_err(Fault::Malformed),
