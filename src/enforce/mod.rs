@@ -22,7 +22,7 @@ pub use decider::{Allowed, Decider};
 pub use enforcer::{Enforcer, Evidence, IssueGrant};
 pub use http::Fields;
 pub use moderation::{Moderation, Presence};
-pub use permit::{Mode, Permit};
+pub use permit::{FILE_ACTIONS, Mode, Permit, SQL_ACTIONS, SQL_COLUMN_ACTIONS};
 pub use policies::{PoliciesInForce, known, load_dir};
 pub use publishing::MayPublish;
 pub use questions::{Question, as_principal, as_target};

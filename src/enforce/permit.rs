@@ -41,10 +41,10 @@ pub enum Mode {
 }
 
 /// Everything that touches a file.
-const FILE_ACTIONS: [Action; 5] = [Action::SftpList, Action::SftpRead, Action::SftpWrite, Action::SftpRemove, Action::SftpRename];
+pub const FILE_ACTIONS: [Action; 5] = [Action::SftpList, Action::SftpRead, Action::SftpWrite, Action::SftpRemove, Action::SftpRename];
 
-/// Everything that a statement can be.
-const SQL_ACTIONS: [Action; 14] = [
+/// Everything that a statement can do to something other than a column.
+pub const SQL_ACTIONS: [Action; 12] = [
     Action::PgSelect,
     Action::PgInsert,
     Action::PgUpdate,
@@ -57,9 +57,14 @@ const SQL_ACTIONS: [Action; 14] = [
     Action::PgSet,
     Action::PgDo,
     Action::PgMaintain,
-    Action::PgReadColumn,
-    Action::PgFilterColumn,
 ];
+
+/// And to a column.
+pub const SQL_COLUMN_ACTIONS: [Action; 2] = [Action::PgReadColumn, Action::PgFilterColumn];
+
+fn sql_actions() -> impl Iterator<Item = Action> {
+    SQL_ACTIONS.into_iter().chain(SQL_COLUMN_ACTIONS)
+}
 
 /// Every request.
 const HTTP_ACTIONS: [Action; 8] = [
@@ -112,7 +117,7 @@ impl Mode {
             Self::Exec(line) => !line.operations().is_empty() || slice.may_permit(Action::SshExec),
             Self::GuardedShell => slice.may_permit(Action::SshExec),
             Self::Scp(_) | Self::Rsync(_) | Self::Sftp => FILE_ACTIONS.iter().any(|action| slice.may_permit(*action)),
-            Self::Postgres => SQL_ACTIONS.iter().any(|action| slice.may_permit(*action)),
+            Self::Postgres => sql_actions().any(|action| slice.may_permit(action)),
             Self::Http => HTTP_ACTIONS.iter().any(|action| slice.may_permit(*action)),
             Self::Kubernetes => K8S_ACTIONS.iter().any(|action| slice.may_permit(*action)),
         }
@@ -120,8 +125,8 @@ impl Mode {
 
     /// Whether nothing but reading could be permitted.
     pub(super) fn reads_only(&self, slice: &Slice) -> bool {
-        let changes = |action: &&Action| !SQL_READS.contains(action);
-        *self == Self::Postgres && !SQL_ACTIONS.iter().filter(changes).any(|action| slice.may_permit(*action))
+        let changes = |action: &Action| !SQL_READS.contains(action);
+        *self == Self::Postgres && !sql_actions().filter(changes).any(|action| slice.may_permit(action))
     }
 
     /// What has to be allowed, beside the target itself, before a session of this mode begins.

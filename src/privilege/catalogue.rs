@@ -10,29 +10,13 @@ use super::recorded::{facts, place};
 use super::usage::Form;
 use crate::audit::{About, ApiRequest, DbObject};
 use crate::config::{self, TargetAccess};
+use crate::enforce::{FILE_ACTIONS, SQL_ACTIONS, SQL_COLUMN_ACTIONS};
 
 /// A name that nobody has: what is granted of it is granted of all that is not known.
 const UNSEEN: &str = "bartizan-never-seen";
 /// Things that are tried out on one target at most.
 const MOST: usize = 1 << 16;
 
-/// What statements of SQL can be, beside columns.
-const SQL_ON: [Action; 12] = [
-    Action::PgSelect,
-    Action::PgInsert,
-    Action::PgUpdate,
-    Action::PgDelete,
-    Action::PgTruncate,
-    Action::PgDdl,
-    Action::PgCall,
-    Action::PgCopyIn,
-    Action::PgCopyOut,
-    Action::PgSet,
-    Action::PgDo,
-    Action::PgMaintain,
-];
-const COLUMN: [Action; 2] = [Action::PgReadColumn, Action::PgFilterColumn];
-const FILE: [Action; 4] = [Action::SftpList, Action::SftpRead, Action::SftpWrite, Action::SftpRemove];
 const METHODS: [&str; 8] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "PROPFIND"];
 /// Verbs for one object, and for all of a kind.
 const ON_ONE: [&str; 4] = ["get", "update", "patch", "delete"];
@@ -154,7 +138,8 @@ impl<'a> Maker<'a> {
     fn file(&mut self, login: &str, path: &str, unseen: bool) {
         for recursive in [false, true] {
             let about = About::File { path: Some(path.to_owned()), to: None, recursive };
-            for action in FILE {
+            // To rename takes two names.
+            for action in FILE_ACTIONS.into_iter().filter(|action| *action != Action::SftpRename) {
                 self.add(action, login, &about, unseen);
             }
         }
@@ -179,7 +164,7 @@ impl<'a> Maker<'a> {
     }
 
     fn object(&mut self, on: &DbObject, unseen: bool) {
-        let actions = if matches!(on, DbObject::Column(_)) { &COLUMN[..] } else { &SQL_ON[..] };
+        let actions = if matches!(on, DbObject::Column(_)) { &SQL_COLUMN_ACTIONS[..] } else { &SQL_ACTIONS[..] };
         for action in actions {
             let (statement, setting) = match action {
                 Action::PgDdl => ("create table", None),
