@@ -92,12 +92,7 @@ impl Site {
 
     /// Opens `ssh -N -L` to the target.
     fn tunnel(&self, visitor: &Visitor) -> (u16, Guarded) {
-        let port = free_port();
-        let forward = format!("{port}:billing:80");
-        let ssh = visitor.openssh("ssh", ["-N", "-o", "ExitOnForwardFailure=yes", "-L", &forward, "bastion"]);
-        let process = Guarded::logged(ssh, &visitor.dir.join("http.log"));
-        wait_until("the forward is open", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
-        (port, process)
+        visitor.forward("billing:80")
     }
 
     /// What the server was asked.

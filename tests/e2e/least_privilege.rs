@@ -7,7 +7,9 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Control, Done, Guarded, Postgres, Run, Setup, Visitor, Way, World, fixture, free_port, wait_for_line, wait_until};
+use crate::harness::{
+    Control, Done, Guarded, Postgres, Run, Setup, Visitor, Way, World, fixture, free_port, passable_folder, wait_for_line, wait_until,
+};
 
 /// The services of the group may do everything, and what they do to refunds waits for an admin.
 const BROAD: &str = r#"
@@ -52,9 +54,7 @@ struct Site {
 
 impl Site {
     fn start() -> Self {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::Builder::new().prefix("bartizan-least-").tempdir().unwrap();
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).unwrap();
+        let folder = passable_folder();
         let server = Postgres::start(None, &folder.path().join("server"), "orders", TABLES);
         let log = folder.path().join("server.log");
         let mut node = Command::new("node");

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::{Control, Guarded, Postgres, Run, Setup, Terminal, Visitor, Way, World, free_port, wait_until};
+use crate::harness::{Control, Guarded, Postgres, Run, Setup, Terminal, Visitor, Way, World, free_port, passable_folder, wait_until};
 
 const POLICIES: &str = r#"
 @id("all-get-certificates")
@@ -29,9 +29,7 @@ struct Site {
 
 impl Site {
     fn start() -> Self {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::Builder::new().prefix("bartizan-lock-").tempdir().unwrap();
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).unwrap();
+        let folder = passable_folder();
         let server = Postgres::start(None, &folder.path().join("server"), "orders", "CREATE TABLE t (n int)");
         let attic = "\n[[target]]\nname = \"attic\"\nkind = \"http\"\nroute = \"reverse\"\nupstream = \"http://attic\"\n";
         let more = server.target("orders", "") + attic;

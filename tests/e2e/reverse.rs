@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Control, Done, Guarded, Postgres, Run, Setup, Visitor, World, free_port, wait_until};
+use crate::harness::{Control, Done, Guarded, Postgres, Run, Setup, Visitor, World, passable_folder, wait_until};
 
 mod ending;
 mod failing;
@@ -57,9 +57,7 @@ impl Site {
     }
 
     fn set_up(limits: &'static str, policies: &'static str, ttl: Option<&'static str>) -> Self {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::Builder::new().prefix("bartizan-rev-").tempdir().unwrap();
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).unwrap();
+        let folder = passable_folder();
         let server = Postgres::start(
             None,
             &folder.path().join("server"),
@@ -140,10 +138,7 @@ struct Forward {
 
 impl Forward {
     fn open(visitor: &Visitor, to: &str) -> Self {
-        let port = free_port();
-        let ssh = visitor.openssh("ssh", ["-N", "-o", "ExitOnForwardFailure=yes", "-L", &format!("{port}:{to}"), "bastion"]);
-        let _process = Guarded::logged(ssh, &visitor.dir.join("forward.log"));
-        wait_until("the forward is open", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+        let (port, _process) = visitor.forward(to);
         Self { port, _process }
     }
 

@@ -1,6 +1,5 @@
 //! Hours at mixed load: memory, descriptors and latency stay flat, and no audit entry is lost. A plain test run takes a few seconds of it.
 
-use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::POLICIES;
 use super::swarm::{Far, Swarm};
-use crate::harness::{Guarded, Postgres, Run, Setup, Visitor, Way, World, asked, figure, free_port, is_bench, median, point, wait_until};
+use crate::harness::{
+    Guarded, Postgres, Run, Setup, Visitor, Way, World, asked, figure, free_port, is_bench, median, passable_folder, point, wait_until,
+};
 
 /// What each kind of work did until now.
 #[derive(Default)]
@@ -25,18 +26,9 @@ impl Tally {
     }
 }
 
-fn forward(visitor: &Visitor, target: &str) -> (u16, Guarded) {
-    let port = free_port();
-    let ssh = visitor.openssh("ssh", ["-N", "-o", "ExitOnForwardFailure=yes", "-L", &format!("{port}:{target}:1"), "bastion"]);
-    let process = Guarded::logged(ssh, &visitor.dir.join(format!("forward-{target}.log")));
-    wait_until("the forward is open", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
-    (port, process)
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn mixed_load_leaves_nothing_behind() {
-    let folder = tempfile::Builder::new().prefix("bartizan-soak-").tempdir().unwrap();
-    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
+    let folder = passable_folder();
     let far = Far::start().await;
     let server = Postgres::start(
         None,
@@ -58,7 +50,7 @@ async fn mixed_load_leaves_nothing_behind() {
     let setup = Setup { policies: Some(POLICIES), more, ttl: Some("12h"), limits: "half_open_per_address = 200", ..Setup::default() };
     let world = World::with(setup);
     let alice = world.visitor("alice");
-    let ((database, _a), (requests, _b)) = (forward(&alice, "orders"), forward(&alice, "billing"));
+    let ((database, _a), (requests, _b)) = (alice.forward("orders:5432"), alice.forward("billing:80"));
     let swarm = Arc::new(Swarm::of(&alice, world.bastion.port));
 
     let stop = AtomicBool::new(false);

@@ -1,6 +1,7 @@
 //! Small things that all parts use.
 
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -15,6 +16,13 @@ pub(crate) fn repository(path: &str) -> PathBuf {
 /// A file below `tests/fixtures`.
 pub(crate) fn fixture(path: &str) -> PathBuf {
     repository("tests/fixtures").join(path)
+}
+
+/// A new folder that every account may pass through, since servers in it run as another one.
+pub(crate) fn passable_folder() -> tempfile::TempDir {
+    let folder = tempfile::Builder::new().prefix("bartizan-").tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
+    folder
 }
 
 /// Whether the heavy runs are asked for (`tests/run --full`).

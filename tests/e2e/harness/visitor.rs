@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::{Done, Guarded, Provider, Run, keygen};
+use super::{Done, Guarded, Provider, Run, free_port, keygen, wait_until};
 
 /// How a target is named to the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,6 +128,15 @@ Host *
         arguments.extend(["--".to_owned(), destination]);
         arguments.extend((!line.is_empty()).then(|| line.to_owned()));
         self.openssh("ssh", arguments)
+    }
+
+    /// Opens `ssh -N -L` from a free port to `to`, the name of a target and a port of it, and waits until it is there.
+    pub(crate) fn forward(&self, to: &str) -> (u16, Guarded) {
+        let port = free_port();
+        let ssh = self.openssh("ssh", ["-N", "-o", "ExitOnForwardFailure=yes", "-L", &format!("{port}:{to}"), "bastion"]);
+        let process = Guarded::logged(ssh, &self.dir.join(format!("forward-{port}.log")));
+        wait_until("the forward is open", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+        (port, process)
     }
 
     /// A subcommand of `bartizan` that goes to the bastion by ssh, which uses nothing of the tester's own.

@@ -1,10 +1,9 @@
 //! Everything that one test needs: a folder, a provider, a target, a bastion.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use super::{Bastion, Provider, Target, Visitor, bastion};
+use super::{Bastion, Provider, Target, Visitor, bastion, passable_folder};
 
 /// What a test wants otherwise than usual.
 #[derive(Default)]
@@ -86,10 +85,9 @@ impl World {
 
     /// One that differs from the usual as `setup` says.
     pub(crate) fn with(setup: Setup) -> Self {
-        let folder = tempfile::Builder::new().prefix("bartizan-").tempdir().unwrap();
-        let dir = folder.path().to_owned();
         // The target's accounts live below and may be another user's; the bastion's state has its own lock.
-        fs::set_permissions(&dir, fs::Permissions::from_mode(0o711)).unwrap();
+        let folder = passable_folder();
+        let dir = folder.path().to_owned();
         let target_dir = dir.join("web-1");
         let starts = std::thread::spawn(move || Target::start(&target_dir));
         let provider = if setup.own_provider { Provider::own(&dir) } else { Provider::shared(&dir) };

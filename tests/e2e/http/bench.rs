@@ -41,12 +41,18 @@ fn daemon(program: &str, arguments: &[&std::ffi::OsStr], log: &Path, port: u16) 
     process
 }
 
-fn by_bastion(visitor: &Visitor) -> (u16, Guarded) {
-    let port = free_port();
-    let ssh = visitor.openssh("ssh", ["-N", "-o", "ExitOnForwardFailure=yes", "-L", &format!("{port}:billing:80"), "bastion"]);
-    let process = Guarded::logged(ssh, &visitor.dir.join("bench.log"));
-    wait_until("the forward is open", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
-    (port, process)
+/// A server and a reverse proxy of it, both of one nginx in the folder `here`: their ports.
+fn nginx(here: &Path) -> (u16, u16, Guarded) {
+    let (server, proxy) = (free_port(), free_port());
+    let words = [("FOLDER", here.display().to_string()), ("PORT", server.to_string()), ("PROXY", proxy.to_string())];
+    let conf = filled(here, "bench.conf", &words);
+    let process = daemon("nginx", &["-c".as_ref(), conf.as_os_str(), "-p".as_ref(), here.as_os_str()], &here.join("nginx.log"), proxy);
+    (server, proxy, process)
+}
+
+/// The target `billing`, whose server listens there.
+fn billing(server: u16) -> String {
+    format!("\n[[target]]\nname = \"billing\"\nkind = \"http\"\nupstream = \"http://127.0.0.1:{server}\"\n")
 }
 
 /// Requests per second, and the mean time of one in milliseconds.
@@ -85,22 +91,19 @@ fn requests_pass_beside_plain_ssh_and_proxies() {
     let (clients, long): (&[&str], u64) = if is_bench() { (&["1", "8", "32"], 512 << 20) } else { (&["2"], 4 << 20) };
     let folder = tempfile::Builder::new().prefix("bartizan-bench-").tempdir().unwrap();
     let here = folder.path();
-    let (server, nginx, haproxy) = (free_port(), free_port(), free_port());
+    let haproxy = free_port();
     fs::File::create(here.join("long")).unwrap().set_len(long).unwrap();
-    let conf =
-        filled(here, "bench.conf", &[("FOLDER", here.display().to_string()), ("PORT", server.to_string()), ("PROXY", nginx.to_string())]);
+    let (server, nginx, _nginx) = nginx(here);
     let cfg = filled(here, "haproxy.cfg", &[("PORT", haproxy.to_string()), ("SERVER", server.to_string())]);
-    let _nginx = daemon("nginx", &["-c".as_ref(), conf.as_os_str(), "-p".as_ref(), here.as_os_str()], &here.join("nginx.log"), nginx);
     let _haproxy = daemon("haproxy", &["-db".as_ref(), "-f".as_ref(), cfg.as_os_str()], &here.join("haproxy.log"), haproxy);
-    let more = format!("\n[[target]]\nname = \"billing\"\nkind = \"http\"\nupstream = \"http://127.0.0.1:{server}\"\n");
-    let world = World::with(Setup { policies: Some(POLICIES), more, ..Setup::default() });
+    let world = World::with(Setup { policies: Some(POLICIES), more: billing(server), ..Setup::default() });
     let (alice, bob) = (world.visitor("alice"), world.visitor("bob"));
     let ((plain, _a), (with_nginx, _b), (with_haproxy, _c)) = (
         plain_forward(&world.target, &alice, server),
         plain_forward(&world.target, &alice, nginx),
         plain_forward(&world.target, &alice, haproxy),
     );
-    let ((open, _d), (masked, _e)) = (by_bastion(&alice), by_bastion(&bob));
+    let ((open, _d), (masked, _e)) = (alice.forward("billing:80"), bob.forward("billing:80"));
     let ways = [
         ("direct", server),
         ("ssh -L", plain),
@@ -125,15 +128,19 @@ fn requests_pass_beside_plain_ssh_and_proxies() {
             }
             let (rates, means) = seen.remove("bastion").unwrap();
             for (beside, (their_rates, their_means)) in seen {
-                let (more, less) = match beside {
-                    "ssh+nginx" | "ssh+haproxy" => (Goal::AtLeast(0.9), Goal::Told),
-                    _ => (Goal::Told, Goal::Told),
-                };
+                let goal = if ["ssh+nginx", "ssh+haproxy"].contains(&beside) { Goal::AtLeast(0.9) } else { Goal::Told };
                 let what = |which: &str| format!("{which}, {protocol}, {count} clients");
-                Row { area: "http", what: what("requests"), unit: "1/s", ours: rates.clone(), beside, theirs: their_rates, goal: more }
-                    .tell();
-                Row { area: "http", what: what("mean time"), unit: "ms", ours: means.clone(), beside, theirs: their_means, goal: less }
-                    .tell();
+                Row { area: "http", what: what("requests"), unit: "1/s", ours: rates.clone(), beside, theirs: their_rates, goal }.tell();
+                Row {
+                    area: "http",
+                    what: what("mean time"),
+                    unit: "ms",
+                    ours: means.clone(),
+                    beside,
+                    theirs: their_means,
+                    goal: Goal::Told,
+                }
+                .tell();
             }
         }
     }
@@ -159,14 +166,10 @@ fn requests_pass_beside_plain_ssh_and_proxies() {
 fn many_connections_share_one_forward() {
     let steps: &[&str] = if is_bench() { &["1", "50", "200", "500"] } else { &["3"] };
     let folder = tempfile::Builder::new().prefix("bartizan-bench-").tempdir().unwrap();
-    let (here, server, nginx) = (folder.path(), free_port(), free_port());
-    let conf =
-        filled(here, "bench.conf", &[("FOLDER", here.display().to_string()), ("PORT", server.to_string()), ("PROXY", nginx.to_string())]);
-    let _nginx = daemon("nginx", &["-c".as_ref(), conf.as_os_str(), "-p".as_ref(), here.as_os_str()], &here.join("nginx.log"), server);
-    let more = format!("\n[[target]]\nname = \"billing\"\nkind = \"http\"\nupstream = \"http://127.0.0.1:{server}\"\n");
-    let world = World::with(Setup { policies: Some(POLICIES), more, limits: "forwards = 600", ..Setup::default() });
+    let (server, _, _nginx) = nginx(folder.path());
+    let world = World::with(Setup { policies: Some(POLICIES), more: billing(server), limits: "forwards = 600", ..Setup::default() });
     let alice = world.visitor("alice");
-    let ((plain, _a), (open, _b)) = (plain_forward(&world.target, &alice, server), by_bastion(&alice));
+    let ((plain, _a), (open, _b)) = (plain_forward(&world.target, &alice, server), alice.forward("billing:80"));
     for step in steps {
         let seconds = if is_bench() { "3" } else { "1" };
         let (ours, theirs) =

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::harness::{Done, Guarded, Run, Setup, Visitor, World, fixture, free_port, repository, wait_for_line, wait_until};
+use crate::harness::{Done, Guarded, Run, Setup, Visitor, World, fixture, repository, wait_for_line};
 
 pub(super) const CREDENTIAL: &str = "planted-kubernetes-credential";
 
@@ -122,11 +122,7 @@ impl Site {
     /// Somebody with an open forward and a file for kubectl.
     pub(super) fn person(&self, name: &str) -> Person {
         let visitor = self.world.visitor(name);
-        let port = free_port();
-        let forward = format!("{port}:prod:443");
-        let ssh = visitor.openssh("ssh", ["-N", "-o", "ExitOnForwardFailure=yes", "-L", &forward, "bastion"]);
-        let tunnel = Guarded::logged(ssh, &visitor.dir.join("forward.log"));
-        wait_until("the forward is open", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+        let (port, tunnel) = visitor.forward("prod:443");
         let file = visitor.dir.join("kube/bartizan");
         let (file_text, port_text) = (file.display().to_string(), port.to_string());
         let written = ["kubeconfig", "prod", "--file", &file_text, "--port", &port_text, "--json"];

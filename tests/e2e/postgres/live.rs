@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::harness::{Guarded, Island, Postgres, Run, Setup, Strait, Visitor, World, fixture, full, wait_until, wait_until_within};
+use crate::harness::{
+    Guarded, Island, Postgres, Run, Setup, Strait, Visitor, World, fixture, full, passable_folder, wait_until, wait_until_within,
+};
 
 use super::Site;
 use super::site::{POLICIES, TABLES};
@@ -172,9 +174,7 @@ fn a_network_that_goes_silent_between_bastion_and_server_is_given_up_and_told() 
         eprintln!("not run: a cable that can be cut needs root");
         return;
     }
-    use std::os::unix::fs::PermissionsExt;
-    let folder = tempfile::Builder::new().prefix("bartizan-pg-").tempdir().unwrap();
-    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
+    let folder = passable_folder();
     let server = Postgres::start(None, &folder.path().join("server"), "orders", TABLES);
     let strait = Strait::open(folder.path(), server.port);
     let more = server.target("orders", "tls = \"disable\"").replace(&format!("127.0.0.1:{}", server.port), &strait.address);

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::harness::{Done, Guarded, Postgres, Run, Setup, Visitor, World, fixture, free_port, repository, wait_for_line, wait_until};
+use crate::harness::{Done, Guarded, Postgres, Run, Setup, Visitor, World, fixture, passable_folder, repository, wait_for_line};
 
 /// Admins may everything; developers may read and change `public.orders` and read the rest but for what is secret; what they do
 /// without WHERE waits for an admin.
@@ -77,9 +77,7 @@ impl Site {
 
     /// One whose role's password comes from `source`, as the folder of the server tells; with further sections of the configuration.
     pub(crate) fn with_password(source: impl FnOnce(&Postgres) -> String, sections: &str) -> Self {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::Builder::new().prefix("bartizan-pg-").tempdir().unwrap();
-        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
+        let folder = passable_folder();
         let server = Postgres::start(None, &folder.path().join("server"), "orders", TABLES);
         let more = server.target("orders", "").replace("{ env = \"BARTIZAN_TEST_PASSWORD\" }", &source(&server));
         let world = World::with(Setup { policies: Some(POLICIES), more: more + sections, ..Setup::default() });
@@ -93,9 +91,7 @@ impl Site {
     }
 
     fn by(programs: Option<&Path>, database: &str, policies: &'static str, target: &str, tables: &str, limits: &'static str) -> Self {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::Builder::new().prefix("bartizan-pg-").tempdir().unwrap();
-        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
+        let folder = passable_folder();
         let server = Postgres::start(programs, &folder.path().join("server"), database, tables);
         let more = server.target("orders", target);
         Self::beside(server, World::with(Setup { policies: Some(policies), more, limits, ..Setup::default() }), folder)
@@ -108,13 +104,7 @@ impl Site {
 
     /// Opens `ssh -N -L` to the target.
     pub(crate) fn tunnel(&self, visitor: &Visitor) -> Tunnel {
-        let port = free_port();
-        let forward = format!("{port}:orders:5432");
-        let process = Guarded::logged(
-            visitor.openssh("ssh", ["-N", "-o", "ExitOnForwardFailure=yes", "-L", &forward, "bastion"]),
-            &visitor.dir.join("tunnel.log"),
-        );
-        wait_until("the forward is open", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+        let (port, process) = visitor.forward("orders:5432");
         Tunnel { port, _processes: vec![process] }
     }
 

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{Bastion, Guarded, Postgres, Run, Setup, World, bartizan, wait_for_line, wait_until};
+use crate::harness::{Bastion, Guarded, Postgres, Run, Setup, World, bartizan, passable_folder, wait_for_line, wait_until};
 
 /// Services of the group robots may read and write orders; nothing else is for them.
 pub(super) const POLICIES: &str = r#"
@@ -54,7 +53,7 @@ impl Site {
 
     /// One that is otherwise as `setup` says. The bastion's port stays the same when it starts again.
     pub(super) fn with(setup: Setup) -> Self {
-        let folder = folder();
+        let folder = passable_folder();
         let server = Postgres::start(None, &folder.path().join("server"), "orders", TABLES);
         let more = server.target("orders", "") + &setup.more;
         let policies = Some(setup.policies.unwrap_or(POLICIES));
@@ -63,7 +62,7 @@ impl Site {
 
     /// The same with a password that the bastion reads in a file, and nothing that robots have done yet.
     pub(super) fn by_password_in(password: &Path, targets: &str, setup: Setup) -> Self {
-        let folder = folder();
+        let folder = passable_folder();
         let server = Postgres::start(None, &folder.path().join("server"), "orders", TABLES);
         let more = by_file(&server, password) + targets;
         Self { world: pinned(Setup { more, ..setup }), server, folder }
@@ -119,12 +118,6 @@ impl Site {
         let text = self.world.bastion.run(["audit", "export", "--kind", kind]).ok().text();
         text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["entry"].take()).collect()
     }
-}
-
-fn folder() -> tempfile::TempDir {
-    let folder = tempfile::Builder::new().prefix("bartizan-tunnel-").tempdir().unwrap();
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).unwrap();
-    folder
 }
 
 /// The target `orders` with its password in a file.
