@@ -53,7 +53,8 @@ fn a_sealed_password_is_used_replaced_listed_and_taken_away_while_the_bastion_ru
     // One that was put under another's name does not open either.
     let store = site.world.dir().join("state/state.db");
     let mut sqlite = Command::new("sqlite3");
-    sqlite.arg(&store).arg(
+    // The bastion writes to it just now, too.
+    sqlite.args(["-cmd", ".timeout 20000"]).arg(&store).arg(
         "UPDATE sealed SET bytes = (SELECT bytes FROM sealed WHERE name = 'other'), key = (SELECT key FROM sealed WHERE name = 'orders')",
     );
     Run::new(sqlite).ok();
