@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
-use cedar_policy::{Authorizer, Effect as CedarEffect, Entities, EntityUid, PolicyId};
+use cedar_policy::{Authorizer, Effect as CedarEffect, Entities, EntityUid, PolicyId, ResourceConstraint};
 
 use crate::combine::{Asked, Found, bans, combine};
 use crate::context::{Steady, context};
@@ -12,7 +12,7 @@ use crate::decision::{Decision, Obligations, Verdict, Why};
 use crate::entities::{Names, Unaskable};
 use crate::explain::{Explained, Explanation, Explanations};
 use crate::facts::Facts;
-use crate::index::{Bucket, Index};
+use crate::index::{Bucket, INSIDE_TARGETS, Index};
 use crate::kept::Kept;
 use crate::known::Known;
 use crate::problem::Problem;
@@ -153,6 +153,7 @@ impl PolicySet {
             about_fields: Default::default(),
             about_bodies: OnceLock::new(),
             about_estimates: OnceLock::new(),
+            permits_sql: OnceLock::new(),
             kept: Arc::default(),
         }
     }
@@ -167,11 +168,13 @@ pub struct Slice {
     ground: Result<Ground, Unaskable>,
     steady: OnceLock<Steady>,
     /// On what the policies stand that speak of fields of answers: of HTTP servers, of API servers.
-    about_fields: [OnceLock<Vec<cedar_policy::ResourceConstraint>>; 2],
+    about_fields: [OnceLock<Vec<ResourceConstraint>>; 2],
     /// Whether any policy speaks of the bodies of requests.
     about_bodies: OnceLock<bool>,
     /// Whether any policy asks how many rows a statement is about.
     about_estimates: OnceLock<bool>,
+    /// Whether every operation on a database is permitted, whatever it is about.
+    permits_sql: OnceLock<bool>,
     kept: Arc<Kept>,
 }
 
@@ -258,7 +261,7 @@ impl Slice {
     }
 
     /// On what the policies with a mask stand that matter here and whose scope holds this action.
-    pub(crate) fn masks(&self, action: Action) -> impl Iterator<Item = cedar_policy::ResourceConstraint> {
+    pub(crate) fn masks(&self, action: Action) -> impl Iterator<Item = ResourceConstraint> {
         let masks = |policy: &&cedar_policy::Policy| self.rule(policy.id()).is_ok_and(|rule| rule.mask.is_some());
         self.policies(action).filter(masks).map(cedar_policy::Policy::resource_constraint)
     }
@@ -266,7 +269,7 @@ impl Slice {
     /// On what the policies stand that speak of fields of answers: those with a mask, and forbids that name the action or the
     /// attribute. A forbid about requests as such (`action in Action::"http"`) has said its word when the request was decided. Found out
     /// once: each request asks for it.
-    pub(crate) fn about_fields(&self, action: Action) -> &[cedar_policy::ResourceConstraint] {
+    pub(crate) fn about_fields(&self, action: Action) -> &[ResourceConstraint] {
         let [of_http, of_objects] = &self.about_fields;
         let found = if action == Action::K8sReadField { of_objects } else { of_http };
         let names_fields = |policy: &&cedar_policy::Policy| policy.effect() == CedarEffect::Forbid && policy.to_string().contains("field");
@@ -290,6 +293,24 @@ impl Slice {
         let about_sql = || Action::ALL.iter().filter(|action| action.facts() == FactsKind::Sql);
         let asks = |policy: &cedar_policy::Policy| self.rule(policy.id()).is_ok_and(|rule| rule.asks.names("estimated_rows"));
         *self.about_estimates.get_or_init(|| about_sql().any(|action| self.policies(*action).any(asks)))
+    }
+
+    /// Whether every operation on a database here is permitted whatever it is about: all policies that matter permit them without
+    /// conditions on all of the target. Then it does not matter for a verdict what the names in a statement mean. Found out once: each
+    /// statement asks for it.
+    #[must_use]
+    pub fn permits_all_sql(&self) -> bool {
+        let on_all = |policy: &cedar_policy::Policy| match policy.resource_constraint() {
+            ResourceConstraint::Any => true,
+            ResourceConstraint::In(uid) => !INSIDE_TARGETS.contains(&uid.type_name().basename()),
+            ResourceConstraint::Eq(_) | ResourceConstraint::Is(_) | ResourceConstraint::IsIn(..) => false,
+        };
+        let plain =
+            |policy: &cedar_policy::Policy| policy.effect() == CedarEffect::Permit && !policy.has_non_scope_constraint() && on_all(policy);
+        *self.permits_sql.get_or_init(|| {
+            let about_sql = || Action::ALL.iter().copied().filter(|action| action.facts() == FactsKind::Sql);
+            about_sql().all(|action| self.policies(action).next().is_some() && self.policies(action).all(plain))
+        })
     }
 
     fn found(&self, request: &Request<'_>) -> Result<Found<'_>, Unaskable> {

@@ -77,6 +77,8 @@ pub struct Ruling {
     pub statements: Arc<[Judged]>,
     /// Whether anything is masked for the principal on this target.
     pub is_masked: bool,
+    /// Whether the verdict depends on what the names in the text mean.
+    pub by_names: bool,
     /// What the database held when it was understood.
     pub catalog: Arc<Catalog>,
     /// Whether policy wants its results recorded.
@@ -113,6 +115,7 @@ struct Known {
     policies: Vec<String>,
     statements: Arc<[Judged]>,
     is_masked: bool,
+    by_names: bool,
     records: bool,
 }
 
@@ -123,6 +126,7 @@ struct Said {
     statements: Arc<[Judged]>,
     masked: Option<Refused>,
     is_masked: bool,
+    by_names: bool,
 }
 
 impl Lately {
@@ -169,7 +173,8 @@ impl Decider {
             self.write_some(self.again(known.keys.iter(), now), now).await?;
             let allowed = self.allowed(Standing::sql(Arc::clone(case), Vec::new()), known.policies.clone(), None);
             let (statements, catalog) = (Arc::clone(&known.statements), Arc::clone(&case.catalog));
-            return Ok(Ruling { allowed, statements, is_masked: known.is_masked, catalog, records: known.records });
+            let Known { is_masked, by_names, records, .. } = *known;
+            return Ok(Ruling { allowed, statements, is_masked, by_names, catalog, records });
         }
         let slice = self.slice();
         if slice.asks_for_estimates() {
@@ -189,6 +194,12 @@ impl Decider {
         let grant = Arc::new(wait_for_people(&self.broker, &self.voice, asking, now).await?);
         self.permit.keep(&grant);
         self.decide_approved_sql(&asker, case, grant).await
+    }
+
+    /// Whether what the names in a text mean matters for policy, as it is now.
+    #[must_use]
+    pub fn reads_names(&self) -> bool {
+        !self.slice().permits_all_sql()
     }
 
     /// Whether policy denies it, as things stand or, with `always`, in a transaction as well as outside of one. What is held or allowed
@@ -238,7 +249,7 @@ impl Decider {
     }
 
     async fn allow(&self, case: &Arc<SqlCase>, said: Said, (epoch, now): (u64, Timestamp)) -> Result<Ruling, Unruled> {
-        let Said { judgement, keys, statements, is_masked, .. } = said;
+        let Said { judgement, keys, statements, is_masked, by_names, .. } = said;
         let lasting = judgement.answered.is_empty();
         // Made first, so that a change of policy that comes while the verdicts are written finds it.
         let allowed = self.allowed(Standing::sql(Arc::clone(case), judgement.answered), judgement.policies.clone(), None);
@@ -259,12 +270,12 @@ impl Decider {
         // What people answered is theirs to answer each time.
         if lasting {
             let (keys, statements) = (keys.into(), Arc::clone(&statements));
-            let known = Known { at: now, keys, policies: judgement.policies, statements, is_masked, records };
+            let known = Known { at: now, keys, policies: judgement.policies, statements, is_masked, by_names, records };
             let mut lately = lock(&self.lately);
             lately.under(epoch);
             lately.keep((case.id, case.in_transaction), known);
         }
-        Ok(Ruling { allowed, statements, is_masked, catalog: Arc::clone(&case.catalog), records })
+        Ok(Ruling { allowed, statements, is_masked, by_names, catalog: Arc::clone(&case.catalog), records })
     }
 
     /// Counts what is done again; gives the counts that are due.
@@ -292,8 +303,8 @@ impl Decider {
         write_all(&self.audit, said.judgement.entries, now).await?;
         // Kept in use by now: what was taken back before is seen here, what is taken back later ends the session.
         self.broker.stands(&grant).await?;
-        let catalog = Arc::clone(&case.catalog);
-        Ok(Ruling { allowed, statements: said.statements, is_masked: said.is_masked, catalog, records: said.judgement.record_results })
+        let (catalog, records) = (Arc::clone(&case.catalog), said.judgement.record_results);
+        Ok(Ruling { allowed, statements: said.statements, is_masked: said.is_masked, by_names: said.by_names, catalog, records })
     }
 }
 
@@ -324,7 +335,8 @@ fn ask(
     }
     judgement.policies.sort();
     judgement.policies.dedup();
-    Said { judgement, keys, statements: found.statements.into(), masked: found.refused, is_masked: judge.is_masked() }
+    let (is_masked, by_names) = (judge.is_masked(), !slice.permits_all_sql());
+    Said { judgement, keys, statements: found.statements.into(), masked: found.refused, is_masked, by_names }
 }
 
 fn part<'a>(case: &'a SqlCase, statement: &Statement) -> &'a str {

@@ -181,6 +181,33 @@ fn columns_are_masked_and_tables_held_by_policies_on_them() {
 }
 
 #[test]
+fn names_do_not_matter_only_where_everything_is_permitted_without_conditions() {
+    let orders = Target::new("orders", "postgres");
+    let all = "@id(\"all\") permit (principal, action, resource);";
+    let tells = |more: &str| load(&format!("{all} {more}")).slice(&alice(), &orders).permits_all_sql();
+    for fine in [
+        "",
+        "@id(\"here\") permit (principal, action in Action::\"pg\", resource in Target::\"orders\");",
+        "@id(\"no-ssh\") forbid (principal, action == Action::\"ssh.exec\", resource);",
+        "@id(\"elsewhere\") forbid (principal, action, resource in Target::\"web-1\");",
+        "@id(\"others\") forbid (principal == User::\"corp/bob\", action, resource);",
+    ] {
+        assert!(tells(fine), "{fine}");
+    }
+    for not in [
+        "@id(\"table\") forbid (principal, action, resource in Table::\"orders/public.payroll\");",
+        "@id(\"any\") forbid (principal, action == Action::\"pg.ddl\", resource);",
+        "@id(\"mask\") @mask(\"null\") forbid (principal, action == Action::\"pg.read_column\", resource == Column::\"orders/public.a.b\");",
+        "@id(\"when\") permit (principal, action == Action::\"pg.select\", resource) when { context.has_where };",
+        "@id(\"some\") permit (principal, action == Action::\"pg.select\", resource in Schema::\"orders/public\");",
+    ] {
+        assert!(!tells(not), "{not}");
+    }
+    let some = load("@id(\"read\") permit (principal, action in Action::\"pg.read\", resource);");
+    assert!(!some.slice(&alice(), &orders).permits_all_sql(), "what is not permitted at all depends on names too");
+}
+
+#[test]
 fn names_with_dots_and_quotes_are_not_taken_for_others() {
     let orders = Target::new("orders", "postgres");
     let table = |schema: &str, name: &str| Table {

@@ -23,9 +23,8 @@ impl<W: AsyncWrite + Unpin> Up<'_, W> {
             Ok(ruling) => ruling,
             Err(denial) => return Ok(Err(denial)),
         };
-        let begins = ruling.is_masked && !std::mem::replace(&mut self.is_masked, ruling.is_masked);
-        if begins {
-            let words = "bartizan: policies have changed while the statement was read, and something is masked for you now; send it again";
+        if ruling.by_names && !self.is_up_to_date {
+            let words = "bartizan: policies have changed while the statement was read; send it again";
             return Ok(Err(Denial::unserved("40001", words)));
         }
         let scrubs = ruling.statements.iter().any(|judged| judged.scrub);

@@ -95,7 +95,8 @@ impl<W: AsyncWrite + Unpin> Up<'_, W> {
             (book.stale, book.state.in_transaction() || !book.awaited.is_empty() || self.in_group)
         };
         let mine = stale && !open;
-        let catalog = match self.library.catalog(now || mine || self.is_masked).await {
+        self.is_up_to_date = now || mine || self.decider.reads_names();
+        let catalog = match self.library.catalog(self.is_up_to_date).await {
             Ok(catalog) => catalog,
             Err(refusal) => return Ok(Err(Denial::of_refusal(&refusal))),
         };

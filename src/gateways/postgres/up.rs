@@ -61,8 +61,8 @@ pub(super) struct Up<'a, W> {
     /// One of them changes what statements mean.
     pub(super) dirty: bool,
     pub(super) passing: Passing,
-    /// Something is masked for the principal: then nothing is read by a catalog that may be old.
-    pub(super) is_masked: bool,
+    /// The last text was read by the catalog as it is, and not by one that may be old.
+    pub(super) is_up_to_date: bool,
     /// What is asked of a portal once all of it was sent.
     pub(super) describing: Option<(Awaited, String)>,
     /// What was sent last copies data in, and the server has not said yet that it takes it.
@@ -117,8 +117,7 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
             in_group: false,
             dirty: false,
             passing: Passing::Dropped,
-            // Until policy has said otherwise: the first statement is not read by a catalog that may be old either.
-            is_masked: true,
+            is_up_to_date: false,
             describing: None,
             awaits_copy: false,
         }

@@ -15,7 +15,7 @@ use crate::model::TargetName;
 use crate::secrets::Secrets;
 use crate::upstream::roads::Roads;
 
-use super::connection::Connection;
+use super::connection::{Connection, Row};
 use super::{DatabaseError, Means, PATIENCE, connect_for_long};
 
 /// How old a catalog may be.
@@ -52,27 +52,34 @@ struct Shelf {
 #[derive(Clone)]
 struct Kept {
     catalog: Arc<Catalog>,
-    mark: Vec<Option<String>>,
+    /// Before [`MARK`] was asked for.
+    snapshot: Row,
+    mark: Row,
     looked: Instant,
 }
 
-/// Numbers that change with every change of what is read here, made by anybody; what is only temporary is not.
+/// Which transactions that write are over: as long as it is the same text, none has ended since, so that nothing has changed. It takes a
+/// hundredth of the time of [`MARK`].
+const SNAPSHOT: &str = "SELECT pg_catalog.txid_current_snapshot()";
+
+/// Numbers that change with every change of what is read here, made by anybody; what is only temporary is not, nor what `initdb` makes
+/// before there is SQL.
 const MARK: &str = "WITH gone AS (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname ~ '^pg_(toast_)?temp_'), \
-  kept AS (SELECT oid, xmin, relkind FROM pg_catalog.pg_class WHERE relnamespace NOT IN (SELECT oid FROM gone)) SELECT \
-  (SELECT pg_catalog.sum(pg_catalog.hashtextextended(oid::text || '.' || xmin::text, 1)::numeric) FROM kept), \
-  (SELECT pg_catalog.sum(pg_catalog.hashtextextended(attrelid::text || '.' || attnum::text || '.' || a.xmin::text, 1)::numeric) \
-    FROM pg_catalog.pg_attribute a JOIN kept ON kept.oid = attrelid WHERE attrelid >= 16384), \
-  (SELECT pg_catalog.sum(pg_catalog.hashtextextended(oid::text || '.' || xmin::text, 1)::numeric) FROM pg_catalog.pg_proc \
+  kept AS (SELECT oid, xmin FROM pg_catalog.pg_class WHERE oid >= 10000 AND relnamespace NOT IN (SELECT oid FROM gone)) SELECT \
+  (SELECT pg_catalog.sum(pg_catalog.hashtextextended(xmin::text, oid::int8)) FROM kept), \
+  (SELECT pg_catalog.sum(pg_catalog.hashtextextended(a.xmin::text, attrelid::int8 * 65536 + attnum)) \
+    FROM pg_catalog.pg_attribute a JOIN kept ON kept.oid = attrelid WHERE attrelid >= 16384 AND attnum > 0), \
+  (SELECT pg_catalog.sum(pg_catalog.hashtextextended(xmin::text, oid::int8)) FROM pg_catalog.pg_proc \
     WHERE oid >= 16384 AND pronamespace NOT IN (SELECT oid FROM gone)), \
-  (SELECT pg_catalog.sum(pg_catalog.hashtextextended(oid::text || '.' || xmin::text, 1)::numeric) FROM pg_catalog.pg_operator WHERE oid >= 16384), \
-  (SELECT pg_catalog.sum(pg_catalog.hashtextextended(oid::text || '.' || xmin::text, 1)::numeric) FROM pg_catalog.pg_cast WHERE oid >= 16384), \
-  (SELECT pg_catalog.sum(pg_catalog.hashtextextended(oid::text || '.' || xmin::text, 1)::numeric) FROM pg_catalog.pg_type \
+  (SELECT pg_catalog.sum(pg_catalog.hashtextextended(xmin::text, oid::int8)) FROM pg_catalog.pg_operator WHERE oid >= 16384), \
+  (SELECT pg_catalog.sum(pg_catalog.hashtextextended(xmin::text, oid::int8)) FROM pg_catalog.pg_cast WHERE oid >= 16384), \
+  (SELECT pg_catalog.sum(pg_catalog.hashtextextended(xmin::text, oid::int8)) FROM pg_catalog.pg_type \
     WHERE oid >= 16384 AND typnamespace NOT IN (SELECT oid FROM gone)), \
-  (SELECT pg_catalog.sum(pg_catalog.hashtextextended(oid::text || '.' || xmin::text, 1)::numeric) FROM pg_catalog.pg_namespace \
+  (SELECT pg_catalog.sum(pg_catalog.hashtextextended(xmin::text, oid::int8)) FROM pg_catalog.pg_namespace \
     WHERE oid NOT IN (SELECT oid FROM gone)), \
-  (SELECT pg_catalog.sum(pg_catalog.hashtextextended(r.oid::text || '.' || r.xmin::text, 1)::numeric) \
+  (SELECT pg_catalog.sum(pg_catalog.hashtextextended(r.xmin::text, r.oid::int8)) \
     FROM pg_catalog.pg_rewrite r JOIN kept ON kept.oid = ev_class WHERE r.oid >= 16384), \
-  (SELECT pg_catalog.sum(pg_catalog.hashtextextended(inhrelid::text || '.' || inhparent::text, 1)::numeric) FROM pg_catalog.pg_inherits)";
+  (SELECT pg_catalog.sum(pg_catalog.hashint8extended(inhrelid::int8 * 4294967296 + inhparent::int8, 1)) FROM pg_catalog.pg_inherits)";
 
 const RELATIONS: &str = "SELECT pg_catalog.json_build_object(\
     'oid', c.oid::int8, 'schema', n.nspname, 'name', c.relname, \
@@ -271,6 +278,7 @@ async fn once(
     database: &str,
     kept: Option<Kept>,
 ) -> Result<(Connection, Kept), DatabaseError> {
+    let is_same = connection.is_some();
     let mut connection = match connection {
         Some(connection) => connection,
         None => {
@@ -279,19 +287,22 @@ async fn once(
         }
     };
     let looked = Instant::now();
-    let mark = connection.rows(MARK).await?.into_iter().next().unwrap_or_default();
-    if let Some(kept) = kept
-        && kept.mark == mark
-    {
-        return Ok((connection, Kept { looked, ..kept }));
+    let snapshot = connection.row("bartizan snapshot", SNAPSHOT).await?;
+    // Another server, which may have taken over, counts its transactions by itself.
+    if let Some(kept) = kept.as_ref().filter(|kept| is_same && kept.snapshot == snapshot) {
+        return Ok((connection, Kept { looked, ..kept.clone() }));
+    }
+    let mark = connection.row("bartizan mark", MARK).await?;
+    if let Some(kept) = kept.filter(|kept| kept.mark == mark) {
+        return Ok((connection, Kept { looked, snapshot, ..kept }));
     }
     connection.rows(BEGIN).await?;
     connection.rows(PLAIN_PATH).await?;
     // Once more, now that what is read cannot change under the reading.
-    let mark = connection.rows(MARK).await?.into_iter().next().unwrap_or_default();
+    let mark = connection.row("bartizan mark", MARK).await?;
     let catalog = Arc::new(Catalog::new(read(&mut connection, database).await?));
     connection.rows("COMMIT").await?;
-    Ok((connection, Kept { catalog, mark, looked }))
+    Ok((connection, Kept { catalog, snapshot, mark, looked }))
 }
 
 pub(super) async fn read(connection: &mut Connection, database: &str) -> Result<Rows, DatabaseError> {

@@ -3,6 +3,7 @@
 
 use bytes::BytesMut;
 use fallible_iterator::FallibleIterator;
+use postgres_protocol::IsNull;
 use postgres_protocol::message::backend::{Header, Message};
 use postgres_protocol::message::frontend;
 use rustls::pki_types::ServerName;
@@ -38,6 +39,8 @@ pub(super) struct Connection {
     pub(super) binding: Option<Vec<u8>>,
     /// Keeps an account that was lent.
     pub(super) hold: Option<Hold>,
+    /// The names of what is prepared on it.
+    prepared: Vec<&'static str>,
 }
 
 impl Connection {
@@ -45,7 +48,7 @@ impl Connection {
     pub(super) async fn open(journey: &mut Journey<'_>, target: &PostgresTarget) -> Result<Self, DatabaseError> {
         let stream = journey.go().await?;
         if target.tls == Tls::Disable {
-            return Ok(Self { socket: stream, buffer: BytesMut::new(), binding: None, hold: None });
+            return Ok(Self { socket: stream, buffer: BytesMut::new(), binding: None, hold: None, prepared: Vec::new() });
         }
         encrypted(stream, target).await
     }
@@ -84,8 +87,31 @@ impl Connection {
     /// Runs one statement and gives its rows.
     pub(super) async fn rows(&mut self, sql: &str) -> Result<Vec<Row>, DatabaseError> {
         let mut query = BytesMut::new();
-        frontend::query(sql, &mut query).map_err(|e| DatabaseError::Protocol(e.to_string()))?;
+        frontend::query(sql, &mut query).map_err(unsendable)?;
         self.send(&query).await?;
+        self.answered().await
+    }
+
+    /// Runs a statement of one row that is asked often: the first time on this connection it is prepared under `name`.
+    pub(super) async fn row(&mut self, name: &'static str, sql: &str) -> Result<Row, DatabaseError> {
+        let (mut messages, is_new) = (BytesMut::new(), !self.prepared.contains(&name));
+        if is_new {
+            frontend::parse(name, sql, [], &mut messages).map_err(unsendable)?;
+        }
+        let bound = frontend::bind("", name, [], [(); 0], |(), _| Ok(IsNull::Yes), [], &mut messages);
+        bound.map_err(|_| DatabaseError::Protocol(format!("{name} cannot be asked")))?;
+        frontend::execute("", 0, &mut messages).map_err(unsendable)?;
+        frontend::sync(&mut messages);
+        self.send(&messages).await?;
+        let rows = self.answered().await?;
+        if is_new {
+            self.prepared.push(name);
+        }
+        Ok(rows.into_iter().next().unwrap_or_default())
+    }
+
+    /// The rows of what was asked.
+    async fn answered(&mut self) -> Result<Vec<Row>, DatabaseError> {
         let (mut rows, mut size, mut fault) = (Vec::new(), 0, None);
         loop {
             match self.message().await? {
@@ -103,6 +129,10 @@ impl Connection {
             }
         }
     }
+}
+
+fn unsendable(error: std::io::Error) -> DatabaseError {
+    DatabaseError::Protocol(error.to_string())
 }
 
 fn texts(body: &postgres_protocol::message::backend::DataRowBody) -> Result<Row, DatabaseError> {
@@ -158,5 +188,5 @@ async fn encrypted(mut stream: Box<dyn Socket>, target: &PostgresTarget) -> Resu
     let stream = connecting.await.map_err(|e| DatabaseError::Handshake(e.to_string()))?;
     let (_, session) = stream.get_ref();
     let binding = session.peer_certificates().and_then(|chain| chain.first()).and_then(|own| binding::end_point(own.as_ref()));
-    Ok(Connection { socket: Box::new(stream), buffer: BytesMut::new(), binding, hold: None })
+    Ok(Connection { socket: Box::new(stream), buffer: BytesMut::new(), binding, hold: None, prepared: Vec::new() })
 }
