@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Facts, Repeated};
+use super::{Calls, Facts, Repeated};
 use crate::model::{ApprovalId, AuthorityKind, Login, PrincipalId, PrincipalKind, RailAction, SessionId, TargetName};
 
 /// What policy said.
@@ -135,6 +135,9 @@ pub enum Entry {
         session: SessionId,
         principal: PrincipalId,
         principal_kind: PrincipalKind,
+        /// The groups the principal was in; none in entries of early versions.
+        #[serde(default)]
+        groups: Vec<String>,
         target: TargetName,
         /// The number of the request in its session, as the recording has it.
         request: u64,
@@ -150,6 +153,18 @@ pub enum Entry {
         recording_ms: u64,
         /// Why it was cut short.
         cut: Option<String>,
+    },
+    /// Statements of SQL that were let through are over, so many of each kind since this was last written.
+    #[serde(rename = "calls.ended")]
+    CallsEnded {
+        session: SessionId,
+        principal: PrincipalId,
+        principal_kind: PrincipalKind,
+        /// The groups the principal was in.
+        groups: Vec<String>,
+        target: TargetName,
+        login: Option<Login>,
+        calls: Vec<Calls>,
     },
     /// Something was asked for by its protocol name (`direct-tcpip`, `auth-agent-req@openssh.com`) that is not served.
     #[serde(rename = "refused")]

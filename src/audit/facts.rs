@@ -4,6 +4,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::model::ApprovalId;
+
 /// What policy was told, beside what stands in the entry itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
@@ -28,6 +30,42 @@ pub struct Repeated {
     pub about: About,
     /// How often.
     pub times: u64,
+}
+
+/// Equal statements of SQL that are over: they do the same to the same objects, by the same policies.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Calls {
+    /// The kind of statement.
+    pub statement: String,
+    /// The text of the first, not all of a long one.
+    pub operation: String,
+    /// The policies that let them through.
+    pub policies: Vec<String>,
+    /// The approval that they were let through with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalId>,
+    /// How many; of one whose rows were fetched in parts, each part.
+    pub times: u64,
+    /// How many of them failed in the server.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub failed: u64,
+    /// How many of them were not begun, since one before them failed, or were not seen to end.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unfinished: u64,
+    /// Rows that the server sent.
+    pub rows: u64,
+    /// Bytes of the messages that had them done, with the data copied in.
+    pub bytes_in: u64,
+    /// Bytes of rows, and of data copied out, as the server sent them.
+    pub bytes_out: u64,
+    /// From being sent to their end, together.
+    pub duration_us: u64,
+    /// The longest.
+    pub longest_us: u64,
+    /// Where in the recording the first stands.
+    pub recording_ms: u64,
+    /// Where in the recording the last stands.
+    pub recording_until_ms: u64,
 }
 
 /// What belongs to the action.
@@ -190,4 +228,9 @@ pub struct ApiRequest {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 fn is_false(flag: &bool) -> bool {
     !flag
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }

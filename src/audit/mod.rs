@@ -33,7 +33,7 @@ use std::path::{Path, PathBuf};
 pub use canonical::canonical;
 pub use entry::{Entry, LoginMethod, Verdict};
 pub use error::AuditError;
-pub use facts::{About, ApiRequest, DbObject, Facts, Repeated};
+pub use facts::{About, ApiRequest, Calls, DbObject, Facts, Repeated};
 pub use key::{read_public_key, signing_key};
 pub use log::{AuditLog, Receipt};
 pub use read::{Follow, Record, RecordFilter, Records, last, record};

@@ -12,8 +12,9 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use crate::approvals::Broker;
-use crate::enforce::{Moderation, PoliciesInForce};
-use crate::frontdoor::{Cause, Refusal, sentences};
+use crate::audit::AuditLog;
+use crate::enforce::{Moderation, Permit, PoliciesInForce};
+use crate::frontdoor::{Cause, sentences};
 use crate::gateways::ssh::Orders;
 use crate::identity::{Caller, IdentityDesk};
 use crate::model::{Clock, SessionId, TargetName};
@@ -32,16 +33,13 @@ pub(super) const BEAT: Duration = Duration::from_millis(200);
 /// How long before its end a session is told of it.
 const WARNING: SignedDuration = SignedDuration::from_secs(60);
 
-/// Asks again whether the session may go on under a policy set.
-type Recheck = Box<dyn Fn(&bartizan_policies::PolicySet, Timestamp) -> Result<(), Refusal> + Send + Sync>;
-
 pub(super) struct Running {
     session: SessionId,
     caller: Arc<Caller>,
     tape: Tape,
     moderation: Arc<Moderation>,
     target: TargetName,
-    recheck: Recheck,
+    permit: Arc<Permit>,
     /// When the approval it began with is over.
     lapses: Option<Timestamp>,
     orders: mpsc::Sender<Orders>,
@@ -85,14 +83,13 @@ impl Live {
         let (orders, inbox) = mpsc::channel(4);
         let permit = taped.permit();
         let identified = permit.routed().identified();
-        let again = Arc::clone(permit);
         let running = Running {
             session: permit.session(),
             caller: Arc::clone(identified.caller()),
             moderation: Arc::clone(permit.moderation()),
             tape: taped.tape().clone(),
             target: identified.ask().target.clone(),
-            recheck: Box::new(move |set, now| again.recheck(set, now)),
+            permit: Arc::clone(permit),
             lapses: permit.lapses(),
             orders,
             warned: AtomicBool::new(false),
@@ -187,6 +184,7 @@ pub(super) struct Watch {
     pub(super) lines: Arc<Lines>,
     pub(super) publishers: Arc<Publishers>,
     pub(super) store: Arc<dyn Store>,
+    pub(super) audit: Arc<AuditLog>,
     pub(super) identity: Arc<IdentityDesk>,
     pub(super) broker: Arc<Broker>,
     pub(super) policies: Arc<PoliciesInForce>,
@@ -204,6 +202,7 @@ impl Watch {
             beat.tick().await;
             let now = self.clock.now();
             self.expire(now);
+            self.count(now).await;
             self.broker.tidy(now).await;
             let today = self.policies.epoch();
             if today != epoch {
@@ -245,6 +244,16 @@ impl Watch {
         }
     }
 
+    /// Writes down what sessions did again and what came of their statements, where that is due.
+    async fn count(&self, now: Timestamp) {
+        let due: Vec<_> = self.live.lock().values().flat_map(|running| running.permit.repeated(now, false)).collect();
+        for counted in due {
+            if let Err(error) = self.audit.append(counted, now).await {
+                tracing::error!(%error, alert = true, "how often things were done could not be audited");
+            }
+        }
+    }
+
     fn redecide(&self, now: Timestamp) {
         let set = self.policies.current();
         for standing in self.publishers.all() {
@@ -253,7 +262,7 @@ impl Watch {
             }
         }
         for (session, running) in self.live.all() {
-            if let Err(refusal) = (running.recheck)(&set, now) {
+            if let Err(refusal) = running.permit.recheck(&set, now) {
                 tracing::info!(%session, detail = %refusal.detail, "policy no longer allows a live session");
                 running.end(&format!("policy changed: {refusal}"));
             }

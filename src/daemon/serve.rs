@@ -383,6 +383,7 @@ fn watch(rooms: &Arc<Rooms>, node: &str) -> Watch {
         lines: Arc::clone(&rooms.lines),
         publishers: Arc::clone(&rooms.publishers),
         store: Arc::clone(&rooms.store),
+        audit: Arc::clone(&rooms.audit),
         identity: Arc::clone(&rooms.identity),
         broker: Arc::clone(&rooms.broker),
         policies: Arc::clone(rooms.enforcer.policies()),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::audit::Entry;
 
 use super::Decider;
+use super::enforcer::groups;
 
 /// A request over HTTP that is over.
 #[derive(Debug)]
@@ -39,6 +40,7 @@ impl Decider {
             session: self.permit.session(),
             principal: caller.principal().id.clone(),
             principal_kind: caller.principal().kind,
+            groups: groups(caller),
             target: self.permit.routed().target().name.clone(),
             request: call.request,
             operation: call.operation,

@@ -73,7 +73,7 @@ pub struct Decider {
 /// ends the session; drop it when the operation is over.
 #[derive(Debug)]
 pub struct Allowed {
-    permit: Arc<Permit>,
+    pub(super) permit: Arc<Permit>,
     number: u64,
     policies: Vec<String>,
     grant: Option<Arc<Grant>>,

@@ -127,6 +127,7 @@ impl Enforcer {
             grants: Mutex::default(),
             unrecorded: Mutex::default(),
             repeats: Mutex::default(),
+            tally: Mutex::default(),
             routed,
         };
         permit.ask_unrecorded(&slice, now);
@@ -391,7 +392,7 @@ pub(super) fn verdict(caller: &Caller, at: Place, action: Action, operation: Str
     }
 }
 
-fn groups(caller: &Caller) -> Vec<String> {
+pub(super) fn groups(caller: &Caller) -> Vec<String> {
     caller.principal().groups.iter().map(|group| group.as_str().to_owned()).collect()
 }
 

@@ -2,6 +2,7 @@
 //! people asked about what is held, and only then gives a [`Permit`]. Never forwards, never records a session's bytes.
 
 mod call;
+mod calls;
 mod decider;
 mod enforcer;
 mod http;
@@ -18,6 +19,7 @@ mod repeats;
 mod sql;
 
 pub use call::Call;
+pub use calls::{End, Outcome};
 pub use decider::{Allowed, Decider};
 pub use enforcer::{Enforcer, Evidence, IssueGrant};
 pub use http::Fields;

@@ -11,6 +11,7 @@ use crate::model::SessionId;
 use crate::store::Needed;
 use crate::targets::Routed;
 
+use super::calls::Tally;
 use super::decider::{Ongoing, lock, recheck, recheck_ongoing};
 use super::judge::Asker;
 use super::moderation::Moderation;
@@ -160,6 +161,8 @@ pub struct Permit {
     pub(super) moderation: Arc<Moderation>,
     /// How often what was allowed was done again.
     pub(super) repeats: Mutex<Repeats>,
+    /// What its statements came to.
+    pub(super) tally: Mutex<Tally>,
 }
 
 impl Permit {

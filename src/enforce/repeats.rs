@@ -10,8 +10,8 @@ use super::decider::lock;
 use super::permit::Permit;
 use crate::audit::{Entry, Repeated};
 
-/// How long counts wait.
-const WAIT: SignedDuration = SignedDuration::from_secs(60);
+/// How many seconds counts wait.
+pub(super) const WAIT: i64 = 60;
 /// Things that are counted apart; of what comes later only the decisions are written.
 const MOST: usize = 4_096;
 /// How many stand in one entry.
@@ -52,12 +52,13 @@ impl Repeats {
 }
 
 impl Permit {
-    /// What was done again since this was last asked, as entries that are to be written now: once a minute, and at the end.
+    /// What was done again since this was last asked, and what came of statements, as entries that are to be written now: once a minute,
+    /// and at the end.
     #[must_use]
     pub fn repeated(&self, now: Timestamp, at_the_end: bool) -> Vec<Entry> {
         let all = {
             let mut repeats = lock(&self.repeats);
-            let is_due = repeats.since.is_some_and(|since| at_the_end || now.duration_since(since) >= WAIT);
+            let is_due = repeats.since.is_some_and(|since| at_the_end || now.duration_since(since) >= SignedDuration::from_secs(WAIT));
             if is_due { repeats.take() } else { Vec::new() }
         };
         let identified = self.routed.identified();
@@ -68,6 +69,6 @@ impl Permit {
             login: identified.ask().login.clone(),
             operations: operations.to_vec(),
         };
-        all.chunks(TOGETHER).map(entry).collect()
+        all.chunks(TOGETHER).map(entry).chain(self.calls(now, at_the_end)).collect()
     }
 }

@@ -14,6 +14,7 @@ use crate::frontdoor::{BoxFuture, Refusal};
 use crate::store::Needed;
 
 use super::Decider;
+use super::calls::Kind;
 use super::decider::{Allowed, Standing, changed, lock};
 use super::enforcer::{refusal, wait_for_people, write_all};
 use super::judge::{Asker, Judgement, settled};
@@ -83,6 +84,10 @@ pub struct Ruling {
     pub catalog: Arc<Catalog>,
     /// Whether policy wants its results recorded.
     pub records: bool,
+    /// What each statement is counted with.
+    pub(super) kinds: Arc<[Kind]>,
+    /// When it was decided.
+    pub(super) at: Timestamp,
 }
 
 /// Why a text is not let through.
@@ -117,12 +122,14 @@ struct Known {
     is_masked: bool,
     by_names: bool,
     records: bool,
+    kinds: Arc<[Kind]>,
 }
 
 /// What policy says at one moment.
 struct Said {
     judgement: Judgement,
     keys: Vec<String>,
+    kinds: Vec<Kind>,
     statements: Arc<[Judged]>,
     masked: Option<Refused>,
     is_masked: bool,
@@ -174,7 +181,8 @@ impl Decider {
             let allowed = self.allowed(Standing::sql(Arc::clone(case), Vec::new()), known.policies.clone(), None);
             let (statements, catalog) = (Arc::clone(&known.statements), Arc::clone(&case.catalog));
             let Known { is_masked, by_names, records, .. } = *known;
-            return Ok(Ruling { allowed, statements, is_masked, by_names, catalog, records });
+            let kinds = Arc::clone(&known.kinds);
+            return Ok(Ruling { allowed, statements, is_masked, by_names, catalog, records, kinds, at: now });
         }
         let slice = self.slice();
         if slice.asks_for_estimates() {
@@ -249,7 +257,8 @@ impl Decider {
     }
 
     async fn allow(&self, case: &Arc<SqlCase>, said: Said, (epoch, now): (u64, Timestamp)) -> Result<Ruling, Unruled> {
-        let Said { judgement, keys, statements, is_masked, by_names, .. } = said;
+        let Said { judgement, keys, kinds, statements, is_masked, by_names, .. } = said;
+        let kinds: Arc<[Kind]> = kinds.into();
         let lasting = judgement.answered.is_empty();
         // Made first, so that a change of policy that comes while the verdicts are written finds it.
         let allowed = self.allowed(Standing::sql(Arc::clone(case), judgement.answered), judgement.policies.clone(), None);
@@ -269,13 +278,13 @@ impl Decider {
         let records = judgement.record_results;
         // What people answered is theirs to answer each time.
         if lasting {
-            let (keys, statements) = (keys.into(), Arc::clone(&statements));
-            let known = Known { at: now, keys, policies: judgement.policies, statements, is_masked, by_names, records };
+            let (keys, kinds, statements) = (keys.into(), Arc::clone(&kinds), Arc::clone(&statements));
+            let known = Known { at: now, keys, policies: judgement.policies, statements, is_masked, by_names, records, kinds };
             let mut lately = lock(&self.lately);
             lately.under(epoch);
             lately.keep((case.id, case.in_transaction), known);
         }
-        Ok(Ruling { allowed, statements, is_masked, by_names, catalog: Arc::clone(&case.catalog), records })
+        Ok(Ruling { allowed, statements, is_masked, by_names, catalog: Arc::clone(&case.catalog), records, kinds, at: now })
     }
 
     /// Counts what is done again; gives the counts that are due.
@@ -303,8 +312,10 @@ impl Decider {
         write_all(&self.audit, said.judgement.entries, now).await?;
         // Kept in use by now: what was taken back before is seen here, what is taken back later ends the session.
         self.broker.stands(&grant).await?;
+        let Said { statements, is_masked, by_names, kinds, .. } = said;
+        let kinds = kinds.into_iter().map(|kind| kind.approved(&grant)).collect();
         let (catalog, records) = (Arc::clone(&case.catalog), said.judgement.record_results);
-        Ok(Ruling { allowed, statements: said.statements, is_masked: said.is_masked, by_names: said.by_names, catalog, records })
+        Ok(Ruling { allowed, statements, is_masked, by_names, catalog, records, kinds, at: now })
     }
 }
 
@@ -320,9 +331,10 @@ fn ask(
     let context = context(asker.caller, now, asker.ask.reason.clone(), Facts::None);
     let judge = Judge::new(slice, &target, &case.catalog, &context).in_transaction(in_transaction).estimating(case.estimates());
     let found = judge.judge(&case.script, &case.text);
-    let (mut judgement, mut keys) = (Judgement::default(), Vec::new());
+    let (mut judgement, mut keys, mut kinds) = (Judgement::default(), Vec::new(), Vec::new());
     for (place, (statement, judged)) in case.script.statements.iter().zip(&found.statements).enumerate() {
         let estimated_rows = case.estimates().get(place).copied().flatten();
+        let mine = keys.len();
         for (operation, decision) in &judged.asked {
             if judgement.refused.is_some() {
                 break;
@@ -332,11 +344,12 @@ fn ask(
             judgement.take(asker, &question, decision, answered);
             keys.push(key(statement, operation));
         }
+        kinds.push(Kind::of(statement, judged, keys.get(mine..).unwrap_or_default(), part(case, statement)));
     }
     judgement.policies.sort();
     judgement.policies.dedup();
     let (is_masked, by_names) = (judge.is_masked(), !slice.permits_all_sql());
-    Said { judgement, keys, statements: found.statements.into(), masked: found.refused, is_masked, by_names }
+    Said { judgement, keys, kinds, statements: found.statements.into(), masked: found.refused, is_masked, by_names }
 }
 
 fn part<'a>(case: &'a SqlCase, statement: &Statement) -> &'a str {

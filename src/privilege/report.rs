@@ -96,6 +96,9 @@ pub struct OnTarget {
     pub uses: u64,
     /// Sessions that were opened.
     pub sessions: u64,
+    /// Requests and statements that are over; none where the target has no such.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calls: Option<Calls>,
     /// What was held.
     pub held: Held,
     /// What was refused, by action.
@@ -136,6 +139,21 @@ pub struct Grant {
     /// When it was last used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used: Option<Timestamp>,
+}
+
+/// Requests and statements that are over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Calls {
+    /// How many.
+    pub ended: u64,
+    /// How many of them failed, were cut short or were not seen to end.
+    pub failed: u64,
+    /// Bytes to the target, as far as they were counted.
+    pub bytes_in: u64,
+    /// Bytes from the target.
+    pub bytes_out: u64,
+    /// How long they took, together.
+    pub duration_ms: u64,
 }
 
 /// What was held for people.
@@ -433,6 +451,7 @@ impl Rows {
         let mut on = OnTarget { granted, used, unused, grants, not_compared: self.not_compared, ..OnTarget::default() };
         if let Some(place) = place {
             on.sessions = place.sessions;
+            on.calls = calls(&place.calls);
             for ((action, why), count) in &place.skipped {
                 *on.not_compared.entry(format!("{action}: {}", why.words())).or_default() += count;
             }
@@ -447,6 +466,11 @@ impl Rows {
         on.granted_equals_used = on.unused == 0 && all_granted && on.not_compared.is_empty();
         on
     }
+}
+
+fn calls(calls: &super::usage::Calls) -> Option<Calls> {
+    let super::usage::Calls { ended, failed, bytes_in, bytes_out, micros } = *calls;
+    (ended > 0).then_some(Calls { ended, failed, bytes_in, bytes_out, duration_ms: micros / 1_000 })
 }
 
 fn held(place: &Place) -> Held {

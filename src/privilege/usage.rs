@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::recorded::{Recorded, Skipped};
-use crate::audit::{About, Entry, Repeated, Verdict};
+use crate::audit::{self, About, Entry, Repeated, Verdict};
 use crate::model::{ApprovalId, AuthorityKind, PrincipalKind, SessionId};
 
 /// Kinds of operation that are kept apart, of one principal on one target, and of all on it.
@@ -110,6 +110,17 @@ pub(super) struct Holds {
     pub(super) by: BTreeMap<String, (u64, u64)>,
 }
 
+/// Requests and statements that are over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Calls {
+    pub(super) ended: u64,
+    /// How many of them failed, were cut short or were not seen to end.
+    pub(super) failed: u64,
+    pub(super) bytes_in: u64,
+    pub(super) bytes_out: u64,
+    pub(super) micros: u64,
+}
+
 /// One principal on one target.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Place {
@@ -117,6 +128,7 @@ pub(super) struct Place {
     pub(super) denied: BTreeMap<Action, Refused>,
     pub(super) holds: Holds,
     pub(super) sessions: u64,
+    pub(super) calls: Calls,
     /// Uses that were not kept apart any more.
     pub(super) crowded: u64,
     /// Uses that cannot be asked again, by why.
@@ -192,9 +204,8 @@ impl Usage {
         }
         match kind {
             "decision" => self.decision(time, entry),
-            "session.opened" | "session.repeated" | "approval.asked" | "approval.reviewed" | "approval.ended" | "certificate.issued" => {
-                self.other(time, entry)
-            }
+            "call.ended" | "calls.ended" | "session.opened" | "session.repeated" | "approval.asked" | "approval.reviewed"
+            | "approval.ended" | "certificate.issued" => self.other(time, entry),
             _ => {}
         }
     }
@@ -292,6 +303,20 @@ impl Usage {
                     place.did(Ok(Form { action, login: login.clone(), about }), action, time, (times, 0));
                 }
             }
+            Entry::CallEnded { principal, target, status, bytes_in, bytes_out, duration_ms, cut, .. } => {
+                let Some(person) = self.people.get_mut(principal.as_str()) else { return };
+                let calls = &mut person.places.entry(target.to_string()).or_default().calls;
+                let failed = u64::from(cut.is_some() || status >= 500);
+                let (bytes_in, micros) = (bytes_in.unwrap_or(0), duration_ms.saturating_mul(1_000));
+                calls.add(Calls { ended: 1, failed, bytes_in, bytes_out, micros });
+            }
+            Entry::CallsEnded { principal, target, calls: ended, .. } => {
+                let Some(person) = self.people.get_mut(principal.as_str()) else { return };
+                let calls = &mut person.places.entry(target.to_string()).or_default().calls;
+                for audit::Calls { times, failed, unfinished, bytes_in, bytes_out, duration_us, .. } in ended {
+                    calls.add(Calls { ended: times, failed: failed + unfinished, bytes_in, bytes_out, micros: duration_us });
+                }
+            }
             Entry::ApprovalAsked { approval, principal, target, groups, .. } => {
                 let (principal, target) = (principal.to_string(), target.to_string());
                 if let Some(person) = self.people.get_mut(&principal) {
@@ -364,6 +389,20 @@ impl Usage {
     pub fn principals(&self) -> impl Iterator<Item = (&str, PrincipalKind)> {
         let kind = |person: &Person| if person.service { PrincipalKind::Service } else { PrincipalKind::User };
         self.people.iter().map(move |(id, person)| (id.as_str(), kind(person)))
+    }
+}
+
+impl Calls {
+    fn add(&mut self, more: Self) {
+        for (count, more) in [
+            (&mut self.ended, more.ended),
+            (&mut self.failed, more.failed),
+            (&mut self.bytes_in, more.bytes_in),
+            (&mut self.bytes_out, more.bytes_out),
+            (&mut self.micros, more.micros),
+        ] {
+            *count = count.saturating_add(more);
+        }
     }
 }
 

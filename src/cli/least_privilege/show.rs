@@ -100,6 +100,12 @@ fn row(grant: &Grant, since: Timestamp) -> [String; 5] {
 
 /// What stands beside grants and uses.
 fn aside(page: &mut Page, on: &OnTarget) -> Result<(), Exit> {
+    if let Some(calls) = &on.calls {
+        page.line(&format!(
+            "calls: {} ended, {} of them failed; {} bytes to the target and {} from it, in {} ms",
+            calls.ended, calls.failed, calls.bytes_in, calls.bytes_out, calls.duration_ms
+        ))?;
+    }
     if on.held.asked > 0 {
         let answers = on.held.answered_by.iter().map(|(name, answers)| match (answers.approved, answers.denied) {
             (approved, 0) => format!("approved by {} ({approved})", Printable(name)),

@@ -2,6 +2,7 @@
 
 use tokio::io::AsyncWrite;
 
+use super::codec;
 use super::down::Over;
 use super::ledger::{Awaited, Entry};
 use super::up::{Passing, Up, copies};
@@ -20,6 +21,7 @@ impl<W: AsyncWrite + Unpin> Up<'_, W> {
         match kind {
             b'd' => {
                 self.passing = Passing::Forwarded;
+                self.ledger.lock().takes(codec::length(bytes));
                 self.put(bytes).await?;
             }
             b'c' | b'f' => {

@@ -71,7 +71,7 @@ impl<W: AsyncWrite + Unpin> Up<'_, W> {
     pub(super) async fn refuse_text(&mut self, kind: u8, text: &str, denial: Denial) -> Result<(), Over> {
         if kind == b'Q' {
             self.note_denial(text, &denial);
-            let awaited = Awaited::Query(Run::new(Vec::new(), None));
+            let awaited = Awaited::Query(Run::new(Vec::new(), None, 0));
             return self.send(Entry::denied(awaited, denial), &codec::query(SURE_TO_FAIL)).await.map(drop);
         }
         self.refuse_recorded(Awaited::Parse { name: NAME.to_owned(), taken: false }, text, denial).await

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use crate::enforce::Outcome;
 use crate::record::{Piece, Tape, TapeError};
 
 use super::codec::{self, CodecError, Frame, Severity, Side, Splitter};
@@ -227,7 +228,7 @@ impl<'a, R: AsyncRead + Unpin> Down<'a, R> {
             b's' | b'I' => match book.awaited.front_mut().map(|entry| &mut entry.awaited) {
                 Some(Awaited::Query(_)) if kind == b'I' => {}
                 Some(Awaited::Execute(run)) => {
-                    let (ran, statement) = (ran(run), run.statements.first().cloned());
+                    let (ran, statement) = (ran(run, Outcome::Done), run.statements.first().cloned());
                     book.awaited.pop_front();
                     // What it has run so far counts, though it is not at its end.
                     if let Some(statement) = statement.filter(|_| kind == b's') {
@@ -306,7 +307,7 @@ impl<'a, R: AsyncRead + Unpin> Down<'a, R> {
         }
         let denial = entry.denial.take().filter(|_| !fatal);
         let ran = match &mut entry.awaited {
-            Awaited::Query(run) | Awaited::Execute(run) => Some(ran(run)),
+            Awaited::Query(run) | Awaited::Execute(run) => Some(ran(run, Outcome::Failed)),
             _ => None,
         };
         let simple = matches!(entry.awaited, Awaited::Query(_));
@@ -367,11 +368,9 @@ fn running(book: &mut Book) -> Option<&mut Run> {
     }
 }
 
-fn ran(run: &mut Run) -> Ran {
-    let seen = run.seen.as_mut().map(std::mem::take);
-    let ran = Ran { begun: run.begun, rows: run.rows, bytes: run.bytes, seen };
-    (run.rows, run.bytes) = (0, 0);
-    ran
+fn ran(run: &mut Run, outcome: Outcome) -> Ran {
+    let (rows, bytes, seen) = (run.rows, run.bytes, run.seen.as_mut().map(std::mem::take));
+    Ran { duration: run.ended(outcome), rows, bytes, seen }
 }
 
 /// A statement is done: what it changed is in force now.
@@ -381,10 +380,9 @@ fn complete(book: &mut Book, tag: &str) -> Option<Option<Piece>> {
     let (statement, ran, over) = match &mut entry.awaited {
         Awaited::Query(run) => {
             let statement = run.statements.get(run.done).cloned();
-            run.done += 1;
-            (statement, ran(run), false)
+            (statement, ran(run, Outcome::Done), false)
         }
-        Awaited::Execute(run) => (run.statements.first().cloned(), ran(run), true),
+        Awaited::Execute(run) => (run.statements.first().cloned(), ran(run, Outcome::Done), true),
         _ => return None,
     };
     if over {

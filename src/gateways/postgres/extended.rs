@@ -77,7 +77,7 @@ impl<W: AsyncWrite + Unpin> Up<'_, W> {
                 let (shape, statement) = (Shape::default(), prepared.reading.script.statements.first().cloned());
                 let describing =
                     ruling.is_masked.then(|| Awaited::Shape { statement, ruling: Arc::clone(&ruling), shape: Arc::clone(&shape) });
-                self.ledger.lock().names.portals.insert(portal.to_owned(), Portal { prepared, ruling, shape });
+                self.ledger.lock().names.portals.insert(portal.to_owned(), Portal { prepared, ruling, shape, sent: codec::length(bytes) });
                 let describing = describing.map(|awaited| (awaited, portal.to_owned()));
                 if !self.send(Entry::of(awaited), bytes).await? {
                     return Ok(());
@@ -143,9 +143,9 @@ impl<W: AsyncWrite + Unpin> Up<'_, W> {
         };
         let portal = match portal {
             Ok(portal) => portal,
-            Err(denial) => return self.refuse_message(Awaited::Execute(Run::new(Vec::new(), None)), denial).await,
+            Err(denial) => return self.refuse_message(Awaited::Execute(Run::new(Vec::new(), None, 0)), denial).await,
         };
-        let mut run = Run::new(portal.prepared.reading.script.statements.clone(), Some(portal.ruling));
+        let mut run = Run::new(portal.prepared.reading.script.statements.clone(), Some(portal.ruling), portal.sent + codec::length(bytes));
         run.shape = portal.shape;
         self.dirty |= run.has_effects();
         self.awaits_copy = copies(&run);

@@ -3,12 +3,12 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bartizan_policies::sql::{Effect, Meaning, State, Statement};
 use tokio::sync::Notify;
 
-use crate::enforce::Ruling;
+use crate::enforce::{End, Outcome, Ruling};
 
 use super::codec::Kind;
 use super::copying::Copying;
@@ -32,6 +32,8 @@ pub(super) struct Run {
     pub(super) begun: Instant,
     pub(super) rows: u64,
     pub(super) bytes: u64,
+    /// Bytes that were sent for it to be done.
+    pub(super) sent: u64,
     /// What is done to its rows, in a session for whom something is masked.
     pub(super) shape: Shape,
     /// What is done to the data that it copies out, where some of it is masked.
@@ -41,9 +43,22 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn new(statements: Vec<Arc<Statement>>, ruling: Option<Arc<Ruling>>) -> Self {
+    /// `sent` bytes have it done.
+    pub(super) fn new(statements: Vec<Arc<Statement>>, ruling: Option<Arc<Ruling>>, sent: u64) -> Self {
         let seen = ruling.as_ref().filter(|ruling| ruling.records).map(|_| Seen::default());
-        Self { statements, done: 0, ruling, begun: Instant::now(), rows: 0, bytes: 0, shape: Shape::default(), copying: None, seen }
+        Self { statements, done: 0, ruling, begun: Instant::now(), rows: 0, bytes: 0, sent, shape: Shape::default(), copying: None, seen }
+    }
+
+    /// The statement that ran has ended; the next begins. Gives how long it took.
+    pub(super) fn ended(&mut self, outcome: Outcome) -> Duration {
+        let duration = self.begun.elapsed();
+        if let Some(ruling) = &self.ruling {
+            ruling.ended(self.done, &End { outcome, duration, rows: self.rows, bytes_in: self.sent, bytes_out: self.bytes });
+        }
+        self.done += 1;
+        self.begun += duration;
+        (self.rows, self.bytes, self.sent) = (0, 0, 0);
+        duration
     }
 
     /// Whether its rows are only handed on by a plan.
@@ -53,6 +68,14 @@ impl Run {
 
     pub(super) fn has_effects(&self) -> bool {
         self.statements.iter().any(|statement| !statement.effects.is_empty())
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        while self.done < self.statements.len() {
+            self.ended(Outcome::Unfinished);
+        }
     }
 }
 
@@ -196,6 +219,13 @@ impl Book {
     /// What gives the next statement its meaning in another session; `None` where it would have another there.
     pub(super) fn meaning(&self) -> Option<Meaning> {
         Some(Meaning { path: self.state.shared_path()?, settings: self.literals.clone() })
+    }
+
+    /// Data for what runs now is sent.
+    pub(super) fn takes(&mut self, bytes: u64) {
+        if let Some(Awaited::Query(run) | Awaited::Execute(run)) = self.awaited.front_mut().map(|entry| &mut entry.awaited) {
+            run.sent += bytes;
+        }
     }
 
     /// Whether everything that could change the meaning of the next statement is acknowledged.

@@ -76,7 +76,7 @@ impl<W: AsyncWrite + Unpin> Up<'_, W> {
             let awaited = Awaited::Shape { statement, ruling: Arc::clone(&ruling), shape: Arc::clone(&shape) };
             self.send(Entry::own(awaited), &codec::describe_portal(name)).await?;
         }
-        Ok(Ok(Portal { prepared, ruling, shape }))
+        Ok(Ok(Portal { prepared, ruling, shape, sent: 0 }))
     }
 
     async fn as_text(&mut self, text: String) -> Ruled<Arc<Prepared>> {

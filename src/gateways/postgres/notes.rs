@@ -1,7 +1,7 @@
 //! What the recording says of statements: each as it was decided, before it is forwarded, and what came of it. Rows are counted,
 //! and kept only where policy says so.
 
-use std::time::Instant;
+use std::time::Duration;
 
 use bartizan_recorder::Event;
 use serde_json::{Value, json};
@@ -98,7 +98,7 @@ fn lines(text: &str) -> String {
 /// What ran, as far as the recording tells.
 #[derive(Debug)]
 pub(super) struct Ran {
-    pub(super) begun: Instant,
+    pub(super) duration: Duration,
     pub(super) rows: u64,
     pub(super) bytes: u64,
     /// Its rows, where policy wants them recorded.
@@ -107,7 +107,7 @@ pub(super) struct Ran {
 
 /// A statement that the server finished.
 pub(super) fn finished(tag: &str, ran: Ran) -> Piece {
-    let ms = milliseconds(ran.begun);
+    let ms = milliseconds(ran.duration);
     let rows = ran.seen.as_ref().map(Seen::lines).unwrap_or_default();
     let mut event = json!({
         "action": "pg.result",
@@ -134,12 +134,12 @@ pub(super) fn failed(fault: &Fault, ran: Option<Ran>) -> Piece {
         "sqlstate": code,
         "rows": ran.as_ref().map(|ran| ran.rows),
         "bytes": ran.as_ref().map(|ran| ran.bytes),
-        "duration_ms": ran.as_ref().map(|ran| milliseconds(ran.begun)),
+        "duration_ms": ran.as_ref().map(|ran| milliseconds(ran.duration)),
     }))
 }
 
-fn milliseconds(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The values of a `Bind`, from what follows its names, as they are recorded; as many and as much as there is of them.

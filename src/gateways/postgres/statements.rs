@@ -28,6 +28,8 @@ pub(super) struct Portal {
     pub(super) ruling: Arc<Ruling>,
     /// What is done to its rows.
     pub(super) shape: Shape,
+    /// Bytes of the message that bound it.
+    pub(super) sent: u64,
 }
 
 /// How many names of each kind are kept; a client that prepares more is refused more.

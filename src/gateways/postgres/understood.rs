@@ -144,7 +144,7 @@ impl<W: AsyncWrite + Unpin> Up<'_, W> {
             }
             book.told = None;
             let parse = Awaited::Parse { name: OWN.to_owned(), taken: false };
-            let run = Run::new(Vec::new(), None);
+            let run = Run::new(Vec::new(), None, 0);
             let closes = [Kind::Portal, Kind::Statement].map(|kind| Awaited::Close(kind, OWN.to_owned()));
             let all = [parse, Awaited::Bind { portal: OWN.to_owned() }, Awaited::Execute(run)].into_iter().chain(closes);
             book.awaited.extend(all.map(Entry::own));

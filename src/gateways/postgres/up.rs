@@ -291,7 +291,7 @@ impl<'a, W: AsyncWrite + Unpin> Up<'a, W> {
         };
         match self.decide(&reading, &text, &[]).await? {
             Ok(ruling) => {
-                let run = Run::new(reading.script.statements.clone(), Some(ruling));
+                let run = Run::new(reading.script.statements.clone(), Some(ruling), codec::length(bytes));
                 self.awaits_copy = copies(&run);
                 self.send(Entry::of(Awaited::Query(run)), bytes).await.map(drop)
             }

@@ -23,18 +23,26 @@ impl Postgres {
         let mut make = Command::new(fixture("postgres/make"));
         make.arg(dir).envs(programs.map(|folder| ("BARTIZAN_TEST_PG_BIN", folder)));
         Run::new(make).ok();
-        let mut serve = Command::new(fixture("postgres/serve"));
-        serve.arg(dir);
-        let log = dir.join("postgres.log");
-        let mut process = Guarded::logged(serve, &log);
-        wait_for_line(&log, "starting PostgreSQL", &mut process);
+        let process = serve(dir);
         let port = fs::read_to_string(dir.join("port")).unwrap().trim().parse().unwrap();
         let server = Self { dir: dir.to_owned(), port, database: database.to_owned(), process };
-        wait_until("the server takes connections", || server.psql("postgres", &["-c", "SELECT 1"]).finish().status.success());
+        server.wait_until_ready();
         server.psql("postgres", &["-c", &format!("CREATE ROLE app LOGIN PASSWORD '{PASSWORD}'")]).ok();
         server.psql("postgres", &["-c", &format!("CREATE DATABASE {database} OWNER app")]).ok();
         server.psql(database, &["-v", "ON_ERROR_STOP=1", "-f", "-"]).input(setup).ok();
         server
+    }
+
+    /// Starts it again, with a setting that it only takes then.
+    pub(crate) fn restart_with(&mut self, setting: &str) {
+        self.psql("postgres", &["-c", &format!("ALTER SYSTEM SET {setting}")]).ok();
+        self.die();
+        self.process = serve(&self.dir);
+        self.wait_until_ready();
+    }
+
+    fn wait_until_ready(&self) {
+        wait_until("the server takes connections", || self.psql("postgres", &["-c", "SELECT 1"]).finish().status.success());
     }
 
     /// `psql` straight to the server, as its owner.
@@ -66,4 +74,13 @@ impl Postgres {
     pub(crate) fn die(&mut self) {
         self.process.kill();
     }
+}
+
+fn serve(dir: &Path) -> Guarded {
+    let mut serve = Command::new(fixture("postgres/serve"));
+    serve.arg(dir);
+    let log = dir.join("postgres.log");
+    let mut process = Guarded::logged(serve, &log);
+    wait_for_line(&log, "starting PostgreSQL", &mut process);
+    process
 }

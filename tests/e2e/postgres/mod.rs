@@ -1,6 +1,7 @@
 //! PostgreSQL targets: a real server behind the bastion, and real clients before it.
 
 mod bench;
+mod calls;
 mod clients;
 mod estimates;
 mod grants;

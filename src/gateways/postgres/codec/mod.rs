@@ -10,7 +10,7 @@ mod write;
 
 pub(super) use back::{Column, Fault, columns, command_tag, copy_out, each_value, fault, parameter, row, status};
 pub(super) use front::{Front, Kind, front};
-pub(super) use splitter::{Frame, Side, Splitter, frames};
+pub(super) use splitter::{Frame, Side, Splitter, frames, length};
 pub(super) use startup::{First, Opening, first};
 pub(super) use write::{
     Severity, append_row, authentication_ok, backend_key, bind_plain, close, copy_data, describe_portal, error, execute, flush, negotiate,

@@ -233,6 +233,12 @@ pub(in super::super) fn frames(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
+/// The whole length of the message that `bytes` begin with, as it says itself.
+pub(in super::super) fn length(bytes: &[u8]) -> u64 {
+    let said = bytes.get(1..5).and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes);
+    said.map_or(0, |said| u64::from(said) + 1)
+}
+
 /// The kind and the whole length of the message that `bytes` begin with; an error for a length that cannot be.
 fn header_of(bytes: &[u8]) -> Option<(u8, Result<usize, u32>)> {
     let (kind, rest) = bytes.split_first()?;
