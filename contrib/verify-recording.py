@@ -9,11 +9,13 @@ Needs Python 3.9 and nothing else: SHA-256 and JSON are in its library, Ed25519 
                       [--witness-key KEY]... [--checkpoint FILE]... [--recordings ROOT] [DIRECTORY...]
   verify-recording.py [--key HEX] [--log-key KEY] [--witness-key KEY]... --bundle DIRECTORY
   verify-recording.py --log-key NAME+HASH+KEY --inclusion PROOF LEAF
+  verify-recording.py [--key HEX] [--log-key KEY] [--witness-key KEY]... --report FILE
 
 The second form reads the folder LOG of a transparency log whole (C2SP tlog-tiles, RFC 6962), compares it with the audit log in
 FILE, with what witnesses cosigned, with checkpoints that were kept, and the recordings with what it says of them. The third
 verifies a bundle that `bartizan recordings export --bundle` made; keys that are not given are the bundle's own. The fourth says
-whether the bytes of the file LEAF are in a transparency log (C2SP tlog-proof). A key may be a file that holds it.
+whether the bytes of the file LEAF are in a transparency log (C2SP tlog-proof). The last verifies a report of least privilege that
+`bartizan least-privilege report --signed` wrote; its --key is the audit log's. A key may be a file that holds it.
 
 One line per check; exit code 0 ok, 1 tampered, 3 incomplete, 2 usage.
 """
@@ -924,12 +926,103 @@ def check_inclusion(key, proof, leaf):
     return GOOD
 
 
+# ---- Reports of least privilege ----------------------------------------------------------------------------------------
+
+# What acts on a terminal or is not seen: the controls of Unicode, and these.
+UNSEEN = re.compile(
+    "[\0-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def canonical(value):
+    """JSON in one form: keys sorted, no spaces, whole numbers only, what is not seen as \\u and four digits."""
+    if isinstance(value, str):
+
+        def escape(found):
+            units = found[0].encode("utf-16-be")
+            return SHORT.get(found[0]) or "".join(f"\\u{int.from_bytes(units[at : at + 2], 'big'):04x}" for at in range(0, len(units), 2))
+
+        return '"' + UNSEEN.sub(escape, value.replace("\\", "\\\\").replace('"', '\\"')) + '"'
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{canonical(key)}:{canonical(value[key])}" for key in sorted(value)) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(canonical, value)) + "]"
+    if value is None or isinstance(value, (bool, int)):
+        return json.dumps(value)
+    raise Bad("it has a number that is not whole")
+
+
+def once(pairs):
+    """An object whose keys differ: of two that are equal, readers take one or the other."""
+    if len(dict(pairs)) != len(pairs):
+        raise Bad("a key stands in it twice")
+    return dict(pairs)
+
+
+def own_key(text):
+    """A key that a document names, which is no name of a file."""
+    if "+" not in text:
+        raise Bad("a key in it is none")
+    return text
+
+
+def verify_report(path, keys, log_key, witnesses):
+    report, own = Report(), []
+    print(path)
+    try:
+        with open(path, encoding="utf-8") as file:
+            given = json.load(file, object_pairs_hook=once)
+        said, proof = given["report"], given["proof"]
+        signature = base64.b64decode(given["signature"], validate=True)
+        entries, head = said["scope"]["entries"], said["scope"]["head"]
+        if not keys:
+            keys = [key_of_pem(given["key"])]
+            own.append("audit log " + keys[0].hex())
+        if log_key is None:
+            log_key = note_key(own_key(given["log_key"]))
+            own.append("log " + log_key[0] + "+" + log_key[1].hex())
+        if not witnesses:
+            witnesses = [witness_key(own_key(text)) for text in given["witnesses"]]
+            own += ["witness " + witness[0] + "+" + witness[1].hex() for witness in witnesses]
+        message = f"bartizan-least-privilege/1\n{canonical(said)}\n".encode()
+    except (Bad, ValueError, KeyError, TypeError, AttributeError) as bad:
+        report.add("document", TAMPERED, f"this is no signed report: {bad!r}")
+        return report.worst
+    told = "taken from the document itself, compare them with what is published: " + ", ".join(own)
+    report.add("keys", GOOD, told if own else "all given")
+    if any(signed_by(key, message, signature) for key in keys):
+        report.add("signature", GOOD, f"the report is as {said.get('bastion')!r} signed it")
+    else:
+        report.add("signature", TAMPERED, "the report is not the one that was signed: something in it was changed")
+    try:
+        leaf = base64.b64decode(proof.split("\n", 2)[1][len("extra ") :], validate=True)
+        index, size = included(proof, leaf, log_key)
+        if leaf_of(leaf) != ("audit", entries, bytes.fromhex(head)):
+            raise Bad("what is proved is not the last entry that the report counts")
+        report.add("log", GOOD, f"entry {entries}, the last that is counted, is leaf {index} of {size}")
+        for witness in witnesses:
+            at = cosigned_at(proof.split("\n\n", 1)[1], witness)
+            told = f"{witness[0]} has not cosigned the log as it was then" if at is None else f"{witness[0]} cosigned it at Unix time {at}"
+            report.add("witness", INCOMPLETE if at is None else GOOD, told)
+    except (Bad, ValueError, IndexError, AttributeError, TypeError) as bad:
+        report.add("log", TAMPERED, str(bad))
+    if not witnesses:
+        report.add("witness", GOOD, "none is known: only the bastion vouches for its log")
+    return report.worst
+
+
 def public_key(text):
-    """32 bytes from hex digits, or from a PEM file (RFC 8410: the key is the last 32 bytes of the structure)."""
+    """32 bytes from hex digits, or from a PEM file."""
     if len(text) == 64:
         return bytes.fromhex(text)
     with open(text, encoding="ascii") as file:
-        lines = [line for line in file.read().split() if "-" not in line and line not in ("BEGIN", "END", "PUBLIC", "KEY")]
+        return key_of_pem(file.read())
+
+
+def key_of_pem(text):
+    """The key in PEM (RFC 8410: it is the last 32 bytes of the structure)."""
+    lines = [line for line in text.split() if "-" not in line and line not in ("BEGIN", "END", "PUBLIC", "KEY")]
     structure = base64.b64decode("".join(lines))
     prefix = bytes.fromhex("302a300506032b6570032100")
     if len(structure) != 44 or not structure.startswith(prefix):
@@ -947,12 +1040,15 @@ def main():
     parser.add_argument("--checkpoint", action="append", default=[], help="a file with a checkpoint that the log must go on from")
     parser.add_argument("--audit", metavar="FILE", help="the audit log, to be compared with the transparency log")
     parser.add_argument("--bundle", metavar="DIRECTORY", help="a bundle")
+    parser.add_argument("--report", metavar="FILE", help="a signed report of least privilege")
     parser.add_argument("--inclusion", nargs=2, metavar=("PROOF", "LEAF"), help="a proof of inclusion and the leaf it is of")
     parser.add_argument("--without-input", action="store_true", help="the copy is without what was typed (c1.brec)")
     parser.add_argument("directory", nargs="*", help="directory of a recording")
     given = parser.parse_args()
     if given.bundle:
         return EXIT[verify_bundle(given.bundle, given.key, given.log_key, given.witness_key)]
+    if given.report:
+        return EXIT[verify_report(given.report, given.key, given.log_key, given.witness_key)]
     root = given.recordings
     if root:
         heads = sorted(glob.glob(os.path.join(glob.escape(root), "[0-9]" * 4, "[0-9]" * 2, "[0-9]" * 2, "*")))

@@ -8,7 +8,8 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Control, Done, Guarded, Postgres, Run, Setup, Visitor, Way, World, fixture, free_port, passable_folder, wait_for_line, wait_until,
+    Control, Done, Guarded, Postgres, Run, Setup, Visitor, Way, World, fixture, free_port, passable_folder, repository, wait_for_line,
+    wait_until,
 };
 
 /// The services of the group may do everything, and what they do to refunds waits for an admin.
@@ -318,8 +319,19 @@ fn a_signed_report_is_verified_elsewhere_with_public_keys_alone_and_an_edited_nu
         command.args(["least-privilege", "verify", "--key", "audit.pub", "--log-key", "tlog.vkey", "--json"]).arg(document);
         Run::new(command).finish()
     };
+    // The same by a verifier that shares no code with the bastion.
+    let independent = |document: &Path, keys: &[&str]| {
+        let mut command = Command::new(repository(".deps/venv/bin/python"));
+        command.arg(repository("contrib/verify-recording.py")).arg("--report").arg(document).args(keys).current_dir(elsewhere.path());
+        Run::new(command).finish()
+    };
+    let keys = ["--key", "audit.pub", "--log-key", "tlog.vkey"];
     let done = verify(&document);
     assert_eq!((done.code(), done.json()["outcome"].as_str()), (0, Some("ok")), "{done}");
+    for keys in [&keys[..], &[]] {
+        let done = independent(&document, keys).ok();
+        assert!(done.text().contains("the last that is counted, is leaf"), "{done}");
+    }
     let text = fs::read_to_string(&document).unwrap();
     assert!(text.contains("\"used\":2"), "{text}");
     let head = serde_json::from_str::<Value>(&text).unwrap()["report"]["scope"]["head"].as_str().unwrap().to_owned();
@@ -332,7 +344,18 @@ fn a_signed_report_is_verified_elsewhere_with_public_keys_alone_and_an_edited_nu
         fs::write(&edited, text.replacen(&was, &is, 1)).unwrap();
         let done = verify(&edited);
         assert_eq!(done.code(), 1, "{was}: {done}");
+        let done = independent(&edited, &keys);
+        assert!(done.code() == 1 && done.text().contains("TAMPERED"), "{was}: {done}");
     }
+    // Whatever way it is laid out; and not by another's key.
+    let pretty = elsewhere.path().join("pretty.json");
+    let value: Value = serde_json::from_str(&text).unwrap();
+    fs::write(&pretty, serde_json::to_string_pretty(&value).unwrap()).unwrap();
+    independent(&pretty, &keys).ok();
+    verify(&pretty).ok();
+    assert_eq!(independent(&document, &["--key", &"11".repeat(32)]).code(), 1);
+    fs::write(&pretty, text.replacen("{", "{\"report\":{},", 1)).unwrap();
+    assert_eq!(independent(&pretty, &keys).code(), 1, "of two reports in one document, neither is believed");
     // The log that is proved is this bastion's, and has the entry.
     let audited = fs::read(site.world.dir().join("state/audit/audit.ndjson")).unwrap();
     assert!(
