@@ -10,7 +10,7 @@ use super::reader::Section;
 pub enum SealingKey {
     /// A file, made when the first secret is sealed, mode 0600.
     File(PathBuf),
-    /// Made from what an Ed25519 key in an SSH agent signs.
+    /// Made from what a key in an SSH agent signs.
     Agent {
         /// The agent's socket.
         socket: PathBuf,

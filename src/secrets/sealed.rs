@@ -1,5 +1,5 @@
 //! The bastion's own sealed secrets: encrypted with XChaCha20-Poly1305 and bound to their names, under a key from a file or made from
-//! what an Ed25519 key in an SSH agent signs. The key is had for each use, and wiped after it.
+//! what a key in an SSH agent signs. The key is had for each use, and wiped after it.
 
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -12,7 +12,8 @@ use base64::engine::general_purpose::STANDARD;
 use chacha20poly1305::aead::{Aead, KeyInit as _, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use hmac::{Hmac, KeyInit as _, Mac};
-use russh::keys::Algorithm;
+use russh::keys::ssh_key::public::KeyData;
+use russh::keys::{Algorithm, HashAlg};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
@@ -23,6 +24,9 @@ use crate::wire::agent::{self, AgentError};
 
 /// What everything here is bound to, so that nothing made for another use serves.
 const CONTEXT: &str = "bartizan sealed secrets, version 1";
+
+/// The smallest RSA key that will do, in bits: 128 bits of security (NIST SP 800-57).
+const RSA_BITS: u32 = 3_072;
 
 /// Bytes of a nonce, which is chosen at random for each secret.
 const NONCE: usize = 24;
@@ -141,15 +145,25 @@ fn mac(key: &[u8], what: &str) -> Zeroizing<[u8; 32]> {
     Zeroizing::new(mac.finalize().into_bytes().into())
 }
 
-/// An Ed25519 signature of the same bytes is the same each time (RFC 8032), which no other kind's is.
+/// A signature of the same bytes is the same each time by an Ed25519 key (RFC 8032), and by an RSA key as SSH uses it (RFC 8332: PKCS#1
+/// v1.5, RFC 8017 section 8.2.1). No other kind's is.
 async fn agent_key(socket: &Path, fingerprint: &str) -> Result<Zeroizing<[u8; 32]>, SealError> {
     let refused = |why: &str| SealError::Key(fingerprint.to_owned(), why.to_owned());
     let key = agent::find(socket, fingerprint).await?;
-    if key.algorithm() != Algorithm::Ed25519 {
-        return Err(refused("is no Ed25519 key: only its signatures are the same each time"));
-    }
+    let algorithm = match key.key_data() {
+        KeyData::Ed25519(_) => Algorithm::Ed25519,
+        KeyData::Rsa(rsa) if rsa.key_size() >= RSA_BITS => Algorithm::Rsa { hash: Some(HashAlg::Sha512) },
+        KeyData::Rsa(rsa) => return Err(refused(&format!("has {} bits; an RSA key has to have {RSA_BITS} or more", rsa.key_size()))),
+        _ => {
+            let words =
+                format!("is a key of a kind whose signatures differ each time; take an Ed25519 key, or RSA of {RSA_BITS} bits or more");
+            return Err(refused(&words));
+        }
+    };
     let signature = agent::sign(socket, &key, CONTEXT.as_bytes()).await?;
-    if russh::keys::signature::Verifier::verify(key.key_data(), CONTEXT.as_bytes(), &signature).is_err() {
+    if signature.algorithm() != algorithm
+        || russh::keys::signature::Verifier::verify(key.key_data(), CONTEXT.as_bytes(), &signature).is_err()
+    {
         return Err(refused("its agent gives a wrong signature"));
     }
     Ok(mac(signature.as_bytes(), "agent"))

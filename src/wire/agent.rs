@@ -7,7 +7,7 @@ use std::time::Duration;
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
 use russh::keys::ssh_key::Signature;
-use russh::keys::{HashAlg, PublicKey};
+use russh::keys::{Algorithm, HashAlg, PublicKey};
 use tokio::net::UnixStream;
 
 /// How long one call may take, connecting included. A login waits for it.
@@ -60,7 +60,7 @@ pub async fn find(socket: &Path, fingerprint: &str) -> Result<PublicKey, AgentEr
     found.ok_or_else(|| AgentError::Lacks { socket: socket.to_owned(), fingerprint: fingerprint.to_owned() })
 }
 
-/// The agent's signature of `data`. Not verified here.
+/// The agent's signature of `data`, by an RSA key with SHA-512 (RFC 8332). Not verified here.
 ///
 /// # Errors
 /// When the agent does not answer or does not sign.
@@ -68,7 +68,8 @@ pub async fn sign(socket: &Path, key: &PublicKey, data: &[u8]) -> Result<Signatu
     let ask = async {
         let mut agent = connect(socket).await?;
         let refused = |e: russh::keys::Error| AgentError::Refused { socket: socket.to_owned(), why: e.to_string() };
-        agent.sign_request_signature(key, None, data).await.map_err(refused)
+        let hash = matches!(key.algorithm(), Algorithm::Rsa { .. }).then_some(HashAlg::Sha512);
+        agent.sign_request_signature(key, hash, data).await.map_err(refused)
     };
     in_time(socket, ask).await
 }

@@ -5,6 +5,7 @@ mod http_and_ssh;
 mod lent;
 mod refused;
 mod sealed;
+mod token;
 mod vault;
 
 use std::fs;
