@@ -22,7 +22,7 @@ const LISTS: [&str; 3] = ["clusters", "contexts", "users"];
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   bartizan kubeconfig --bastion bastion.example.com prod
-  ssh -N -L 8001:prod:443 bastion.example.com &
+  ssh -N -L 8001:prod:443 bastion.example.com &                   # or, as a service: bartizan tunnel … prod=8001
   KUBECONFIG=~/.kube/bartizan:~/.kube/config kubectl --context prod@bastion.example.com get pods")]
 pub(super) struct Args {
     /// Kubernetes targets; on the bastion itself, without any, all of them
@@ -56,6 +56,8 @@ struct Written {
     port: u16,
     /// What opens the way.
     forward: String,
+    /// What opens it with a service's token, and keeps it open.
+    tunnel: String,
 }
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
@@ -76,7 +78,14 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
         };
         put(&mut file, &context, port, args.namespace.as_deref());
         let to = bastion.port.map_or_else(|| bastion.host.clone(), |at| format!("-p {at} {}", bastion.host));
-        written.push(Written { target: target.to_string(), context, port, forward: format!("ssh -N -L {port}:{target}:443 {to}") });
+        let at = bastion.port.map_or_else(|| bastion.host.clone(), |at| format!("{}:{at}", bastion.host));
+        written.push(Written {
+            target: target.to_string(),
+            context,
+            port,
+            forward: format!("ssh -N -L {port}:{target}:443 {to}"),
+            tunnel: format!("bartizan tunnel --bastion {at} --host-ca HOST_CA --token-file TOKEN {target}={port}"),
+        });
     }
     if let (Some(Value::String(current)), Some(first)) = (file.get_mut("current-context"), written.first())
         && current.is_empty()
@@ -96,6 +105,10 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
     text.push_str(&format!("    export KUBECONFIG={}:~/.kube/config\n\nFor each target open a way and leave it open:\n\n", args.file));
     for one in &written {
         text.push_str(&format!("    {} &\n    kubectl --context {} get pods\n", one.forward, one.context));
+    }
+    text.push_str("\nA service opens it with its token, in the file TOKEN, and leaves it to be kept open:\n\n");
+    for one in &written {
+        text.push_str(&format!("    {} &\n", one.tunnel));
     }
     out(&text)?;
     Ok(ExitCode::SUCCESS)

@@ -7,5 +7,6 @@ mod deciding;
 mod exec;
 mod masks;
 mod site;
+mod tunnel;
 
 pub(crate) use site::Server;
