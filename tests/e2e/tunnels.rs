@@ -3,6 +3,7 @@
 
 mod day;
 mod drained;
+mod examples;
 mod health;
 mod published;
 mod refused;
