@@ -1,6 +1,8 @@
 //! Least privilege: a service does its work by real ssh, psql and curl while the test counts; what the bastion tells of it is compared
 //! with that, and with what the targets themselves saw. Then the service gets no more than that, and the same work goes on.
 
+mod long;
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;
