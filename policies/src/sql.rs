@@ -39,7 +39,9 @@ pub use outline::{Outline, Touched, outlines};
 pub use plan::{Meaning, estimate, explains};
 pub use reach::{MaskedColumn, Needs, Reach, TableNeeds};
 pub use refused::Refused;
-pub use script::{Answer, Concern, CopyForm, CopyFormat, Effect, Hazard, Name, On, Operation, Origin, Output, Script, Statement, Use};
+pub use script::{
+    Answer, Concern, CopyForm, CopyFormat, Effect, Hazard, Likeness, Name, On, Operation, Origin, Output, Script, Statement, Use,
+};
 pub use state::{State, schemas};
 
 #[cfg(test)]

@@ -22,10 +22,10 @@ use super::outlines;
 use super::permit::Permit;
 use super::questions::{Question, as_target, context};
 
-/// How long a verdict that allowed something is good for the very same text; a change of policy ends it at once.
+/// How long a verdict that allowed something is good for texts that ask the same; a change of policy ends it at once.
 const LATELY: SignedDuration = SignedDuration::from_millis(200);
 
-/// Texts that are remembered so, and objects whose verdicts were written.
+/// Verdicts that are remembered so, and objects whose verdicts were written.
 const MOST: usize = 4_096;
 
 /// A text of SQL that is asked about, as it was understood.
@@ -33,6 +33,8 @@ const MOST: usize = 4_096;
 pub struct SqlCase {
     /// Its own: the same number always means the same text, understood alike.
     pub id: u64,
+    /// That of all texts which policy is asked the same about, if it does not ask about their values.
+    pub like: u64,
     /// What was understood of it.
     pub script: Arc<Script>,
     /// What the database held.
@@ -58,6 +60,11 @@ impl SqlCase {
     #[must_use]
     pub fn estimates(&self) -> &[Option<i64>] {
         self.estimates.get().map_or(&[], |estimates| estimates)
+    }
+
+    /// The number under which a verdict is remembered: what the planner guesses depends on the values in the text.
+    fn number(&self, slice: &Slice) -> u64 {
+        if slice.asks_for_estimates() { self.id } else { self.like }
     }
 
     /// Asks the planner, once.
@@ -169,8 +176,9 @@ impl Decider {
     /// # Errors
     /// As [`Decider::decide`], and when a masked column is used otherwise than by being handed on.
     pub async fn decide_sql(&self, case: &Arc<SqlCase>, operation: &str, planner: &dyn Planner) -> Result<Ruling, Unruled> {
-        let (epoch, now) = (self.policies.epoch(), self.clock.now());
-        let id = (case.id, case.in_transaction);
+        let (epoch, now, slice) = (self.policies.epoch(), self.clock.now(), self.slice());
+        let number = case.number(&slice);
+        let id = (number, case.in_transaction);
         let known = {
             let mut lately = lock(&self.lately);
             lately.under(epoch);
@@ -184,7 +192,6 @@ impl Decider {
             let kinds = Arc::clone(&known.kinds);
             return Ok(Ruling { allowed, statements, is_masked, by_names, catalog, records, kinds, at: now });
         }
-        let slice = self.slice();
         if slice.asks_for_estimates() {
             case.estimate(planner).await;
         }
@@ -193,7 +200,7 @@ impl Decider {
         let said = ask(&asker, &slice, now, (case, case.in_transaction), &standing);
         let said = self.unless_refused(said, now).await?;
         if said.judgement.needs.is_empty() {
-            return self.allow(case, said, (epoch, now)).await;
+            return self.allow(case, said, (epoch, now, number)).await;
         }
         write_all(&self.audit, said.judgement.entries.clone(), now).await?;
         // Whoever decides about it wants to know, whatever policy asks for.
@@ -221,7 +228,7 @@ impl Decider {
         {
             let mut lately = lock(&self.lately);
             lately.under(epoch);
-            if ways.iter().any(|in_transaction| lately.known((case.id, *in_transaction), now).is_some()) {
+            if ways.iter().any(|in_transaction| lately.known((case.number(&slice), *in_transaction), now).is_some()) {
                 return Ok(());
             }
         }
@@ -256,10 +263,11 @@ impl Decider {
         Ok(said)
     }
 
-    async fn allow(&self, case: &Arc<SqlCase>, said: Said, (epoch, now): (u64, Timestamp)) -> Result<Ruling, Unruled> {
+    async fn allow(&self, case: &Arc<SqlCase>, said: Said, (epoch, now, number): (u64, Timestamp, u64)) -> Result<Ruling, Unruled> {
         let Said { judgement, keys, kinds, statements, is_masked, by_names, .. } = said;
         let kinds: Arc<[Kind]> = kinds.into();
-        let lasting = judgement.answered.is_empty();
+        let compares = statements.iter().any(|judged| !judged.equalities.is_empty());
+        let lasting = judgement.answered.is_empty() && !compares;
         // Made first, so that a change of policy that comes while the verdicts are written finds it.
         let allowed = self.allowed(Standing::sql(Arc::clone(case), judgement.answered), judgement.policies.clone(), None);
         let (new, again): (Vec<_>, Vec<_>) = {
@@ -276,13 +284,13 @@ impl Decider {
             self.refused("pg.equality", &format!("allowed by its mask: {name} was compared for equality")).await?;
         }
         let records = judgement.record_results;
-        // What people answered is theirs to answer each time.
+        // What people answered is theirs to answer each time, and each comparison with what is masked is written down.
         if lasting {
             let (keys, kinds, statements) = (keys.into(), Arc::clone(&kinds), Arc::clone(&statements));
             let known = Known { at: now, keys, policies: judgement.policies, statements, is_masked, by_names, records, kinds };
             let mut lately = lock(&self.lately);
             lately.under(epoch);
-            lately.keep((case.id, case.in_transaction), known);
+            lately.keep((number, case.in_transaction), known);
         }
         Ok(Ruling { allowed, statements, is_masked, by_names, catalog: Arc::clone(&case.catalog), records, kinds, at: now })
     }

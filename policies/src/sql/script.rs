@@ -40,6 +40,32 @@ pub struct Script {
     pub by_name: bool,
 }
 
+/// All of a statement that policy looks at: not its values, nor where anything stands in its text. Statements that are alike are decided
+/// alike at one time and with one catalog.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Likeness {
+    kind: &'static str,
+    has_where: bool,
+    operations: Vec<Operation>,
+    answer: Answer,
+    hazards: Vec<(Concern, Use)>,
+}
+
+impl Script {
+    /// What policy looks at. `None` for one that means what the name of something else means now.
+    #[must_use]
+    pub fn likeness(&self) -> Option<Vec<Likeness>> {
+        let of = |statement: &Arc<Statement>| Likeness {
+            kind: statement.kind,
+            has_where: statement.has_where,
+            operations: statement.operations.clone(),
+            answer: statement.answer.clone(),
+            hazards: statement.hazards.iter().map(|hazard| (hazard.concern, hazard.usage.clone())).collect(),
+        };
+        (!self.by_name).then(|| self.statements.iter().map(of).collect())
+    }
+}
+
 impl AsRef<Script> for Script {
     fn as_ref(&self) -> &Script {
         self
@@ -118,7 +144,7 @@ impl On {
 }
 
 /// What a statement answers with.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Answer {
     /// A command tag and no rows.
     Nothing,
@@ -135,7 +161,7 @@ pub enum Answer {
 }
 
 /// How copied data is written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CopyForm {
     /// In which format.
     pub format: CopyFormat,
@@ -152,7 +178,7 @@ pub struct CopyForm {
 }
 
 /// The formats of COPY.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CopyFormat {
     /// Lines with backslashes.
     Text,
@@ -163,7 +189,7 @@ pub enum CopyFormat {
 }
 
 /// One predicted column of an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Output {
     /// Its name.
     pub name: Arc<str>,
@@ -174,7 +200,7 @@ pub struct Output {
 }
 
 /// Where the server may say that a column comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Origin {
     /// From no table, or from one of these columns.
     Known(Vec<ColumnId>),

@@ -1,11 +1,12 @@
 //! Reads statements on threads with big stacks, since their grammar is read by recursion, and keeps what was understood of a text for
 //! as long as names mean the same. A caller waits only so long.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bartizan_policies::sql::{self, Cache, Catalog, Limits, Refused, STACK, Script, State};
+use bartizan_policies::sql::{self, Cache, Catalog, Likeness, Limits, Refused, STACK, Script, State};
 use tokio::sync::{mpsc, oneshot};
 
 /// Texts that may wait for one thread.
@@ -13,6 +14,9 @@ const QUEUE: usize = 64;
 
 /// How long a caller waits.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How much that is asked of policy is known again.
+const LIKES: usize = 4_096;
 
 /// Bytes of what was understood that are kept.
 const KEPT: usize = 32 << 20;
@@ -25,6 +29,8 @@ const STEADY: &[&str] =
 #[derive(Debug)]
 pub(super) struct Reading {
     pub(super) id: u64,
+    /// The number that all have which policy is asked the same about, with the same catalog.
+    pub(super) like: u64,
     pub(super) script: Arc<Script>,
 }
 
@@ -43,6 +49,9 @@ struct Job {
     reply: oneshot::Sender<Outcome>,
 }
 
+/// What is known to be asked of policy, by the number of a catalog.
+type Likes = HashMap<(u64, Vec<Likeness>), u64>;
+
 /// Hands texts to the threads. Cheap to clone.
 #[derive(Clone)]
 pub struct Analysts {
@@ -55,6 +64,7 @@ pub struct Analysts {
 pub struct Worker {
     jobs: mpsc::Receiver<Job>,
     numbers: Arc<AtomicU64>,
+    likes: Arc<Mutex<Likes>>,
 }
 
 impl Worker {
@@ -67,11 +77,22 @@ impl Worker {
             // A thread that ended would take the statements of others with it.
             let reading = || sql::analyse(job.text.as_bytes(), &job.catalog, &job.state, &Limits::default());
             let read = std::panic::catch_unwind(std::panic::AssertUnwindSafe(reading)).unwrap_or_else(|_| Err(unreadable()));
-            let outcome =
-                read.map(|script| Arc::new(Reading { id: self.numbers.fetch_add(1, Ordering::Relaxed), script: Arc::new(script) }));
+            let outcome = read.map(|script| Arc::new(self.numbered(script, job.catalog.number())));
             // Who asked may have gone.
             let _ = job.reply.send(outcome);
         }
+    }
+
+    fn numbered(&self, script: Script, catalog: u64) -> Reading {
+        let id = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let like = script.likeness().map_or(id, |likeness| {
+            let mut likes = self.likes.lock().unwrap_or_else(PoisonError::into_inner);
+            if likes.len() >= LIKES {
+                likes.clear();
+            }
+            *likes.entry((catalog, likeness)).or_insert(id)
+        });
+        Reading { id, like, script: Arc::new(script) }
     }
 }
 
@@ -79,11 +100,11 @@ impl Analysts {
     /// `count` threads' work, and what hands it to them.
     #[must_use]
     pub fn new(count: usize) -> (Self, Vec<Worker>) {
-        let numbers = Arc::new(AtomicU64::new(1));
+        let (numbers, likes) = (Arc::new(AtomicU64::new(1)), Arc::<Mutex<Likes>>::default());
         let (lanes, workers): (Vec<_>, Vec<_>) = (0..count.max(1))
             .map(|_| {
                 let (lane, jobs) = mpsc::channel(QUEUE);
-                (lane, Worker { jobs, numbers: Arc::clone(&numbers) })
+                (lane, Worker { jobs, numbers: Arc::clone(&numbers), likes: Arc::clone(&likes) })
             })
             .unzip();
         (Self { lanes: lanes.into(), next: Arc::default(), kept: Arc::new(Mutex::new(Cache::new(KEPT))) }, workers)

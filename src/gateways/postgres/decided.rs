@@ -56,7 +56,8 @@ impl<W: AsyncWrite + Unpin> Up<'_, W> {
         };
         let Some(catalog) = self.catalog.clone() else { return Err(Over::Server("its catalogs were not read".to_owned())) };
         let (script, text) = (Arc::clone(&reading.script), Arc::clone(text));
-        Ok(Arc::new(SqlCase { id: reading.id, script, catalog, text, in_transaction, meaning, estimates: OnceLock::new() }))
+        let Reading { id, like, .. } = **reading;
+        Ok(Arc::new(SqlCase { id, like, script, catalog, text, in_transaction, meaning, estimates: OnceLock::new() }))
     }
 
     /// Whether policy denies a text now, whatever its values: then the server is not even asked what it would give. `always`: only what is

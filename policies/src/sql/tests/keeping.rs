@@ -46,6 +46,38 @@ fn what_names_a_prepared_statement_or_a_cursor_is_not_kept() {
 }
 
 #[test]
+fn what_is_alike_is_judged_alike_whatever_its_values() {
+    on_a_big_stack(|| {
+        let (catalog, state, target, context) = (catalog(), state(), target(), context());
+        let slice = slice_of(POLICIES);
+        let read = |text: &str| analyse(text.as_bytes(), &catalog, &state, &Limits::default());
+        // Each text of the corpus, and the same with other values in it.
+        let texts = super::mutated::corpus().into_iter().flat_map(|text| [text.replace('1', "7").replace("'a", "'zz"), text]);
+        let mut known: std::collections::HashMap<_, (Judgement, String)> = std::collections::HashMap::new();
+        let mut alike = 0;
+        for text in texts {
+            let Ok(script) = read(&text) else { continue };
+            let Some(likeness) = script.likeness() else { continue };
+            let judged = Judge::new(&slice, &target, &catalog, &context).judge(&script, &text);
+            let Some((before, first)) = known.get(&likeness) else {
+                known.insert(likeness, (judged, text));
+                continue;
+            };
+            alike += 1;
+            assert_eq!(judged.statements, before.statements, "{text}\n{first}");
+            assert_eq!(judged.refused.is_some(), before.refused.is_some(), "{text}\n{first}");
+        }
+        assert!(alike > 100, "{alike}");
+        let is_alike = |one: &str, other: &str| read(one).unwrap().likeness() == read(other).unwrap().likeness();
+        assert!(is_alike("SELECT id FROM orders WHERE id = 1", "SELECT id  FROM orders WHERE id = 2"));
+        for other in ["SELECT id FROM orders", "SELECT id FROM notes WHERE id = 1", "SELECT * FROM orders WHERE id = 1", "SELECT 1"] {
+            assert!(!is_alike("SELECT id FROM orders WHERE id = 1", other), "{other}");
+        }
+        assert_eq!(read("PREPARE p AS SELECT 1; EXECUTE p").unwrap().likeness(), None);
+    });
+}
+
+#[test]
 fn what_is_kept_is_judged_by_the_policies_of_the_moment() {
     on_a_big_stack(|| {
         let (catalog, state, target, context) = (catalog(), state(), target(), context());

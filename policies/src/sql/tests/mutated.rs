@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn corpus() -> Vec<String> {
+pub(super) fn corpus() -> Vec<String> {
     let quoted = |line: &str| line.split('"').nth(1).map(str::to_owned);
     include_str!("../corpus.toml").lines().filter(|line| line.trim_start().starts_with(['[', '"'])).filter_map(quoted).collect()
 }
