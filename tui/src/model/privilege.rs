@@ -72,6 +72,9 @@ pub struct PrivilegesOn {
     /// How often anything was used.
     #[serde(default)]
     pub uses: u64,
+    /// Requests and statements that are over.
+    #[serde(default)]
+    pub calls: Option<Calls>,
     /// What was held.
     #[serde(default)]
     pub held: Held,
@@ -104,6 +107,23 @@ pub struct Grant {
     /// When last.
     #[serde(default)]
     pub last_used: Option<Timestamp>,
+}
+
+/// Requests and statements that are over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+pub struct Calls {
+    /// How many.
+    #[serde(default)]
+    pub ended: u64,
+    /// How many of them failed, or were not seen to end.
+    #[serde(default)]
+    pub failed: u64,
+    /// Bytes to the target.
+    #[serde(default)]
+    pub bytes_in: u64,
+    /// Bytes from it.
+    #[serde(default)]
+    pub bytes_out: u64,
 }
 
 /// What was held for people.

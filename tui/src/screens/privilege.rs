@@ -121,6 +121,10 @@ pub(crate) fn detail(state: &State, id: &Text) -> Option<Detail> {
         let held = if grant.granted.raw() == "hold" { ", once approved" } else { "" };
         detail.add(if n == 0 { "UNUSED" } else { "" }, Role::Warn, format!("{}{held}", named(grant)));
     }
+    if let Some(calls) = on.calls {
+        let text = format!("{}, {} failed; {} bytes there, {} back", calls.ended, calls.failed, calls.bytes_in, calls.bytes_out);
+        detail.plain("CALLS", text);
+    }
     if on.held.asked > 0 {
         let by = on.held.answered_by.iter().map(|(who, answers)| format!("{who} yes {} no {}", answers.approved, answers.denied));
         detail.plain("HELD", std::iter::once(format!("{} times", on.held.asked)).chain(by).collect::<Vec<_>>().join("; "));

@@ -162,6 +162,7 @@ fn privileges(users: bool) -> Value {
     let orders = json!({ "target": "orders", "kind": "postgres", "granted": 4, "used": 3, "unused": 1, "uses": 126, "granted_equals_used": false,
         "grants": [grant("connect", "", "allow", 42), grant("pg.read_column", "public.refunds.amount", "allow", 42),
             grant("pg.select", "public.refunds", "allow", 42), grant("pg.delete", "public.refunds", "hold", 0)],
+        "calls": { "ended": 120, "failed": 2, "bytes_in": 9000, "bytes_out": 120000, "duration_ms": 900 },
         "held": { "asked": 2, "answered_by": { "corp/carol@example.com": { "approved": 1, "denied": 1 } } },
         "denied": [{ "action": "pg.select", "attempts": 3, "example": "SELECT * FROM salaries" }],
         "secrets": [{ "what": "password of app", "detail": "file /etc/bartizan/orders", "age_seconds": 1_036_800 }] });
