@@ -12,6 +12,7 @@
 mod harness;
 
 mod approvals;
+mod authorities;
 mod bench;
 mod by_name;
 mod clients;
