@@ -48,18 +48,35 @@ fn write_all<T>(out: &mut String, [open, close]: [char; 2], items: impl IntoIter
 
 fn write_text(out: &mut String, text: &str) {
     out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if is_harmless(c) => out.push(c),
-            c => escape(out, c),
+    let mut rest = text;
+    while !rest.is_empty() {
+        // Nearly all of nearly every text.
+        let plain = rest.bytes().position(|byte| !is_plain(byte)).unwrap_or(rest.len());
+        let (before, after) = rest.split_at(plain);
+        out.push_str(before);
+        let mut others = after.chars();
+        if let Some(c) = others.next() {
+            write_char(out, c);
         }
+        rest = others.as_str();
     }
     out.push('"');
+}
+
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
+}
+
+fn write_char(out: &mut String, c: char) {
+    match c {
+        '"' => out.push_str("\\\""),
+        '\\' => out.push_str("\\\\"),
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        c if is_harmless(c) => out.push(c),
+        c => escape(out, c),
+    }
 }
 
 /// As `model::Printable` sees it: what it would escape is escaped here in JSON's way.

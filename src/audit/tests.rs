@@ -109,6 +109,7 @@ fn canonical_json_has_sorted_keys_and_no_spaces() {
     let value: Value = serde_json::from_str("{ \"b\" : [ 1, null, true ], \"a\" : { \"d\" : \"x\\u001b\", \"c\" : -5 } }").unwrap();
     assert_eq!(canonical(&value), r#"{"a":{"c":-5,"d":"x\u001b"},"b":[1,null,true]}"#);
     assert_eq!(canonical(&Value::String("\u{e0001}".into())), r#""\udb40\udc01""#);
+    assert_eq!(canonical(&Value::String("say \"a\\b\"\n\u{e9}t\u{e9}\u{7f} end".into())), r#""say \"a\\b\"\nété\u007f end""#);
 }
 
 #[tokio::test]
