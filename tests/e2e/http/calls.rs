@@ -32,6 +32,7 @@ fn each_call_is_in_the_audit_log_with_what_came_of_it() {
     for call in &calls {
         assert_eq!((call["principal"].as_str(), call["target"].as_str()), (Some("corp/bob@example.test"), Some("billing")), "{call}");
         assert!(call["policies"].to_string().contains("developers-use-billing"), "{call}");
+        assert!(call["groups"].to_string().contains("corp/developers"), "{call}");
         assert!(call["duration_ms"].is_u64() && call["recording_ms"].is_u64() && call["session"].is_string(), "{call}");
     }
     assert_eq!((calls[1]["bytes_in"].as_u64(), calls[0]["cut"].as_str()), (Some(10), None));
