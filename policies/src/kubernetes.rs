@@ -5,11 +5,13 @@
 mod exec;
 mod fields;
 mod masks;
+mod outline;
 mod query;
 mod resolve;
 
 pub use exec::{Streams, exec_commands};
 pub use fields::{Answer, TABLED, leaks, names};
+pub use outline::summary;
 pub use query::Query;
 pub use resolve::{Resolved, Unresolved, resolve};
 

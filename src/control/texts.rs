@@ -255,7 +255,14 @@ pub fn approvals(server: &str, all: &[Approval], caller: &PrincipalId, now: Time
 /// What an operation does, in lines, where more is known of it than its text.
 #[must_use]
 pub fn outlined(outline: &Outline) -> Vec<String> {
-    let Outline::Sql { statements, left_out, in_transaction } = outline else { return Vec::new() };
+    let (statements, left_out, in_transaction) = match outline {
+        Outline::Sql { statements, left_out, in_transaction } => (statements, left_out, in_transaction),
+        Outline::Kubernetes { summary, commands, .. } => {
+            let runs = commands.iter().map(|command| format!("runs: {}", Printable(command)));
+            return std::iter::once(format!("does: {}", Printable(summary))).chain(runs).collect();
+        }
+        Outline::Http { .. } => return Vec::new(),
+    };
     let mut lines = Vec::new();
     for statement in statements {
         lines.push(format!("does: {}", Printable(&statement.summary)));

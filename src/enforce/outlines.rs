@@ -1,7 +1,6 @@
 //! What a held operation does, for whoever decides about it. Follows from what was understood of the operation; decides nothing.
 
-use bartizan_policies::Facts;
-use bartizan_policies::sql;
+use bartizan_policies::{ApiRequest, Facts, kubernetes, sql};
 
 use crate::store::{Outline, StatementOutline, TableOutline};
 
@@ -13,6 +12,9 @@ const STATEMENTS: usize = 32;
 
 /// Relations of one statement that are told of, and columns of one relation.
 const TABLES: usize = 64;
+
+/// Commands of one `exec` that are told of.
+const COMMANDS: usize = 32;
 
 /// How much of a statement's text is told, in characters; the operation itself is told whole.
 const TEXT: usize = 4_096;
@@ -48,6 +50,39 @@ pub(super) fn of_questions(questions: &[Question]) -> Option<Outline> {
             content_type: request.content_type.clone(),
             size: request.size,
         }),
+        Facts::ApiRequest(request) | Facts::ApiExec { request, .. } => Some(of_api(request, questions)),
+        Facts::ApiPath { verb, path } => Some(Outline::Kubernetes {
+            summary: format!("{verb}s {path}, which is no resource").chars().take(TEXT).collect(),
+            verb: verb.clone(),
+            group: None,
+            resource: None,
+            subresource: None,
+            namespace: None,
+            name: None,
+            path: Some(path.clone()),
+            commands: Vec::new(),
+            dry_run: false,
+        }),
         _ => None,
     })
+}
+
+/// What a request to an API server does.
+fn of_api(request: &ApiRequest, questions: &[Question]) -> Outline {
+    let command = |question: &Question| match question.facts() {
+        Facts::ApiExec { command, .. } => Some(command.text().chars().take(TEXT).collect()),
+        _ => None,
+    };
+    Outline::Kubernetes {
+        summary: kubernetes::summary(request),
+        verb: request.verb.clone(),
+        group: Some(request.group.clone()).filter(|group| !group.is_empty()),
+        resource: Some(request.resource.clone()),
+        subresource: request.subresource.clone(),
+        namespace: request.namespace.clone(),
+        name: request.name.clone(),
+        path: None,
+        commands: questions.iter().filter_map(command).take(COMMANDS).collect(),
+        dry_run: request.dry_run,
+    }
 }

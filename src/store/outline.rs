@@ -30,6 +30,37 @@ pub enum Outline {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         size: Option<u64>,
     },
+    /// A request to a Kubernetes API server.
+    Kubernetes {
+        /// What it does, in a sentence.
+        summary: String,
+        /// The verb, as the API server resolves it: `delete`, `deletecollection`, `patch`; for a path that is no resource, the method.
+        verb: String,
+        /// The API group of the resource, none for the core's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        group: Option<String>,
+        /// The resource, in the plural; none where the path is no resource.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        resource: Option<String>,
+        /// What of the resource.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        subresource: Option<String>,
+        /// The namespace, if it is in one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        namespace: Option<String>,
+        /// The object's name, if it is about one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        /// The path, where it is no resource.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        path: Option<String>,
+        /// The commands that `exec` runs, up to the 32nd.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        commands: Vec<String>,
+        /// Whether nothing of it is kept.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        dry_run: bool,
+    },
 }
 
 /// One statement.

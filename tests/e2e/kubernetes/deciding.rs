@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::evidence::files;
 use crate::harness::{Guarded, Run, free_port, wait_for_line, wait_until};
+use crate::tui::Screen;
 
 use super::site::{CREDENTIAL, POLICIES, Site, deployment, kubectls};
 
@@ -133,7 +134,18 @@ fn a_request_waits_until_somebody_answers() {
         id.unwrap()
     };
     let no = delete();
-    alice.visitor.ssh(["bastion", "deny", &waiting(), "not", "now"]).ok();
+    let id = waiting();
+    let does = "deletes deployments.apps web in namespace shop";
+    let shown = site.world.bastion.run(["approvals", "show", &id, "--json"]).ok().json();
+    let outline = &shown["outline"];
+    assert_eq!((outline["kind"].as_str(), outline["summary"].as_str()), (Some("kubernetes"), Some(does)), "{shown}");
+    let told = ["verb", "group", "resource", "namespace", "name"].map(|name| outline[name].as_str().unwrap_or_default());
+    assert_eq!(told, ["delete", "apps", "deployments", "shop", "web"], "{shown}");
+    for text in [site.world.bastion.run(["approvals", "show", &id]).ok().text(), alice.visitor.ssh(["bastion", "approvals"]).ok().text()] {
+        assert!(text.contains(&format!("does: {does}")), "{text}");
+    }
+    Screen::tui(&alice.visitor).sees(does);
+    alice.visitor.ssh(["bastion", "deny", &id, "not", "now"]).ok();
     let done = no.join().unwrap();
     assert!(done.code() == 1 && done.err.contains("not now"), "{done}");
     assert_eq!(alice.kubectl(&["get", "deployment", "web", "-n", "shop"]).code(), 0, "it is not sent before it is approved");

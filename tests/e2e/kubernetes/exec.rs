@@ -207,6 +207,11 @@ fn the_command_is_decided_before_it_runs_and_waits_for_an_answer() {
         wait_until("the command is held", || {
             let listed = site.world.bastion.run(["approvals", "list", "--json"]).ok().json();
             let one = listed.as_array().unwrap().iter().find(|one| one.to_string().contains(&new_text)).cloned();
+            if let Some(one) = &one {
+                let outline = &one["outline"];
+                assert_eq!(outline["commands"], serde_json::json!([format!("touch {new_text}")]), "{one}");
+                assert!(outline["summary"].as_str().unwrap().starts_with("runs a command in pods "), "{one}");
+            }
             held = one.and_then(|one| one["id"].as_str().map(str::to_owned));
             held.is_some()
         });

@@ -29,6 +29,18 @@ pub enum Outline {
         #[serde(default)]
         size: Option<u64>,
     },
+    /// A request to a Kubernetes API server.
+    Kubernetes {
+        /// What it does, in a sentence.
+        #[serde(default)]
+        summary: Text,
+        /// Its verb.
+        #[serde(default)]
+        verb: Text,
+        /// The commands that it runs.
+        #[serde(default)]
+        commands: Vec<Text>,
+    },
     /// A kind of a later version; the operation itself is shown.
     #[serde(other)]
     Unknown,
@@ -85,7 +97,11 @@ impl Outline {
     /// What it does, in sentences and without ends, with how many rows where that is known.
     #[must_use]
     pub fn summary(&self) -> String {
-        let Self::Sql { statements, left_out, .. } = self else { return String::new() };
+        let (statements, left_out) = match self {
+            Self::Sql { statements, left_out, .. } => (statements, left_out),
+            Self::Kubernetes { summary, .. } => return summary.to_string(),
+            Self::Http { .. } | Self::Unknown => return String::new(),
+        };
         let one = |statement: &Statement| match statement.rows() {
             Some(rows) => format!("{} ({rows})", statement.summary),
             None => statement.summary.to_string(),

@@ -65,6 +65,20 @@ fn a_held_request_shows_what_it_carries() {
 }
 
 #[test]
+fn a_held_request_to_a_cluster_shows_what_it_does_and_runs() {
+    let mut bastion = Bastion::busy();
+    let held = &mut bastion.approvals[0];
+    (held["target"], held["action"]) = (json!("prod"), json!("k8s.deletecollection"));
+    held["operation"] = json!("DELETE /api/v1/namespaces/shop/pods");
+    held["outline"] = json!({ "kind": "kubernetes", "summary": "deletes all pods in namespace shop", "verb": "deletecollection",
+        "resource": "pods", "namespace": "shop", "commands": ["rm -rf /srv"] });
+    let mut world = World::with(Settings::default(), bastion);
+    world.size(120, 32);
+    world.sees("▲ deletes all pods in namespace shop");
+    world.sees("rm -rf /srv");
+}
+
+#[test]
 fn live_sessions_at_every_size() {
     photograph("live", &mut World::on(Screen::Live));
 }

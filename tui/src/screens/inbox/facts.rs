@@ -46,6 +46,13 @@ fn what(state: &State, approval: &Approval, detail: &mut Detail) {
             let kind = content_type.as_ref().map(ToString::to_string).unwrap_or_default();
             detail.plain("BODY", [kind, size].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", "));
         }
+        Some(Outline::Kubernetes { summary, verb, commands }) => {
+            let whole = verb.raw() == "deletecollection";
+            detail.add("DOES", if whole { Role::Warn } else { Role::Title }, format!("{}{summary}", if whole { "▲ " } else { "" }));
+            for (command, label) in commands.iter().zip(std::iter::once("COMMANDS").chain(std::iter::repeat(""))) {
+                detail.plain(label, command.to_string());
+            }
+        }
         Some(Outline::Unknown) | None => {}
     }
 }
