@@ -5,6 +5,7 @@ mod bench;
 mod clients;
 mod deciding;
 mod exec;
+mod helm;
 mod masks;
 mod site;
 mod tunnel;
