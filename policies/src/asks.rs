@@ -12,7 +12,7 @@ use crate::rule::Effect;
 use crate::sight::is_normal;
 
 /// The attributes of the context that matter here.
-const WATCHED: [&str; 13] = [
+const WATCHED: [&str; 14] = [
     "program",
     "args",
     "command",
@@ -26,6 +26,7 @@ const WATCHED: [&str; 13] = [
     "has_where",
     "estimated_rows",
     "body",
+    "time",
 ];
 
 /// What a policy asks for.

@@ -154,6 +154,7 @@ impl PolicySet {
             about_bodies: OnceLock::new(),
             about_estimates: OnceLock::new(),
             permits_sql: OnceLock::new(),
+            about_time: OnceLock::new(),
             kept: Arc::default(),
         }
     }
@@ -175,6 +176,8 @@ pub struct Slice {
     about_estimates: OnceLock<bool>,
     /// Whether every operation on a database is permitted, whatever it is about.
     permits_sql: OnceLock<bool>,
+    /// Whether any policy asks what time it is.
+    about_time: OnceLock<bool>,
     kept: Arc<Kept>,
 }
 
@@ -311,6 +314,15 @@ impl Slice {
             let about_sql = || Action::ALL.iter().copied().filter(|action| action.facts() == FactsKind::Sql);
             about_sql().all(|action| self.policies(action).next().is_some() && self.policies(action).all(plain))
         })
+    }
+
+    /// Whether any policy that matters here asks what time it is, or may: only then can the same question be answered otherwise later.
+    /// Found out once.
+    #[must_use]
+    pub fn asks_for_time(&self) -> bool {
+        let policies = || self.ground.iter().flat_map(|ground| &ground.buckets).flat_map(|bucket| bucket.policies());
+        let asks = |policy: &cedar_policy::Policy| self.rule(policy.id()).map_or(true, |rule| rule.asks.names("time"));
+        *self.about_time.get_or_init(|| policies().any(asks))
     }
 
     fn found(&self, request: &Request<'_>) -> Result<Found<'_>, Unaskable> {

@@ -1,7 +1,6 @@
 //! JSON in one form only: keys sorted, no spaces, and no character in it that could act on a terminal, so that hashes can be
 //! compared and a line can be shown as it is.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde_json::Value;
@@ -20,12 +19,16 @@ fn write_value(out: &mut String, value: &Value) {
     match value {
         Value::Null => out.push_str("null"),
         Value::Bool(yes) => out.push_str(if *yes { "true" } else { "false" }),
-        Value::Number(number) => out.push_str(&number.to_string()),
+        Value::Number(number) => {
+            // Writing to a String does not fail.
+            let _infallible = write!(out, "{number}");
+        }
         Value::String(text) => write_text(out, text),
         Value::Array(items) => write_all(out, ['[', ']'], items, write_value),
         Value::Object(fields) => {
             // Sorted here: serde_json's own map keeps the order of insertion when any crate asks it to.
-            let sorted: BTreeMap<_, _> = fields.iter().collect();
+            let mut sorted: Vec<_> = fields.iter().collect();
+            sorted.sort_unstable_by_key(|(key, _)| *key);
             write_all(out, ['{', '}'], sorted, |out, (key, value)| {
                 write_text(out, key);
                 out.push(':');

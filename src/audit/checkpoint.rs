@@ -1,5 +1,6 @@
-//! The signed statement of how far the log goes. Two places in one file, each a line of JSON of fixed length, written in turn,
-//! so that a crash in the middle of one leaves the other, and so that a full disk never keeps a checkpoint from being written.
+//! The signed statement of how far the log goes. Two places in one file, each a line of JSON of fixed length, written in turn, each only
+//! when the other is on disk, so that a crash in the middle of one leaves the other, and so that a full disk never keeps a checkpoint
+//! from being written.
 //!
 //! Signed are these lines, each with its newline: `bartizan-audit/1`, seq, hash (hex), size, time, node.
 
@@ -25,8 +26,10 @@ const PLACE: usize = 1_024;
 pub(super) struct Checkpoints {
     path: PathBuf,
     file: File,
-    /// Which place is written next.
+    /// Which place is written next. The other one is on disk.
     next: u64,
+    /// Whether anything was written there since.
+    is_written: bool,
 }
 
 /// What the file says.
@@ -109,19 +112,22 @@ impl Checkpoints {
         let path = path(folder);
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
         let file = file.map_err(|error| AuditError::file(&path, "opened", &error))?;
-        Ok(Self { path, file, next: 0 })
+        Ok(Self { path, file, next: 0, is_written: false })
     }
 
     /// Reads what stands there, whoever wrote it, so that the next one goes to the other place.
     pub(super) fn read(&mut self, folder: &Path, key: &SigningKey) -> Result<Anchor, AuditError> {
         let anchor = read(folder, &key.verifying_key())?;
         if let Anchor::Signed { place, .. } = anchor {
+            // Whoever wrote it may not have flushed it yet.
+            self.is_written = true;
+            self.sync()?;
             self.next = 1 - place;
         }
         Ok(anchor)
     }
 
-    /// Signs `head` in the place that was not written last.
+    /// Signs `head` in the place that is not the one on disk.
     pub(super) fn write(&mut self, head: &Head, key: &SigningKey, node: &str, time: Timestamp) -> Result<(), AuditError> {
         let time = moment(time);
         let signature = key.sign(statement(head, &time, node).as_bytes());
@@ -134,12 +140,16 @@ impl Checkpoints {
             return Err(AuditError::unwritable(&self.path, &"the node's name is too long"));
         }
         self.file.write_all_at(place.as_bytes(), self.next * PLACE as u64).map_err(|error| AuditError::unwritable(&self.path, &error))?;
-        self.next = 1 - self.next;
+        self.is_written = true;
         Ok(())
     }
 
-    /// Makes what was written durable.
-    pub(super) fn sync(&self) -> Result<(), AuditError> {
-        self.file.sync_data().map_err(|error| AuditError::unwritable(&self.path, &error))
+    /// Makes what was written durable; from then on the other place is written.
+    pub(super) fn sync(&mut self) -> Result<(), AuditError> {
+        if self.is_written {
+            self.file.sync_data().map_err(|error| AuditError::unwritable(&self.path, &error))?;
+            (self.next, self.is_written) = (1 - self.next, false);
+        }
+        Ok(())
     }
 }

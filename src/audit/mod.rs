@@ -23,6 +23,7 @@ mod error;
 mod facts;
 mod key;
 mod log;
+mod queue;
 mod read;
 mod signed;
 mod tail;
@@ -38,7 +39,7 @@ pub use key::{read_public_key, signing_key};
 pub use log::{AuditLog, Receipt};
 pub use read::{Follow, Record, RecordFilter, Records, last, record};
 pub use signed::{NAMESPACE as SIGNED_NAMESPACE, Said};
-pub use tail::{Line, Lines, Tail, hash_of};
+pub use tail::{Line, Lines, Passed, Tail, hash_of};
 pub use verify::{Finding, Report, Snapshot, Verified, snapshot, verify, verify_each};
 
 /// The folder of the log, below the state folder.

@@ -26,6 +26,17 @@ pub struct Line {
     pub text: Vec<u8>,
 }
 
+/// A line that was passed without being taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Passed {
+    /// Its number, from 1.
+    pub seq: u64,
+    /// Its hash.
+    pub hash: [u8; 32],
+    /// The line itself, without its newline.
+    pub text: Vec<u8>,
+}
+
 /// A place in the log, and what comes after it.
 #[derive(Debug)]
 pub struct Tail {
@@ -99,6 +110,23 @@ impl Tail {
     /// # Errors
     /// [`AuditError::Tampered`], [`AuditError::File`].
     pub fn more(&mut self, most: usize) -> Result<Vec<Line>, AuditError> {
+        self.take(most, Walk::step, |fields, Passed { seq, hash, text }| Line { seq, hash, fields, text })
+    }
+
+    /// The same for who wants their numbers and hashes: nothing is taken apart.
+    ///
+    /// # Errors
+    /// As [`Tail::more`].
+    pub fn pass(&mut self, most: usize) -> Result<Vec<Passed>, AuditError> {
+        self.take(most, Walk::pass, |_, passed| passed)
+    }
+
+    fn take<T>(
+        &mut self,
+        most: usize,
+        step: impl Fn(&mut Walk<BufReader<std::io::Take<File>>>) -> std::io::Result<Step>,
+        make: impl Fn(Value, Passed) -> T,
+    ) -> Result<Vec<T>, AuditError> {
         let signed = match checkpoint::read(&self.folder, &self.key)? {
             Anchor::Signed { head, .. } => head,
             // The log is about to begin.
@@ -119,8 +147,10 @@ impl Tail {
         let mut walk = Walk::new(BufReader::with_capacity(1 << 16, text), self.head);
         let mut lines = Vec::new();
         while lines.len() < most && walk.head.seq < signed.seq {
-            match walk.step().map_err(unreadable)? {
-                Step::Line(fields) => lines.push(Line { seq: walk.head.seq, hash: walk.head.hash, fields, text: walk.line().to_vec() }),
+            match step(&mut walk).map_err(unreadable)? {
+                Step::Line(fields) => {
+                    lines.push(make(fields, Passed { seq: walk.head.seq, hash: walk.head.hash, text: walk.line().to_vec() }));
+                }
                 Step::Broken(why) => return Err(self.tampered(&format!("at entry {}: {why}", walk.head.seq + 1))),
                 Step::End | Step::Torn(_) => return Err(self.tampered("it is shorter than what was signed")),
             }

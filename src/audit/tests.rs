@@ -33,14 +33,29 @@ fn failed_login(user: &str) -> Entry {
     }
 }
 
-/// A log with `n` entries that nobody holds open.
+/// A log with `n` entries that nobody holds open; the last was written by itself.
 async fn log_of(n: u64) -> tempfile::TempDir {
     let state = tempfile::tempdir().unwrap();
-    let log = open(state.path()).unwrap();
-    for i in 1..=n {
-        assert_eq!(log.append(entry(i), at(0)).await.unwrap().seq, i);
+    for part in [1..n, n.max(1)..n + 1] {
+        let log = open(state.path()).unwrap();
+        for i in part {
+            assert_eq!(log.append(entry(i), at(0)).await.unwrap().seq, i);
+        }
     }
     state
+}
+
+/// Waits until so many entries are on disk and signed.
+fn wait_for_signed(state: &Path, count: u64) -> Report {
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    loop {
+        let report = verify(&folder(state), &key(state)).unwrap();
+        if report.signed >= count {
+            return report;
+        }
+        assert!(std::time::Instant::now() < end, "{report:?}");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
 }
 
 fn log_path(state: &Path) -> PathBuf {
@@ -135,6 +150,49 @@ async fn an_entry_that_is_too_long_is_refused_and_those_written_with_it_stand() 
     assert_eq!((a.unwrap().seq, c.unwrap().seq), (1, 2));
     assert!(matches!(b, Err(AuditError::TooLong { .. })), "{b:?}");
     assert_eq!(found(state.path()), Finding::Ok);
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_is_signed_soon_though_nothing_else_comes() {
+    let state = tempfile::tempdir().unwrap();
+    let log = open(state.path()).unwrap();
+    log.append(entry(1), at(0)).await.unwrap();
+    log.leave(entry(2), at(0)).unwrap();
+    assert_eq!(wait_for_signed(state.path(), 2).finding, Finding::Ok);
+    // Much later, when the checkpoint is flushed too.
+    tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+    log.leave(entry(3), at(0)).unwrap();
+    assert_eq!(wait_for_signed(state.path(), 3).finding, Finding::Ok);
+}
+
+#[tokio::test]
+async fn entries_stand_in_the_order_in_which_they_were_given_whoever_waits_for_them() {
+    let state = tempfile::tempdir().unwrap();
+    let log = open(state.path()).unwrap();
+    for n in 0..40 {
+        log.leave(entry(3 * n), at(0)).unwrap();
+        log.append(entry(3 * n + 1), at(0)).await.unwrap();
+        log.leave(entry(3 * n + 2), at(0)).unwrap();
+    }
+    wait_for_signed(state.path(), 120);
+    let locks: Vec<u64> =
+        text(state.path()).lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["entry"]["lock"].as_u64().unwrap()).collect();
+    assert_eq!(locks, (0..120).collect::<Vec<u64>>());
+    assert_eq!(found(state.path()), Finding::Ok);
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_is_bounded_and_what_is_left_is_written_at_the_end() {
+    let state = tempfile::tempdir().unwrap();
+    let log = open(state.path()).unwrap();
+    let mut left = 0;
+    while log.leave(entry(left), at(0)).is_ok() && left < 1_000_000 {
+        left += 1;
+    }
+    assert!(left < 1_000_000, "there is always room");
+    drop(log);
+    let report = wait_for_signed(state.path(), left);
+    assert_eq!((report.entries, report.signed, report.finding), (left, left, Finding::Ok));
 }
 
 #[tokio::test]

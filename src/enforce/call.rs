@@ -1,8 +1,10 @@
 //! What came of a request that was let through, for the audit log: nothing waits for it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::audit::Entry;
+use crate::frontdoor::BoxFuture;
 
 use super::Decider;
 use super::enforcer::groups;
@@ -29,9 +31,10 @@ pub struct Call {
 }
 
 impl Decider {
-    /// Writes down what came of a call. What cannot be written is an alert in the bastion's own log: the call itself is in the audit log
-    /// already, and in the recording.
-    pub async fn ended(&self, call: Call) {
+    /// Writes down what came of a call, soon: nobody waits for that, but where what comes back says that somebody has to. What cannot be
+    /// written is an alert in the bastion's own log: the call itself is in the audit log already, and in the recording.
+    #[must_use]
+    pub fn ended(&self, call: Call) -> Option<BoxFuture<()>> {
         let (now, caller) = (self.clock.now(), self.permit.routed().identified().caller());
         let since = now.duration_since(self.permit.started_at());
         let milliseconds = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
@@ -52,8 +55,12 @@ impl Decider {
             recording_ms: into.saturating_sub(milliseconds(call.duration)),
             cut: call.cut,
         };
-        if let Err(error) = self.audit.append(entry, now).await {
-            tracing::error!(%error, alert = true, session = %self.permit.session(), "the end of a call is not in the audit log");
-        }
+        let entry = self.audit.leave(entry, now).err()?;
+        let (audit, session) = (Arc::clone(&self.audit), self.permit.session());
+        Some(Box::pin(async move {
+            if let Err(error) = audit.append(*entry, now).await {
+                tracing::error!(%error, alert = true, %session, "the end of a call is not in the audit log");
+            }
+        }))
     }
 }

@@ -21,6 +21,7 @@ use super::permit::Permit;
 use super::policies::PoliciesInForce;
 use super::questions::Question;
 use super::sql::{Lately, SqlCase};
+use super::verdicts::Known;
 
 /// Operations that were allowed and are not over. They are asked again when policy changes.
 #[derive(Debug, Default)]
@@ -67,6 +68,7 @@ pub struct Decider {
     pub(super) voice: Voice,
     pub(super) slice: Arc<Mutex<Cut>>,
     pub(super) lately: Arc<Mutex<Lately>>,
+    pub(super) known: Arc<Mutex<Known>>,
 }
 
 /// An operation that policy allowed. While it is kept, a change of policy that would no longer allow it, or a revoked approval,
@@ -154,8 +156,7 @@ impl Decider {
     /// # Errors
     /// When any is denied, a hold is not approved, or a verdict cannot be written.
     pub async fn decide(&self, questions: Vec<Question>) -> Result<Allowed, Refusal> {
-        let operation = questions.iter().map(|question| question.operation.as_str()).collect::<Vec<_>>().join("; ");
-        self.decide_shown(questions, operation).await
+        self.decide_beside(questions, None, |_| std::future::ready(())).await.map(|(allowed, ())| allowed)
     }
 
     /// As [`Decider::decide`]; people who are asked about it see `operation`, which has to be all of what will be done.
@@ -163,19 +164,34 @@ impl Decider {
     /// # Errors
     /// As [`Decider::decide`].
     pub async fn decide_shown(&self, questions: Vec<Question>, operation: String) -> Result<Allowed, Refusal> {
+        self.decide_beside(questions, Some(operation), |_| std::future::ready(())).await.map(|(allowed, ())| allowed)
+    }
+
+    /// As [`Decider::decide_shown`], or without `shown` as [`Decider::decide`]; what else has to be done before what is allowed goes on is done by `beside`, while the verdict is
+    /// being written where nobody has to be asked. It may be done in vain: what is not allowed after all was refused afterwards.
+    ///
+    /// # Errors
+    /// As [`Decider::decide`].
+    pub async fn decide_beside<F: Future>(
+        &self,
+        questions: Vec<Question>,
+        shown: Option<String>,
+        beside: impl FnOnce(&Allowed) -> F,
+    ) -> Result<(Allowed, F::Output), Refusal> {
         if !self.permit.moderation.is_open() {
             self.wait_for_watchers().await?;
         }
         let asker = Asker::of(self.permit.routed(), self.permit.session());
-        let (slice, now) = (self.slice(), self.clock.now());
+        let (epoch, slice, now) = (self.policies.epoch(), self.slice(), self.clock.now());
         let standing = |need: &Needed| self.permit.moderation.keeps(need) || self.permit.has_grant(need, now);
-        let mut judgement = asker.judge(&slice, now, &questions, &standing);
+        let ask = |question: &Question| self.verdict(&asker, &slice, epoch, now, question);
+        let mut judgement = asker.judge_by(ask, &questions, &standing);
         let moderated = judgement.moderated();
         if !moderated.is_empty() && judgement.refused.is_none() {
             write_all(&self.audit, judgement.entries, now).await?;
             self.permit.moderation.require(moderated);
             self.wait_for_watchers().await?;
-            return Box::pin(self.decide_shown(questions, operation)).await;
+            return Box::pin(self.decide_beside(questions, shown, beside)).await;
         }
         if let Some(refusal) = judgement.refused {
             write_all(&self.audit, judgement.entries, now).await?;
@@ -184,14 +200,17 @@ impl Decider {
         if judgement.needs.is_empty() {
             // Made first, so that a change of policy that comes while the verdicts are written finds it.
             let allowed = self.allowed(Standing::questions(questions, judgement.answered), judgement.policies, None);
-            write_all(&self.audit, judgement.entries, now).await?;
-            return Ok(allowed);
+            let (written, done) = tokio::join!(write_all(&self.audit, judgement.entries, now), beside(&allowed));
+            return written.map(|()| (allowed, done));
         }
         write_all(&self.audit, judgement.entries.clone(), now).await?;
-        let asking = asker.asking(&judgement, operation, outlines::of_questions(&questions));
+        let all = || questions.iter().map(|question| question.operation.as_str()).collect::<Vec<_>>().join("; ");
+        let asking = asker.asking(&judgement, shown.unwrap_or_else(all), outlines::of_questions(&questions));
         let grant = Arc::new(wait_for_people(&self.broker, &self.voice, asking, now).await?);
         self.permit.keep(&grant);
-        self.decide_approved(&asker, questions, grant).await
+        let allowed = self.decide_approved(&asker, questions, grant).await?;
+        let done = beside(&allowed).await;
+        Ok((allowed, done))
     }
 
     /// Decides once more after people have answered: policy may have changed while they thought.

@@ -214,6 +214,7 @@ impl Enforcer {
             voice: voice.clone(),
             slice: Arc::default(),
             lately: Arc::default(),
+            known: Arc::default(),
         }
     }
 

@@ -1,5 +1,7 @@
 //! Puts questions to a slice of policy and gathers the verdicts: the worst is the answer, holds add up. Writes nothing.
 
+use std::borrow::Borrow;
+
 use bartizan_policies::{Decision, Hold, Place as On, Request, Requirement, Scope, Slice, Verdict};
 use jiff::Timestamp;
 
@@ -69,10 +71,19 @@ impl<'a> Asker<'a> {
 
     /// Asks all questions. `answered` tells whether people have answered what a policy asks for, as it asks for it today.
     pub(super) fn judge(&self, slice: &Slice, now: Timestamp, questions: &[Question], answered: &dyn Fn(&Needed) -> bool) -> Judgement {
+        self.judge_by(|question| self.ask(slice, now, question), questions, answered)
+    }
+
+    /// As [`Asker::judge`], where `ask` says what policy says.
+    pub(super) fn judge_by<D: Borrow<Decision>>(
+        &self,
+        ask: impl Fn(&Question) -> D,
+        questions: &[Question],
+        answered: &dyn Fn(&Needed) -> bool,
+    ) -> Judgement {
         let mut judgement = Judgement::default();
         for question in questions {
-            let decision = self.ask(slice, now, question);
-            judgement.take(self, question, &decision, answered);
+            judgement.take(self, question, ask(question).borrow(), answered);
             if judgement.refused.is_some() {
                 break;
             }

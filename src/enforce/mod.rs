@@ -17,6 +17,7 @@ mod publishing;
 mod questions;
 mod repeats;
 mod sql;
+mod verdicts;
 
 pub use call::Call;
 pub use calls::{End, Outcome};

@@ -81,7 +81,7 @@ impl Keeper {
         let mut written = 0;
         let mut waiting: Vec<String> = commits.iter().map(Leaf::to_string).collect();
         loop {
-            let lines = self.tail.more(TOGETHER)?;
+            let lines = self.tail.pass(TOGETHER)?;
             waiting.extend(lines.iter().flat_map(leaves_of).map(|leaf| leaf.to_string()));
             if waiting.is_empty() {
                 return Ok(written);

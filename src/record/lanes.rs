@@ -267,6 +267,12 @@ impl Lane {
                 Ok(None) => return,
                 Err(_) => {}
             }
+            for _ in 0..QUEUE {
+                match self.jobs.try_recv() {
+                    Ok(job) => self.work(job),
+                    Err(_) => break,
+                }
+            }
             if tick.elapsed() >= TICK {
                 tick = Instant::now();
                 self.tick();

@@ -57,6 +57,26 @@ fn going_unrecorded_is_permitted_only_by_who_names_it_and_every_forbid_still_cou
 }
 
 #[test]
+fn it_is_known_whether_any_policy_that_matters_asks_what_time_it_is() {
+    let asks = |text: &str, who: &Principal| load(text).slice(who, &web()).asks_for_time();
+    let plain = "@id(\"plain\") permit (principal, action, resource) when { context has login && context.login == \"time\" };";
+    assert!(!asks(plain, &alice()));
+    for condition in [
+        "context.time < datetime(\"2027-01-01\")",
+        "!(context.source_ip.isLoopback() && context.time.toTime() > duration(\"8h\"))",
+        "if context.device_bound then context.time > context.authenticated_at else true",
+        "[context].contains(context)",
+    ] {
+        for effect in ["permit", "forbid"] {
+            let timed =
+                format!("{plain} @id(\"timed\") {effect} (principal in Group::\"corp/sre\", action, resource) when {{ {condition} }};");
+            assert!(asks(&timed, &alice()), "{timed}");
+            assert!(!asks(&timed, &Principal::user("corp/bob@example.com", ["corp/all"])), "it does not matter to bob: {timed}");
+        }
+    }
+}
+
+#[test]
 fn a_dynamic_command_matches_no_program() {
     let text = r#"
         @id("systemctl") permit (principal, action == Action::"ssh.exec", resource)

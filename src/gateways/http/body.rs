@@ -91,8 +91,9 @@ impl Called {
             duration: self.begun.elapsed(),
             cut,
         };
-        let decider = shared.decider.clone();
-        shared.tasks.finish(async move { decider.ended(call).await });
+        if let Some(writing) = shared.decider.ended(call) {
+            shared.tasks.finish(writing);
+        }
     }
 }
 

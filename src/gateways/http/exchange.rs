@@ -85,18 +85,29 @@ async fn attempt(shared: Arc<Shared>, mut request: Request<Incoming>) -> Result<
         Err(problem) => return Err(unread(&shared, number, &line, problem).await?),
     };
     let asked = notes::Asked { number, request: &facts, told: meant.told() };
-    let allowed = match decide(&shared, meant.questions(), body.text()).await {
-        Ok(allowed) => allowed,
-        Err(refusal) => return Err(refused(&shared, asked, &refusal).await?),
+    // It is recorded while its verdict is written to the audit log, and goes on when both are done.
+    let recording = |allowed: &Allowed| {
+        let passage = meant.passage(&shared.decider);
+        let note = passage.is_ok().then(|| notes::allowed(&asked, allowed, body.text()));
+        let shared = &shared;
+        async move {
+            match note {
+                Some(note) => shared.write(note).await.map(|()| passage),
+                None => Ok(passage),
+            }
+        }
     };
-    let passage = match meant.passage(&shared.decider) {
+    let (allowed, passage) = match decide(&shared, meant.questions(), body.text(), recording).await {
+        Ok((allowed, recorded)) => (allowed, recorded?),
+        Err(refusal) => return Err(refused(&shared, &asked, &refusal).await?),
+    };
+    let passage = match passage {
         Ok(passage) => passage,
-        Err(sentence) => return Err(refused(&shared, asked, &Refusal::denied(sentence.clone(), sentence)).await?),
+        Err(sentence) => return Err(refused(&shared, &asked, &Refusal::denied(sentence.clone(), sentence)).await?),
     };
     // It looks at the head, which goes on.
     drop(meant);
     count("allow");
-    shared.write(notes::allowed(asked, &allowed, body.text())).await?;
     let call = Called {
         number,
         begun,
@@ -107,11 +118,16 @@ async fn attempt(shared: Arc<Shared>, mut request: Request<Incoming>) -> Result<
     forward(shared, Sent { head, body, from_client, target: facts.target(), upgrade, passage, allowed, call }).await
 }
 
-/// Asks policy. Whoever is asked then sees all that would be done.
-async fn decide(shared: &Shared, questions: Vec<Question>, body: Option<&str>) -> Result<Allowed, Refusal> {
-    let Some(text) = body else { return shared.decider.decide(questions).await };
-    let whole = format!("{} with the body {}", questions.first().map_or("", Question::operation), Printable(text));
-    shared.decider.decide_shown(questions, whole).await
+/// Asks policy, and has `beside` done. Whoever is asked then sees all that would be done.
+async fn decide<F: Future>(
+    shared: &Shared,
+    questions: Vec<Question>,
+    body: Option<&str>,
+    beside: impl FnOnce(&Allowed) -> F,
+) -> Result<(Allowed, F::Output), Refusal> {
+    let with = |text| format!("{} with the body {}", questions.first().map_or("", Question::operation), Printable(text));
+    let shown = body.map(with);
+    shared.decider.decide_beside(questions, shown, beside).await
 }
 
 /// The first line of a request, as it came.
@@ -272,7 +288,7 @@ async fn unread(shared: &Shared, number: u64, line: &Line, problem: Problem) -> 
     Ok(problem)
 }
 
-async fn refused(shared: &Shared, asked: notes::Asked<'_>, refusal: &Refusal) -> Result<Problem, Problem> {
+async fn refused(shared: &Shared, asked: &notes::Asked<'_>, refusal: &Refusal) -> Result<Problem, Problem> {
     let problem = Problem::of(refusal);
     count(if refusal.cause == Cause::Held { "hold" } else { "deny" });
     shared.write(notes::refused(asked, refusal, problem.status)).await?;

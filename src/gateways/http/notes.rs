@@ -33,7 +33,7 @@ pub(super) struct Asked<'a> {
     pub(super) told: Map<String, Value>,
 }
 
-fn asked(asked: Asked<'_>, verdict: &str, policies: &[String]) -> Value {
+fn asked(asked: &Asked<'_>, verdict: &str, policies: &[String]) -> Value {
     let Asked { number, request, told } = asked;
     let mut event = json!({
         "action": "http.request",
@@ -48,13 +48,13 @@ fn asked(asked: Asked<'_>, verdict: &str, policies: &[String]) -> Value {
         "policies": policies,
     });
     if let Value::Object(fields) = &mut event {
-        fields.extend(told);
+        fields.extend(told.clone());
     }
     event
 }
 
 /// A request that goes on.
-pub(super) fn allowed(request: Asked<'_>, allowed: &Allowed, body: Option<&str>) -> Piece {
+pub(super) fn allowed(request: &Asked<'_>, allowed: &Allowed, body: Option<&str>) -> Piece {
     let mut event = asked(request, "allow", allowed.policies());
     if let (Value::Object(fields), Some(body)) = (&mut event, body) {
         fields.insert("body_sha256".to_owned(), hex::encode(Sha256::digest(body)).into());
@@ -67,7 +67,7 @@ pub(super) fn allowed(request: Asked<'_>, allowed: &Allowed, body: Option<&str>)
 }
 
 /// A request that does not.
-pub(super) fn refused(request: Asked<'_>, refusal: &Refusal, status: StatusCode) -> Piece {
+pub(super) fn refused(request: &Asked<'_>, refusal: &Refusal, status: StatusCode) -> Piece {
     let verdict = if refusal.cause == Cause::Held { "hold" } else { "deny" };
     let mut event = asked(request, verdict, &refusal.policies);
     if let Value::Object(fields) = &mut event {

@@ -1,5 +1,9 @@
 //! What the audit log says of each call: who, by which policies, what came of it, how long it took, how much passed, and where in the
-//! recording it stands.
+//! recording it stands; and that a call is decided anew however often it was made before.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -37,4 +41,60 @@ fn each_call_is_in_the_audit_log_with_what_came_of_it() {
     }
     assert_eq!((calls[1]["bytes_in"].as_u64(), calls[0]["cut"].as_str()), (Some(10), None));
     assert!(calls[0]["bytes_out"].as_u64().unwrap() > 0 && calls[2]["cut"].is_string(), "{calls:#?}");
+}
+
+/// The status of the answer to a request on a connection that is kept.
+fn again(stream: &mut TcpStream, line: &str) -> String {
+    write!(stream, "{line} HTTP/1.1\r\nHost: billing\r\n\r\n").unwrap();
+    let (mut text, mut buffer) = (String::new(), [0; 4096]);
+    loop {
+        let count = stream.read(&mut buffer).unwrap();
+        assert!(count > 0, "it ended: {text}");
+        text.push_str(&String::from_utf8_lossy(&buffer[..count]));
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length =
+            head.to_lowercase().split_once("content-length: ").map(|(_, rest)| rest.lines().next().unwrap().parse::<usize>().unwrap());
+        let is_whole = length.map_or_else(|| body.ends_with("0\r\n\r\n"), |length| body.len() >= length);
+        if is_whole {
+            return text.split(' ').nth(1).unwrap().to_owned();
+        }
+    }
+}
+
+#[test]
+fn a_call_that_is_made_again_is_decided_written_and_recorded_again_and_obeys_clock_and_reload() {
+    let site = Site::with(POLICIES);
+    let bob = site.world.visitor("bob");
+    let (port, _ssh) = site.tunnel(&bob);
+    let mut kept = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    kept.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    for _ in 0..20 {
+        assert_eq!(again(&mut kept, "GET /echo?a=1"), "200");
+    }
+    assert_eq!(again(&mut kept, "DELETE /bills/1"), "403");
+    assert_eq!(again(&mut kept, "DELETE /bills/1"), "403");
+    let count = |kind: &str, words: &[&str]| {
+        let text = site.world.bastion.run(["audit", "export", "--kind", kind]).ok().text();
+        text.lines().filter(|line| words.iter().all(|word| line.contains(word))).count()
+    };
+    assert_eq!(count("decision", &["GET /echo?a=1", "\"allow\""]), 20);
+    assert_eq!(count("decision", &["DELETE /bills/1", "\"deny\""]), 2);
+    wait_until("all calls are over", || count("call.ended", &["GET /echo?a=1"]) == 20);
+    // The same session goes on under other policies, which the clock changes.
+    let until = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second() + 8).unwrap();
+    let timed = format!(
+        "{POLICIES}\n@id(\"until-then\")\nforbid (principal in Group::\"corp/developers\", action == Action::\"http.GET\", resource)\nwhen \
+         {{ context.path == \"/echo\" && context.time > datetime(\"{}\") }};\n",
+        until.strftime("%Y-%m-%dT%H:%M:%SZ")
+    );
+    site.world.put_in_force("test.cedar", &timed);
+    let early = again(&mut kept, "GET /echo?a=1");
+    assert!(early == "200" || jiff::Timestamp::now() > until, "{early}");
+    wait_until("it is too late", || again(&mut kept, "GET /echo?a=1") == "403");
+    assert!(jiff::Timestamp::now() > until);
+    site.world.put_in_force("test.cedar", POLICIES);
+    assert_eq!(again(&mut kept, "GET /echo?a=1"), "200");
+    drop(kept);
+    wait_until("the session is sealed", || site.recorded().matches("> GET /echo?a=1").count() > 22);
+    site.world.bastion.run(["audit", "verify"]).ok();
 }
