@@ -85,8 +85,6 @@ pub struct Ruling {
     pub statements: Arc<[Judged]>,
     /// Whether anything is masked for the principal on this target.
     pub is_masked: bool,
-    /// Whether the verdict depends on what the names in the text mean.
-    pub by_names: bool,
     /// What the database held when it was understood.
     pub catalog: Arc<Catalog>,
     /// Whether policy wants its results recorded.
@@ -127,7 +125,6 @@ struct Known {
     policies: Vec<String>,
     statements: Arc<[Judged]>,
     is_masked: bool,
-    by_names: bool,
     records: bool,
     kinds: Arc<[Kind]>,
 }
@@ -140,7 +137,6 @@ struct Said {
     statements: Arc<[Judged]>,
     masked: Option<Refused>,
     is_masked: bool,
-    by_names: bool,
 }
 
 impl Lately {
@@ -177,8 +173,7 @@ impl Decider {
     /// As [`Decider::decide`], and when a masked column is used otherwise than by being handed on.
     pub async fn decide_sql(&self, case: &Arc<SqlCase>, operation: &str, planner: &dyn Planner) -> Result<Ruling, Unruled> {
         let (epoch, now, slice) = (self.policies.epoch(), self.clock.now(), self.slice());
-        let number = case.number(&slice);
-        let id = (number, case.in_transaction);
+        let id = (case.number(&slice), case.in_transaction);
         let known = {
             let mut lately = lock(&self.lately);
             lately.under(epoch);
@@ -188,9 +183,9 @@ impl Decider {
             self.write_some(self.again(known.keys.iter(), now), now).await?;
             let allowed = self.allowed(Standing::sql(Arc::clone(case), Vec::new()), known.policies.clone(), None);
             let (statements, catalog) = (Arc::clone(&known.statements), Arc::clone(&case.catalog));
-            let Known { is_masked, by_names, records, .. } = *known;
+            let Known { is_masked, records, .. } = *known;
             let kinds = Arc::clone(&known.kinds);
-            return Ok(Ruling { allowed, statements, is_masked, by_names, catalog, records, kinds, at: now });
+            return Ok(Ruling { allowed, statements, is_masked, catalog, records, kinds, at: now });
         }
         if slice.asks_for_estimates() {
             case.estimate(planner).await;
@@ -200,7 +195,7 @@ impl Decider {
         let said = ask(&asker, &slice, now, (case, case.in_transaction), &standing);
         let said = self.unless_refused(said, now).await?;
         if said.judgement.needs.is_empty() {
-            return self.allow(case, said, (epoch, now, number)).await;
+            return self.allow(case, said, (epoch, now, id)).await;
         }
         write_all(&self.audit, said.judgement.entries.clone(), now).await?;
         // Whoever decides about it wants to know, whatever policy asks for.
@@ -263,8 +258,8 @@ impl Decider {
         Ok(said)
     }
 
-    async fn allow(&self, case: &Arc<SqlCase>, said: Said, (epoch, now, number): (u64, Timestamp, u64)) -> Result<Ruling, Unruled> {
-        let Said { judgement, keys, kinds, statements, is_masked, by_names, .. } = said;
+    async fn allow(&self, case: &Arc<SqlCase>, said: Said, (epoch, now, id): (u64, Timestamp, (u64, bool))) -> Result<Ruling, Unruled> {
+        let Said { judgement, keys, kinds, statements, is_masked, .. } = said;
         let kinds: Arc<[Kind]> = kinds.into();
         let compares = statements.iter().any(|judged| !judged.equalities.is_empty());
         let lasting = judgement.answered.is_empty() && !compares;
@@ -287,12 +282,12 @@ impl Decider {
         // What people answered is theirs to answer each time, and each comparison with what is masked is written down.
         if lasting {
             let (keys, kinds, statements) = (keys.into(), Arc::clone(&kinds), Arc::clone(&statements));
-            let known = Known { at: now, keys, policies: judgement.policies, statements, is_masked, by_names, records, kinds };
+            let known = Known { at: now, keys, policies: judgement.policies, statements, is_masked, records, kinds };
             let mut lately = lock(&self.lately);
             lately.under(epoch);
-            lately.keep((number, case.in_transaction), known);
+            lately.keep(id, known);
         }
-        Ok(Ruling { allowed, statements, is_masked, by_names, catalog: Arc::clone(&case.catalog), records, kinds, at: now })
+        Ok(Ruling { allowed, statements, is_masked, catalog: Arc::clone(&case.catalog), records, kinds, at: now })
     }
 
     /// Counts what is done again; gives the counts that are due.
@@ -320,10 +315,10 @@ impl Decider {
         write_all(&self.audit, said.judgement.entries, now).await?;
         // Kept in use by now: what was taken back before is seen here, what is taken back later ends the session.
         self.broker.stands(&grant).await?;
-        let Said { statements, is_masked, by_names, kinds, .. } = said;
+        let Said { statements, is_masked, kinds, .. } = said;
         let kinds = kinds.into_iter().map(|kind| kind.approved(&grant)).collect();
         let (catalog, records) = (Arc::clone(&case.catalog), said.judgement.record_results);
-        Ok(Ruling { allowed, statements, is_masked, by_names, catalog, records, kinds, at: now })
+        Ok(Ruling { allowed, statements, is_masked, catalog, records, kinds, at: now })
     }
 }
 
@@ -356,8 +351,7 @@ fn ask(
     }
     judgement.policies.sort();
     judgement.policies.dedup();
-    let (is_masked, by_names) = (judge.is_masked(), !slice.permits_all_sql());
-    Said { judgement, keys, kinds, statements: found.statements.into(), masked: found.refused, is_masked, by_names }
+    Said { judgement, keys, kinds, statements: found.statements.into(), masked: found.refused, is_masked: judge.is_masked() }
 }
 
 fn part<'a>(case: &'a SqlCase, statement: &Statement) -> &'a str {

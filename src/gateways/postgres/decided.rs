@@ -23,7 +23,7 @@ impl<W: AsyncWrite + Unpin> Up<'_, W> {
             Ok(ruling) => ruling,
             Err(denial) => return Ok(Err(denial)),
         };
-        if ruling.by_names && !self.is_up_to_date {
+        if !self.is_up_to_date && self.decider.reads_names() {
             let words = "bartizan: policies have changed while the statement was read; send it again";
             return Ok(Err(Denial::unserved("40001", words)));
         }
