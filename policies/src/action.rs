@@ -64,6 +64,13 @@ pub enum FactsKind {
     HttpField,
 }
 
+impl FactsKind {
+    /// The actions that these facts belong to.
+    pub(crate) fn actions(self) -> impl Iterator<Item = Action> {
+        Action::ALL.iter().copied().filter(move |action| action.facts() == self)
+    }
+}
+
 macro_rules! actions {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $facts:ident, [$($kind:ident),+];)+) => {
         /// One thing that a principal may want to do.

@@ -219,17 +219,21 @@ impl Slice {
     /// Whether any policy could ever permit this action here, whatever is asked. Says nothing about one operation.
     #[must_use]
     pub fn may_permit(&self, action: Action) -> bool {
-        let buckets = self.ground.iter().flat_map(|ground| &ground.buckets);
-        buckets
-            .flat_map(|bucket| bucket.sets(action))
-            .flat_map(cedar_policy::PolicySet::policies)
-            .any(|policy| policy.effect() == CedarEffect::Permit)
+        self.policies(action).any(|policy| policy.effect() == CedarEffect::Permit)
+    }
+
+    fn buckets(&self) -> impl Iterator<Item = &Arc<Bucket>> {
+        self.ground.iter().flat_map(|ground| &ground.buckets)
+    }
+
+    /// All policies that matter here.
+    fn all_policies(&self) -> impl Iterator<Item = &cedar_policy::Policy> {
+        self.buckets().flat_map(|bucket| bucket.policies())
     }
 
     /// The policies that matter here and whose scope holds this action.
     pub(crate) fn policies(&self, action: Action) -> impl Iterator<Item = &cedar_policy::Policy> {
-        let buckets = self.ground.iter().flat_map(|ground| &ground.buckets);
-        buckets.flat_map(move |bucket| bucket.sets(action)).flat_map(cedar_policy::PolicySet::policies)
+        self.buckets().flat_map(move |bucket| bucket.sets(action)).flat_map(cedar_policy::PolicySet::policies)
     }
 
     /// Decides one operation on the slice's target, or on something in it. A question about anything else is refused.
@@ -285,17 +289,15 @@ impl Slice {
     #[must_use]
     pub fn asks_for_body(&self, request: &Request<'_>) -> bool {
         let speaks = |id: &str| self.shared.rules.get(id).is_some_and(|rule| rule.asks.names_body());
-        let any = || self.ground.iter().flat_map(|ground| &ground.buckets).flat_map(|bucket| bucket.policies());
-        let is_spoken_of = *self.about_bodies.get_or_init(|| any().any(|policy| speaks(policy.id().as_ref())));
+        let is_spoken_of = *self.about_bodies.get_or_init(|| self.all_policies().any(|policy| speaks(policy.id().as_ref())));
         is_spoken_of && self.found(request).is_ok_and(|found| found.failed.iter().any(|id| speaks(id)))
     }
 
     /// Whether any policy that matters here asks how many rows a statement is about. Found out once: each statement asks for it.
     #[must_use]
     pub fn asks_for_estimates(&self) -> bool {
-        let about_sql = || Action::ALL.iter().filter(|action| action.facts() == FactsKind::Sql);
         let asks = |policy: &cedar_policy::Policy| self.rule(policy.id()).is_ok_and(|rule| rule.asks.names("estimated_rows"));
-        *self.about_estimates.get_or_init(|| about_sql().any(|action| self.policies(*action).any(asks)))
+        *self.about_estimates.get_or_init(|| FactsKind::Sql.actions().any(|action| self.policies(action).any(asks)))
     }
 
     /// Whether every operation on a database here is permitted whatever it is about: all policies that matter permit them without
@@ -311,8 +313,7 @@ impl Slice {
         let plain =
             |policy: &cedar_policy::Policy| policy.effect() == CedarEffect::Permit && !policy.has_non_scope_constraint() && on_all(policy);
         *self.permits_sql.get_or_init(|| {
-            let about_sql = || Action::ALL.iter().copied().filter(|action| action.facts() == FactsKind::Sql);
-            about_sql().all(|action| self.policies(action).next().is_some() && self.policies(action).all(plain))
+            FactsKind::Sql.actions().all(|action| self.policies(action).next().is_some() && self.policies(action).all(plain))
         })
     }
 
@@ -320,9 +321,8 @@ impl Slice {
     /// Found out once.
     #[must_use]
     pub fn asks_for_time(&self) -> bool {
-        let policies = || self.ground.iter().flat_map(|ground| &ground.buckets).flat_map(|bucket| bucket.policies());
         let asks = |policy: &cedar_policy::Policy| self.rule(policy.id()).map_or(true, |rule| rule.asks.names("time"));
-        *self.about_time.get_or_init(|| policies().any(asks))
+        *self.about_time.get_or_init(|| self.all_policies().any(asks))
     }
 
     fn found(&self, request: &Request<'_>) -> Result<Found<'_>, Unaskable> {

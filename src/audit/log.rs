@@ -17,7 +17,7 @@ use super::{AuditError, Entry};
 /// the next start signs again.
 const SOON: Duration = Duration::from_millis(250);
 
-/// Where an entry stands.
+/// Proof that an entry is on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Receipt {
     /// Its number, dense from 1.

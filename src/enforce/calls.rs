@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bartizan_policies::sql::{Judged, Statement};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::decider::lock;
 use super::enforcer::groups;
@@ -131,7 +131,7 @@ impl Tally {
     }
 
     fn is_due(&self, now: Timestamp, at_the_end: bool) -> bool {
-        let waited = |since| now.duration_since(since) >= SignedDuration::from_secs(WAIT);
+        let waited = |since| now.duration_since(since) >= WAIT;
         at_the_end || self.pending.len() >= MOST || self.since.is_some_and(waited)
     }
 
@@ -167,6 +167,8 @@ impl Permit {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use super::*;
 
     fn kind(key: &str) -> Kind {

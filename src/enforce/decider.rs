@@ -167,8 +167,9 @@ impl Decider {
         self.decide_beside(questions, Some(operation), |_| std::future::ready(())).await.map(|(allowed, ())| allowed)
     }
 
-    /// As [`Decider::decide_shown`], or without `shown` as [`Decider::decide`]; what else has to be done before what is allowed goes on is done by `beside`, while the verdict is
-    /// being written where nobody has to be asked. It may be done in vain: what is not allowed after all was refused afterwards.
+    /// As [`Decider::decide_shown`], or without `shown` as [`Decider::decide`]; what else has to be done before what is allowed goes on
+    /// is done by `beside`, while the verdict is being written where nobody has to be asked. It may be done in vain: what is not allowed
+    /// after all was refused afterwards.
     ///
     /// # Errors
     /// As [`Decider::decide`].

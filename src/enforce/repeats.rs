@@ -10,8 +10,8 @@ use super::decider::lock;
 use super::permit::Permit;
 use crate::audit::{Entry, Repeated};
 
-/// How many seconds counts wait.
-pub(super) const WAIT: i64 = 60;
+/// How long counts wait.
+pub(super) const WAIT: SignedDuration = SignedDuration::from_secs(60);
 /// Things that are counted apart; of what comes later only the decisions are written.
 const MOST: usize = 4_096;
 /// How many stand in one entry.
@@ -58,7 +58,7 @@ impl Permit {
     pub fn repeated(&self, now: Timestamp, at_the_end: bool) -> Vec<Entry> {
         let all = {
             let mut repeats = lock(&self.repeats);
-            let is_due = repeats.since.is_some_and(|since| at_the_end || now.duration_since(since) >= SignedDuration::from_secs(WAIT));
+            let is_due = repeats.since.is_some_and(|since| at_the_end || now.duration_since(since) >= WAIT);
             if is_due { repeats.take() } else { Vec::new() }
         };
         let identified = self.routed.identified();

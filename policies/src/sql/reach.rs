@@ -89,7 +89,7 @@ impl<'a> Reach<'a> {
     /// Analyses views when it is used: call it on a stack as large as for [`super::analyse()`].
     #[must_use]
     pub fn new(set: &'a PolicySet, target: &'a Target, catalog: &'a Catalog) -> Self {
-        let sql = Action::ALL.iter().filter(|action| action.facts() == FactsKind::Sql).fold(0, |bits, action| bits | action.bit());
+        let sql = FactsKind::Sql.actions().fold(0, |bits, action| bits | action.bit());
         let (mut permits, mut bans) = (Vec::new(), Vec::new());
         for (actions, policy) in set.shared.index.policies() {
             let Some(rule) = set.shared.rules.get(AsRef::<str>::as_ref(policy.id())) else { continue };

@@ -48,9 +48,13 @@ impl Connection {
     pub(super) async fn open(journey: &mut Journey<'_>, target: &PostgresTarget) -> Result<Self, DatabaseError> {
         let stream = journey.go().await?;
         if target.tls == Tls::Disable {
-            return Ok(Self { socket: stream, buffer: BytesMut::new(), binding: None, hold: None, prepared: Vec::new() });
+            return Ok(Self::over(stream, None));
         }
         encrypted(stream, target).await
+    }
+
+    fn over(socket: Box<dyn Socket>, binding: Option<Vec<u8>>) -> Self {
+        Self { socket, buffer: BytesMut::new(), binding, hold: None, prepared: Vec::new() }
     }
 
     /// The socket, which keeps the account that it is logged in as, and what was read ahead.
@@ -188,5 +192,5 @@ async fn encrypted(mut stream: Box<dyn Socket>, target: &PostgresTarget) -> Resu
     let stream = connecting.await.map_err(|e| DatabaseError::Handshake(e.to_string()))?;
     let (_, session) = stream.get_ref();
     let binding = session.peer_certificates().and_then(|chain| chain.first()).and_then(|own| binding::end_point(own.as_ref()));
-    Ok(Connection { socket: Box::new(stream), buffer: BytesMut::new(), binding, hold: None, prepared: Vec::new() })
+    Ok(Connection::over(Box::new(stream), binding))
 }
