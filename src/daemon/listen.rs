@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use crate::frontdoor::{Door, Gate, Guard, Guarded};
-use crate::wire::QuickAck;
+use crate::wire::{QuickAck, ReadAhead};
 
 use super::metrics;
 use super::rooms::Foyer;
@@ -57,7 +57,7 @@ async fn serve(
     guard: Arc<Guard>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let settings = hall.0.names.outer().await.map_err(|refusal| refusal.detail)?;
-    let stream = Guarded::new(QuickAck::new(stream)?, guard);
+    let stream = Guarded::new(ReadAhead::new(QuickAck::new(stream)?), guard);
     let session = server::run_stream(settings, stream, door).await?;
     Ok(session.await?)
 }

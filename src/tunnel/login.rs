@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Address, TokenError, Trust};
 use crate::model::{Printable, Secret, TargetName, code_login};
-use crate::wire::QuickAck;
 use crate::wire::outbound::{self, Forwards, NoForwards, Outbound};
+use crate::wire::{QuickAck, ReadAhead};
 
 /// From the first packet to the end of a login, or of what is asked after it.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -188,7 +188,7 @@ async fn reach<F: Forwards>(
 ) -> Result<Handle<Outbound<F>>, LinkError> {
     let lost = |error: io::Error| LinkError::Connect(bastion.clone(), error);
     let stream = TcpStream::connect((bastion.host.as_str(), bastion.port)).await.map_err(lost)?;
-    let stream = QuickAck::new(stream).map_err(lost)?;
+    let stream = ReadAhead::new(QuickAck::new(stream).map_err(lost)?);
     let expected = trust.expected(bastion, now);
     let settings = outbound::settings(&expected, WINDOW, BEAT);
     client::connect_stream(settings, stream, Outbound::with(expected, forwards, ends)).await.map_err(|error| match error {

@@ -14,6 +14,7 @@ use crate::model::{Clock, SessionId, TargetName};
 use crate::record::Taped;
 use crate::secrets::{SecretError, Secrets};
 use crate::store::Store;
+use crate::wire::ReadAhead;
 use crate::wire::host::ExpectedHost;
 use crate::wire::outbound::{self, NoForwards, Outbound};
 
@@ -182,7 +183,7 @@ impl Dialer {
         taped: &Taped,
         ssh: &SshTarget,
     ) -> Result<(client::Handle<Outbound<NoForwards>>, Channel<client::Msg>), DialError> {
-        let stream = journey.go().await?;
+        let stream = ReadAhead::new(journey.go().await?);
         let names = vec![taped.permit().routed().target().name.to_string(), ssh.named.clone()];
         let expected = expected(&ssh.host, names, self.clock.now());
         let settings = outbound::settings(&expected, WINDOW, BEAT);

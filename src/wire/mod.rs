@@ -1,6 +1,7 @@
 //! What SSH, HTTPS and databases need of a socket on both sides of the bastion. Knows nothing of sessions.
 
 pub mod agent;
+mod ahead;
 pub mod host;
 pub mod https;
 pub mod outbound;
@@ -14,6 +15,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+
+pub use ahead::ReadAhead;
 
 /// How many reads are acknowledged at once. A login takes fewer; afterwards delayed acknowledgements save packets.
 const QUICK_READS: u8 = 64;
