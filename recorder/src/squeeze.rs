@@ -11,6 +11,10 @@ use crate::ratchet::Opener;
 
 /// Bytes of the chunk's latest decoded bodies that help to compress the next one.
 pub(crate) const HISTORY_LEN: usize = 8 * 1024;
+/// Of it, what helps a short body: to look through all of it costs more than the body itself, and what is alike is mostly close by.
+const NEAR_HISTORY: usize = 2 * 1024;
+/// A body shorter than this is short.
+const SHORT: usize = 1024;
 /// A body shorter than this is not worth a try.
 const WORTH_TRYING: usize = 48;
 /// From this length on history gains nothing and speed counts.
@@ -61,8 +65,20 @@ impl History {
     }
 
     fn usable(&self) -> Option<&[u8]> {
-        (self.0.len() >= 8 && !self.0.starts_with(&DICTIONARY_MAGIC)).then_some(self.0.as_slice())
+        usable(&self.0)
     }
+
+    /// What a body of `len` bytes is compressed with: distances count from the end of the history, so that who decompresses with all
+    /// of it finds the same.
+    fn helpful(&self, len: usize) -> Option<&[u8]> {
+        let all = self.usable()?;
+        let from = if len < SHORT { all.len().saturating_sub(NEAR_HISTORY) } else { 0 };
+        usable(all.get(from..)?)
+    }
+}
+
+fn usable(history: &[u8]) -> Option<&[u8]> {
+    (history.len() >= 8 && !history.starts_with(&DICTIONARY_MAGIC)).then_some(history)
 }
 
 /// What one `append` borrows: a context and the buffers it works in.
@@ -107,7 +123,7 @@ impl Scratch {
             return None;
         }
         let small = body.len() < BULK;
-        let history = if with_history && small { self.history.usable() } else { None };
+        let history = if with_history && small { self.history.helpful(body.len()) } else { None };
         let level = match (small, flood) {
             (true, _) => LEVEL,
             (false, false) => BULK_LEVEL,
