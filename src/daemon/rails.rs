@@ -59,7 +59,7 @@ struct Desk {
 
 impl Rooms {
     /// The guard rails of a session: only ordinary shells have any.
-    pub(super) fn rails(&self, taped: &Taped) -> Option<Rails> {
+    pub(super) fn rails(&self, taped: &Taped) -> Option<Box<Rails>> {
         let permit = taped.permit();
         if !matches!(permit.mode(), Mode::Shell) {
             return None;
@@ -76,7 +76,7 @@ impl Rooms {
             target: permit.routed().target().clone(),
         };
         let size = crate::record::terminal(identified.ask()).map(|terminal| (terminal.cols, terminal.rows));
-        Some(Rails::new(Arc::new(desk), permit.session(), size))
+        Some(Box::new(Rails::new(Arc::new(desk), permit.session(), size)))
     }
 }
 

@@ -91,7 +91,8 @@ impl Rooms {
 
     async fn session(&self, caller: Arc<Caller>, ask: Ask, visit: Visit, notices: &[String]) {
         let (login, target) = (ask.account().to_owned(), ask.target.clone());
-        match self.begin(caller, ask, &visit.voice, |taped| self.dialer.dial(taped)).await {
+        // Boxed, so that a session that has begun does not keep the room for it.
+        match Box::pin(self.begin(caller, ask, &visit.voice, |taped| self.dialer.dial(taped))).await {
             Ok(Begun { link, place, orders }) => {
                 metrics::session("begun");
                 let session = link.session();

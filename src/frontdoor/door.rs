@@ -554,7 +554,8 @@ impl<H: Hall> russh::server::Handler for Door<H> {
     }
 
     async fn tcpip_forward(&mut self, address: &str, port: &mut u32, session: &mut Session) -> Result<bool, DoorError> {
-        let why = match self.publish(address, *port, session.handle()).await? {
+        // Boxed: every packet makes the future that this is a part of.
+        let why = match Box::pin(self.publish(address, *port, session.handle())).await? {
             Ok(given) => {
                 *port = given;
                 return Ok(true);

@@ -117,7 +117,7 @@ impl Rails {
 /// Stands between the target and the visitor.
 pub(super) struct Watch<'a> {
     /// None where nothing is looked for.
-    pub(super) rails: Option<Rails>,
+    pub(super) rails: Option<Box<Rails>>,
     pub(super) gate: &'a Gate<'a>,
     pub(super) visitor: &'a ChannelWriteHalf<server::Msg>,
     pub(super) tape: &'a Tape,
@@ -140,7 +140,7 @@ impl Watch<'_> {
         let Some(cells) = rails.lookout.as_ref().map(Lookout::cells) else { return Ok(()) };
         let size = (WORK / cells.max(1)).clamp(*PIECE.start(), *PIECE.end());
         for piece in bytes.chunks(size) {
-            self.look(piece, on_stderr).await?;
+            Box::pin(self.look(piece, on_stderr)).await?;
         }
         Ok(())
     }

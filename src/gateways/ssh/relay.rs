@@ -35,7 +35,7 @@ pub async fn relay(
     has_terminal: bool,
     traffic: &Traffic,
     mut orders: mpsc::Receiver<Orders>,
-    rails: Option<Rails>,
+    rails: Option<Box<Rails>>,
     moderation: &Moderation,
 ) -> Ended {
     let (mut from_visitor, to_visitor) = visitor.split();
