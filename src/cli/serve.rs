@@ -13,8 +13,7 @@ pub(super) struct Args {}
 pub(super) fn run(common: &Common, _args: &Args) -> Result<ExitCode, Exit> {
     let config = common.load_whole()?;
     daemon::set_up_logs();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|e| Exit::incomplete(format!("the runtime does not start: {e}")))?;
+    let runtime = daemon::runtime().map_err(|e| Exit::incomplete(format!("the runtime does not start: {e}")))?;
     runtime.block_on(daemon::serve(config)).map_err(|e| Exit::incomplete(format!("cannot serve: {e}")))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -31,7 +31,7 @@ mod witness;
 
 pub use clock::SystemClock;
 pub use logs::set_up_logs;
-pub use serve::{ServeError, serve};
+pub use serve::{ServeError, runtime, serve};
 pub use socket::{account, control_socket};
 pub use tunnel::{Heard, TunnelError, run_tunnel};
 pub use witness::serve_witness;

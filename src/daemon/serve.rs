@@ -20,7 +20,7 @@ use crate::control::protocol::Event;
 use crate::enforce::{Enforcer, PoliciesInForce, load_dir};
 use crate::exporters::Exporter;
 use crate::frontdoor::{Gate, sentences};
-use crate::gateways::postgres::{Analysts, Worker};
+use crate::gateways::postgres::{Analysts, RUNTIME_STACK, Worker};
 use crate::identity::authority::{Authorities, open_host_key};
 use crate::identity::oidc::Providers;
 use crate::identity::{IdentityDesk, VOUCHER_KEY, Vouchers};
@@ -68,6 +68,14 @@ pub enum ServeError {
 fn cannot(what: &str) -> impl Fn(&dyn std::fmt::Display) -> ServeError {
     let what = what.to_owned();
     move |error| ServeError::Start(format!("{what}: {error}"))
+}
+
+/// The runtime to serve on: its threads read short statements, for which they need room.
+///
+/// # Errors
+/// When the system lets it have no threads.
+pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().thread_stack_size(RUNTIME_STACK).enable_all().build()
 }
 
 /// Runs the bastion until SIGTERM or SIGINT.

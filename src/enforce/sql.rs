@@ -166,6 +166,31 @@ impl Lately {
 }
 
 impl Decider {
+    /// The ruling on a text of SQL that was allowed a moment ago, or on one like it; none where it is to be decided. Nearly all texts go
+    /// this way, and nobody is waited for.
+    ///
+    /// # Errors
+    /// When the audit log takes nothing.
+    pub async fn known_sql(&self, case: &Arc<SqlCase>) -> Result<Option<Ruling>, Unruled> {
+        let (epoch, now) = (self.policies.epoch(), self.clock.now());
+        let known = {
+            let id = (case.number(&self.slice()), case.in_transaction);
+            let mut lately = lock(&self.lately);
+            lately.under(epoch);
+            lately.known(id, now)
+        };
+        let Some(known) = known else { return Ok(None) };
+        let due = self.again(known.keys.iter(), now);
+        if !due.is_empty() {
+            Box::pin(write_all(&self.audit, due, now)).await?;
+        }
+        let allowed = self.allowed(Standing::sql(Arc::clone(case), Vec::new()), known.policies.clone(), None);
+        let (statements, catalog) = (Arc::clone(&known.statements), Arc::clone(&case.catalog));
+        let Known { is_masked, records, .. } = *known;
+        let kinds = Arc::clone(&known.kinds);
+        Ok(Some(Ruling { allowed, statements, is_masked, catalog, records, kinds, at: now }))
+    }
+
     /// Decides a text of SQL. People who are asked about it see `operation`, which has to be all of what will be done. The planner is
     /// asked only where a policy of the session's asks how many rows a statement is about.
     ///
@@ -174,19 +199,6 @@ impl Decider {
     pub async fn decide_sql(&self, case: &Arc<SqlCase>, operation: &str, planner: &dyn Planner) -> Result<Ruling, Unruled> {
         let (epoch, now, slice) = (self.policies.epoch(), self.clock.now(), self.slice());
         let id = (case.number(&slice), case.in_transaction);
-        let known = {
-            let mut lately = lock(&self.lately);
-            lately.under(epoch);
-            lately.known(id, now)
-        };
-        if let Some(known) = known {
-            self.write_some(self.again(known.keys.iter(), now), now).await?;
-            let allowed = self.allowed(Standing::sql(Arc::clone(case), Vec::new()), known.policies.clone(), None);
-            let (statements, catalog) = (Arc::clone(&known.statements), Arc::clone(&case.catalog));
-            let Known { is_masked, records, .. } = *known;
-            let kinds = Arc::clone(&known.kinds);
-            return Ok(Ruling { allowed, statements, is_masked, catalog, records, kinds, at: now });
-        }
         if slice.asks_for_estimates() {
             case.estimate(planner).await;
         }
@@ -274,7 +286,10 @@ impl Decider {
             lock(&self.permit.repeats).first(key, entry);
         }
         write_all(&self.audit, new.into_iter().map(|(entry, _)| entry).collect(), now).await?;
-        self.write_some(self.again(again.into_iter().map(|(_, key)| key), now), now).await?;
+        let due = self.again(again.into_iter().map(|(_, key)| key), now);
+        if !due.is_empty() {
+            write_all(&self.audit, due, now).await?;
+        }
         for name in statements.iter().flat_map(|judged| &judged.equalities) {
             self.refused("pg.equality", &format!("allowed by its mask: {name} was compared for equality")).await?;
         }
@@ -294,10 +309,6 @@ impl Decider {
     fn again<'a>(&self, keys: impl Iterator<Item = &'a String>, now: Timestamp) -> Vec<Entry> {
         lock(&self.permit.repeats).again(keys, now);
         self.permit.repeated(now, false)
-    }
-
-    async fn write_some(&self, counted: Vec<Entry>, now: Timestamp) -> Result<(), Refusal> {
-        if counted.is_empty() { Ok(()) } else { write_all(&self.audit, counted, now).await }
     }
 
     /// Decides once more after people have answered: policy may have changed while they thought.

@@ -19,7 +19,7 @@ impl<W: AsyncWrite + Unpin> Up<'_, W> {
     /// Asks policy about everything that a text does, and people where policy wants it. What is decided is recorded.
     pub(super) async fn decide(&mut self, reading: &Arc<Reading>, text: &Arc<str>, values: &[String]) -> Ruled<Arc<Ruling>> {
         let case = self.case(reading, text)?;
-        let ruling = match self.wait_for_verdict(&case, values).await? {
+        let ruling = match self.verdict(&case, values).await? {
             Ok(ruling) => ruling,
             Err(denial) => return Ok(Err(denial)),
         };
@@ -73,7 +73,7 @@ impl<W: AsyncWrite + Unpin> Up<'_, W> {
         if kind == b'Q' {
             self.note_denial(text, &denial);
             let awaited = Awaited::Query(Run::new(Vec::new(), None, 0));
-            return self.send(Entry::denied(awaited, denial), &codec::query(SURE_TO_FAIL)).await.map(drop);
+            return Box::pin(self.send(Entry::denied(awaited, denial), &codec::query(SURE_TO_FAIL))).await.map(drop);
         }
         self.refuse_recorded(Awaited::Parse { name: NAME.to_owned(), taken: false }, text, denial).await
     }
@@ -85,7 +85,7 @@ impl<W: AsyncWrite + Unpin> Up<'_, W> {
 
     /// Puts something sure to fail in the place of any message of the extended protocol.
     pub(super) async fn refuse_message(&mut self, awaited: Awaited, denial: Denial) -> Result<(), Over> {
-        self.send(Entry::denied(awaited, denial), &codec::parse(NAME, SURE_TO_FAIL)).await.map(drop)
+        Box::pin(self.send(Entry::denied(awaited, denial), &codec::parse(NAME, SURE_TO_FAIL))).await.map(drop)
     }
 
     pub(super) fn note_denial(&mut self, text: &str, denial: &Denial) {

@@ -66,7 +66,7 @@ impl<W: AsyncWrite + Unpin> Up<'_, W> {
                 Ok(prepared) => prepared,
                 Err(denial) => return self.refuse_recorded(awaited, "(a prepared statement that means something else now)", denial).await,
             },
-            None => match self.prepared_by_sql(statement).await? {
+            None => match Box::pin(self.prepared_by_sql(statement)).await? {
                 Ok(prepared) => prepared,
                 Err(denial) => return self.refuse_message(awaited, denial).await,
             },
@@ -138,8 +138,9 @@ impl<W: AsyncWrite + Unpin> Up<'_, W> {
     pub(super) async fn execute(&mut self, name: &str, bytes: &[u8]) -> Result<(), Over> {
         let found = self.ledger.lock().names.portals.get(name).cloned();
         let portal = match found {
-            Some(portal) => self.still_does(portal).await?,
-            None => self.cursor_of_sql(name).await?,
+            Some(portal) if !portal.prepared.reading.script.by_name => Ok(portal),
+            Some(portal) => Box::pin(self.still_does(portal)).await?,
+            None => Box::pin(self.cursor_of_sql(name)).await?,
         };
         let portal = match portal {
             Ok(portal) => portal,

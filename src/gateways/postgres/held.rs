@@ -35,8 +35,17 @@ struct Limit {
 }
 
 impl<W: AsyncWrite + Unpin> Up<'_, W> {
+    /// The verdict. Most texts are known, and nothing is waited for then; what it takes to wait is large, and boxed.
+    pub(super) async fn verdict(&mut self, case: &Arc<SqlCase>, values: &[String]) -> Ruled<Ruling> {
+        match self.decider.known_sql(case).await {
+            Ok(Some(ruling)) => Ok(Ok(ruling)),
+            Ok(None) => Box::pin(self.wait_for_verdict(case, values)).await,
+            Err(unruled) => Ok(Err(Denial::of_unruled(unruled))),
+        }
+    }
+
     /// Waits for the verdict; as long as people are waited for, the client is told.
-    pub(super) async fn wait_for_verdict(&mut self, case: &Arc<SqlCase>, values: &[String]) -> Ruled<Ruling> {
+    async fn wait_for_verdict(&mut self, case: &Arc<SqlCase>, values: &[String]) -> Ruled<Ruling> {
         let operation = format!("{}{}", case.text.trim(), notes::beneath(values));
         let decider = self.decider.clone();
         let library = Arc::clone(&self.library);

@@ -24,7 +24,7 @@ mod statements;
 mod understood;
 mod up;
 
-pub use analyst::{Analysts, Worker};
+pub use analyst::{Analysts, RUNTIME_STACK, Worker};
 pub use cancel::{Cancels, Registered};
 pub use client::{Client, Hello, Received};
 pub use relay::{Between, Library, relay};

@@ -85,11 +85,8 @@ impl<W: AsyncWrite + Unpin> Up<'_, W> {
         Ok(understood.map(|(reading, read_with)| Arc::new(Prepared { text, reading, read_with })))
     }
 
-    /// A portal as it was bound, if it still does what it did then: EXECUTE and FETCH look their names up when they run.
+    /// A portal as it was bound, if it still does what it did then: for EXECUTE and FETCH, which look their names up when they run.
     pub(super) async fn still_does(&mut self, portal: Portal) -> Ruled<Portal> {
-        if !portal.prepared.reading.script.by_name {
-            return Ok(Ok(portal));
-        }
         let now = match self.understand(&portal.prepared.text).await? {
             Ok((reading, _)) => reading,
             Err(denial) => return Ok(Err(denial)),

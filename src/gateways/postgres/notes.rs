@@ -1,10 +1,12 @@
 //! What the recording says of statements: each as it was decided, before it is forwarded, and what came of it. Rows are counted,
 //! and kept only where policy says so.
 
+use std::fmt;
 use std::time::Duration;
 
 use bartizan_recorder::Event;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use crate::model::Printable;
 use crate::record::Piece;
@@ -35,8 +37,46 @@ pub(super) struct Decided<'a> {
     pub(super) denial: Option<&'a Denial>,
 }
 
-fn piece(event: &Value) -> Piece {
-    Piece::Event(Event::operation(event.to_string()).into_owned())
+/// An event, written without a tree of values in between: there are two for each statement.
+fn piece(event: &impl Serialize) -> Piece {
+    let json =
+        serde_json::to_string(event).unwrap_or_else(|error| json!({ "action": "pg.unknown", "text": error.to_string() }).to_string());
+    Piece::Event(Event::operation(json))
+}
+
+#[derive(Serialize)]
+struct Statement<'a> {
+    action: &'static str,
+    text: String,
+    statement: &'a str,
+    values: &'a [String],
+    kinds: &'a [&'static str],
+    verdict: &'static str,
+    policies: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approval: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sqlstate: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Done<'a> {
+    action: &'static str,
+    text: String,
+    tag: &'a str,
+    rows: u64,
+    bytes: u64,
+    duration_ms: u64,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    results: Option<Results<'a>>,
+}
+
+#[derive(Serialize)]
+struct Results<'a> {
+    results: &'a [Vec<Option<String>>],
+    results_cut: bool,
 }
 
 /// The statement and its verdict.
@@ -46,25 +86,19 @@ pub(super) fn decided(about: &Decided<'_>) -> Vec<Piece> {
     let first = parts.next().unwrap_or_default();
     let verdict = about.denial.map_or("allow", |denial| denial.verdict);
     let policies = about.denial.map_or(about.policies, |denial| denial.policies.as_slice());
-    let mut event = json!({
-        "action": "pg.statement",
-        "text": format!("{}=> {}{}", Printable(about.database), lines(first), lines(&values)),
-        "statement": first,
-        "values": about.values,
-        "kinds": about.kinds,
-        "verdict": verdict,
-        "policies": policies,
-    });
-    if let Value::Object(fields) = &mut event {
-        if let Some(approval) = &about.approval {
-            fields.insert("approval".to_owned(), approval.clone().into());
-        }
-        if let Some(denial) = about.denial {
-            fields.insert("sqlstate".to_owned(), denial.code.clone().into());
-            fields.insert("result".to_owned(), format!("ERROR:  {}: {}", denial.code, lines(&denial.message)).into());
-        }
-    }
-    let rest = parts.map(|part| piece(&json!({ "action": "pg.statement.more", "text": lines(part), "statement": part })));
+    let event = Statement {
+        action: "pg.statement",
+        text: format!("{}=> {}{}", Printable(about.database), Lines(first), Lines(&values)),
+        statement: first,
+        values: about.values,
+        kinds: &about.kinds,
+        verdict,
+        policies,
+        approval: about.approval.as_deref(),
+        sqlstate: about.denial.map(|denial| denial.code.as_str()),
+        result: about.denial.map(|denial| format!("ERROR:  {}: {}", denial.code, Lines(&denial.message))),
+    };
+    let rest = parts.map(|part| piece(&json!({ "action": "pg.statement.more", "text": Lines(part).to_string(), "statement": part })));
     std::iter::once(piece(&event)).chain(rest).collect()
 }
 
@@ -91,8 +125,15 @@ fn parts(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Text whose lines stay lines.
-fn lines(text: &str) -> String {
-    text.split('\n').map(|line| Printable(line).to_string()).collect::<Vec<_>>().join("\n")
+struct Lines<'a>(&'a str);
+
+impl fmt::Display for Lines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, line) in self.0.split('\n').enumerate() {
+            write!(f, "{}{}", if n == 0 { "" } else { "\n" }, Printable(line))?;
+        }
+        Ok(())
+    }
 }
 
 /// What ran, as far as the recording tells.
@@ -109,19 +150,15 @@ pub(super) struct Ran {
 pub(super) fn finished(tag: &str, ran: Ran) -> Piece {
     let ms = milliseconds(ran.duration);
     let rows = ran.seen.as_ref().map(Seen::lines).unwrap_or_default();
-    let mut event = json!({
-        "action": "pg.result",
-        "text": format!("{rows}{} ({ms} ms)", lines(tag)),
-        "tag": tag,
-        "rows": ran.rows,
-        "bytes": ran.bytes,
-        "duration_ms": ms,
-    });
-    if let (Value::Object(fields), Some(seen)) = (&mut event, ran.seen) {
-        fields.insert("results".to_owned(), json!(seen.rows));
-        fields.insert("results_cut".to_owned(), seen.cut.into());
-    }
-    piece(&event)
+    piece(&Done {
+        action: "pg.result",
+        text: format!("{rows}{} ({ms} ms)", Lines(tag)),
+        tag,
+        rows: ran.rows,
+        bytes: ran.bytes,
+        duration_ms: ms,
+        results: ran.seen.as_ref().map(|seen| Results { results: &seen.rows, results_cut: seen.cut }),
+    })
 }
 
 /// A statement that failed in the server.
@@ -130,7 +167,7 @@ pub(super) fn failed(fault: &Fault, ran: Option<Ran>) -> Piece {
     let message: String = message.chars().take(2_000).collect();
     piece(&json!({
         "action": "pg.result",
-        "text": format!("{}:  {}: {}", Printable(fault.get(b'S')), Printable(code), lines(&message)),
+        "text": format!("{}:  {}: {}", Printable(fault.get(b'S')), Printable(code), Lines(&message)),
         "sqlstate": code,
         "rows": ran.as_ref().map(|ran| ran.rows),
         "bytes": ran.as_ref().map(|ran| ran.bytes),

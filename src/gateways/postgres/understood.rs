@@ -73,7 +73,7 @@ impl<W: AsyncWrite + Unpin> Up<'_, W> {
         if same {
             return Ok(Ok((Arc::clone(&prepared.reading), prepared.read_with.clone())));
         }
-        self.understand(&prepared.text).await
+        Box::pin(self.understand(&prepared.text)).await
     }
 
     /// Waits for what could change the meaning of the next statement, and gives the catalog to read it with.
@@ -88,7 +88,7 @@ impl<W: AsyncWrite + Unpin> Up<'_, W> {
             book.state.is_in_doubt() && book.status != b'E'
         };
         if doubtful {
-            self.ask_for_state().await?;
+            Box::pin(self.ask_for_state()).await?;
         }
         let (stale, open) = {
             let book = self.ledger.lock();
