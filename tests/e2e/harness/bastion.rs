@@ -89,6 +89,14 @@ impl Bastion {
         fs::read_dir(format!("/proc/{}/fd", self.process.child.id())).unwrap().count()
     }
 
+    /// How long its threads have had a processor, to ten milliseconds.
+    pub(crate) fn processor_seconds(&self) -> f64 {
+        let stat = self.proc("stat");
+        // The name, in parentheses, may contain blanks; user and system time are fields 14 and 15 (proc(5)), in ticks of a hundredth.
+        let ticks = stat.rsplit(')').next().unwrap().split_whitespace().skip(11).take(2).map(|field| field.parse::<u32>().unwrap());
+        f64::from(ticks.sum::<u32>()) / 100.0
+    }
+
     /// Resident memory, in KiB.
     pub(crate) fn memory(&self) -> u64 {
         let status = self.proc("status");

@@ -17,6 +17,11 @@ pub(crate) fn asked(name: &str, usual: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
 
+/// Whether this case is wanted: `BARTIZAN_BENCH_ONLY` is a part of the names of those that are.
+pub(crate) fn chosen(case: &str) -> bool {
+    std::env::var("BARTIZAN_BENCH_ONLY").map_or(true, |only| case.contains(&only))
+}
+
 /// The middle one; sorts them.
 pub(crate) fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);

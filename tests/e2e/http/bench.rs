@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::harness::{
-    Goal, Guarded, Row, Run, Setup, Visitor, World, asked, fixture, free_port, is_bench, plain_forward, point, wait_until,
+    Goal, Guarded, Row, Run, Setup, Visitor, World, asked, chosen, fixture, free_port, is_bench, plain_forward, point, wait_until,
 };
 
 /// Admins (alice) may everything; of developers (bob) a field is masked.
@@ -115,7 +115,7 @@ fn requests_pass_beside_plain_ssh_and_proxies() {
     let seconds = seconds.to_string();
     for protocol in ["http/1.1", "h2"] {
         let options: &[&str] = if protocol == "h2" { &["-m", "8"] } else { &["--h1"] };
-        for count in clients {
+        for count in clients.iter().filter(|count| chosen(&format!("{protocol}, {count} clients"))) {
             let mut seen: BTreeMap<&'static str, (Vec<f64>, Vec<f64>)> = BTreeMap::new();
             for _ in 0..rounds {
                 // Only the bastion speaks HTTP/2 without TLS here.

@@ -2,9 +2,8 @@
 //! which shows that it works; `tests/bench/postgres` measures. Nothing here asserts on time.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
-use crate::harness::{Goal, Row, Run, Visitor, asked, fixture, is_bench, plain_forward};
+use crate::harness::{Goal, Row, Run, Visitor, asked, chosen, fixture, is_bench, plain_forward};
 
 use super::Site;
 use super::clients::pg_bin;
@@ -44,17 +43,29 @@ impl Size {
     }
 }
 
-/// A way to the server: the arguments that pgbench needs for it.
-struct Way {
+/// A way to the server: where pgbench connects to for it.
+pub(crate) struct Way {
     name: &'static str,
-    host: PathBuf,
     port: u16,
 }
 
+impl Way {
+    pub(crate) fn at(name: &'static str, port: u16) -> Self {
+        Self { name, port }
+    }
+}
+
+/// The tables that pgbench works on, made by it straight in the server at `port`.
+pub(crate) fn make_tables(alice: &Visitor, port: u16, scale: &str) {
+    let mut make = alice.command(pg_bin("pgbench"), ["-i", "-q", "-s", scale, "-U", "app", "-h", "127.0.0.1", "-p"]);
+    make.arg(port.to_string()).arg("orders").env("PGPASSWORD", crate::harness::PASSWORD);
+    Run::new(make).within(300).ok();
+}
+
 /// Transactions per second.
-fn pgbench(alice: &Visitor, way: &Way, arguments: &[&str]) -> f64 {
-    let mut command = alice.command(pg_bin("pgbench"), ["-n", "-U", "app", "-h"]);
-    command.arg(&way.host).args(["-p", &way.port.to_string()]).args(arguments).arg("orders");
+pub(crate) fn pgbench(alice: &Visitor, way: &Way, arguments: &[&str]) -> f64 {
+    let mut command = alice.command(pg_bin("pgbench"), ["-n", "-U", "app", "-h", "127.0.0.1", "-p"]);
+    command.arg(way.port.to_string()).args(arguments).arg("orders");
     command.env("PGPASSWORD", crate::harness::PASSWORD).env("PGSSLMODE", "disable");
     let done = Run::new(command).within(300).ok();
     let line = done.text().lines().find_map(|line| line.strip_prefix("tps = ").map(str::to_owned)).unwrap_or_else(|| panic!("{done}"));
@@ -69,24 +80,31 @@ fn statements_pass_beside_plain_ssh() {
     let (tunnel, masked) = (site.tunnel(&alice), site.tunnel(&bob));
     let (plain, _plain) = plain_forward(&site.world.target, &alice, site.server.port);
     let ways = [
-        Way { name: "direct", host: "127.0.0.1".into(), port: site.server.port },
-        Way { name: "ssh -L", host: "127.0.0.1".into(), port: plain },
-        Way { name: "bastion", host: "127.0.0.1".into(), port: tunnel.port },
+        Way::at("direct", site.server.port),
+        Way::at("ssh -L", plain),
+        Way::at("bastion", tunnel.port),
         // What the names in a statement mean matters there: the catalogs are looked at before each.
-        Way { name: "bastion, masked", host: "127.0.0.1".into(), port: masked.port },
+        Way::at("bastion, masked", masked.port),
     ];
-    let mut make = alice.command(pg_bin("pgbench"), ["-i", "-q", "-s", size.scale, "-U", "app", "-h", "127.0.0.1", "-p"]);
-    make.arg(site.server.port.to_string()).arg("orders").env("PGPASSWORD", crate::harness::PASSWORD);
-    Run::new(make).within(300).ok();
+    make_tables(&alice, site.server.port, size.scale);
     let mut figures: BTreeMap<(&str, &str, &str), Vec<Vec<f64>>> = BTreeMap::new();
     for _ in 0..size.rounds {
         for script in ["select-only", "tpcb-like"] {
             for mode in ["simple", "extended", "prepared"] {
                 for clients in size.clients {
+                    if !chosen(&format!("{script}, {mode}, {clients} clients")) {
+                        continue;
+                    }
                     let all = figures.entry((script, mode, clients)).or_insert_with(|| vec![Vec::new(); ways.len()]);
                     for (way, seen) in ways.iter().zip(all) {
+                        let before = site.world.bastion.processor_seconds();
                         let tps = pgbench(&alice, way, &["-b", script, "-M", mode, "-c", clients, "-j", "2", "-T", &size.seconds]);
-                        eprintln!("{script} {mode} {clients} {}: {tps:.0} tps", way.name);
+                        let each = (site.world.bastion.processor_seconds() - before) / (tps * size.seconds.parse::<f64>().unwrap());
+                        eprintln!(
+                            "{script} {mode} {clients} {}: {tps:.0} tps, {:.0} us of the bastion's processors each",
+                            way.name,
+                            each * 1e6
+                        );
                         seen.push(tps);
                     }
                 }

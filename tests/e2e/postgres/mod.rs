@@ -1,6 +1,6 @@
 //! PostgreSQL targets: a real server behind the bastion, and real clients before it.
 
-mod bench;
+pub(crate) mod bench;
 mod calls;
 mod clients;
 mod estimates;
