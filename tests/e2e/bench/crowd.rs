@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::POLICIES;
 use super::swarm::{Far, Swarm};
-use crate::harness::{Setup, Way, World, asked, figure, is_bench, median, point};
+use crate::harness::{Setup, Way, World, asked, figure, is_bench, median, point, quantile};
 
 const LIMITS: &str = "sessions = 30000\nconnections = 30000\nhalf_open = 2000\nhalf_open_per_address = 2000";
 
@@ -61,6 +61,49 @@ async fn idle_sessions_cost_little() {
     tokio::time::sleep(Duration::from_secs(if is_bench() { 10 } else { 0 })).await;
     #[allow(clippy::cast_precision_loss, reason = "a share")]
     figure("scale", "memory kept of it after all have closed", "share", world.bastion.memory() as f64 / full as f64, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn active_sessions_wait_little_for_each_other() {
+    let far = Far::start().await;
+    let world = World::with(Setup { policies: Some(POLICIES), limits: LIMITS, more: far.section(), ..Setup::default() });
+    let alice = world.visitor("alice");
+    let swarm = Arc::new(Swarm::of(&alice, world.bastion.port));
+    let (steps, seconds): (&[usize], u64) = if is_bench() { (&[10, 100, 300, 1_000], 10) } else { (&[8], 1) };
+    let mut held = Vec::new();
+    for step in steps {
+        held.extend(swarm.shells("deploy@far", step - held.len(), 32).await);
+        let (began, spent) = (Instant::now(), world.bastion.processor_seconds());
+        // Each says a word a second and waits until it is back; they do not all speak at once.
+        let talks = held.into_iter().enumerate().map(|(n, mut shell)| {
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(n as u64 * 997 % 1_000)).await;
+                let mut words = Vec::new();
+                let mut beat = tokio::time::interval(Duration::from_secs(1));
+                while began.elapsed() < Duration::from_secs(seconds) {
+                    beat.tick().await;
+                    let said = Instant::now();
+                    shell.echoes().await;
+                    words.push(said.elapsed().as_secs_f64() * 1e3);
+                }
+                (shell, words)
+            })
+        });
+        let (mut still, mut words) = (Vec::new(), Vec::new());
+        for talk in talks.collect::<Vec<_>>() {
+            let (shell, said) = talk.await.unwrap();
+            still.push(shell);
+            words.extend(said);
+        }
+        #[allow(clippy::cast_precision_loss, reason = "figures")]
+        let count = ("active sessions", *step as f64);
+        let share = (world.bastion.processor_seconds() - spent) / began.elapsed().as_secs_f64();
+        assert!(words.len() >= *step, "{} words of {step} sessions", words.len());
+        point("scale", "a word and back while all speak, p50", count, ("ms", quantile(&mut words, 0.5)));
+        point("scale", "a word and back while all speak, p99", count, ("ms", quantile(&mut words, 0.99)));
+        point("scale", "processors of the bastion while all speak", count, ("processors", share));
+        held = still;
+    }
 }
 
 #[test]

@@ -93,6 +93,7 @@ fn requests_pass_beside_plain_ssh_and_proxies() {
     let here = folder.path();
     let haproxy = free_port();
     fs::File::create(here.join("long")).unwrap().set_len(long).unwrap();
+    fs::File::create(here.join("mebibyte")).unwrap().set_len(1 << 20).unwrap();
     let (server, nginx, _nginx) = nginx(here);
     let cfg = filled(here, "haproxy.cfg", &[("PORT", haproxy.to_string()), ("SERVER", server.to_string())]);
     let _haproxy = daemon("haproxy", &["-db".as_ref(), "-f".as_ref(), cfg.as_os_str()], &here.join("haproxy.log"), haproxy);
@@ -143,6 +144,18 @@ fn requests_pass_beside_plain_ssh_and_proxies() {
                 .tell();
             }
         }
+    }
+    let mut answered: BTreeMap<&'static str, Vec<f64>> = BTreeMap::new();
+    for _ in 0..rounds {
+        for (name, port) in ways.into_iter().filter(|(name, _)| *name != "masked" && chosen("1 MiB")) {
+            answered.entry(name).or_default().push(load(&alice, port, "/mebibyte", clients.last().unwrap(), &seconds, &["--h1"]).0);
+        }
+    }
+    let ours = answered.remove("bastion").unwrap_or_default();
+    for (beside, theirs) in answered {
+        let goal = if ["ssh+nginx", "ssh+haproxy"].contains(&beside) { Goal::AtLeast(0.9) } else { Goal::Told };
+        let what = format!("answers of 1 MiB, {} clients", clients.last().unwrap());
+        Row { area: "http", what, unit: "1/s", ours: ours.clone(), beside, theirs, goal }.tell();
     }
     let mut speeds: BTreeMap<&'static str, Vec<f64>> = BTreeMap::new();
     for _ in 0..rounds {
