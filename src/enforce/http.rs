@@ -8,6 +8,7 @@ use super::Decider;
 use super::judge::Asker;
 use super::kubernetes::Objects;
 use super::questions::{Question, as_target, context, route};
+use super::verdicts::Places;
 
 /// Judges the fields of one answer. What was in force when the answer began holds to its end.
 pub struct Fields {
@@ -18,7 +19,7 @@ pub struct Fields {
 
 /// What is answered.
 enum Of {
-    Http(HttpRequest),
+    Http(HttpRequest, Places),
     Api(Box<Objects>),
 }
 
@@ -26,9 +27,12 @@ impl Decider {
     /// Who judges the fields of the answer to `request`; `None` where no policy could hide any.
     #[must_use]
     pub fn fields(&self, request: &HttpRequest) -> Option<Fields> {
-        let slice = self.slice();
+        let (epoch, slice) = (self.policies.epoch(), self.slice());
         let route = route(as_target(self.target()), request);
-        slice.may_hide_fields(&route).then(|| Fields { decider: self.clone(), slice, of: Of::Http(request.clone()) })
+        slice.may_hide_fields(&route).then(|| {
+            let places = self.places(&slice, epoch, request);
+            Fields { decider: self.clone(), slice, of: Of::Http(request.clone(), places) }
+        })
     }
 
     /// Whether policy has to be shown the body of `request`, which is not read yet, to decide it.
@@ -52,19 +56,21 @@ impl Fields {
     pub(super) fn objects(&self) -> Option<&Objects> {
         match &self.of {
             Of::Api(objects) => Some(objects),
-            Of::Http(_) => None,
+            Of::Http(..) => None,
         }
     }
 
     /// How the field at `place` is shown; `None` as it is.
     #[must_use]
     pub fn mask(&self, place: &str) -> Option<Mask> {
-        let request = match &self.of {
-            Of::Http(request) => request,
+        let (request, places) = match &self.of {
+            Of::Http(request, places) => (request, places),
             Of::Api(objects) => return objects.mask(&self.decider, &self.slice, place),
         };
-        let asker = Asker::of(self.decider.permit.routed(), self.decider.permit.session());
-        let context = context(asker.caller, self.decider.clock.now(), asker.ask.reason.clone(), bartizan_policies::Facts::None);
-        self.slice.field_mask(&route(as_target(asker.target), request), context, request.clone(), place)
+        places.of(place, || {
+            let asker = Asker::of(self.decider.permit.routed(), self.decider.permit.session());
+            let context = context(asker.caller, self.decider.clock.now(), asker.ask.reason.clone(), bartizan_policies::Facts::None);
+            self.slice.field_mask(&route(as_target(asker.target), request), context, request.clone(), place)
+        })
     }
 }

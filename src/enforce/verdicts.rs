@@ -1,12 +1,12 @@
 //! Verdicts on requests that a session makes again, kept where they cannot differ: the question is the same in every part, the policies
 //! are those of the same epoch, who asks from where and for which reason stays for a session, and no policy that matters to it asks what
-//! time it is. Keeps what policy said, not what people answered.
+//! time it is. Keeps what policy said, not what people answered. The same of how the fields of their answers are shown.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use bartizan_policies::http::Body;
-use bartizan_policies::{Action, Decision, Facts, Slice};
+use bartizan_policies::{Action, Decision, Facts, HttpRequest, Mask, Slice};
 use jiff::Timestamp;
 
 use super::Decider;
@@ -17,14 +17,50 @@ use super::questions::Question;
 /// Questions that are remembered; then all are forgotten.
 const MOST: usize = 1_024;
 
+/// Requests of whose answers the fields are remembered, and places in one of them.
+const ANSWERS: usize = 16;
+const PLACES: usize = 256;
+
+/// How the fields at some places in the answers to one request are shown.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Places(Arc<Mutex<HashMap<String, Option<Mask>>>>);
+
+impl Places {
+    /// What is known of `place`, or what `ask` says of it.
+    pub(super) fn of(&self, place: &str, ask: impl FnOnce() -> Option<Mask>) -> Option<Mask> {
+        if let Some(known) = lock(&self.0).get(place) {
+            return *known;
+        }
+        let mask = ask();
+        let mut all = lock(&self.0);
+        if all.len() < PLACES {
+            all.insert(place.to_owned(), mask);
+        }
+        mask
+    }
+}
+
 /// What was decided in one epoch.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     epoch: u64,
     verdicts: HashMap<(Action, String), (Facts, Arc<Decision>)>,
+    answers: HashMap<String, (HttpRequest, Places)>,
 }
 
 impl Known {
+    fn places(&mut self, epoch: u64, request: &HttpRequest) -> Places {
+        if self.epoch != epoch || self.answers.len() >= ANSWERS {
+            *self = Self { epoch, ..Self::default() };
+        }
+        let key = format!("{} {}", request.method, request.target());
+        let (known, places) = self.answers.entry(key).or_insert_with(|| (request.clone(), Places::default()));
+        if known != request {
+            (*known, *places) = (request.clone(), Places::default());
+        }
+        places.clone()
+    }
+
     fn find(&self, epoch: u64, key: &(Action, String), facts: &Facts) -> Option<Arc<Decision>> {
         let (known, decision) = self.verdicts.get(key).filter(|_| self.epoch == epoch)?;
         (known == facts).then(|| Arc::clone(decision))
@@ -39,6 +75,11 @@ impl Known {
 }
 
 impl Decider {
+    /// Where what is said of the fields of the answers to `request` is remembered. `epoch` was read before `slice` was taken.
+    pub(super) fn places(&self, slice: &Slice, epoch: u64, request: &HttpRequest) -> Places {
+        if slice.asks_for_time() { Places::default() } else { lock(&self.known).places(epoch, request) }
+    }
+
     /// Asks policy, or remembers what it said. `epoch` was read before `slice` was taken.
     pub(super) fn verdict(&self, asker: &Asker<'_>, slice: &Slice, epoch: u64, now: Timestamp, question: &Question) -> Arc<Decision> {
         let is_plain = match &question.facts {

@@ -43,8 +43,8 @@ fn each_call_is_in_the_audit_log_with_what_came_of_it() {
     assert!(calls[0]["bytes_out"].as_u64().unwrap() > 0 && calls[2]["cut"].is_string(), "{calls:#?}");
 }
 
-/// The status of the answer to a request on a connection that is kept.
-fn again(stream: &mut TcpStream, line: &str) -> String {
+/// The status of the answer to a request on a connection that is kept, and its body.
+fn again(stream: &mut TcpStream, line: &str) -> (String, String) {
     write!(stream, "{line} HTTP/1.1\r\nHost: billing\r\n\r\n").unwrap();
     let (mut text, mut buffer) = (String::new(), [0; 4096]);
     loop {
@@ -56,7 +56,7 @@ fn again(stream: &mut TcpStream, line: &str) -> String {
             head.to_lowercase().split_once("content-length: ").map(|(_, rest)| rest.lines().next().unwrap().parse::<usize>().unwrap());
         let is_whole = length.map_or_else(|| body.ends_with("0\r\n\r\n"), |length| body.len() >= length);
         if is_whole {
-            return text.split(' ').nth(1).unwrap().to_owned();
+            return (text.split(' ').nth(1).unwrap().to_owned(), body.to_owned());
         }
     }
 }
@@ -69,10 +69,10 @@ fn a_call_that_is_made_again_is_decided_written_and_recorded_again_and_obeys_clo
     let mut kept = TcpStream::connect(("127.0.0.1", port)).unwrap();
     kept.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     for _ in 0..20 {
-        assert_eq!(again(&mut kept, "GET /echo?a=1"), "200");
+        assert_eq!(again(&mut kept, "GET /echo?a=1").0, "200");
     }
-    assert_eq!(again(&mut kept, "DELETE /bills/1"), "403");
-    assert_eq!(again(&mut kept, "DELETE /bills/1"), "403");
+    assert_eq!(again(&mut kept, "DELETE /bills/1").0, "403");
+    assert_eq!(again(&mut kept, "DELETE /bills/1").0, "403");
     let count = |kind: &str, words: &[&str]| {
         let text = site.world.bastion.run(["audit", "export", "--kind", kind]).ok().text();
         text.lines().filter(|line| words.iter().all(|word| line.contains(word))).count()
@@ -88,13 +88,45 @@ fn a_call_that_is_made_again_is_decided_written_and_recorded_again_and_obeys_clo
         until.strftime("%Y-%m-%dT%H:%M:%SZ")
     );
     site.world.put_in_force("test.cedar", &timed);
-    let early = again(&mut kept, "GET /echo?a=1");
+    let early = again(&mut kept, "GET /echo?a=1").0;
     assert!(early == "200" || jiff::Timestamp::now() > until, "{early}");
-    wait_until("it is too late", || again(&mut kept, "GET /echo?a=1") == "403");
+    wait_until("it is too late", || again(&mut kept, "GET /echo?a=1").0 == "403");
     assert!(jiff::Timestamp::now() > until);
     site.world.put_in_force("test.cedar", POLICIES);
-    assert_eq!(again(&mut kept, "GET /echo?a=1"), "200");
+    assert_eq!(again(&mut kept, "GET /echo?a=1").0, "200");
     drop(kept);
     wait_until("the session is sealed", || site.recorded().matches("> GET /echo?a=1").count() > 22);
     site.world.bastion.run(["audit", "verify"]).ok();
+}
+
+#[test]
+fn fields_of_an_answer_that_comes_again_are_shown_as_policy_and_clock_say_then() {
+    let site = Site::with(POLICIES);
+    let bob = site.world.visitor("bob");
+    let (port, _ssh) = site.tunnel(&bob);
+    let mut kept = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    kept.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let mut shown = |path: &str| {
+        let (status, body) = again(&mut kept, &format!("GET {path}"));
+        assert_eq!(status, "200", "{body}");
+        body
+    };
+    for _ in 0..3 {
+        let body = shown("/customers?count=3");
+        assert!(body.contains("****1002") && body.contains("ann2@example.test") && !body.contains("41111111"), "{body}");
+        // Another request, of whose answer nothing is masked.
+        assert!(!shown("/echo?a=1").contains("****"));
+    }
+    // The same session goes on: other fields are hidden, and then by the clock.
+    let mails = POLICIES.replace("context.field like \"*/card\"", "context.field like \"*/mail\"");
+    site.world.put_in_force("test.cedar", &mails);
+    let body = shown("/customers?count=3");
+    assert!(body.contains("4111111111111002") && !body.contains("ann2@example.test"), "{body}");
+    let until = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second() + 6).unwrap();
+    let late = format!("context.time > datetime(\"{}\") && context.field like \"*/card\"", until.strftime("%Y-%m-%dT%H:%M:%SZ"));
+    site.world.put_in_force("test.cedar", &POLICIES.replace("context.field like \"*/card\"", &late));
+    let early = shown("/customers?count=3");
+    assert!(early.contains("4111111111111002") || jiff::Timestamp::now() > until, "{early}");
+    wait_until("it is late", || shown("/customers?count=3").contains("****1002"));
+    assert!(jiff::Timestamp::now() > until);
 }
