@@ -7,7 +7,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::POLICIES;
-use crate::harness::{Goal, Guarded, Row, Run, Setup, Target, Visitor, WAYS, Way, World, asked, is_bench, quantile, wait_until_within};
+use crate::harness::{
+    Goal, Guarded, Row, Run, Setup, Target, Visitor, WAYS, Way, World, asked, figure, is_bench, quantile, wait_until_within,
+};
 
 /// Both sides agree on the same keys and ciphers.
 const SAME: [&str; 2] = ["-o", "KexAlgorithms=curve25519-sha256"];
@@ -22,8 +24,13 @@ struct Site {
 
 impl Site {
     fn start() -> Self {
+        Self::with(POLICIES, "")
+    }
+
+    fn with(policies: &'static str, more: &str) -> Self {
         let world = World::with(Setup {
-            policies: Some(POLICIES),
+            policies: Some(policies),
+            more: more.to_owned(),
             limits: "sessions = 1000\nhalf_open = 1000\nhalf_open_per_address = 1000",
             ..Setup::default()
         });
@@ -51,6 +58,16 @@ impl Site {
     /// By way of the bastion.
     fn ours(&self, way: Way, options: &[&str], line: &str) -> Command {
         self.alice.on_command(way, "web-1", options, line)
+    }
+
+    /// Puts 64 MiB of text on the target; how long so many times of it are, and the line that shows them. As a recording sees it,
+    /// neither zeros nor noise: lines of text.
+    fn text(&self, pieces: u64) -> (u64, String) {
+        let piece = self.world.target.home("deploy").join("piece");
+        let mut make = Command::new("sh");
+        make.args(["-c", &format!("head -c {} /dev/urandom | base64 | head -c {} > {}", 48 << 20, 64 << 20, piece.display())]);
+        Run::new(make).ok();
+        (pieces * fs::metadata(&piece).unwrap().len(), format!("for n in $(seq {pieces}); do cat piece; done"))
     }
 
     /// By way of the plain sshd.
@@ -125,13 +142,8 @@ fn bytes_beside_a_jump_by_sshd() {
     } else {
         (1, 1, &["aes128-gcm@openssh.com"])
     };
-    // As a recording sees it, neither zeros nor noise: lines of text.
+    let (size, away) = site.text(pieces);
     let piece = site.world.target.home("deploy").join("piece");
-    let mut make = Command::new("sh");
-    make.args(["-c", &format!("head -c {} /dev/urandom | base64 | head -c {} > {}", 48 << 20, 64 << 20, piece.display())]);
-    Run::new(make).ok();
-    let size = pieces * fs::metadata(&piece).unwrap().len();
-    let away = format!("for n in $(seq {pieces}); do cat piece; done");
     let whole = site.alice.dir.join("whole");
     let mut make = Command::new("sh");
     make.args(["-c", &format!("for n in $(seq {pieces}); do cat {}; done > {}", piece.display(), whole.display())]);
@@ -233,4 +245,46 @@ fn a_keystroke_beside_a_jump_by_sshd() {
         }
     }
     assert!(site.jump.logins() > 0, "nobody came by way of the plain sshd");
+}
+
+/// Whoever has filled the recording of a session goes on without: so one bastion carries both, recorded and not.
+const UNRECORDED: &str = r#"
+@id("everything")
+permit (principal, action, resource);
+@id("alice-goes-unrecorded")
+permit (principal == User::"corp/alice@example.test", action == Action::"unrecorded", resource);
+"#;
+
+#[test]
+fn what_recording_costs() {
+    let (on, off) = (Site::start(), Site::with(UNRECORDED, "\n[recordings]\nsession_mib = 1\n"));
+    let (rounds, pieces, strokes) = if is_bench() {
+        (asked("BARTIZAN_BENCH_ROUNDS", 5), u64::try_from(asked("BARTIZAN_BENCH_MIB", 1024)).unwrap() / 64, 1_000)
+    } else {
+        (1, 1, 5)
+    };
+    let sides = [&on, &off].map(|site| (site, site.text(pieces)));
+    let mut speeds = [Vec::new(), Vec::new()];
+    for _ in 0..rounds {
+        for ((site, (size, away)), seen) in sides.iter().zip(&mut speeds) {
+            seen.push(bulk(site.ours(Way::At, &["-c", "aes128-gcm@openssh.com"], away), *size, None));
+        }
+    }
+    let [ours, theirs] = speeds;
+    let what = "bytes down by LOGIN@TARGET, aes128-gcm, recorded".to_owned();
+    Row { area: "ssh", what, unit: "MiB/s", ours, beside: "unrecorded", theirs, goal: Goal::AtLeast(0.95) }.tell();
+    // Both print the same before they echo, which fills the one recording that is to be full.
+    let line = "stty raw -echo; head -c 4000000 /dev/urandom | base64 -w 70 | tr r R; printf ready; exec cat";
+    let [mut recorded, mut unrecorded] = [&on, &off].map(|site| {
+        let mut echo = Echo::start(site.ours(Way::At, &["-tt"], line));
+        let stroke = |_| {
+            std::thread::sleep(Duration::from_millis(2));
+            echo.stroke()
+        };
+        (0..strokes).map(stroke).collect::<Vec<f64>>()
+    });
+    let added = quantile(&mut recorded, 0.5) - quantile(&mut unrecorded, 0.5);
+    figure("ssh", "recording adds to a keystroke, p50", "ms", added, Some(0.05));
+    let list = off.world.bastion.run(["recordings", "list", "--json"]).ok().json();
+    assert!(list.as_array().unwrap().iter().all(|one| one["bytes"].as_u64().unwrap() < 3 << 20), "it was recorded all the same: {list}");
 }

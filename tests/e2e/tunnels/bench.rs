@@ -14,7 +14,7 @@ fn pgbouncer(here: &Path, port: u16) -> (u16, Guarded) {
     let text = format!(
         "[databases]\norders = host=127.0.0.1 port={port} user=app password='{PASSWORD}'\n\n\
          [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {own}\nunix_socket_dir =\nauth_type = any\npool_mode = session\n\
-         default_pool_size = 64\nmax_prepared_statements = 64\nserver_tls_sslmode = disable\n"
+         default_pool_size = 64\nserver_tls_sslmode = disable\n"
     );
     let file = here.join("pgbouncer.ini");
     std::fs::write(&file, text).unwrap();
