@@ -23,7 +23,7 @@ fn main() {
     let mut index = SearchIndex::open(&path).unwrap();
     for name in ["first", "unchanged"] {
         let began = Instant::now();
-        let done = index.refresh(recordings.root(), &mut |_| None, &mut |_, _| ()).unwrap();
+        let done = index.refresh(recordings.root(), None, &mut |_| None, &mut |_, _| ()).unwrap();
         println!("refresh, {name:9} {:?} ({} added)", began.elapsed(), done.added);
     }
     println!("index: {} bytes", std::fs::metadata(&path).unwrap().len());

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::head::SessionId;
 use crate::place;
@@ -122,12 +123,30 @@ fn matches(pattern: &str, name: &str) -> bool {
 /// # Errors
 /// When `root` is there but cannot be read.
 pub fn directories(root: &Path, filter: &Filter) -> std::io::Result<Vec<(PathBuf, SessionId)>> {
+    let mut found = Vec::new();
+    walk(root, filter, &mut |entry, id| found.push((entry.path(), id)))?;
+    Ok(found)
+}
+
+/// The directories of all sessions that changed at `since` or later, in no order: something was made, renamed or removed in them. Holds
+/// no more than those in memory.
+pub(crate) fn changed(root: &Path, since: SystemTime) -> std::io::Result<Vec<(PathBuf, SessionId)>> {
+    let mut found = Vec::new();
+    walk(root, &Filter::default(), &mut |entry, id| {
+        // One that does not tell may have changed.
+        if entry.metadata().and_then(|data| data.modified()).map_or(true, |at| at >= since) {
+            found.push((entry.path(), id));
+        }
+    })?;
+    Ok(found)
+}
+
+fn walk(root: &Path, filter: &Filter, see: &mut dyn FnMut(&fs::DirEntry, SessionId)) -> std::io::Result<()> {
     if !root.exists() {
-        return Ok(Vec::new());
+        return Ok(());
     }
     let first = filter.since_us.and_then(place::day).map(|day| day.to_string());
     let last = filter.until_us.and_then(place::day).map(|day| day.to_string());
-    let mut found = Vec::new();
     fs::read_dir(root)?;
     for (year, year_name) in children(root, 4) {
         for (month, month_name) in children(&year, 2) {
@@ -136,19 +155,19 @@ pub fn directories(root: &Path, filter: &Filter) -> std::io::Result<Vec<(PathBuf
                 let early = first.as_ref().is_some_and(|first| date < *first);
                 let late = last.as_ref().is_some_and(|last| date > *last);
                 if !early && !late {
-                    sessions(&day, &mut found);
+                    sessions(&day, see);
                 }
             }
         }
     }
-    Ok(found)
+    Ok(())
 }
 
-fn sessions(day: &Path, found: &mut Vec<(PathBuf, SessionId)>) {
+fn sessions(day: &Path, see: &mut dyn FnMut(&fs::DirEntry, SessionId)) {
     for entry in fs::read_dir(day).into_iter().flatten().flatten() {
         let id = entry.file_name().to_str().and_then(|name| name.parse().ok());
         if let (Some(id), true) = (id, entry.file_type().is_ok_and(|kind| kind.is_dir())) {
-            found.push((entry.path(), id));
+            see(&entry, id);
         }
     }
 }

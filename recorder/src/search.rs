@@ -8,12 +8,12 @@ use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use crate::head::SessionId;
-use crate::list::{Filter, directories};
+use crate::list::{Filter, changed, directories};
 use crate::recording::{OpenError, Recording};
 use crate::text::{TextKind, TextLimits, TextRow, text_rows};
 
@@ -193,7 +193,8 @@ impl SearchIndex {
         Ok(was)
     }
 
-    /// Brings the index up to what lies below `root`: indexes what is sealed and new or changed, takes out what is gone.
+    /// Brings the index up to what lies below `root`: indexes what is sealed and new or changed, takes out what is gone. With `since`, it
+    /// looks only at recordings in whose directories something happened then or later, and takes nothing out.
     /// `ready` is given each recording that is encrypted or whose channel file is not in its directory, and gives it back
     /// readable where it can. `progress` is told how many
     /// recordings are behind and how many there are.
@@ -203,10 +204,14 @@ impl SearchIndex {
     pub fn refresh(
         &mut self,
         root: &Path,
+        since: Option<SystemTime>,
         ready: &mut dyn FnMut(Recording) -> Option<Recording>,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Refreshed, SearchError> {
-        let mut found = directories(root, &Filter::default())?;
+        let mut found = match since {
+            Some(since) => changed(root, since)?,
+            None => directories(root, &Filter::default())?,
+        };
         // Older ones first: so a refresh that is broken off goes on where it was.
         found.sort_by(|one, other| one.1.cmp(&other.1));
         let mut done = Refreshed::default();
@@ -220,10 +225,12 @@ impl SearchIndex {
                 Err(error) => done.failed.push((dir.clone(), error)),
             }
         }
-        let there: std::collections::HashSet<&str> = found.iter().map(|(_, session)| session.as_str()).collect();
-        for session in self.sessions()? {
-            if !there.contains(session.as_str()) {
-                done.removed += u64::from(self.remove(&session)?);
+        if since.is_none() {
+            let there: std::collections::HashSet<&str> = found.iter().map(|(_, session)| session.as_str()).collect();
+            for session in self.sessions()? {
+                if !there.contains(session.as_str()) {
+                    done.removed += u64::from(self.remove(&session)?);
+                }
             }
         }
         progress(found.len() as u64, found.len() as u64);

@@ -27,6 +27,7 @@ use crate::store::Store;
 use crate::targets::Catalogue;
 use crate::upstream::{CatalogDesk, Dialer, Planners, Roads};
 
+use super::indexing::Looked;
 use super::lines::Lines;
 use super::live::Live;
 use super::metrics;
@@ -73,7 +74,7 @@ pub(super) struct Rooms {
     pub(super) bulletin: tokio::sync::broadcast::Sender<Event>,
     pub(super) rails: Arc<RailsInForce>,
     /// Whose turn it is to bring the search index up to the recordings.
-    pub(super) index: Arc<tokio::sync::Mutex<()>>,
+    pub(super) index: Arc<tokio::sync::Mutex<Looked>>,
     pub(super) tasks: TaskTracker,
     /// Terminals in our hands, which are given back before the process ends.
     pub(super) stages: TaskTracker,

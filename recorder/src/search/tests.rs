@@ -36,7 +36,7 @@ impl Fixture {
 
     fn refresh(&mut self) -> Refreshed {
         let root = self.recordings.root().to_owned();
-        self.index.refresh(&root, &mut |_| None, &mut |_, _| ()).unwrap()
+        self.index.refresh(&root, None, &mut |_| None, &mut |_, _| ()).unwrap()
     }
 }
 
@@ -114,6 +114,29 @@ fn a_refresh_adds_what_is_new_and_takes_out_what_is_gone_and_nothing_twice() {
 }
 
 #[test]
+fn a_look_at_what_has_changed_finds_what_was_sealed_since_and_opens_nothing_else() {
+    let mut fixture = Fixture::new();
+    let root = fixture.recordings.root().to_owned();
+    let look = |fixture: &mut Fixture, since| fixture.index.refresh(&root, Some(since), &mut |_| None, &mut |_, _| ()).unwrap();
+    let one = fixture.record(1, "a/b", "web-1", &[Event::output(&b"first one\n"[..])]);
+    let mut writer = fixture.recordings.create(&head("01JD0000000000000000000002"), &mut rand::rng()).unwrap();
+    writer.append(now(1), &[Event::output(&b"first two\r\n"[..])]).unwrap();
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(3_600);
+    for dir in [one.dir(), writer.dir()] {
+        std::fs::File::open(dir).unwrap().set_modified(old).unwrap();
+    }
+    let since = old + std::time::Duration::from_secs(1_800);
+    assert_eq!(look(&mut fixture, since).added, 0, "nothing happened since");
+    writer.finish(now(9), Reason::Closed, None).unwrap();
+    assert_eq!(look(&mut fixture, since).added, 1, "it was sealed");
+    assert_eq!(look(&mut fixture, old).added, 1, "the other changed then");
+    std::fs::remove_dir_all(one.dir()).unwrap();
+    let done = look(&mut fixture, since);
+    assert_eq!((done.added, done.removed), (0, 0), "what is gone is for a look at everything");
+    assert_eq!(fixture.refresh().removed, 1);
+}
+
+#[test]
 fn a_recording_that_grew_is_indexed_anew() {
     let mut fixture = Fixture::new();
     let mut writer = fixture.recordings.create(&head("01JD0000000000000000000001"), &mut rand::rng()).unwrap();
@@ -136,7 +159,7 @@ fn an_encrypted_recording_is_indexed_only_when_it_is_unlocked() {
     assert!(fixture.found(&text("secret")).is_empty());
     let identities = Identities::parse(&identity, None).unwrap();
     let root = fixture.recordings.root().to_owned();
-    let done = fixture.index.refresh(&root, &mut |locked| locked.unlock(&identities).ok(), &mut |_, _| ()).unwrap();
+    let done = fixture.index.refresh(&root, None, &mut |locked| locked.unlock(&identities).ok(), &mut |_, _| ()).unwrap();
     assert_eq!((done.added, done.locked), (1, 0));
     assert_eq!(fixture.found(&text("secret")).len(), 1);
     assert_eq!(fixture.refresh().locked, 0, "it is indexed already");

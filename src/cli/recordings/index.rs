@@ -37,7 +37,7 @@ pub(super) fn of_auditor(name: &str) -> Result<PathBuf, Exit> {
 pub(super) fn look(path: &Path, root: &Path, query: &Query, unlock: Unlock<'_>) -> Result<(Vec<Hit>, Refreshed), Exit> {
     let mut index = open(path)?;
     let bar = counter("indexing");
-    let refreshed = index.refresh(root, unlock, &mut |behind, all| {
+    let refreshed = index.refresh(root, None, unlock, &mut |behind, all| {
         bar.set_length(all);
         bar.set_position(behind);
     });
@@ -45,7 +45,7 @@ pub(super) fn look(path: &Path, root: &Path, query: &Query, unlock: Unlock<'_>) 
     let (mut index, refreshed) = match refreshed {
         Err(error) if error.is_spoilt() => {
             let mut index = renew(path, &error)?;
-            let refreshed = index.refresh(root, unlock, &mut |_, _| ()).map_err(failed)?;
+            let refreshed = index.refresh(root, None, unlock, &mut |_, _| ()).map_err(failed)?;
             (index, refreshed)
         }
         other => (index, other.map_err(failed)?),
@@ -53,7 +53,7 @@ pub(super) fn look(path: &Path, root: &Path, query: &Query, unlock: Unlock<'_>) 
     let hits = match index.search(query) {
         Err(error) if error.is_spoilt() => {
             index = renew(path, &error)?;
-            index.refresh(root, unlock, &mut |_, _| ()).map_err(failed)?;
+            index.refresh(root, None, unlock, &mut |_, _| ()).map_err(failed)?;
             index.search(query)
         }
         other => other,

@@ -154,14 +154,11 @@ impl Rooms {
         if query.text.as_ref().is_some_and(|text| text.chars().count() < 3) {
             return Err(bad("write three characters or more to search for"));
         }
-        let turn = Arc::clone(&self.index).lock_owned().await;
+        let mut turn = Arc::clone(&self.index).lock_owned().await;
+        let now = self.clock.now().into();
         let (path, config, runtime) = (self.config.server.state_dir.join("search.db"), Arc::clone(&self.config), Handle::current());
         let secrets = Arc::clone(&self.secrets);
-        blocking(move || {
-            let _turn = turn;
-            with_index(&path, &config, &secrets, &runtime, &mut |index| index.search(&query))
-        })
-        .await
+        blocking(move || with_index(&path, &config, &secrets, &runtime, (&mut turn, now), &mut |index| index.search(&query))).await
     }
 
     /// The first `limit` of `hits` that `caller` may see.
