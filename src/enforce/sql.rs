@@ -286,10 +286,7 @@ impl Decider {
             lock(&self.permit.repeats).first(key, entry);
         }
         write_all(&self.audit, new.into_iter().map(|(entry, _)| entry).collect(), now).await?;
-        let due = self.again(again.into_iter().map(|(_, key)| key), now);
-        if !due.is_empty() {
-            write_all(&self.audit, due, now).await?;
-        }
+        write_all(&self.audit, self.again(again.into_iter().map(|(_, key)| key), now), now).await?;
         for name in statements.iter().flat_map(|judged| &judged.equalities) {
             self.refused("pg.equality", &format!("allowed by its mask: {name} was compared for equality")).await?;
         }

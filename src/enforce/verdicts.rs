@@ -49,9 +49,16 @@ pub(super) struct Known {
 }
 
 impl Known {
-    fn places(&mut self, epoch: u64, request: &HttpRequest) -> Places {
-        if self.epoch != epoch || self.answers.len() >= ANSWERS {
+    fn under(&mut self, epoch: u64) {
+        if self.epoch != epoch {
             *self = Self { epoch, ..Self::default() };
+        }
+    }
+
+    fn places(&mut self, epoch: u64, request: &HttpRequest) -> Places {
+        self.under(epoch);
+        if self.answers.len() >= ANSWERS {
+            self.answers.clear();
         }
         let key = format!("{} {}", request.method, request.target());
         let (known, places) = self.answers.entry(key).or_insert_with(|| (request.clone(), Places::default()));
@@ -67,8 +74,9 @@ impl Known {
     }
 
     fn keep(&mut self, epoch: u64, key: (Action, String), facts: Facts, decision: Arc<Decision>) {
-        if self.epoch != epoch || self.verdicts.len() >= MOST {
-            *self = Self { epoch, ..Self::default() };
+        self.under(epoch);
+        if self.verdicts.len() >= MOST {
+            self.verdicts.clear();
         }
         self.verdicts.insert(key, (facts, decision));
     }
