@@ -158,7 +158,7 @@ fn in_best_effort_mode_a_session_goes_on_past_a_hanging_disk_its_gap_is_marked_a
 }
 
 /// Everything for everybody, and that alice may go unrecorded.
-const BREAK_GLASS: &str = r#"
+pub(crate) const BREAK_GLASS: &str = r#"
 @id("everything")
 permit (principal, action, resource);
 

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::POLICIES;
+use crate::disks::BREAK_GLASS;
 use crate::harness::{
     Goal, Guarded, Row, Run, Setup, Target, Visitor, WAYS, Way, World, asked, figure, is_bench, quantile, wait_until_within,
 };
@@ -196,6 +197,15 @@ impl Echo {
         &mut self.child.child
     }
 
+    /// The same of so many, with a pause before each.
+    fn strokes(mut self, count: usize) -> Vec<f64> {
+        let paused = |_| {
+            std::thread::sleep(Duration::from_millis(2));
+            self.stroke()
+        };
+        (0..count).map(paused).collect()
+    }
+
     /// Milliseconds until a keystroke is back.
     fn stroke(&mut self) -> f64 {
         let begun = Instant::now();
@@ -227,13 +237,7 @@ fn a_keystroke_beside_a_jump_by_sshd() {
                     process
                 })
                 .collect();
-            let mut echo = Echo::start(start(&["-tt"], line));
-            let seen: Vec<f64> = (0..strokes)
-                .map(|_| {
-                    std::thread::sleep(Duration::from_millis(2));
-                    echo.stroke()
-                })
-                .collect();
+            let seen = Echo::start(start(&["-tt"], line)).strokes(strokes);
             drop(crowd);
             seen
         };
@@ -247,17 +251,10 @@ fn a_keystroke_beside_a_jump_by_sshd() {
     assert!(site.jump.logins() > 0, "nobody came by way of the plain sshd");
 }
 
-/// Whoever has filled the recording of a session goes on without: so one bastion carries both, recorded and not.
-const UNRECORDED: &str = r#"
-@id("everything")
-permit (principal, action, resource);
-@id("alice-goes-unrecorded")
-permit (principal == User::"corp/alice@example.test", action == Action::"unrecorded", resource);
-"#;
-
 #[test]
 fn what_recording_costs() {
-    let (on, off) = (Site::start(), Site::with(UNRECORDED, "\n[recordings]\nsession_mib = 1\n"));
+    // Whoever has filled the recording of a session goes on without.
+    let (on, off) = (Site::start(), Site::with(BREAK_GLASS, "\n[recordings]\nsession_mib = 1\n"));
     let (rounds, pieces, strokes) = if is_bench() {
         (asked("BARTIZAN_BENCH_ROUNDS", 5), u64::try_from(asked("BARTIZAN_BENCH_MIB", 1024)).unwrap() / 64, 1_000)
     } else {
@@ -275,14 +272,7 @@ fn what_recording_costs() {
     Row { area: "ssh", what, unit: "MiB/s", ours, beside: "unrecorded", theirs, goal: Goal::AtLeast(0.95) }.tell();
     // Both print the same before they echo, which fills the one recording that is to be full.
     let line = "stty raw -echo; head -c 4000000 /dev/urandom | base64 -w 70 | tr r R; printf ready; exec cat";
-    let [mut recorded, mut unrecorded] = [&on, &off].map(|site| {
-        let mut echo = Echo::start(site.ours(Way::At, &["-tt"], line));
-        let stroke = |_| {
-            std::thread::sleep(Duration::from_millis(2));
-            echo.stroke()
-        };
-        (0..strokes).map(stroke).collect::<Vec<f64>>()
-    });
+    let [mut recorded, mut unrecorded] = [&on, &off].map(|site| Echo::start(site.ours(Way::At, &["-tt"], line)).strokes(strokes));
     let added = quantile(&mut recorded, 0.5) - quantile(&mut unrecorded, 0.5);
     figure("ssh", "recording adds to a keystroke, p50", "ms", added, Some(0.05));
     let list = off.world.bastion.run(["recordings", "list", "--json"]).ok().json();

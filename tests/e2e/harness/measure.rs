@@ -3,6 +3,10 @@
 
 #![allow(clippy::print_stdout, reason = "what is measured is told")]
 
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::Command;
+
 use serde_json::json;
 
 use super::{Guarded, Target, Visitor, free_port, wait_until};
@@ -45,6 +49,15 @@ pub(crate) fn plain_forward(target: &Target, visitor: &Visitor, server: u16) -> 
     let process = Guarded::logged(ssh, &visitor.dir.join(format!("plain-{server}.log")));
     wait_until("the plain forward is open", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
     (port, process)
+}
+
+/// A program to measure beside, once it listens at `port`. Debian keeps some of them in /usr/sbin, which is not on everyone's PATH.
+pub(crate) fn daemon(program: &str, arguments: &[&OsStr], log: &Path, port: u16) -> Guarded {
+    let mut command = Command::new(program);
+    command.args(arguments).env("PATH", format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default()));
+    let process = Guarded::logged(command, log);
+    wait_until("it listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+    process
 }
 
 /// What a ratio of ours to the other's should be.

@@ -4,10 +4,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use crate::harness::{
-    Goal, Guarded, Row, Run, Setup, Visitor, World, asked, chosen, fixture, free_port, is_bench, plain_forward, point, wait_until,
+    Goal, Guarded, Row, Run, Setup, Visitor, World, asked, chosen, daemon, fixture, free_port, is_bench, plain_forward, point,
 };
 
 /// Admins (alice) may everything; of developers (bob) a field is masked.
@@ -31,14 +30,6 @@ fn filled(folder: &Path, name: &str, words: &[(&str, String)]) -> std::path::Pat
     let path = folder.join(name);
     fs::write(&path, text).unwrap();
     path
-}
-
-fn daemon(program: &str, arguments: &[&std::ffi::OsStr], log: &Path, port: u16) -> Guarded {
-    let mut command = Command::new(program);
-    command.args(arguments).env("PATH", format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default()));
-    let process = Guarded::logged(command, log);
-    wait_until("it listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
-    process
 }
 
 /// A server and a reverse proxy of it, both of one nginx in the folder `here`: their ports.

@@ -43,6 +43,13 @@ fn each_call_is_in_the_audit_log_with_what_came_of_it() {
     assert!(calls[0]["bytes_out"].as_u64().unwrap() > 0 && calls[2]["cut"].is_string(), "{calls:#?}");
 }
 
+/// A connection that is kept.
+fn kept(port: u16) -> TcpStream {
+    let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream
+}
+
 /// The status of the answer to a request on a connection that is kept, and its body.
 fn again(stream: &mut TcpStream, line: &str) -> (String, String) {
     write!(stream, "{line} HTTP/1.1\r\nHost: billing\r\n\r\n").unwrap();
@@ -66,8 +73,7 @@ fn a_call_that_is_made_again_is_decided_written_and_recorded_again_and_obeys_clo
     let site = Site::with(POLICIES);
     let bob = site.world.visitor("bob");
     let (port, _ssh) = site.tunnel(&bob);
-    let mut kept = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    kept.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let mut kept = kept(port);
     for _ in 0..20 {
         assert_eq!(again(&mut kept, "GET /echo?a=1").0, "200");
     }
@@ -104,8 +110,7 @@ fn fields_of_an_answer_that_comes_again_are_shown_as_policy_and_clock_say_then()
     let site = Site::with(POLICIES);
     let bob = site.world.visitor("bob");
     let (port, _ssh) = site.tunnel(&bob);
-    let mut kept = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    kept.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let mut kept = kept(port);
     let mut shown = |path: &str| {
         let (status, body) = again(&mut kept, &format!("GET {path}"));
         assert_eq!(status, "200", "{body}");

@@ -1,11 +1,11 @@
 //! How fast statements pass by `bartizan tunnel`, with policy and recording on and all of it encrypted, beside pgbouncer without any
 //! tunnel. Every test run takes a glance; nothing here asserts on time.
 
+use std::ffi::OsStr;
 use std::path::Path;
-use std::process::Command;
 
 use super::Site;
-use crate::harness::{Goal, Guarded, PASSWORD, Row, asked, free_port, is_bench, passable_folder, wait_until};
+use crate::harness::{Goal, Guarded, PASSWORD, Row, asked, daemon, free_port, is_bench, passable_folder};
 use crate::postgres::bench::{Way, make_tables, pgbench};
 
 /// A pgbouncer before the server at `port`, with as many connections as a bench wants.
@@ -18,14 +18,9 @@ fn pgbouncer(here: &Path, port: u16) -> (u16, Guarded) {
     );
     let file = here.join("pgbouncer.ini");
     std::fs::write(&file, text).unwrap();
-    let mut command = Command::new("pgbouncer");
     // It does not run as root.
-    if rustix::process::geteuid().is_root() {
-        command.args(["-u", "nobody"]);
-    }
-    command.arg(&file).env("PATH", format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default()));
-    let process = Guarded::logged(command, &here.join("pgbouncer.log"));
-    wait_until("pgbouncer listens", || std::net::TcpStream::connect(("127.0.0.1", own)).is_ok());
+    let user: &[&OsStr] = if rustix::process::geteuid().is_root() { &["-u".as_ref(), "nobody".as_ref()] } else { &[] };
+    let process = daemon("pgbouncer", &[user, &[file.as_os_str()]].concat(), &here.join("pgbouncer.log"), own);
     (own, process)
 }
 
