@@ -6,6 +6,7 @@ use std::time::Instant;
 use bartizan_policies::HttpRequest;
 use bartizan_recorder::Event;
 use hyper::StatusCode;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -17,8 +18,11 @@ use crate::record::Piece;
 
 use super::upgrade::Outcome;
 
-fn piece(event: &Value) -> Piece {
-    Piece::Event(Event::operation(event.to_string()).into_owned())
+/// An event, written without a tree of values in between: there are two for each request.
+fn piece(event: &impl Serialize) -> Piece {
+    let json =
+        serde_json::to_string(event).unwrap_or_else(|error| json!({ "action": "http.unknown", "text": error.to_string() }).to_string());
+    Piece::Event(Event::operation(json))
 }
 
 fn line(request: &HttpRequest) -> String {
@@ -33,49 +37,76 @@ pub(super) struct Asked<'a> {
     pub(super) told: Map<String, Value>,
 }
 
-fn asked(asked: &Asked<'_>, verdict: &str, policies: &[String]) -> Value {
-    let Asked { number, request, told } = asked;
-    let mut event = json!({
-        "action": "http.request",
-        "text": format!("> {}", line(request)),
-        "request": number,
-        "method": request.method,
-        "path": request.path,
-        "query": request.query,
-        "content_type": request.content_type,
-        "size": request.size,
-        "verdict": verdict,
-        "policies": policies,
-    });
-    if let Value::Object(fields) = &mut event {
-        fields.extend(told.clone());
+#[derive(Serialize)]
+struct Decided<'a> {
+    action: &'static str,
+    text: String,
+    request: u64,
+    method: &'a str,
+    path: &'a str,
+    query: &'a str,
+    content_type: Option<&'a str>,
+    size: Option<u64>,
+    verdict: &'static str,
+    policies: &'a [String],
+    #[serde(flatten)]
+    told: &'a Map<String, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_sha256: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approval: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approved_by: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+}
+
+impl<'a> Decided<'a> {
+    fn new(asked: &'a Asked<'_>, verdict: &'static str, policies: &'a [String]) -> Self {
+        let Asked { number, request, told } = asked;
+        Self {
+            action: "http.request",
+            text: format!("> {}", line(request)),
+            request: *number,
+            method: &request.method,
+            path: &request.path,
+            query: &request.query,
+            content_type: request.content_type.as_deref(),
+            size: request.size,
+            verdict,
+            policies,
+            told,
+            body_sha256: None,
+            approval: None,
+            approved_by: None,
+            result: None,
+            status: None,
+        }
     }
-    event
 }
 
 /// A request that goes on.
 pub(super) fn allowed(request: &Asked<'_>, allowed: &Allowed, body: Option<&str>) -> Piece {
-    let mut event = asked(request, "allow", allowed.policies());
-    if let (Value::Object(fields), Some(body)) = (&mut event, body) {
-        fields.insert("body_sha256".to_owned(), hex::encode(Sha256::digest(body)).into());
-    }
-    if let (Value::Object(fields), Some(grant)) = (&mut event, allowed.grant()) {
-        fields.insert("approval".to_owned(), grant.approval().to_string().into());
-        fields.insert("approved_by".to_owned(), grant.by().to_vec().into());
-    }
-    piece(&event)
+    let grant = allowed.grant();
+    piece(&Decided {
+        body_sha256: body.map(|body| hex::encode(Sha256::digest(body))),
+        approval: grant.map(|grant| grant.approval().to_string()),
+        approved_by: grant.map(|grant| grant.by()),
+        ..Decided::new(request, "allow", allowed.policies())
+    })
 }
 
 /// A request that does not.
 pub(super) fn refused(request: &Asked<'_>, refusal: &Refusal, status: StatusCode) -> Piece {
     let verdict = if refusal.cause == Cause::Held { "hold" } else { "deny" };
-    let mut event = asked(request, verdict, &refusal.policies);
-    if let Value::Object(fields) = &mut event {
-        let first = refusal.sentence.lines().next().unwrap_or_default();
-        fields.insert("result".to_owned(), format!("< {} {}", status.as_u16(), Printable(first)).into());
-        fields.insert("status".to_owned(), status.as_u16().into());
-    }
-    piece(&event)
+    let first = refusal.sentence.lines().next().unwrap_or_default();
+    piece(&Decided {
+        result: Some(format!("< {} {}", status.as_u16(), Printable(first))),
+        status: Some(status.as_u16()),
+        ..Decided::new(request, verdict, &refusal.policies)
+    })
 }
 
 /// A request that is not read.
@@ -110,16 +141,28 @@ pub(super) fn answered(about: &Answered<'_>) -> Piece {
     let ms = u64::try_from(about.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     let masked = if about.masked.is_empty() { String::new() } else { format!(", masked: {}", Printable(&about.masked.join(" "))) };
     let cut = about.cut.map(|why| format!(", cut short: {}", Printable(why))).unwrap_or_default();
-    piece(&json!({
-        "action": "http.response",
-        "text": format!("< {} {} bytes ({ms} ms{masked}{cut})", about.status.as_u16(), about.bytes),
-        "request": about.number,
-        "status": about.status.as_u16(),
-        "bytes": about.bytes,
-        "duration_ms": ms,
-        "masked": about.masked,
-        "cut": about.cut,
-    }))
+    piece(&Over {
+        action: "http.response",
+        text: format!("< {} {} bytes ({ms} ms{masked}{cut})", about.status.as_u16(), about.bytes),
+        request: about.number,
+        status: about.status.as_u16(),
+        bytes: about.bytes,
+        duration_ms: ms,
+        masked: about.masked,
+        cut: about.cut,
+    })
+}
+
+#[derive(Serialize)]
+struct Over<'a> {
+    action: &'static str,
+    text: String,
+    request: u64,
+    status: u16,
+    bytes: u64,
+    duration_ms: u64,
+    masked: &'a [String],
+    cut: Option<&'a str>,
 }
 
 /// A connection of another protocol that is over.
