@@ -1,15 +1,17 @@
 //! Lines and their chain: how one is made, and how many are walked and compared. Reads what it is given; keeps at most one line
 //! in memory. No IO of its own.
 
+use std::fmt::Write;
 use std::io::{BufRead, Read};
 
 use ed25519_dalek::SigningKey;
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroize;
 
+use super::canonical::{rewritten, write_text};
 use super::{Entry, canonical};
 
 /// The longest line, newline not counted.
@@ -62,17 +64,15 @@ pub(super) fn salt(key: &SigningKey, head: &Head) -> String {
 
 /// The line that follows `head`.
 pub(super) fn line(head: &Head, node: &str, salt: &str, entry: &Entry, time: Timestamp) -> Result<String, serde_json::Error> {
-    let mut fields = Map::new();
-    if entry.is_alert() {
-        fields.insert("alert".into(), true.into());
-    }
-    fields.insert("entry".into(), serde_json::to_value(entry)?);
-    fields.insert("node".into(), node.into());
-    fields.insert("prev".into(), hex::encode(head.hash).into());
-    fields.insert("salt".into(), salt.into());
-    fields.insert("seq".into(), (head.seq + 1).into());
-    fields.insert("time".into(), moment(time).into());
-    Ok(canonical(&Value::Object(fields)))
+    let text = serde_json::to_string(entry)?;
+    let entry_text = rewritten(&text).ok_or_else(|| serde::ser::Error::custom("the entry is not JSON without spaces"))?;
+    let (alert, prev, seq, time) =
+        (if entry.is_alert() { "\"alert\":true," } else { "" }, hex::encode(head.hash), head.seq + 1, moment(time));
+    let mut line = format!("{{{alert}\"entry\":{entry_text},\"node\":");
+    write_text(&mut line, node);
+    // Writing to a String does not fail.
+    let _infallible = write!(line, ",\"prev\":\"{prev}\",\"salt\":\"{salt}\",\"seq\":{seq},\"time\":\"{time}\"}}");
+    Ok(line)
 }
 
 /// One thing met on a walk along the log.

@@ -127,6 +127,35 @@ fn canonical_json_has_sorted_keys_and_no_spaces() {
     assert_eq!(canonical(&Value::String("say \"a\\b\"\n\u{e9}t\u{e9}\u{7f} end".into())), r#""say \"a\\b\"\nété\u007f end""#);
 }
 
+#[test]
+fn what_was_written_already_becomes_canonical_without_a_tree() {
+    let written = canonical::rewritten;
+    let text = r#"{"z":{"b":[],"a":{}},"k":"say \"a\\b\"\b","a":[1,-2.5,null,{"y":true,"x":"\u001b"}]}"#;
+    assert_eq!(written(text).unwrap(), r#"{"a":[1,-2.5,null,{"x":"\u001b","y":true}],"k":"say \"a\\b\"\u0008","z":{"a":{},"b":[]}}"#);
+    assert_eq!(written(r#"{"b":1,"a":2,"b":{"c":3}}"#).unwrap(), r#"{"a":2,"b":{"c":3}}"#);
+    for broken in ["", "{", "[", "[}", "\"", "\"\\", "{\"a\"", "{\"a\":", "{\"a\":1", "[1", "1]", "{1:2}", "{} "] {
+        assert_eq!(written(broken), None, "{broken}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_json_becomes_canonical_without_a_tree(value in json()) {
+        proptest::prop_assert_eq!(canonical::rewritten(&value.to_string()), Some(canonical(&value)));
+    }
+}
+
+fn json() -> impl proptest::strategy::Strategy<Value = Value> {
+    use proptest::prelude::*;
+    let leaf =
+        prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::from), any::<i64>().prop_map(Value::from), ".*".prop_map(Value::from)];
+    leaf.prop_recursive(4, 32, 6, |inner| {
+        let members = proptest::collection::vec((".*", inner.clone()), 0..6);
+        let object = members.prop_map(|members| Value::Object(members.into_iter().collect()));
+        prop_oneof![proptest::collection::vec(inner, 0..6).prop_map(Value::from), object]
+    })
+}
+
 #[tokio::test]
 async fn two_that_write_in_turn_keep_one_chain() {
     let state = tempfile::tempdir().unwrap();
