@@ -160,6 +160,23 @@ impl<'a> Event<'a> {
         }
     }
 
+    /// The same event without data of its own.
+    #[must_use]
+    pub fn borrowed(&self) -> Event<'_> {
+        match self {
+            Self::Output(data) => Event::Output(data.as_ref().into()),
+            Self::Stderr(data) => Event::Stderr(data.as_ref().into()),
+            Self::Input(data) => Event::Input(data.as_ref().into()),
+            Self::Resize { cols, rows } => Event::Resize { cols: *cols, rows: *rows },
+            Self::Operation(text) => Event::Operation(text.as_ref().into()),
+            Self::Marker(text) => Event::Marker(text.as_ref().into()),
+            Self::Environment { name, value } => Event::environment(name.as_ref(), value.as_ref()),
+            Self::Exit(exit) => Event::Exit(exit.clone()),
+            Self::Note(text) => Event::Note(text.as_ref().into()),
+            Self::Other { code, data } => Event::Other { code: *code, data: data.as_ref().into() },
+        }
+    }
+
     /// The same event owning its data.
     #[must_use]
     pub fn into_owned(self) -> Event<'static> {

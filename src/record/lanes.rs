@@ -46,7 +46,7 @@ impl Piece {
         match self {
             Self::Output(bytes) => Event::output(&bytes[..]),
             Self::Stderr(bytes) => Event::stderr(&bytes[..]),
-            Self::Event(event) => event.clone(),
+            Self::Event(event) => event.borrowed(),
         }
     }
 
@@ -153,7 +153,7 @@ impl Room {
 pub(super) enum Job {
     /// The flag tells whether what is typed is recorded.
     Create(Box<Head>, bool, Option<Room>, oneshot::Sender<Result<Arc<Reel>, CreateError>>),
-    Append(Arc<Reel>, Vec<Piece>, oneshot::Sender<Result<(), WriteError>>),
+    Append(Arc<Reel>, Arc<[Piece]>, oneshot::Sender<Result<(), WriteError>>),
     Typed(Arc<Reel>, Vec<Event<'static>>, oneshot::Sender<Result<(), WriteError>>),
     /// Answers with SHA-256 of its seal.json.
     Finish(Arc<Reel>, Reason, Option<Exit>, oneshot::Sender<Result<Option<[u8; 32]>, WriteError>>),

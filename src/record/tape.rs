@@ -25,6 +25,11 @@ const LITTLE_PATIENCE: Duration = Duration::from_secs(1);
 /// How long between two tries, and how long one may take before the session is held back.
 const RETRY: Duration = Duration::from_millis(250);
 
+/// How long what was left for the next write may wait for one.
+pub const SOON: Duration = Duration::from_millis(20);
+/// How many pieces may wait for it.
+pub const LEFT: usize = 64;
+
 /// Why a session cannot be recorded any more.
 #[derive(Debug, thiserror::Error)]
 pub enum TapeError {
@@ -65,6 +70,8 @@ pub(super) struct Rules {
 struct State {
     /// True while the disk does not take what was read.
     stuck: watch::Sender<bool>,
+    /// What is written with what comes next.
+    left: std::sync::Mutex<Vec<Piece>>,
     has_gap: AtomicBool,
     gap: Mutex<Option<Gap>>,
     /// Bytes left out for good: over the budget, or of a session that was never recorded.
@@ -76,7 +83,7 @@ struct State {
 /// What is to be written at once.
 #[derive(Clone)]
 enum Work {
-    Shown(Vec<Piece>),
+    Shown(Arc<[Piece]>),
     Typed(Vec<Event<'static>>),
 }
 
@@ -107,6 +114,7 @@ impl Tape {
     ) -> Self {
         let state = State {
             stuck: watch::Sender::new(false),
+            left: std::sync::Mutex::default(),
             has_gap: AtomicBool::new(false),
             gap: Mutex::new(None),
             left_out: AtomicU64::new(0),
@@ -123,11 +131,27 @@ impl Tape {
         self.reel.is_some()
     }
 
-    /// Records `pieces`. Waits while the disk refuses or does not answer, up to ten seconds.
+    /// Leaves `piece` to be written with what comes next: what came of an operation, never the operation itself, which is written before
+    /// it is forwarded. Gives how many pieces wait by now. Who left the first calls [`Tape::write`] within [`SOON`], if with nothing, and
+    /// who left one of more than [`LEFT`] at once.
+    pub fn leave(&self, piece: Piece) -> usize {
+        let mut left = self.state.left.lock().unwrap_or_else(PoisonError::into_inner);
+        left.push(piece);
+        left.len()
+    }
+
+    /// Records what was left, then `pieces`. Waits while the disk refuses or does not answer, up to ten seconds.
     ///
     /// # Errors
     /// When it cannot be written for that long and neither mode nor policy lets the session go on.
     pub async fn write(&self, pieces: Vec<Piece>) -> Result<(), TapeError> {
+        let mut left = std::mem::take(&mut *self.state.left.lock().unwrap_or_else(PoisonError::into_inner));
+        let pieces = if left.is_empty() {
+            pieces
+        } else {
+            left.extend(pieces);
+            left
+        };
         let Some(typing) = &self.typing else { return self.show(pieces).await };
         let shown = {
             let mut typing = typing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -174,7 +198,7 @@ impl Tape {
             return Ok(());
         }
         let missing = weight(&pieces);
-        let (error, pending) = match self.persist(reel, Work::Shown(pieces)).await {
+        let (error, pending) = match self.persist(reel, Work::Shown(pieces.into())).await {
             Ok(()) => return Ok(()),
             Err(failed) => failed,
         };
@@ -348,6 +372,9 @@ impl Tape {
     /// # Errors
     /// As [`Tape::write`]; the next start of the bastion seals it then.
     pub async fn finish(&self, reason: Reason, exit: Option<Exit>) -> Result<Option<[u8; 32]>, TapeError> {
+        if let Err(error) = self.write(Vec::new()).await {
+            tracing::error!(%error, session = self.number, "the last of what was left to be written could not be recorded");
+        }
         let Some(reel) = &self.reel else {
             self.tell_left_out("it was not recorded").await;
             return Ok(None);

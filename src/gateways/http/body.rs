@@ -1,5 +1,5 @@
-//! The body of an answer on its way to the client: counted, without what is hidden in it, and recorded when it is over, before its end
-//! is told. While it lasts, a change of policy can end the session.
+//! The body of an answer on its way to the client: counted, without what is hidden in it, and how it went recorded when it is over.
+//! While it lasts, a change of policy can end the session.
 
 use std::error::Error;
 use std::pin::Pin;
@@ -14,7 +14,6 @@ use hyper::StatusCode;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 
 use crate::enforce::{Allowed, Call};
-use crate::frontdoor::BoxFuture;
 
 use super::exchange::Shared;
 use super::fields::Masked;
@@ -26,9 +25,6 @@ pub(super) type BodyError = Box<dyn Error + Send + Sync>;
 
 /// Any body, of a request or an answer.
 pub type Body = UnsyncBoxBody<Bytes, BodyError>;
-
-/// Writes down how an answer went.
-type Writing = BoxFuture<Result<(), BodyError>>;
 
 /// What is counted of one answer.
 #[derive(Default)]
@@ -102,17 +98,16 @@ pub(super) struct Answer {
     source: Source,
     meter: Arc<Meter>,
     kept: Option<Kept>,
-    ending: Option<(Arc<Shared>, Writing)>,
 }
 
 impl Answer {
     pub(super) fn new(source: Source, meter: Arc<Meter>, kept: Kept) -> Self {
-        Self { source, meter, kept: Some(kept), ending: None }
+        Self { source, meter, kept: Some(kept) }
     }
 
-    /// Writes down how it went; `None` if that is done already.
-    fn over(&mut self, cut: Option<String>) -> Option<(Arc<Shared>, Writing)> {
-        let Kept { shared, call, status, allowed, sender } = self.kept.take()?;
+    /// Writes down how it went, unless that is done already.
+    fn over(&mut self, cut: Option<String>) {
+        let Some(Kept { shared, call, status, allowed, sender }) = self.kept.take() else { return };
         if cut.is_none() {
             shared.pool.give_back(sender);
         }
@@ -121,13 +116,8 @@ impl Answer {
         let note =
             notes::answered(&Answered { number: call.number, status, begun: call.begun, bytes, masked: &masked, cut: cut.as_deref() });
         call.ended(&shared, status, bytes, cut);
-        let writer = Arc::clone(&shared);
-        let writing = async move {
-            let written = writer.write(note).await;
-            drop(allowed);
-            written.map_err(|problem| BodyError::from(problem.sentence))
-        };
-        Some((shared, Box::pin(writing)))
+        shared.leave(note);
+        drop(allowed);
     }
 }
 
@@ -137,40 +127,27 @@ impl HttpBody for Answer {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
-        loop {
-            if let Some((_, writing)) = &mut this.ending {
-                let ended = ready!(writing.as_mut().poll(cx));
-                this.ending = None;
-                return Poll::Ready(ended.err().map(Err));
-            }
-            if this.kept.is_none() {
-                return Poll::Ready(None);
-            }
-            let next = match &mut this.source {
-                Source::Plain(body) => ready!(Pin::new(body).poll_frame(cx)).map(|frame| frame.map_err(BodyError::from)),
-                Source::Masked(masked) => ready!(masked.poll_shown(cx)).map(|shown| shown.map(Frame::data).map_err(BodyError::from)),
-            };
-            match next {
-                Some(Ok(frame)) => {
-                    if let (Source::Plain(_), Some(data)) = (&this.source, frame.data_ref()) {
-                        this.meter.add(data.len());
-                    }
-                    return Poll::Ready(Some(Ok(frame)));
-                }
-                Some(Err(error)) => {
-                    let why = error.to_string();
-                    if let Some((shared, writing)) = this.over(Some(why)) {
-                        shared.tasks.finish(async move { drop(writing.await) });
-                    }
-                    return Poll::Ready(Some(Err(error)));
-                }
-                None => this.ending = this.over(None),
-            }
+        if this.kept.is_none() {
+            return Poll::Ready(None);
         }
+        let next = match &mut this.source {
+            Source::Plain(body) => ready!(Pin::new(body).poll_frame(cx)).map(|frame| frame.map_err(BodyError::from)),
+            Source::Masked(masked) => ready!(masked.poll_shown(cx)).map(|shown| shown.map(Frame::data).map_err(BodyError::from)),
+        };
+        match &next {
+            Some(Ok(frame)) => {
+                if let (Source::Plain(_), Some(data)) = (&this.source, frame.data_ref()) {
+                    this.meter.add(data.len());
+                }
+            }
+            Some(Err(error)) => this.over(Some(error.to_string())),
+            None => this.over(None),
+        }
+        Poll::Ready(next)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.kept.is_none() && self.ending.is_none()
+        self.kept.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -185,9 +162,6 @@ impl Drop for Answer {
     /// The client has left, or has all that it was promised.
     fn drop(&mut self) {
         let whole = matches!(&self.source, Source::Plain(body) if body.is_end_stream());
-        let cut = (!whole).then(|| "the client left".to_owned());
-        if let Some((shared, writing)) = self.over(cut).or_else(|| self.ending.take()) {
-            shared.tasks.finish(async move { drop(writing.await) });
-        }
+        self.over((!whole).then(|| "the client left".to_owned()));
     }
 }

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bartizan_policies::HttpRequest;
 use bartizan_policies::http::{Target, read};
@@ -16,7 +16,7 @@ use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use crate::enforce::{Allowed, Decider, Question};
 use crate::frontdoor::{Cause, Refusal};
 use crate::model::Printable;
-use crate::record::{Piece, Tape, TapeError};
+use crate::record::{LEFT, Piece, SOON, Tape, TapeError};
 
 use super::body::{Answer, Body, Called, Kept, Meter, Source};
 use super::dialect::{Dialect, Passage, Seen};
@@ -45,14 +45,29 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Records `piece`; a session that cannot be recorded ends.
-    pub(super) async fn write(&self, piece: Piece) -> Result<(), Problem> {
-        self.tape.write(vec![piece]).await.map_err(|error| {
+    /// Records `pieces`; a session that cannot be recorded ends.
+    pub(super) async fn write(&self, pieces: Vec<Piece>) -> Result<(), Problem> {
+        self.tape.write(pieces).await.map_err(|error| {
             let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.sentence());
             self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
             self.tasks.end();
             problem
         })
+    }
+
+    /// Records `piece`, what came of a request, with what comes next or soon.
+    pub(super) fn leave(self: &Arc<Self>, piece: Piece) {
+        let wait = match self.tape.leave(piece) {
+            1 => SOON,
+            count if count > LEFT => Duration::ZERO,
+            _ => return,
+        };
+        let shared = Arc::clone(self);
+        self.tasks.finish(async move {
+            // At its end, the session does not wait.
+            let _ = tokio::time::timeout(wait, shared.tasks.over()).await;
+            drop(shared.write(Vec::new()).await);
+        });
     }
 }
 
@@ -92,7 +107,7 @@ async fn attempt(shared: Arc<Shared>, mut request: Request<Incoming>) -> Result<
         let shared = &shared;
         async move {
             match note {
-                Some(note) => shared.write(note).await.map(|()| passage),
+                Some(note) => shared.write(vec![note]).await.map(|()| passage),
                 None => Ok(passage),
             }
         }
@@ -284,14 +299,14 @@ async fn unread(shared: &Shared, number: u64, line: &Line, problem: Problem) -> 
     if let Err(refusal) = shared.decider.refused("http.request", &format!("{method}: {}", problem.sentence)).await {
         return Ok(Problem::of(&refusal));
     }
-    shared.write(notes::unread(number, method, &target, &problem.sentence, problem.status)).await?;
+    shared.write(vec![notes::unread(number, method, &target, &problem.sentence, problem.status)]).await?;
     Ok(problem)
 }
 
 async fn refused(shared: &Shared, asked: &notes::Asked<'_>, refusal: &Refusal) -> Result<Problem, Problem> {
     let problem = Problem::of(refusal);
     count(if refusal.cause == Cause::Held { "hold" } else { "deny" });
-    shared.write(notes::refused(asked, refusal, problem.status)).await?;
+    shared.write(vec![notes::refused(asked, refusal, problem.status)]).await?;
     Ok(problem)
 }
 
@@ -312,6 +327,6 @@ async fn unanswered(shared: &Arc<Shared>, call: Called, failed: Unanswered) -> R
 async fn cut(shared: &Arc<Shared>, call: Called, why: &str) -> Result<Problem, Problem> {
     let (status, number, begun) = (StatusCode::BAD_GATEWAY, call.number, call.begun);
     call.ended(shared, status, 0, Some(why.to_owned()));
-    shared.write(notes::answered(&notes::Answered { number, status, begun, bytes: 0, masked: &[], cut: Some(why) })).await?;
+    shared.write(vec![notes::answered(&notes::Answered { number, status, begun, bytes: 0, masked: &[], cut: Some(why) })]).await?;
     Ok(Problem::new(status, why))
 }

@@ -90,7 +90,7 @@ pub(super) fn turn(
         *kept.shared.exit.lock().unwrap_or_else(PoisonError::into_inner) = outcome.exit;
         let protocol = protocol.to_str().unwrap_or_default().to_owned();
         let note = notes::upgraded(kept.call.number, &protocol, &outcome, kept.call.begun);
-        drop(kept.shared.write(note).await);
+        drop(kept.shared.write(vec![note]).await);
         let call = super::body::Called { bytes: Some(outcome.up.1), ..kept.call };
         call.ended(&kept.shared, kept.status, outcome.down.1, outcome.cut);
     });

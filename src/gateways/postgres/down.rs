@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::time::Instant;
 
 use crate::enforce::Outcome;
-use crate::record::{Piece, Tape, TapeError};
+use crate::record::{LEFT, Piece, SOON, Tape, TapeError};
 
 use super::codec::{self, CodecError, Frame, Severity, Side, Splitter};
 use super::copying::Copying;
@@ -62,6 +63,8 @@ pub(super) struct Down<'a, R> {
     pub(super) words: &'a Words,
     pub(super) tape: &'a Tape,
     pub(super) pieces: Vec<Piece>,
+    /// Among them are rows that policy wants recorded.
+    pub(super) keeps_rows: bool,
     /// The message that is passing through in pieces is the bastion's own and is dropped.
     pub(super) dropping: bool,
     /// Makes the hashes that stand for values this deployment's own.
@@ -81,14 +84,31 @@ impl<'a, R: AsyncRead + Unpin> Down<'a, R> {
     ) -> Self {
         let mut splitter = Splitter::new(Side::Server);
         splitter.feed(ahead.freeze());
-        Self { server, splitter, outlet, ledger, words, tape, pieces: Vec::new(), dropping: false, mask_key, failed: false }
+        Self {
+            server,
+            splitter,
+            outlet,
+            ledger,
+            words,
+            tape,
+            pieces: Vec::new(),
+            keeps_rows: false,
+            dropping: false,
+            mask_key,
+            failed: false,
+        }
     }
 
     /// Carries until one side ends. Never returns well.
     pub(super) async fn run(&mut self) -> Result<(), Over> {
         let mut buffer = BytesMut::new();
+        let (soon, mut waits) = (tokio::time::sleep(SOON), false);
+        tokio::pin!(soon);
         loop {
-            self.drain().await?;
+            if self.drain().await? && !waits {
+                soon.as_mut().reset(Instant::now() + SOON);
+                waits = true;
+            }
             let between = self.splitter.is_between();
             buffer.reserve(READ / 8);
             if buffer.capacity() < READ / 8 {
@@ -101,12 +121,16 @@ impl<'a, R: AsyncRead + Unpin> Down<'a, R> {
                     Err(error) => return Err(Over::Lost(error)),
                 },
                 () = self.words.come(), if between => {}
+                () = &mut soon, if waits => {
+                    waits = false;
+                    self.tape.write(Vec::new()).await?;
+                }
             }
         }
     }
 
-    /// Handles all that has arrived.
-    async fn drain(&mut self) -> Result<(), Over> {
+    /// Handles all that has arrived. True when something was left to be recorded soon.
+    async fn drain(&mut self) -> Result<bool, Over> {
         let broken = |error: CodecError| Over::Server(error.to_string());
         loop {
             self.splitter.want_whole_rows(running(&mut self.ledger.lock()).is_some_and(|run| run.is_masked()));
@@ -137,16 +161,18 @@ impl<'a, R: AsyncRead + Unpin> Down<'a, R> {
                 Some(Frame::TooLong(kind)) => return Err(Over::Server(format!("a message of kind {} is too long", char::from(kind)))),
             }
         }
-        let (pieces, between) = (std::mem::take(&mut self.pieces), self.splitter.is_between());
+        let (between, has_left) = (self.splitter.is_between(), !self.pieces.is_empty());
+        let waiting = self.pieces.drain(..).map(|piece| self.tape.leave(piece)).last().unwrap_or_default();
         let Self { outlet, words, tape, .. } = self;
         let sent = async { if between { outlet.say(words).await } else { outlet.flush().await } };
-        if pieces.is_empty() {
-            return Ok(sent.await?);
+        let at_once = has_left && std::mem::take(&mut self.keeps_rows);
+        if !at_once && waiting <= LEFT {
+            return Ok(sent.await.map(|()| has_left)?);
         }
-        // What came of a statement is on its way to the client while it is recorded; nothing more is read before it is.
-        let (written, sent) = tokio::join!(tape.write(pieces), sent);
+        // It is on its way to the client while it is recorded; nothing more is read before it is.
+        let (written, sent) = tokio::join!(tape.write(Vec::new()), sent);
         written?;
-        Ok(sent?)
+        Ok(sent.map(|()| false)?)
     }
 
     /// Rows that have arrived together are handed on together, as the client may see them.
@@ -262,6 +288,7 @@ impl<'a, R: AsyncRead + Unpin> Down<'a, R> {
         let shown = as_seen(run, bytes, &self.mask_key)?;
         if let Some(seen) = &mut run.seen {
             seen.row(&shown);
+            self.keeps_rows = true;
         }
         Ok(shown)
     }
@@ -279,6 +306,7 @@ impl<'a, R: AsyncRead + Unpin> Down<'a, R> {
         };
         if let (Some(seen), Some(shown)) = (&mut run.seen, &shown) {
             seen.data(shown);
+            self.keeps_rows = true;
         }
         Ok(shown)
     }

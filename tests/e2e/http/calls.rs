@@ -86,6 +86,8 @@ fn a_call_that_is_made_again_is_decided_written_and_recorded_again_and_obeys_clo
     assert_eq!(count("decision", &["GET /echo?a=1", "\"allow\""]), 20);
     assert_eq!(count("decision", &["DELETE /bills/1", "\"deny\""]), 2);
     wait_until("all calls are over", || count("call.ended", &["GET /echo?a=1"]) == 20);
+    // The last is recorded though nothing follows it.
+    wait_until("what came of each is recorded", || site.recorded().matches("< 200 ").count() == 20);
     // The same session goes on under other policies, which the clock changes.
     let until = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second() + 8).unwrap();
     let timed = format!(

@@ -216,9 +216,24 @@ fn whoever_watches_a_database_session_sees_its_statements_as_they_run() {
     assert_eq!(asked["verdict"], "allow", "{asked}");
     assert_eq!((answered["tag"].as_str(), answered["rows"].as_u64()), (Some("SELECT 1"), Some(1)), "{answered}");
     say("SELECT 'last';\n");
-    let (denied, _) = told_of("SELECT name FROM payroll");
+    let (denied, last) = told_of("SELECT name FROM payroll");
     assert_eq!(denied["verdict"], "deny", "{denied}");
     assert_eq!(denied["sqlstate"], "42501", "{denied}");
+    assert_eq!(last["statement"], "SELECT 'last';", "{last}");
+    // What came of it is told though nothing follows.
+    assert_eq!(watching.until_told("operation")["tag"], "SELECT 1");
+}
+
+#[test]
+fn what_came_of_each_of_many_statements_at_once_is_recorded() {
+    let site = Site::start();
+    let bob = site.world.visitor("bob");
+    let tunnel = site.tunnel(&bob);
+    let text: String = (0..200).map(|n| format!("SELECT {n};")).collect();
+    let done = tunnel.psql(&bob, &["-At", "-c", &text]).ok();
+    assert_eq!(done.text().lines().count(), 200, "{done}");
+    let recorded = || site.recorded().matches("SELECT 1 (").count();
+    wait_until("all of it is recorded", || recorded() == 200);
 }
 
 #[test]
