@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use bartizan_recorder::{Event, Exit, Reason, Typed, WriteError};
-use tokio::sync::{Mutex, oneshot, watch};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use crate::config::RecordingMode;
 use crate::enforce::Permit;
@@ -81,10 +81,18 @@ struct State {
 }
 
 /// What is to be written at once.
-#[derive(Clone)]
 enum Work {
     Shown(Arc<[Piece]>),
     Typed(Vec<Event<'static>>),
+}
+
+impl Work {
+    fn weight(&self) -> u64 {
+        match self {
+            Self::Shown(pieces) => weight(pieces),
+            Self::Typed(_) => 0,
+        }
+    }
 }
 
 /// Writes one session's recording. Cheap to clone; all clones write the same one.
@@ -140,18 +148,22 @@ impl Tape {
         left.len()
     }
 
+    /// What was left, before `pieces`.
+    fn after_what_was_left(&self, pieces: impl Iterator<Item = Piece>) -> Vec<Piece> {
+        let mut left = std::mem::take(&mut *self.state.left.lock().unwrap_or_else(PoisonError::into_inner));
+        left.extend(pieces);
+        left
+    }
+
+    fn has_left(&self) -> bool {
+        !self.state.left.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// Records what was left, then `pieces`. Waits while the disk refuses or does not answer, up to ten seconds.
     ///
     /// # Errors
     /// When it cannot be written for that long and neither mode nor policy lets the session go on.
     pub async fn write(&self, pieces: Vec<Piece>) -> Result<(), TapeError> {
-        let mut left = std::mem::take(&mut *self.state.left.lock().unwrap_or_else(PoisonError::into_inner));
-        let pieces = if left.is_empty() {
-            pieces
-        } else {
-            left.extend(pieces);
-            left
-        };
         let Some(typing) = &self.typing else { return self.show(pieces).await };
         let shown = {
             let mut typing = typing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -178,7 +190,7 @@ impl Tape {
         if self.state.has_gap.load(Ordering::SeqCst) {
             return Ok(());
         }
-        match self.persist(reel, Work::Typed(events)).await {
+        match self.persist(reel, &mut Work::Typed(events)).await {
             Ok(()) => Ok(()),
             Err((error, pending)) => Box::pin(self.not_written(error, 0, pending)).await,
         }
@@ -186,7 +198,7 @@ impl Tape {
 
     async fn show(&self, pieces: Vec<Piece>) -> Result<(), TapeError> {
         let Some(reel) = &self.reel else {
-            self.leave_out(weight(&pieces));
+            self.leave_out(weight(&self.after_what_was_left(pieces.into_iter())));
             return Ok(());
         };
         let pieces = match self.rules.budget.filter(|budget| reel.bytes() >= *budget) {
@@ -194,15 +206,16 @@ impl Tape {
             Some(budget) => Box::pin(self.over_budget(budget, pieces)).await?,
             None => pieces,
         };
-        if pieces.is_empty() || (self.state.has_gap.load(Ordering::SeqCst) && Box::pin(self.after_a_gap(reel, &pieces)).await?) {
+        let is_nothing = pieces.is_empty() && !self.has_left();
+        if is_nothing || (self.state.has_gap.load(Ordering::SeqCst) && Box::pin(self.after_a_gap(reel, &pieces)).await?) {
             return Ok(());
         }
-        let missing = weight(&pieces);
-        let (error, pending) = match self.persist(reel, Work::Shown(pieces.into())).await {
+        let mut work = Work::Shown(pieces.into());
+        let (error, pending) = match self.persist(reel, &mut work).await {
             Ok(()) => return Ok(()),
             Err(failed) => failed,
         };
-        Box::pin(self.not_written(error, missing, pending)).await
+        Box::pin(self.not_written(error, work.weight(), pending)).await
     }
 
     async fn not_written(&self, error: TapeError, missing: u64, pending: Option<Pending>) -> Result<(), TapeError> {
@@ -222,10 +235,10 @@ impl Tape {
     }
 
     /// Tries until it is written or patience ends. With the error comes the answer that is still waited for.
-    async fn persist(&self, reel: &Arc<Reel>, work: Work) -> Result<(), (TapeError, Option<Pending>)> {
+    async fn persist(&self, reel: &Arc<Reel>, work: &mut Work) -> Result<(), (TapeError, Option<Pending>)> {
         let (begun, patience) = (Instant::now(), self.patience());
         let done = loop {
-            let mut answer = self.send(reel, work.clone(), patience).await.map_err(|error| (error, None))?;
+            let mut answer = self.send(reel, work, patience).await.map_err(|error| (error, None))?;
             let answered = match tokio::time::timeout(RETRY, &mut answer).await {
                 Ok(answered) => answered,
                 Err(_) => {
@@ -258,20 +271,25 @@ impl Tape {
         if self.rules.mode == RecordingMode::BestEffort { LITTLE_PATIENCE } else { PATIENCE }
     }
 
-    async fn send(&self, reel: &Arc<Reel>, work: Work, patience: Duration) -> Result<Pending, TapeError> {
-        let (reply, answer) = oneshot::channel();
-        let job = match work {
-            Work::Shown(pieces) => Job::Append(Arc::clone(reel), pieces, reply),
-            Work::Typed(events) => Job::Typed(Arc::clone(reel), events, reply),
-        };
-        self.enqueue(job, patience).await?;
+    /// Hands `work` to the lane, and with it what was left: that is taken once there is a place, for whoever waits may be given up.
+    async fn send(&self, reel: &Arc<Reel>, work: &mut Work, patience: Duration) -> Result<Pending, TapeError> {
+        let (place, (reply, answer)) = (self.place(patience).await?, oneshot::channel());
+        if let Work::Shown(pieces) = work
+            && self.has_left()
+        {
+            *pieces = self.after_what_was_left(pieces.iter().cloned()).into();
+        }
+        place.send(match work {
+            Work::Shown(pieces) => Job::Append(Arc::clone(reel), Arc::clone(pieces), reply),
+            Work::Typed(events) => Job::Typed(Arc::clone(reel), events.clone(), reply),
+        });
         Ok(answer)
     }
 
-    async fn enqueue(&self, job: Job, patience: Duration) -> Result<(), TapeError> {
+    async fn place(&self, patience: Duration) -> Result<mpsc::Permit<'_, Job>, TapeError> {
         let lane = self.lanes.of(self.number).ok_or(TapeError::Stopped)?;
-        match tokio::time::timeout(patience, lane.send(job)).await {
-            Ok(sent) => sent.map_err(|_| TapeError::Stopped),
+        match tokio::time::timeout(patience, lane.reserve()).await {
+            Ok(place) => place.map_err(|_| TapeError::Stopped),
             Err(_) => Err(TapeError::Slow(patience)),
         }
     }
@@ -309,14 +327,15 @@ impl Tape {
     async fn after_a_gap(&self, reel: &Arc<Reel>, pieces: &[Piece]) -> Result<bool, TapeError> {
         let mut open = self.state.gap.lock().await;
         let Some(gap) = &mut *open else { return Ok(false) };
-        let bytes = weight(pieces);
+        let pieces = self.after_what_was_left(pieces.iter().cloned());
+        let bytes = weight(&pieces);
         if !gap.may_try(RETRY) {
             gap.miss(bytes);
             return Ok(true);
         }
         let missing = gap.so_far();
-        let marked = std::iter::once(Self::note(missing.sentence())).chain(pieces.iter().cloned()).collect();
-        let mut answer = match self.send(reel, Work::Shown(marked), RETRY).await {
+        let marked = std::iter::once(Self::note(missing.sentence())).chain(pieces).collect();
+        let mut answer = match self.send(reel, &mut Work::Shown(marked), RETRY).await {
             Ok(answer) => answer,
             Err(TapeError::Slow(_)) => {
                 gap.miss(bytes);
@@ -409,7 +428,7 @@ impl Tape {
         let begun = Instant::now();
         loop {
             let (reply, answer) = oneshot::channel();
-            self.enqueue(Job::Finish(Arc::clone(reel), reason, exit.clone(), reply), PATIENCE).await?;
+            self.place(PATIENCE).await?.send(Job::Finish(Arc::clone(reel), reason, exit.clone(), reply));
             let left = PATIENCE.saturating_sub(begun.elapsed());
             match tokio::time::timeout(left, answer).await {
                 Err(_) => return Err(TapeError::Slow(PATIENCE)),

@@ -1,9 +1,9 @@
 //! One request: read, decided, recorded, forwarded; and the beginning of its answer.
 
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bartizan_policies::HttpRequest;
 use bartizan_policies::http::{Target, read};
@@ -12,6 +12,7 @@ use hyper::body::{Body as _, Incoming};
 use hyper::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, SEC_WEBSOCKET_EXTENSIONS};
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
+use tokio::sync::Notify;
 
 use crate::enforce::{Allowed, Decider, Question};
 use crate::frontdoor::{Cause, Refusal};
@@ -38,6 +39,9 @@ pub(super) struct Shared {
     pub(super) caller: Caller,
     pub(super) mask_key: Arc<[u8]>,
     pub(super) requests: AtomicU64,
+    /// Somebody writes what was left to be recorded, soon or as soon as there is much of it.
+    pub(super) will_write: AtomicBool,
+    pub(super) much_is_left: Notify,
     /// Why the session cannot go on.
     pub(super) failed: Mutex<Option<TapeError>>,
     /// The exit code of a command that was run.
@@ -57,15 +61,21 @@ impl Shared {
 
     /// Records `piece`, what came of a request, with what comes next or soon.
     pub(super) fn leave(self: &Arc<Self>, piece: Piece) {
-        let wait = match self.tape.leave(piece) {
-            1 => SOON,
-            count if count > LEFT => Duration::ZERO,
-            _ => return,
-        };
+        if self.tape.leave(piece) > LEFT {
+            self.much_is_left.notify_one();
+        }
+        if self.will_write.swap(true, Ordering::SeqCst) {
+            return;
+        }
         let shared = Arc::clone(self);
         self.tasks.finish(async move {
-            // At its end, the session does not wait.
-            let _ = tokio::time::timeout(wait, shared.tasks.over()).await;
+            tokio::select! {
+                () = tokio::time::sleep(SOON) => {}
+                () = shared.much_is_left.notified() => {}
+                // At its end, the session does not wait.
+                () = shared.tasks.over() => {}
+            }
+            shared.will_write.store(false, Ordering::SeqCst);
             drop(shared.write(Vec::new()).await);
         });
     }

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use russh::{Channel, server};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use crate::enforce::Decider;
 use crate::frontdoor::{BoxFuture, Refusal};
@@ -128,6 +128,8 @@ pub async fn relay(between: Between<'_>, mut orders: mpsc::Receiver<Orders>) -> 
         caller: Caller { principal, session, voucher },
         mask_key,
         requests: AtomicU64::new(0),
+        will_write: AtomicBool::new(false),
+        much_is_left: Notify::new(),
         failed: Mutex::default(),
         exit: Mutex::default(),
     });
