@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use bartizan_recorder::tlog::Leaf;
 use bartizan_recorder::{Event, Exit, Head, Now, Reason, Recordings, WriteError, Writer};
 use bytes::Bytes;
+use serde::Serialize;
+use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::ledger::Ledger;
@@ -42,6 +44,14 @@ pub enum Piece {
 }
 
 impl Piece {
+    /// An operation, as JSON that is written without a tree of values in between where `event` has none: there are two for each statement
+    /// and each request.
+    #[must_use]
+    pub fn operation(event: &impl Serialize) -> Self {
+        let unknown = |error: serde_json::Error| json!({ "action": "unknown", "text": error.to_string() }).to_string();
+        Self::Event(Event::operation(serde_json::to_string(event).unwrap_or_else(unknown)))
+    }
+
     pub(super) fn event(&self) -> Event<'_> {
         match self {
             Self::Output(bytes) => Event::output(&bytes[..]),

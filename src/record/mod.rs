@@ -13,5 +13,5 @@ mod watcher;
 
 pub use lanes::{Artist, Lane, Lanes, Piece};
 pub use recorder::{Recorder, RecorderSettings, terminal};
-pub use tape::{Closing, LEFT, SOON, Tape, TapeError, Taped};
+pub use tape::{Closing, SOON, Tape, TapeError, Taped};
 pub use watcher::{Draw, FRAME, Look, Sight, Watchable, Watcher};

@@ -333,7 +333,7 @@ fn first_pieces(permit: &Permit) -> Vec<Piece> {
         "approval": permit.grant().map(|grant| grant.approval()),
         "approved_by": permit.grant().map(|grant| grant.by()),
     });
-    pieces.push(Piece::Event(Event::operation(operation.to_string()).into_owned()));
+    pieces.push(Piece::operation(&operation));
     if permit.records_input() && ask.terminal.is_none() {
         // Without a terminal there is no echo, and so no telling what is secret.
         pieces.push(Tape::note("input is not recorded: the session has no terminal".to_owned()));

@@ -28,7 +28,7 @@ const RETRY: Duration = Duration::from_millis(250);
 /// How long what was left for the next write may wait for one.
 pub const SOON: Duration = Duration::from_millis(20);
 /// How many pieces may wait for it.
-pub const LEFT: usize = 64;
+const LEFT: usize = 64;
 
 /// Why a session cannot be recorded any more.
 #[derive(Debug, thiserror::Error)]
@@ -140,12 +140,12 @@ impl Tape {
     }
 
     /// Leaves `piece` to be written with what comes next: what came of an operation, never the operation itself, which is written before
-    /// it is forwarded. Gives how many pieces wait by now. Who left the first calls [`Tape::write`] within [`SOON`], if with nothing, and
-    /// who left one of more than [`LEFT`] at once.
-    pub fn leave(&self, piece: Piece) -> usize {
+    /// it is forwarded. Who leaves something sees to it that [`Tape::write`] is called within [`SOON`], if with nothing; at once where this
+    /// is true, for then as much is left as may be.
+    pub fn leave(&self, piece: Piece) -> bool {
         let mut left = self.state.left.lock().unwrap_or_else(PoisonError::into_inner);
         left.push(piece);
-        left.len()
+        left.len() > LEFT
     }
 
     /// What was left, before `pieces`.

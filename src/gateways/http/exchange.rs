@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use crate::enforce::{Allowed, Decider, Question};
 use crate::frontdoor::{Cause, Refusal};
 use crate::model::Printable;
-use crate::record::{LEFT, Piece, SOON, Tape, TapeError};
+use crate::record::{Piece, SOON, Tape, TapeError};
 
 use super::body::{Answer, Body, Called, Kept, Meter, Source};
 use super::dialect::{Dialect, Passage, Seen};
@@ -61,7 +61,7 @@ impl Shared {
 
     /// Records `piece`, what came of a request, with what comes next or soon.
     pub(super) fn leave(self: &Arc<Self>, piece: Piece) {
-        if self.tape.leave(piece) > LEFT {
+        if self.tape.leave(piece) {
             self.much_is_left.notify_one();
         }
         if self.will_write.swap(true, Ordering::SeqCst) {

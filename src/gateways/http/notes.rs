@@ -4,7 +4,6 @@
 use std::time::Instant;
 
 use bartizan_policies::HttpRequest;
-use bartizan_recorder::Event;
 use hyper::StatusCode;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -17,13 +16,6 @@ use crate::model::Printable;
 use crate::record::Piece;
 
 use super::upgrade::Outcome;
-
-/// An event, written without a tree of values in between: there are two for each request.
-fn piece(event: &impl Serialize) -> Piece {
-    let json =
-        serde_json::to_string(event).unwrap_or_else(|error| json!({ "action": "http.unknown", "text": error.to_string() }).to_string());
-    Piece::Event(Event::operation(json))
-}
 
 fn line(request: &HttpRequest) -> String {
     Printable(&format!("{} {}", request.method, request.target())).to_string()
@@ -90,7 +82,7 @@ impl<'a> Decided<'a> {
 /// A request that goes on.
 pub(super) fn allowed(request: &Asked<'_>, allowed: &Allowed, body: Option<&str>) -> Piece {
     let grant = allowed.grant();
-    piece(&Decided {
+    Piece::operation(&Decided {
         body_sha256: body.map(|body| hex::encode(Sha256::digest(body))),
         approval: grant.map(|grant| grant.approval().to_string()),
         approved_by: grant.map(|grant| grant.by()),
@@ -102,7 +94,7 @@ pub(super) fn allowed(request: &Asked<'_>, allowed: &Allowed, body: Option<&str>
 pub(super) fn refused(request: &Asked<'_>, refusal: &Refusal, status: StatusCode) -> Piece {
     let verdict = if refusal.cause == Cause::Held { "hold" } else { "deny" };
     let first = refusal.sentence.lines().next().unwrap_or_default();
-    piece(&Decided {
+    Piece::operation(&Decided {
         result: Some(format!("< {} {}", status.as_u16(), Printable(first))),
         status: Some(status.as_u16()),
         ..Decided::new(request, verdict, &refusal.policies)
@@ -112,7 +104,7 @@ pub(super) fn refused(request: &Asked<'_>, refusal: &Refusal, status: StatusCode
 /// A request that is not read.
 pub(super) fn unread(number: u64, method: &str, target: &str, why: &str, status: StatusCode) -> Piece {
     let shown: String = format!("{method} {target}").chars().take(1_000).collect();
-    piece(&json!({
+    Piece::operation(&json!({
         "action": "http.request",
         "text": format!("> {}", Printable(&shown)),
         "request": number,
@@ -141,7 +133,7 @@ pub(super) fn answered(about: &Answered<'_>) -> Piece {
     let ms = u64::try_from(about.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     let masked = if about.masked.is_empty() { String::new() } else { format!(", masked: {}", Printable(&about.masked.join(" "))) };
     let cut = about.cut.map(|why| format!(", cut short: {}", Printable(why))).unwrap_or_default();
-    piece(&Over {
+    Piece::operation(&Over {
         action: "http.response",
         text: format!("< {} {} bytes ({ms} ms{masked}{cut})", about.status.as_u16(), about.bytes),
         request: about.number,
@@ -179,7 +171,7 @@ pub(super) fn upgraded(number: u64, protocol: &str, outcome: &Outcome, begun: In
         received.0,
         received.1
     );
-    piece(&json!({
+    Piece::operation(&json!({
         "action": "http.upgraded",
         "text": text,
         "request": number,

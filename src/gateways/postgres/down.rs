@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::Instant;
 
 use crate::enforce::Outcome;
-use crate::record::{LEFT, Piece, SOON, Tape, TapeError};
+use crate::record::{Piece, SOON, Tape, TapeError};
 
 use super::codec::{self, CodecError, Frame, Severity, Side, Splitter};
 use super::copying::Copying;
@@ -162,11 +162,11 @@ impl<'a, R: AsyncRead + Unpin> Down<'a, R> {
             }
         }
         let (between, has_left) = (self.splitter.is_between(), !self.pieces.is_empty());
-        let waiting = self.pieces.drain(..).map(|piece| self.tape.leave(piece)).last().unwrap_or_default();
+        let is_much = self.pieces.drain(..).map(|piece| self.tape.leave(piece)).last().unwrap_or_default();
         let Self { outlet, words, tape, .. } = self;
         let sent = async { if between { outlet.say(words).await } else { outlet.flush().await } };
         let at_once = has_left && std::mem::take(&mut self.keeps_rows);
-        if !at_once && waiting <= LEFT {
+        if !at_once && !is_much {
             return Ok(sent.await.map(|()| has_left)?);
         }
         // It is on its way to the client while it is recorded; nothing more is read before it is.

@@ -4,7 +4,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use bartizan_recorder::Event;
 use serde::Serialize;
 use serde_json::json;
 
@@ -35,13 +34,6 @@ pub(super) struct Decided<'a> {
     /// The approval that it was let through with.
     pub(super) approval: Option<String>,
     pub(super) denial: Option<&'a Denial>,
-}
-
-/// An event, written without a tree of values in between: there are two for each statement.
-fn piece(event: &impl Serialize) -> Piece {
-    let json =
-        serde_json::to_string(event).unwrap_or_else(|error| json!({ "action": "pg.unknown", "text": error.to_string() }).to_string());
-    Piece::Event(Event::operation(json))
 }
 
 #[derive(Serialize)]
@@ -98,8 +90,9 @@ pub(super) fn decided(about: &Decided<'_>) -> Vec<Piece> {
         sqlstate: about.denial.map(|denial| denial.code.as_str()),
         result: about.denial.map(|denial| format!("ERROR:  {}: {}", denial.code, Lines(&denial.message))),
     };
-    let rest = parts.map(|part| piece(&json!({ "action": "pg.statement.more", "text": Lines(part).to_string(), "statement": part })));
-    std::iter::once(piece(&event)).chain(rest).collect()
+    let rest =
+        parts.map(|part| Piece::operation(&json!({ "action": "pg.statement.more", "text": Lines(part).to_string(), "statement": part })));
+    std::iter::once(Piece::operation(&event)).chain(rest).collect()
 }
 
 /// The values of a statement, as a line of remarks beneath it; nothing where it has none.
@@ -150,7 +143,7 @@ pub(super) struct Ran {
 pub(super) fn finished(tag: &str, ran: Ran) -> Piece {
     let ms = milliseconds(ran.duration);
     let rows = ran.seen.as_ref().map(Seen::lines).unwrap_or_default();
-    piece(&Done {
+    Piece::operation(&Done {
         action: "pg.result",
         text: format!("{rows}{} ({ms} ms)", Lines(tag)),
         tag,
@@ -165,7 +158,7 @@ pub(super) fn finished(tag: &str, ran: Ran) -> Piece {
 pub(super) fn failed(fault: &Fault, ran: Option<Ran>) -> Piece {
     let (code, message) = (fault.get(b'C'), fault.get(b'M'));
     let message: String = message.chars().take(2_000).collect();
-    piece(&json!({
+    Piece::operation(&json!({
         "action": "pg.result",
         "text": format!("{}:  {}: {}", Printable(fault.get(b'S')), Printable(code), Lines(&message)),
         "sqlstate": code,
@@ -231,5 +224,5 @@ fn value(bytes: &[u8], length: usize, format: u16) -> String {
 
 /// A statement that the server skipped, since one before it failed.
 pub(super) fn skipped() -> Piece {
-    piece(&json!({ "action": "pg.result", "text": "(not run: one before it failed)" }))
+    Piece::operation(&json!({ "action": "pg.result", "text": "(not run: one before it failed)" }))
 }

@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 
 use bartizan_policies::Line;
-use bartizan_recorder::Event;
 use bytes::Bytes;
 use metrics::counter;
 use russh::ChannelMsg;
@@ -195,7 +194,7 @@ impl Guard<'_> {
     async fn note(&self, text: &str, verdict: &'static str, policies: &[String]) -> Result<(), Over> {
         counter!("bartizan_guarded_lines_total", "verdict" => verdict).increment(1);
         let operation = serde_json::json!({ "action": "ssh.exec", "text": text, "verdict": verdict, "policies": policies });
-        Ok(self.show.tape.write(vec![Piece::Event(Event::operation(operation.to_string()).into_owned())]).await?)
+        Ok(self.show.tape.write(vec![Piece::operation(&operation)]).await?)
     }
 }
 

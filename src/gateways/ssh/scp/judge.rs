@@ -2,7 +2,6 @@
 //! on the tape. Contents are never recorded.
 
 use bartizan_policies::Action;
-use bartizan_recorder::Event;
 use serde_json::{Value, json};
 
 use super::flow::{FlowError, Judge, Passed, Verdict};
@@ -56,7 +55,7 @@ impl Judge for Asking<'_> {
             "text": format!("scp.close {}", Printable(path)),
             "result": format!("{} bytes {word}, SHA-256 {}", file.bytes, file.sha256),
         });
-        Ok(self.tape.write(vec![piece(&event)]).await?)
+        Ok(self.tape.write(vec![Piece::operation(&event)]).await?)
     }
 }
 
@@ -72,10 +71,6 @@ impl Asking<'_> {
     }
 }
 
-fn piece(event: &Value) -> Piece {
-    Piece::Event(Event::operation(event.to_string()).into_owned())
-}
-
 fn text(action: Action, path: Option<&str>) -> String {
     format!("{action} {}", Printable(path.unwrap_or("(a path that is not known)")))
 }
@@ -86,13 +81,13 @@ pub(super) fn allowed_piece(action: Action, path: Option<&str>, policies: &[Stri
     if tree && let Value::Object(fields) = &mut event {
         fields.insert("recursive".to_owned(), true.into());
     }
-    piece(&event)
+    Piece::operation(&event)
 }
 
 fn refused_piece(action: Action, path: Option<&str>, refusal: &Refusal) -> Piece {
     let verdict = if refusal.cause == Cause::Held { "hold" } else { "deny" };
     let result = format!("refused: {}", Printable(&refusal.detail));
-    piece(&json!({
+    Piece::operation(&json!({
         "action": action.name(), "path": path, "verdict": verdict, "policies": refusal.policies,
         "text": text(action, path), "result": result,
     }))

@@ -1,7 +1,6 @@
 //! What the recording says of files: each decided operation, and at the end of each open file what passed through it. Contents
 //! are never in it.
 
-use bartizan_recorder::Event;
 use serde_json::{Value, json};
 
 use super::digest::Transferred;
@@ -28,17 +27,13 @@ impl Asked {
         if let Value::Object(fields) = &mut event {
             fields.extend(more.into_iter().filter_map(|(name, value)| Some((name.to_owned(), Value::from(value?)))));
         }
-        piece(&event)
+        Piece::operation(&event)
     }
 
     fn line(&self) -> String {
         let to = self.to.as_ref().map(|to| format!(" to {}", Printable(to))).unwrap_or_default();
         format!("{} {}{to}", self.action, Printable(&self.path))
     }
-}
-
-fn piece(event: &Value) -> Piece {
-    Piece::Event(Event::operation(event.to_string()).into_owned())
 }
 
 /// The events of an operation that was allowed: one for each question, so that each can be asked again of other policies.
@@ -60,7 +55,7 @@ pub(super) fn refused(asked: &[Asked], refusal: &Refusal) -> Vec<Piece> {
 /// The event of data copied at the target, from one open file to another.
 pub(super) fn copied(from: &str, to: &str) -> Vec<Piece> {
     let text = format!("sftp.copy {} to {}", Printable(from), Printable(to));
-    vec![piece(&json!({ "action": "sftp.copy", "path": from, "to": to, "text": text }))]
+    vec![Piece::operation(&json!({ "action": "sftp.copy", "path": from, "to": to, "text": text }))]
 }
 
 /// What passed through a file, when it is closed or, with `cut` true, when the session ends before.
@@ -82,7 +77,7 @@ pub(super) fn closed(file: OpenFile, room: &mut usize, cut: bool) -> Option<Piec
         fields.insert("text".to_owned(), format!("sftp.close {}{cut}", Printable(&path)).into());
         fields.insert("result".to_owned(), lines.join("; ").into());
     }
-    Some(piece(&event))
+    Some(Piece::operation(&event))
 }
 
 fn shown(passed: &Transferred) -> Value {
