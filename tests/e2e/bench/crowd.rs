@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::POLICIES;
 use super::swarm::{Far, Swarm};
-use crate::harness::{Setup, Way, World, asked, figure, is_bench, median, point, quantile};
+use crate::harness::{Setup, Way, World, asked, figure, median, point, quantile, sized};
 
 const LIMITS: &str = "sessions = 30000\nconnections = 30000\nhalf_open = 2000\nhalf_open_per_address = 2000";
 
@@ -20,7 +20,7 @@ async fn idle_sessions_cost_little() {
     drop(swarm.shells("deploy@far", 4, 4).await);
     tokio::time::sleep(Duration::from_millis(500)).await;
     let most = asked("BARTIZAN_BENCH_SESSIONS", 10_000);
-    let steps: &[usize] = if is_bench() { &[100, 1_000, 2_500, 5_000, 10_000] } else { &[8] };
+    let steps: &[usize] = sized(&[8], &[100, 1_000], &[100, 1_000, 2_500, 5_000, 10_000]);
     let (memory, descriptors) = (world.bastion.memory(), world.bastion.descriptors());
     let mut held = Vec::new();
     #[allow(clippy::cast_precision_loss, reason = "figures")]
@@ -29,7 +29,7 @@ async fn idle_sessions_cost_little() {
         held.extend(swarm.shells("deploy@far", step - before, 32).await);
         let rate = (step - before) as f64 / begun.elapsed().as_secs_f64();
         // What is idle has nothing to flush any more.
-        tokio::time::sleep(Duration::from_secs(if is_bench() { 5 } else { 1 })).await;
+        tokio::time::sleep(Duration::from_secs(sized(1, 5, 5))).await;
         let count = ("idle sessions", step as f64);
         let each = world.bastion.memory().saturating_sub(memory) as f64 / step as f64;
         point("scale", "memory of an idle session", count, ("KiB", each));
@@ -58,7 +58,7 @@ async fn idle_sessions_cost_little() {
         assert!(Instant::now() < end, "sessions that are over keep their descriptors");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    tokio::time::sleep(Duration::from_secs(if is_bench() { 10 } else { 0 })).await;
+    tokio::time::sleep(Duration::from_secs(sized(0, 5, 10))).await;
     #[allow(clippy::cast_precision_loss, reason = "a share")]
     figure("scale", "memory kept of it after all have closed", "share", world.bastion.memory() as f64 / full as f64, None);
 }
@@ -69,7 +69,7 @@ async fn active_sessions_wait_little_for_each_other() {
     let world = World::with(Setup { policies: Some(POLICIES), limits: LIMITS, more: far.section(), ..Setup::default() });
     let alice = world.visitor("alice");
     let swarm = Arc::new(Swarm::of(&alice, world.bastion.port));
-    let (steps, seconds): (&[usize], u64) = if is_bench() { (&[10, 100, 300, 1_000], 10) } else { (&[8], 1) };
+    let (steps, seconds): (&[usize], u64) = sized((&[8], 1), (&[10, 300], 4), (&[10, 100, 300, 1_000], 10));
     let mut held = Vec::new();
     for step in steps {
         held.extend(swarm.shells("deploy@far", step - held.len(), 32).await);
@@ -108,7 +108,7 @@ async fn active_sessions_wait_little_for_each_other() {
 
 #[test]
 fn a_long_catalogue_costs_little() {
-    let steps: &[usize] = if is_bench() { &[10, 100, 1_000, 10_000] } else { &[10] };
+    let steps: &[usize] = sized(&[10], &[10, 10_000], &[10, 100, 1_000, 10_000]);
     for step in steps {
         let section = |n: usize| {
             format!(

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::POLICIES;
 use crate::disks::BREAK_GLASS;
 use crate::harness::{
-    Goal, Guarded, Row, Run, Setup, Target, Visitor, WAYS, Way, World, asked, figure, is_bench, quantile, wait_until_within,
+    Goal, Guarded, Row, Run, Setup, Target, Visitor, WAYS, Way, World, asked, figure, is_bench, quantile, sized, wait_until_within,
 };
 
 /// Both sides agree on the same keys and ciphers.
@@ -223,7 +223,7 @@ fn a_keystroke_beside_a_jump_by_sshd() {
     let line = "stty raw -echo; printf ready; exec cat";
     // One process that writes a line five times a second: what is measured is the way there, not how fast a machine can fork.
     let busy_line = r#"exec perl -e '$| = 1; while (1) { print scalar(localtime), "\n"; select(undef, undef, undef, 0.2) }'"#;
-    let (strokes, busy) = if is_bench() { (1_000, asked("BARTIZAN_BENCH_BUSY", 200)) } else { (5, 2) };
+    let (strokes, busy) = sized((5, 2), (500, 40), (1_000, asked("BARTIZAN_BENCH_BUSY", 200)));
     for busy in [0, busy] {
         // One side's crowd at a time: each pays for its own.
         let measured = |ours: bool| {
@@ -257,7 +257,7 @@ fn what_recording_costs() {
     // Whoever has filled the recording of a session goes on without.
     let (on, off) = (Site::start(), Site::with(BREAK_GLASS, "\n[recordings]\nsession_mib = 1\n"));
     let (rounds, pieces, strokes) = if is_bench() {
-        (asked("BARTIZAN_BENCH_ROUNDS", 5), u64::try_from(asked("BARTIZAN_BENCH_MIB", 1024)).unwrap() / 64, 1_000)
+        (asked("BARTIZAN_BENCH_ROUNDS", 5), u64::try_from(asked("BARTIZAN_BENCH_MIB", 1024)).unwrap() / 64, sized(0, 500, 1_000))
     } else {
         (1, 1, 5)
     };

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::POLICIES;
 use super::swarm::Swarm;
-use crate::harness::{Goal, Row, Run, Setup, Way, World, asked, figure, is_bench, median};
+use crate::harness::{Goal, Row, Run, Setup, Way, World, asked, figure, median, sized};
 
 const LIMITS: &str = "half_open = 2000\nhalf_open_per_address = 2000";
 
@@ -53,7 +53,7 @@ async fn logins_beside_an_sshd() {
     Run::new(sign).ok();
     let ours = Arc::new(Swarm::of(&alice, world.bastion.port));
     let theirs = Arc::new(Swarm::with(&alice.key(), &alice.dir.join("peer-cert.pub"), world.target.port));
-    let (rounds, count) = if is_bench() { (asked("BARTIZAN_BENCH_ROUNDS", 5), 1_000) } else { (1, 8) };
+    let (rounds, count) = sized((1, 8), (1, 250), (asked("BARTIZAN_BENCH_ROUNDS", 5), 1_000));
     let (mut here, mut there) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         here.push(rate(&ours, "alice", count, 16).await);
@@ -67,7 +67,7 @@ async fn logins_beside_an_sshd() {
 fn somebody_gets_in_through_a_flood_of_half_open_connections() {
     let world = World::with(Setup { policies: Some(POLICIES), limits: "login_grace = \"5s\"", ..Setup::default() });
     let alice = world.visitor("alice");
-    let tries = if is_bench() { 20 } else { 2 };
+    let tries = sized(2, 10, 20);
     let time = || {
         let seen: Vec<f64> = (0..tries)
             .map(|_| {

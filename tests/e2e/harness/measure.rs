@@ -16,6 +16,15 @@ pub(crate) fn is_bench() -> bool {
     std::env::var_os("BARTIZAN_BENCH").is_some()
 }
 
+/// How much of something a run takes: one of the tests, one of `tests/bench/run --quick`, and a whole one.
+pub(crate) fn sized<T>(glance: T, quick: T, full: T) -> T {
+    match std::env::var("BARTIZAN_BENCH").as_deref() {
+        Err(_) => glance,
+        Ok("quick") => quick,
+        Ok(_) => full,
+    }
+}
+
 /// A number from the environment, as `BARTIZAN_BENCH_ROUNDS`.
 pub(crate) fn asked(name: &str, usual: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::harness::{
-    Goal, Guarded, Row, Run, Setup, Visitor, World, asked, chosen, daemon, fixture, free_port, is_bench, plain_forward, point,
+    Goal, Guarded, Row, Run, Setup, Visitor, World, asked, chosen, daemon, fixture, free_port, is_bench, plain_forward, point, sized,
 };
 
 /// Admins (alice) may everything; of developers (bob) a field is masked.
@@ -79,7 +79,7 @@ fn download(visitor: &Visitor, port: u16) -> f64 {
 #[test]
 fn requests_pass_beside_plain_ssh_and_proxies() {
     let (seconds, rounds) = if is_bench() { (asked("BARTIZAN_BENCH_SECONDS", 10), asked("BARTIZAN_BENCH_ROUNDS", 5)) } else { (1, 1) };
-    let (clients, long): (&[&str], u64) = if is_bench() { (&["1", "8", "32"], 512 << 20) } else { (&["2"], 4 << 20) };
+    let (clients, long): (&[&str], u64) = sized((&["2"], 4 << 20), (&["1", "32"], 256 << 20), (&["1", "8", "32"], 512 << 20));
     let folder = tempfile::Builder::new().prefix("bartizan-bench-").tempdir().unwrap();
     let here = folder.path();
     let haproxy = free_port();
@@ -168,14 +168,13 @@ fn requests_pass_beside_plain_ssh_and_proxies() {
 
 #[test]
 fn many_connections_share_one_forward() {
-    let steps: &[&str] = if is_bench() { &["1", "50", "200", "500"] } else { &["3"] };
+    let (steps, seconds): (&[&str], _) = sized((&["3"], "1"), (&["1", "500"], "1"), (&["1", "50", "200", "500"], "3"));
     let folder = tempfile::Builder::new().prefix("bartizan-bench-").tempdir().unwrap();
     let (server, _, _nginx) = nginx(folder.path());
     let world = World::with(Setup { policies: Some(POLICIES), more: billing(server), limits: "forwards = 600", ..Setup::default() });
     let alice = world.visitor("alice");
     let ((plain, _a), (open, _b)) = (plain_forward(&world.target, &alice, server), alice.forward("billing:80"));
     for step in steps {
-        let seconds = if is_bench() { "3" } else { "1" };
         let (ours, theirs) =
             (load(&alice, open, "/short", step, seconds, &["--h1"]).0, load(&alice, plain, "/short", step, seconds, &["--h1"]).0);
         point("http", "requests by many connections of one forward", ("connections", step.parse().unwrap()), ("1/s", ours));

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::harness::{Goal, Row, Run, Visitor, asked, chosen, fixture, is_bench, plain_forward};
+use crate::harness::{Goal, Row, Run, Visitor, asked, chosen, fixture, is_bench, plain_forward, sized};
 
 use super::Site;
 use super::clients::pg_bin;
@@ -39,7 +39,7 @@ impl Size {
         }
         let (seconds, rounds) = (asked("BARTIZAN_BENCH_SECONDS", 10).to_string(), asked("BARTIZAN_BENCH_ROUNDS", 5));
         let rows = u64::try_from(asked("BARTIZAN_BENCH_ROWS", 10_000_000)).unwrap();
-        Self { seconds, rounds, clients: &["1", "8", "32"], scale: "10", rows }
+        Self { seconds, rounds, clients: sized(&["2"], &["8"], &["1", "8", "32"]), scale: "10", rows }
     }
 }
 
