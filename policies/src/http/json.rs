@@ -1,6 +1,10 @@
 //! Hides fields of a JSON text (RFC 8259) while it passes: whatever its size, no more of it is kept than the value at hand. What is
 //! not plain JSON is refused, since a field could hide in it.
 
+use std::borrow::Cow;
+
+use memchr::{memchr, memchr2};
+
 use crate::rule::Mask;
 use crate::sql::mask::{Format, masked};
 
@@ -18,6 +22,9 @@ const NUMERIC: u32 = 1700;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it is not JSON that can be read: {0}")]
 pub struct Unreadable(&'static str);
+
+const CONTROL: Unreadable = Unreadable("a text holds a control character");
+const LONG_NAME: Unreadable = Unreadable("a name is too long");
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -78,8 +85,22 @@ impl<J: FnMut(&str) -> Option<Mask>> Masker<J> {
     ///
     /// # Errors
     /// When it is no JSON; nothing more may be shown then.
-    pub fn push(&mut self, bytes: &[u8], shown: &mut Vec<u8>) -> Result<(), Unreadable> {
-        bytes.iter().try_for_each(|byte| self.byte(*byte, shown))
+    pub fn push(&mut self, mut bytes: &[u8], shown: &mut Vec<u8>) -> Result<(), Unreadable> {
+        while let Some((first, rest)) = bytes.split_first() {
+            let is_quoted = matches!(self.state, State::InName | State::InText) && !self.escaped;
+            let run = if is_quoted { memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len()) } else { 0 };
+            bytes = match bytes.split_at_checked(run) {
+                Some((run, after)) if !run.is_empty() => {
+                    self.run(run, shown)?;
+                    after
+                }
+                _ => {
+                    self.byte(*first, shown)?;
+                    rest
+                }
+            };
+        }
+        Ok(())
     }
 
     /// There is no more.
@@ -94,33 +115,56 @@ impl<J: FnMut(&str) -> Option<Mask>> Masker<J> {
         if whole { Ok(()) } else { Err(Unreadable("it is cut short")) }
     }
 
+    /// What stands in a name or a text, without its end and without escapes.
+    fn run(&mut self, run: &[u8], shown: &mut Vec<u8>) -> Result<(), Unreadable> {
+        if run.iter().copied().min().is_some_and(|least| least < 0x20) {
+            return Err(CONTROL);
+        }
+        if self.state == State::InName {
+            self.show(run, shown);
+            return self.keep(run).ok_or(LONG_NAME);
+        }
+        self.text(run, shown);
+        Ok(())
+    }
+
+    /// A part of a text.
+    fn text(&mut self, part: &[u8], shown: &mut Vec<u8>) {
+        if self.mask.is_none() {
+            self.show(part, shown);
+        } else if !self.too_long && self.keep(part).is_none() {
+            self.too_long = true;
+            self.kept.clear();
+        }
+    }
+
     fn byte(&mut self, byte: u8, shown: &mut Vec<u8>) -> Result<(), Unreadable> {
         match self.state {
             State::InName => return self.in_name(byte, shown),
             State::InText => return self.in_text(byte, shown),
             State::InWord => {
                 if byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.') {
-                    return self.keep(byte).ok_or(Unreadable("a number is too long"));
+                    return self.keep(&[byte]).ok_or(Unreadable("a number is too long"));
                 }
                 self.word(shown)?;
             }
             _ => {}
         }
         if matches!(byte, b' ' | b'\t' | b'\r' | b'\n') {
-            self.show(byte, shown);
+            self.show(&[byte], shown);
             return Ok(());
         }
         match (self.state, byte) {
             (State::FirstItem, b']') | (State::FirstName, b'}') => self.end(byte, shown),
             (State::FirstItem | State::Value, _) => self.value(byte, shown),
             (State::FirstName | State::Name, b'"') => {
-                self.show(byte, shown);
+                self.show(&[byte], shown);
                 self.kept.clear();
                 self.state = State::InName;
                 Ok(())
             }
             (State::Colon, b':') => {
-                self.show(byte, shown);
+                self.show(&[byte], shown);
                 self.state = State::Value;
                 Ok(())
             }
@@ -132,12 +176,12 @@ impl<J: FnMut(&str) -> Option<Mask>> Masker<J> {
     fn after(&mut self, byte: u8, shown: &mut Vec<u8>) -> Result<(), Unreadable> {
         match (self.open.last(), byte) {
             (Some((true, _)), b',') => {
-                self.show(byte, shown);
+                self.show(&[byte], shown);
                 self.state = State::Name;
                 Ok(())
             }
             (Some((false, _)), b',') => {
-                self.show(byte, shown);
+                self.show(&[byte], shown);
                 self.state = State::Value;
                 Ok(())
             }
@@ -165,14 +209,14 @@ impl<J: FnMut(&str) -> Option<Mask>> Masker<J> {
                     shown.extend_from_slice(b"null");
                     self.left_out = Some(self.open.len());
                 }
-                self.show(byte, shown);
+                self.show(&[byte], shown);
                 self.open.push((byte == b'{', place));
                 self.state = if byte == b'{' { State::FirstName } else { State::FirstItem };
             }
             b'"' => {
                 self.begin(State::InText);
                 if self.mask.is_none() {
-                    self.show(byte, shown);
+                    self.show(&[byte], shown);
                 }
             }
             byte if byte.is_ascii_alphanumeric() || byte == b'-' => {
@@ -193,7 +237,7 @@ impl<J: FnMut(&str) -> Option<Mask>> Masker<J> {
 
     fn end(&mut self, byte: u8, shown: &mut Vec<u8>) -> Result<(), Unreadable> {
         self.open.pop().ok_or(Unreadable("an end without a beginning"))?;
-        self.show(byte, shown);
+        self.show(&[byte], shown);
         if self.left_out == Some(self.open.len()) {
             self.left_out = None;
         }
@@ -208,44 +252,48 @@ impl<J: FnMut(&str) -> Option<Mask>> Masker<J> {
     }
 
     fn in_name(&mut self, byte: u8, shown: &mut Vec<u8>) -> Result<(), Unreadable> {
-        self.show(byte, shown);
+        self.show(&[byte], shown);
         if byte == b'"' && !self.escaped {
-            let name: String = quoted(&self.kept).ok_or(Unreadable("a name is malformed"))?;
+            let name = quoted(&self.kept).ok_or(Unreadable("a name is malformed"))?;
+            self.state = State::Colon;
+            // Nobody asks for places in what is left out.
+            if self.left_out.is_some() {
+                return Ok(());
+            }
             self.path.truncate(self.open.last().map_or(0, |(_, place)| *place));
             self.path.push('/');
-            self.path.push_str(&name.replace('~', "~0").replace('/', "~1"));
-            self.state = State::Colon;
+            if name.contains(['~', '/']) {
+                self.path.push_str(&name.replace('~', "~0").replace('/', "~1"));
+            } else {
+                self.path.push_str(&name);
+            }
             return Ok(());
         }
         self.escape(byte)?;
-        self.keep(byte).ok_or(Unreadable("a name is too long"))
+        self.keep(&[byte]).ok_or(LONG_NAME)
     }
 
     fn in_text(&mut self, byte: u8, shown: &mut Vec<u8>) -> Result<(), Unreadable> {
-        if self.mask.is_none() {
-            self.show(byte, shown);
-        }
         if byte == b'"' && !self.escaped {
             if let Some(mask) = self.mask.take() {
-                let text: String = quoted(&self.kept).ok_or(Unreadable("a text is malformed"))?;
+                let text = quoted(&self.kept).ok_or(Unreadable("a text is malformed"))?;
                 let hidden = if self.too_long { None } else { masked(mask, TEXT, Format::Text, Some(text.as_bytes()), &self.key) };
                 let hidden = hidden.and_then(|hidden| serde_json::to_vec(&String::from_utf8_lossy(&hidden)).ok());
                 shown.extend_from_slice(hidden.as_deref().unwrap_or(b"null"));
+            } else {
+                self.show(b"\"", shown);
             }
             self.closed();
             return Ok(());
         }
         self.escape(byte)?;
-        if self.mask.is_some() && !self.too_long && self.keep(byte).is_none() {
-            self.too_long = true;
-            self.kept.clear();
-        }
+        self.text(&[byte], shown);
         Ok(())
     }
 
     fn escape(&mut self, byte: u8) -> Result<(), Unreadable> {
         if byte < 0x20 {
-            return Err(Unreadable("a text holds a control character"));
+            return Err(CONTROL);
         }
         self.escaped = byte == b'\\' && !self.escaped;
         Ok(())
@@ -267,26 +315,29 @@ impl<J: FnMut(&str) -> Option<Mask>> Masker<J> {
         Ok(())
     }
 
-    fn keep(&mut self, byte: u8) -> Option<()> {
-        if self.kept.len() >= LONGEST {
+    fn keep(&mut self, part: &[u8]) -> Option<()> {
+        if self.kept.len() + part.len() > LONGEST {
             return None;
         }
-        self.kept.push(byte);
+        self.kept.extend_from_slice(part);
         Some(())
     }
 
-    fn show(&self, byte: u8, shown: &mut Vec<u8>) {
+    fn show(&self, part: &[u8], shown: &mut Vec<u8>) {
         if self.left_out.is_none() {
-            shown.push(byte);
+            shown.extend_from_slice(part);
         }
     }
 }
 
 /// What stands between quotes, without escapes.
-fn quoted(kept: &[u8]) -> Option<String> {
+fn quoted(kept: &[u8]) -> Option<Cow<'_, str>> {
+    if memchr(b'\\', kept).is_none() {
+        return std::str::from_utf8(kept).ok().map(Cow::Borrowed);
+    }
     let mut whole = Vec::with_capacity(kept.len() + 2);
     whole.push(b'"');
     whole.extend_from_slice(kept);
     whole.push(b'"');
-    serde_json::from_slice(&whole).ok()
+    serde_json::from_slice(&whole).ok().map(Cow::Owned)
 }

@@ -160,6 +160,7 @@ impl Masked {
                 self.is_over = true;
                 return Poll::Ready(Some(Err(error)));
             }
+            shown.reserve(buffer.filled().len());
             let done = if buffer.filled().is_empty() {
                 self.is_over = true;
                 self.masker.finish(&mut shown)
