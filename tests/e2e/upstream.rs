@@ -12,6 +12,8 @@ fn the_bastion_logs_in_by_certificate_key_and_password() {
         }
         assert!(world.target.log().contains(method), "{target}: {}", world.target.log());
     }
+    // It is not asked first whether it would accept the key that it is then shown.
+    assert!(!world.target.log().contains("Postponed publickey"), "{}", world.target.log());
 }
 
 #[test]
