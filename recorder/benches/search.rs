@@ -6,10 +6,14 @@ use std::time::{Duration, Instant};
 
 use bartizan_recorder::{Event, Head, Now, Query, Reason, Recordings, SearchIndex, SigningKey, Terminal, TextKind};
 
-/// Without `--bench`, which `cargo bench` gives and `cargo test --benches` does not, all is so many times smaller: it only shows that
-/// this runs.
+/// How many times smaller all is. Without `--bench`, which `cargo bench` gives and `cargo test --benches` does not, it only shows that
+/// this runs; a quick measurement is between.
 fn small() -> usize {
-    if std::env::args().any(|argument| argument == "--bench") { 1 } else { 500 }
+    match std::env::args().any(|argument| argument == "--bench") {
+        false => 500,
+        true if std::env::var("BARTIZAN_BENCH").is_ok_and(|asked| asked == "quick") => 8,
+        true => 1,
+    }
 }
 
 fn main() {

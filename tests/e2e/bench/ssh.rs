@@ -256,10 +256,11 @@ fn a_keystroke_beside_a_jump_by_sshd() {
 fn what_recording_costs() {
     // Whoever has filled the recording of a session goes on without.
     let (on, off) = (Site::start(), Site::with(BREAK_GLASS, "\n[recordings]\nsession_mib = 1\n"));
-    let (rounds, pieces, strokes) = if is_bench() {
-        (asked("BARTIZAN_BENCH_ROUNDS", 5), u64::try_from(asked("BARTIZAN_BENCH_MIB", 1024)).unwrap() / 64, sized(0, 500, 1_000))
+    let strokes = sized(5, 500, 1_000);
+    let (rounds, pieces) = if is_bench() {
+        (asked("BARTIZAN_BENCH_ROUNDS", 5), u64::try_from(asked("BARTIZAN_BENCH_MIB", 1024)).unwrap() / 64)
     } else {
-        (1, 1, 5)
+        (1, 1)
     };
     let sides = [&on, &off].map(|site| (site, site.text(pieces)));
     let mut speeds = [Vec::new(), Vec::new()];

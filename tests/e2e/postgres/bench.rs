@@ -34,12 +34,13 @@ struct Size {
 
 impl Size {
     fn asked() -> Self {
+        let clients: &[&str] = sized(&["2"], &["8"], &["1", "8", "32"]);
         if !is_bench() {
-            return Self { seconds: "1".to_owned(), rounds: 1, clients: &["2"], scale: "1", rows: 1_000 };
+            return Self { seconds: "1".to_owned(), rounds: 1, clients, scale: "1", rows: 1_000 };
         }
         let (seconds, rounds) = (asked("BARTIZAN_BENCH_SECONDS", 10).to_string(), asked("BARTIZAN_BENCH_ROUNDS", 5));
         let rows = u64::try_from(asked("BARTIZAN_BENCH_ROWS", 10_000_000)).unwrap();
-        Self { seconds, rounds, clients: sized(&["2"], &["8"], &["1", "8", "32"]), scale: "10", rows }
+        Self { seconds, rounds, clients, scale: "10", rows }
     }
 }
 
