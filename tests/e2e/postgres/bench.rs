@@ -98,6 +98,10 @@ fn statements_pass_beside_plain_ssh() {
                     }
                     let all = figures.entry((script, mode, clients)).or_insert_with(|| vec![Vec::new(); ways.len()]);
                     for (way, seen) in ways.iter().zip(all) {
+                        // Nothing is held against a server without any tunnel: once for each script and mode is enough.
+                        if way.name == "direct" && clients != size.clients.last().unwrap() {
+                            continue;
+                        }
                         let before = site.world.bastion.processor_seconds();
                         let tps = pgbench(&alice, way, &["-b", script, "-M", mode, "-c", clients, "-j", "2", "-T", &size.seconds]);
                         let each = (site.world.bastion.processor_seconds() - before) / (tps * size.seconds.parse::<f64>().unwrap());
@@ -136,7 +140,9 @@ fn statements_pass_beside_plain_ssh() {
             goal: Goal::Told,
         }
         .tell();
-        Row { area: "postgres", what, unit: "tps", ours, beside: "direct", theirs: direct, goal: Goal::Told }.tell();
+        if !direct.is_empty() {
+            Row { area: "postgres", what, unit: "tps", ours, beside: "direct", theirs: direct, goal: Goal::Told }.tell();
+        }
     }
     println!("the server is PostgreSQL {}", site.server.ask("SHOW server_version"));
 }
