@@ -29,7 +29,7 @@ async fn idle_sessions_cost_little() {
         held.extend(swarm.shells("deploy@far", step - before, 32).await);
         let rate = (step - before) as f64 / begun.elapsed().as_secs_f64();
         // What is idle has nothing to flush any more.
-        tokio::time::sleep(Duration::from_secs(sized(1, 5, 5))).await;
+        tokio::time::sleep(Duration::from_secs(sized(1, 2, 5))).await;
         let count = ("idle sessions", step as f64);
         let each = world.bastion.memory().saturating_sub(memory) as f64 / step as f64;
         point("scale", "memory of an idle session", count, ("KiB", each));
@@ -58,7 +58,7 @@ async fn idle_sessions_cost_little() {
         assert!(Instant::now() < end, "sessions that are over keep their descriptors");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    tokio::time::sleep(Duration::from_secs(sized(0, 5, 10))).await;
+    tokio::time::sleep(Duration::from_secs(sized(0, 3, 10))).await;
     #[allow(clippy::cast_precision_loss, reason = "a share")]
     figure("scale", "memory kept of it after all have closed", "share", world.bastion.memory() as f64 / full as f64, None);
 }

@@ -95,7 +95,7 @@ fn of(way: Way) -> &'static str {
 #[test]
 fn a_command_beside_a_jump_by_sshd() {
     let site = Site::start();
-    let rounds = if is_bench() { 8 * asked("BARTIZAN_BENCH_ROUNDS", 5) } else { 1 };
+    let rounds = sized(1, 4, 8 * asked("BARTIZAN_BENCH_ROUNDS", 5));
     for (way, goal) in WAYS.into_iter().zip([0.35, 0.45]) {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..rounds {
@@ -138,7 +138,7 @@ fn bytes_beside_a_jump_by_sshd() {
         (
             asked("BARTIZAN_BENCH_ROUNDS", 5),
             u64::try_from(asked("BARTIZAN_BENCH_MIB", 1024)).unwrap() / 64,
-            &["aes128-gcm@openssh.com", "chacha20-poly1305@openssh.com"],
+            sized(&[], &["aes128-gcm@openssh.com"], &["aes128-gcm@openssh.com", "chacha20-poly1305@openssh.com"]),
         )
     } else {
         (1, 1, &["aes128-gcm@openssh.com"])

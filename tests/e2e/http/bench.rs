@@ -79,7 +79,7 @@ fn download(visitor: &Visitor, port: u16) -> f64 {
 #[test]
 fn requests_pass_beside_plain_ssh_and_proxies() {
     let (seconds, rounds) = if is_bench() { (asked("BARTIZAN_BENCH_SECONDS", 10), asked("BARTIZAN_BENCH_ROUNDS", 5)) } else { (1, 1) };
-    let (clients, long): (&[&str], u64) = sized((&["2"], 4 << 20), (&["1", "32"], 256 << 20), (&["1", "8", "32"], 512 << 20));
+    let (clients, long): (&[&str], u64) = sized((&["2"], 4 << 20), (&["32"], 256 << 20), (&["1", "8", "32"], 512 << 20));
     let folder = tempfile::Builder::new().prefix("bartizan-bench-").tempdir().unwrap();
     let here = folder.path();
     let haproxy = free_port();
