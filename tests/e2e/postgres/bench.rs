@@ -23,6 +23,9 @@ forbid (principal in Group::"corp/developers", action == Action::"pg.read_column
 forbid (principal in Group::"corp/developers", action == Action::"pg.read_column", resource == Column::"orders/public.big.card");
 "#;
 
+/// How pgbench asks.
+pub(crate) const MODES: [&str; 3] = ["simple", "extended", "prepared"];
+
 /// How much is measured.
 struct Size {
     seconds: String,
@@ -91,7 +94,7 @@ fn statements_pass_beside_plain_ssh() {
     let mut figures: BTreeMap<(&str, &str, &str), Vec<Vec<f64>>> = BTreeMap::new();
     for _ in 0..size.rounds {
         for script in ["select-only", "tpcb-like"] {
-            for mode in ["simple", "extended", "prepared"] {
+            for mode in MODES {
                 for clients in size.clients {
                     if !chosen(&format!("{script}, {mode}, {clients} clients")) {
                         continue;

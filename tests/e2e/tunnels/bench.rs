@@ -5,8 +5,8 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use super::Site;
-use crate::harness::{Goal, Guarded, PASSWORD, Row, asked, daemon, free_port, is_bench, passable_folder};
-use crate::postgres::bench::{Way, make_tables, pgbench};
+use crate::harness::{Goal, Guarded, PASSWORD, Row, asked, daemon, free_port, is_bench, passable_folder, sized};
+use crate::postgres::bench::{MODES, Way, make_tables, pgbench};
 
 /// A pgbouncer before the server at `port`, with as many connections as a bench wants.
 fn pgbouncer(here: &Path, port: u16) -> (u16, Guarded) {
@@ -36,7 +36,7 @@ fn statements_by_a_tunnel_pass_beside_pgbouncer() {
     let mut tunnel = site.tunnel("bench", &[]);
     let ways = [Way::at("pgbouncer", bouncer), Way::at("tunnel", tunnel.port("orders"))];
     for script in ["select-only", "tpcb-like"] {
-        for mode in ["simple", "extended", "prepared"] {
+        for mode in MODES.into_iter().skip(sized(0, 2, 0)) {
             let [mut theirs, mut ours] = [Vec::new(), Vec::new()];
             for _ in 0..rounds {
                 let arguments = ["-b", script, "-M", mode, "-c", clients, "-j", "2", "-T", &seconds.to_string()];
