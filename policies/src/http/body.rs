@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use super::json::token;
+
 /// The longest body that policy is shown, in bytes.
 pub const BODY_LIMIT: usize = 64 << 10;
 
@@ -156,7 +158,7 @@ impl<'de> Visitor<'de> for At<'_> {
             if !names.insert(name.to_lowercase()) {
                 return Err(A::Error::custom("an object has a field twice"));
             }
-            let place = format!("{}/{}", self.place, name.replace('~', "~0").replace('/', "~1"));
+            let place = format!("{}/{}", self.place, token(&name));
             fields.next_value_seed(At { found: self.found, place: &place })?;
         }
         Ok(())

@@ -262,11 +262,7 @@ impl<J: FnMut(&str) -> Option<Mask>> Masker<J> {
             }
             self.path.truncate(self.open.last().map_or(0, |(_, place)| *place));
             self.path.push('/');
-            if name.contains(['~', '/']) {
-                self.path.push_str(&name.replace('~', "~0").replace('/', "~1"));
-            } else {
-                self.path.push_str(&name);
-            }
+            self.path.push_str(&token(&name));
             return Ok(());
         }
         self.escape(byte)?;
@@ -328,6 +324,11 @@ impl<J: FnMut(&str) -> Option<Mask>> Masker<J> {
             shown.extend_from_slice(part);
         }
     }
+}
+
+/// A name as a part of a JSON pointer (RFC 6901, section 3).
+pub(super) fn token(name: &str) -> Cow<'_, str> {
+    if name.contains(['~', '/']) { Cow::Owned(name.replace('~', "~0").replace('/', "~1")) } else { Cow::Borrowed(name) }
 }
 
 /// What stands between quotes, without escapes.
