@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::harness::{Guarded, Run, Visitor, WAYS, Way, World, free_port, wait_until};
+use crate::harness::{Guarded, Run, Visitor, WAYS, Way, World, free_port, listens, wait_until};
 
 fn alice() -> (World, Visitor) {
     let world = World::start();
@@ -76,7 +76,7 @@ fn the_agent_is_not_forwarded_and_the_session_says_so() {
     let mut agent = Command::new("ssh-agent");
     agent.arg("-D").arg("-a").arg(&socket).stdin(Stdio::null());
     let _agent = Guarded::logged(agent, &alice.dir.join("agent.log"));
-    wait_until("the agent's socket", || socket.exists());
+    wait_until("the agent listens", || listens(&socket));
     for way in WAYS {
         // Without an agent of its own, ssh asks for no forwarding.
         let agent = format!("IdentityAgent={}", socket.display());

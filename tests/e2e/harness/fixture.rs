@@ -49,6 +49,16 @@ pub(crate) fn wait_until(what: &str, happened: impl FnMut() -> bool) {
     wait_until_within(20, what, happened);
 }
 
+/// Whether somebody takes connections at a Unix socket. Its file alone says less: it is there from `bind` on, before `listen`.
+pub(crate) fn listens(socket: &Path) -> bool {
+    let sockets = std::fs::read_to_string("/proc/net/unix").unwrap();
+    let socket = socket.to_str().unwrap();
+    sockets.lines().any(|line| {
+        let mut fields = line.split_ascii_whitespace();
+        fields.nth(3) == Some("00010000") && fields.nth(3) == Some(socket)
+    })
+}
+
 /// The same for something that takes longer.
 pub(crate) fn wait_until_within(seconds: u64, what: &str, mut happened: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(seconds);

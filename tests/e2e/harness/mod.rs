@@ -21,7 +21,7 @@ pub(crate) use bastion::{Bastion, bartizan};
 pub(crate) use bucket::{ObjectStore, SECRET};
 pub(crate) use control::{Control, Watching};
 pub(crate) use faulty::{Fault, Faulty};
-pub(crate) use fixture::{fixture, free_port, full, keygen, passable_folder, repository, wait_until, wait_until_within};
+pub(crate) use fixture::{fixture, free_port, full, keygen, listens, passable_folder, repository, wait_until, wait_until_within};
 pub(crate) use island::{Island, Strait, socket_to};
 pub(crate) use measure::{Goal, Row, asked, chosen, daemon, figure, is_bench, median, plain_forward, point, quantile, sized};
 pub(crate) use postgres::Postgres;

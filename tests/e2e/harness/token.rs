@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use super::{Guarded, Run, wait_until};
+use super::{Guarded, Run, listens, wait_until};
 
 /// Where Debian has it.
 const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
@@ -53,7 +53,7 @@ impl Token {
         let mut command = self.command("ssh-agent", &["-D", "-P", "/usr/lib/*", "-a"]);
         command.arg(&socket).stdout(Stdio::null());
         let agent = Guarded::spawn(command);
-        wait_until("the agent listens", || socket.exists());
+        wait_until("the agent listens", || listens(&socket));
         self.load();
         agent
     }

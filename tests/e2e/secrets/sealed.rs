@@ -4,7 +4,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 use super::{NEXT, alter, are_nowhere, is_let_in, refusal};
-use crate::harness::{Guarded, PASSWORD, Run, keygen, wait_until};
+use crate::harness::{Guarded, PASSWORD, Run, keygen, listens, wait_until};
 use crate::postgres::site::Site;
 
 /// A site whose role's password is sealed, with further sections.
@@ -75,7 +75,7 @@ fn a_key_in_an_agent_opens_what_was_sealed_and_no_ecdsa_key_will_do() {
     let mut command = Command::new("ssh-agent");
     command.arg("-D").arg("-a").arg(&socket).stdout(Stdio::null());
     let mut agent = Guarded::spawn(command);
-    wait_until("the agent listens", || socket.exists());
+    wait_until("the agent listens", || listens(&socket));
     let add = |kind: &str| {
         let file = folder.path().join(kind);
         keygen(&file, kind);
