@@ -1,6 +1,8 @@
 //! `bartizan check`: every problem of the configuration and the policies at once, without starting anything. An object store is
-//! asked whether it can be listed, and databases in which something is masked what their role can read; no more.
+//! asked whether it can be listed, databases in which something is masked what their role can read, and agents whether they hold the
+//! authorities' keys; no more.
 
+mod agents;
 mod databases;
 
 use std::process::ExitCode;
@@ -20,7 +22,7 @@ pub(super) struct Args {
     /// Print the findings as JSON
     #[arg(long)]
     json: bool,
-    /// Ask no database what the role can read there
+    /// Ask no database what the role can read there, and no SSH agent whether it holds the authorities' keys
     #[arg(long)]
     offline: bool,
 }
@@ -35,6 +37,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode, Exit> {
                 warnings = set.warnings().iter().map(ToString::to_string).collect();
                 warnings.extend(config.targets.iter().filter_map(unproven));
                 if !args.offline {
+                    warnings.extend(agents::warnings(&config)?);
                     warnings.extend(databases::warnings(&config, &set)?);
                 }
                 (Vec::new(), format!("{} issuers, {} targets, {} policies", config.issuers.len(), config.targets.len(), set.len()))

@@ -25,8 +25,15 @@ fn keys_in_a_token_sign_for_users_hosts_and_targets_and_never_touch_our_disk() {
         let path = file.unwrap().path();
         assert!(!fs::read_to_string(&path).unwrap().contains("PRIVATE"), "{}", path.display());
     }
+    let check = |more: &[&str]| format!("{}", world.bastion.run(["check"].iter().chain(more)).ok());
+    assert!(!check(&[]).contains("cannot sign"));
     // Without its agent it gives no certificate, and says so; nothing else takes the key's place.
     agent.kill();
+    let warned = check(&["--json"]);
+    for kind in ["user", "host", "target"] {
+        assert!(warned.contains(&format!("the {kind} authority cannot sign: the SSH agent at {socket} does not answer")), "{warned}");
+    }
+    assert!(!check(&["--offline"]).contains("cannot sign"));
     let bob = world.stranger("bob");
     let done = bob.with_device_code(&["bastion", "cert"], &fs::read(bob.dir.join("id.pub")).unwrap(), |url| {
         drop(world.provider.walk(url, "bob"));

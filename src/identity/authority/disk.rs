@@ -105,7 +105,7 @@ fn next_key(
 }
 
 /// RSA is only ever verified, never signed with.
-fn own(kind: AuthorityKind, mut key: PublicKey) -> Result<PublicKey, AuthorityError> {
+pub(super) fn own(kind: AuthorityKind, mut key: PublicKey) -> Result<PublicKey, AuthorityError> {
     match key.key_data() {
         KeyData::Ed25519(_) | KeyData::Ecdsa(_) | KeyData::SkEd25519(_) | KeyData::SkEcdsaSha2NistP256(_) => {
             key.set_comment(record::comment(kind.as_str()));

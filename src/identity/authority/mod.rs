@@ -171,5 +171,17 @@ async fn held_key(home: &KeyHome) -> Result<Option<PublicKey>, AuthorityError> {
     }
 }
 
+/// The authorities whose key an agent should hold and does not, or holds and is not one that a bastion signs with.
+pub async fn unusable(homes: &config::Authorities) -> Vec<(AuthorityKind, AuthorityError)> {
+    let homes = each_home(homes);
+    let [user, host, target] = AuthorityKind::ALL.map(|kind| usable(kind, homes.of(kind)));
+    let (user, host, target) = tokio::join!(user, host, target);
+    AuthorityKind::ALL.into_iter().zip([user, host, target]).filter_map(|(kind, found)| Some((kind, found.err()?))).collect()
+}
+
+async fn usable(kind: AuthorityKind, home: &KeyHome) -> Result<(), AuthorityError> {
+    held_key(home).await?.map_or(Ok(()), |key| disk::own(kind, key).map(drop))
+}
+
 #[cfg(test)]
 mod tests;

@@ -93,6 +93,15 @@ async fn an_agent_without_the_key_or_with_an_rsa_key_is_refused() {
     let rsa = agent.add(state.path(), "rsa", "rsa");
     let refused = open_with(&state.path().join("b"), &agent.holds(&rsa)).await.err();
     assert!(matches!(refused, Some(AuthorityError::OwnKey { .. })), "{refused:?}");
+    let homes = config::Authorities { host: agent.holds(&elsewhere).user, ..agent.holds(&rsa) };
+    let found = unusable(&homes).await;
+    assert!(
+        matches!(
+            &found[..],
+            [(AuthorityKind::User, AuthorityError::OwnKey { .. }), (AuthorityKind::Host, AuthorityError::Agent(AgentError::Lacks { .. }))]
+        ),
+        "{found:?}"
+    );
 }
 
 #[tokio::test]
