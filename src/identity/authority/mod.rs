@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use rand::CryptoRng;
 use russh::keys::{Certificate, PublicKey};
@@ -147,6 +148,13 @@ pub async fn rotate(
     disk::rotate(&dir, kind, homes.of(kind), held.as_ref(), overlap, now, rng)
 }
 
+/// The authorities whose key an agent should hold and does not, or holds and is not one that a bastion signs with.
+pub async fn unusable(homes: &config::Authorities) -> Vec<(AuthorityKind, AuthorityError)> {
+    let homes = each_home(homes);
+    let asked = join_all(AuthorityKind::ALL.map(|kind| usable(kind, homes.of(kind)))).await;
+    AuthorityKind::ALL.into_iter().zip(asked).filter_map(|(kind, found)| Some((kind, found.err()?))).collect()
+}
+
 /// How long what an old key signed may be believed still: a month.
 pub const LONGEST_OVERLAP: Duration = Duration::from_secs(31 * 24 * 3600);
 
@@ -169,14 +177,6 @@ async fn held_key(home: &KeyHome) -> Result<Option<PublicKey>, AuthorityError> {
         KeyHome::StateDir => Ok(None),
         KeyHome::Agent { socket, fingerprint } => Ok(Some(agent::find(socket, fingerprint).await?)),
     }
-}
-
-/// The authorities whose key an agent should hold and does not, or holds and is not one that a bastion signs with.
-pub async fn unusable(homes: &config::Authorities) -> Vec<(AuthorityKind, AuthorityError)> {
-    let homes = each_home(homes);
-    let [user, host, target] = AuthorityKind::ALL.map(|kind| usable(kind, homes.of(kind)));
-    let (user, host, target) = tokio::join!(user, host, target);
-    AuthorityKind::ALL.into_iter().zip([user, host, target]).filter_map(|(kind, found)| Some((kind, found.err()?))).collect()
 }
 
 async fn usable(kind: AuthorityKind, home: &KeyHome) -> Result<(), AuthorityError> {
