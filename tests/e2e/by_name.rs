@@ -2,10 +2,10 @@
 
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
-use crate::harness::{Guarded, Run, Visitor, WAYS, Way, World, free_port, listens, wait_until};
+use crate::harness::{Guarded, Run, Visitor, WAYS, Way, World, free_port, ssh_agent, wait_until};
 
 fn alice() -> (World, Visitor) {
     let world = World::start();
@@ -73,10 +73,7 @@ fn a_remote_forward_is_refused_and_audited() {
 fn the_agent_is_not_forwarded_and_the_session_says_so() {
     let (world, alice) = alice();
     let socket = alice.dir.join("agent.sock");
-    let mut agent = Command::new("ssh-agent");
-    agent.arg("-D").arg("-a").arg(&socket).stdin(Stdio::null());
-    let _agent = Guarded::logged(agent, &alice.dir.join("agent.log"));
-    wait_until("the agent listens", || listens(&socket));
+    let _agent = ssh_agent(Command::new("ssh-agent"), &socket);
     for way in WAYS {
         // Without an agent of its own, ssh asks for no forwarding.
         let agent = format!("IdentityAgent={}", socket.display());

@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::evidence::files;
-use crate::harness::{Done, Guarded, Run, Setup, Visitor, World, fixture, free_port, full, listens, wait_for_line, wait_until};
+use crate::harness::{Done, Guarded, Run, Setup, Visitor, World, fixture, free_port, full, wait_for_line, wait_for_listener, wait_until};
 
 mod bench;
 mod bodies;
@@ -157,7 +157,7 @@ fn curl_reaches_a_server_by_every_kind_of_forward_and_both_versions() {
     let socket = bob.dir.join("billing.sock");
     let forward = format!("{}:/http/billing", socket.display());
     let _streamlocal = Guarded::logged(bob.openssh("ssh", ["-N", "-L", &forward, "bastion"]), &bob.dir.join("socket.log"));
-    wait_until("ssh listens", || listens(&socket));
+    wait_for_listener(&socket);
     assert_eq!(ask(&bob, &["--unix-socket", socket.to_str().unwrap(), "http://billing/echo"]).0, "200");
     for by in [["-W", "billing:80", "bastion"], ["-s", "bastion", "http:billing"]] {
         let ssh = bob.openssh("ssh", by);

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::harness::{Done, Guarded, Run, SecondProvider, Setup, Visitor, Way, World, bartizan, listens, wait_until};
+use crate::harness::{Done, Guarded, Run, SecondProvider, Setup, Visitor, Way, World, bartizan, ssh_agent, wait_until};
 
 fn harmed() -> World {
     World::with(Setup { own_provider: true, ..Setup::default() })
@@ -162,10 +162,7 @@ fn bartizan_login_puts_key_and_certificate_into_the_agent_with_a_lifetime() {
     let world = World::start();
     let alice = world.stranger("alice");
     let socket = alice.dir.join("agent.sock");
-    let mut agent = Command::new("ssh-agent");
-    agent.args(["-D", "-a"]).arg(&socket);
-    let _agent = Guarded::logged(agent, &alice.dir.join("agent.log"));
-    wait_until("the agent listens", || listens(&socket));
+    let _agent = ssh_agent(Command::new("ssh-agent"), &socket);
     let mut login = login_command(&world, &alice, &["--device", "--agent"]);
     login.env("SSH_AUTH_SOCK", &socket);
     bartizan_login(&world, login, "alice").ok();

@@ -44,19 +44,18 @@ pub(crate) fn keygen(path: &Path, kind: &str) -> String {
     public.trim().to_owned()
 }
 
+/// Waits until somebody takes connections at a Unix socket. Its file alone says less: it is there from `bind` on, before `listen`.
+pub(crate) fn wait_for_listener(socket: &Path) {
+    let line_of_listener = |line: &str| {
+        let mut fields = line.split_ascii_whitespace();
+        fields.nth(3) == Some("00010000") && fields.nth(3).is_some_and(|path| Path::new(path) == socket)
+    };
+    wait_until("somebody listens at the socket", || std::fs::read_to_string("/proc/net/unix").unwrap().lines().any(line_of_listener));
+}
+
 /// Waits for something that happens soon; panics when it has not after 20 seconds.
 pub(crate) fn wait_until(what: &str, happened: impl FnMut() -> bool) {
     wait_until_within(20, what, happened);
-}
-
-/// Whether somebody takes connections at a Unix socket. Its file alone says less: it is there from `bind` on, before `listen`.
-pub(crate) fn listens(socket: &Path) -> bool {
-    let sockets = std::fs::read_to_string("/proc/net/unix").unwrap();
-    let socket = socket.to_str().unwrap();
-    sockets.lines().any(|line| {
-        let mut fields = line.split_ascii_whitespace();
-        fields.nth(3) == Some("00010000") && fields.nth(3) == Some(socket)
-    })
 }
 
 /// The same for something that takes longer.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-use super::fixture::wait_until;
+use super::fixture::{wait_for_listener, wait_until};
 
 /// A program that is to run to its end.
 pub(crate) struct Run {
@@ -194,6 +194,14 @@ impl Drop for Guarded {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Starts `command`, an `ssh-agent` that may have options already, at a socket, and waits until it listens.
+pub(crate) fn ssh_agent(mut command: Command, socket: &Path) -> Guarded {
+    command.arg("-D").arg("-a").arg(socket).stdin(Stdio::null()).stdout(Stdio::null());
+    let agent = Guarded::spawn(command);
+    wait_for_listener(socket);
+    agent
 }
 
 /// Waits until the file `log` holds a line with `words`, and gives back the rest of that line.

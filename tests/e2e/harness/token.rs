@@ -3,9 +3,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use super::{Guarded, Run, listens, wait_until};
+use super::{Guarded, Run, ssh_agent};
 
 /// Where Debian has it.
 const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
@@ -50,10 +50,7 @@ impl Token {
     pub(crate) fn agent(&self) -> Guarded {
         let socket = self.socket();
         let _gone = fs::remove_file(&socket);
-        let mut command = self.command("ssh-agent", &["-D", "-P", "/usr/lib/*", "-a"]);
-        command.arg(&socket).stdout(Stdio::null());
-        let agent = Guarded::spawn(command);
-        wait_until("the agent listens", || listens(&socket));
+        let agent = ssh_agent(self.command("ssh-agent", &["-P", "/usr/lib/*"]), &socket);
         self.load();
         agent
     }

@@ -1,6 +1,6 @@
 //! Every way to a database by its target's name, and none to anything else.
 
-use crate::harness::{Guarded, Run, listens, wait_until};
+use crate::harness::{Guarded, Run, wait_for_listener, wait_until};
 
 use super::Site;
 use super::site::{POLICIES, TABLES};
@@ -28,7 +28,7 @@ fn psql_reaches_a_database_by_every_kind_of_forward() {
 
     let socket = format!("{}/.s.PGSQL.5432:/postgres/orders", bob.dir.display());
     let _streamlocal = Guarded::logged(bob.openssh("ssh", ["-N", "-L", &socket, "bastion"]), &bob.dir.join("socket.log"));
-    wait_until("ssh listens", || listens(&bob.dir.join(".s.PGSQL.5432")));
+    wait_for_listener(&bob.dir.join(".s.PGSQL.5432"));
     let mut psql = bob.command("psql", ["-X", "-At", "-U", "app", "-d", "orders", "-c", STATEMENT, "-h"]);
     psql.arg(&bob.dir);
     assert_eq!(Run::new(psql).ok().text(), "customer 7\n");
@@ -48,7 +48,7 @@ fn a_forward_leads_to_names_of_targets_and_to_nothing_else() {
         let forward = format!("{}/x.sock:{path}", bob.dir.display());
         let log = bob.dir.join("x.log");
         let _forward = Guarded::logged(bob.openssh("ssh", ["-N", "-L", &forward, "bastion"]), &log);
-        wait_until("ssh listens", || listens(&bob.dir.join("x.sock")));
+        wait_for_listener(&bob.dir.join("x.sock"));
         let mut nc =
             bob.command("python3", ["-c", "import socket,sys; s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); print(s.recv(1))"]);
         nc.arg(bob.dir.join("x.sock"));

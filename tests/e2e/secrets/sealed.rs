@@ -1,10 +1,10 @@
 //! Secrets that the bastion keeps itself: sealed by a command, under a key from a file or from an SSH agent.
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use super::{NEXT, alter, are_nowhere, is_let_in, refusal};
-use crate::harness::{Guarded, PASSWORD, Run, keygen, listens, wait_until};
+use crate::harness::{PASSWORD, Run, keygen, ssh_agent};
 use crate::postgres::site::Site;
 
 /// A site whose role's password is sealed, with further sections.
@@ -72,10 +72,7 @@ fn a_sealed_password_is_used_replaced_listed_and_taken_away_while_the_bastion_ru
 fn a_key_in_an_agent_opens_what_was_sealed_and_no_ecdsa_key_will_do() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("agent.sock");
-    let mut command = Command::new("ssh-agent");
-    command.arg("-D").arg("-a").arg(&socket).stdout(Stdio::null());
-    let mut agent = Guarded::spawn(command);
-    wait_until("the agent listens", || listens(&socket));
+    let mut agent = ssh_agent(Command::new("ssh-agent"), &socket);
     let add = |kind: &str| {
         let file = folder.path().join(kind);
         keygen(&file, kind);
