@@ -3,14 +3,12 @@
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use rand::CryptoRng;
-use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::frame::{Header, MAGIC};
+pub(crate) use crate::sha256::Hash;
+use crate::sha256::sha256;
 use crate::wire::Bytes;
-
-/// A SHA-256 value.
-pub(crate) type Hash = [u8; 32];
 
 const START: &[u8] = b"bartizan recording chain 1\n";
 const SIGNED: &[u8] = b"bartizan recording statement 1\n";
@@ -23,7 +21,7 @@ pub(crate) const FIXED_LEN: usize = 8 + 32 + 8 + 32;
 /// SHA-256 of `bytes`.
 #[must_use]
 pub(crate) fn digest(bytes: &[u8]) -> Hash {
-    Sha256::digest(bytes).into()
+    sha256(&[bytes])
 }
 
 /// The running hash over all frames of one channel file.
@@ -34,14 +32,13 @@ impl Chain {
     /// The chain before the first frame: SHA-256(label ‖ magic ‖ SHA-256(head.json) ‖ channel as u32).
     #[must_use]
     pub(crate) fn start(head: &Hash, channel: u32) -> Self {
-        let hash = Sha256::new().chain_update(START).chain_update(MAGIC).chain_update(head);
-        Self(hash.chain_update(channel.to_le_bytes()).finalize().into())
+        Self(sha256(&[START, MAGIC.as_slice(), head, &channel.to_le_bytes()]))
     }
 
     /// The chain after a frame given as its whole bytes (header and body).
     #[must_use]
     pub(crate) fn after(self, frame: &[u8]) -> Self {
-        Self(Sha256::new().chain_update(self.0).chain_update(frame).finalize().into())
+        Self(sha256(&[&self.0, frame]))
     }
 }
 
@@ -142,7 +139,7 @@ impl Epoch {
     }
 
     fn derive(&self, label: &[u8]) -> Hash {
-        Sha256::new().chain_update(label).chain_update(self.0.as_slice()).finalize().into()
+        sha256(&[label, self.0.as_slice()])
     }
 }
 

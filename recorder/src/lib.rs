@@ -117,6 +117,7 @@ mod sanitise;
 mod screen;
 mod seal;
 mod search;
+mod sha256;
 mod squeeze;
 #[cfg(test)]
 mod testing;

@@ -7,10 +7,10 @@ use std::fmt;
 use chacha20poly1305::aead::AeadInPlace;
 use chacha20poly1305::{ChaCha20Poly1305, Key, KeyInit, Nonce, Tag};
 use rand::CryptoRng;
-use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::frame::{Flags, Header};
+use crate::sha256::sha256;
 use crate::squeeze::BadBody;
 use crate::wire::Bytes;
 
@@ -40,8 +40,7 @@ const CHANNEL: &[u8] = b"bartizan recording channel secret 1\n";
 /// The secret of a further channel file. Each has a row of keys of its own: frame numbers are the nonces, and two files count
 /// the same ones.
 pub(crate) fn secret_of(secret: &Secret, channel: u32) -> Secret {
-    let hash = Sha256::new().chain_update(CHANNEL).chain_update(channel.to_le_bytes()).chain_update(secret.as_slice());
-    Zeroizing::new(hash.finalize().into())
+    Zeroizing::new(sha256(&[CHANNEL, &channel.to_le_bytes(), secret.as_slice()]))
 }
 
 /// A point in the row of keys. The secret before it cannot be found from it.
@@ -75,7 +74,7 @@ impl Ratchet {
     }
 
     fn derive(&self, label: &[u8]) -> Secret {
-        Zeroizing::new(Sha256::new().chain_update(label).chain_update(self.secret.as_slice()).finalize().into())
+        Zeroizing::new(sha256(&[label, self.secret.as_slice()]))
     }
 }
 

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use ed25519_dalek::VerifyingKey;
 use rand::CryptoRng;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use crate::chain::{Chain, Epoch, digest};
 use crate::envelope;
@@ -25,6 +24,7 @@ use crate::place::{self, INPUT};
 use crate::recording::keys_frame;
 use crate::recordings::Recordings;
 use crate::seal::{CommitText, EndText, Identity, RecoveryText, channel_seal, make_seal, save_seal};
+use crate::sha256::Hasher;
 use crate::verify::under_any;
 use crate::walk::{Roots, Trouble, Walk, goes_on_behind, walk};
 use crate::writer::WriteError;
@@ -281,14 +281,14 @@ fn changed(file: &File, walk: &Walk) -> io::Result<Option<String>> {
 /// Copies what is about to be cut to a file of its own: nothing that was written is ever deleted. Returns its length and
 /// SHA-256.
 fn keep_tail(file: &File, from: u64, path: &Path) -> io::Result<(u64, String)> {
-    let mut hash = Sha256::new();
+    let mut hash = Hasher::new();
     let mut buffer = vec![0; 64 * 1024];
     let mut len = 0;
     let mut kept = None;
     loop {
         let read = ReadAt::read_at(file, &mut buffer, from + len)?;
         if read == 0 {
-            return Ok((len, hex::encode(hash.finalize())));
+            return Ok((len, hex::encode(hash.finish())));
         }
         let bytes = buffer.get(..read).unwrap_or_default();
         hash.update(bytes);

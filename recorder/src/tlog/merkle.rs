@@ -1,6 +1,6 @@
 //! Hashes and proofs of RFC 6962 section 2.1 (as RFC 9162 has them). Pure; a tree's hashes come from whoever keeps them.
 
-use sha2::{Digest, Sha256};
+use crate::sha256::sha256;
 
 /// A hash in the tree.
 pub type Hash = [u8; 32];
@@ -8,17 +8,17 @@ pub type Hash = [u8; 32];
 /// The hash of a leaf: SHA-256(00 ‖ leaf).
 #[must_use]
 pub fn leaf_hash(leaf: &[u8]) -> Hash {
-    Sha256::new().chain_update([0]).chain_update(leaf).finalize().into()
+    sha256(&[&[0], leaf])
 }
 
 /// The hash of two subtrees: SHA-256(01 ‖ left ‖ right).
 pub(super) fn node_hash(left: &Hash, right: &Hash) -> Hash {
-    Sha256::new().chain_update([1]).chain_update(left).chain_update(right).finalize().into()
+    sha256(&[&[1], left, right])
 }
 
 /// The root of a tree without leaves.
 pub(super) fn empty_root() -> Hash {
-    Sha256::digest([]).into()
+    sha256(&[])
 }
 
 /// The hash of the complete subtree over leaves `index << level` to `(index + 1) << level`.

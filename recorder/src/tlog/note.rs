@@ -3,9 +3,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
-use sha2::{Digest, Sha256};
 
 use super::merkle::Hash;
+use crate::sha256::sha256;
 
 /// Most bytes of a note.
 const LIMIT: usize = 64 * 1024;
@@ -94,8 +94,7 @@ impl NoteKey {
     }
 
     fn id(&self) -> [u8; 4] {
-        let hash = Sha256::new().chain_update(&self.name).chain_update([b'\n', self.kind]).chain_update(self.key.as_bytes()).finalize();
-        let [a, b, c, d, ..] = <[u8; 32]>::from(hash);
+        let [a, b, c, d, ..] = sha256(&[self.name.as_bytes(), &[b'\n', self.kind], self.key.as_bytes()]);
         [a, b, c, d]
     }
 }

@@ -2,11 +2,11 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use sha2::{Digest, Sha256};
 
 use super::leaf::Leaf;
 use super::merkle::{Hash, leaf_hash, verify_inclusion};
 use super::note::{BadNote, Checkpoint, NoteKey, verify_note};
+use crate::sha256::sha256;
 
 const FIRST: &str = "c2sp.org/tlog-proof@v1";
 const EXTRA: &str = "extra ";
@@ -77,7 +77,7 @@ pub fn verify_entry(line: &[u8], proof: &str, key: &NoteKey) -> Result<ProvenEnt
     let seq = fields.get("seq").and_then(serde_json::Value::as_u64).ok_or(BadProof::Form)?;
     let before = fields.get("prev").and_then(serde_json::Value::as_str).ok_or(BadProof::Form)?;
     let before = hex::decode(before).map_err(|_| BadProof::Form)?;
-    let hash = Sha256::new().chain_update(before).chain_update(line).finalize().into();
+    let hash = sha256(&[&before, line]);
     let (index, checkpoint) = verify_proof(proof, Leaf::Audit { seq, hash }.to_string().as_bytes(), key)?;
     Ok(ProvenEntry { seq, index, checkpoint })
 }
