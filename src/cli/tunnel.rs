@@ -96,6 +96,9 @@ pub(super) struct Args {
     json: bool,
 }
 
+/// How long the end waits for what is still being said.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 pub(super) fn run(args: Args) -> Result<ExitCode, Exit> {
     let json = args.json;
     let plan = plan(args)?;
@@ -103,6 +106,8 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Exit::incomplete(format!("the runtime does not start: {e}")))?;
     let ended = runtime.block_on(daemon::run_tunnel(plan, move |heard| tell(&heard, json)));
+    // A thread that waits for somebody else to take a word does not keep the process.
+    runtime.shutdown_timeout(LAST_WORDS);
     ended.map_err(|error| match error {
         TunnelError::Refused(_) => Exit::refused(error.to_string()),
         TunnelError::Start(_) | TunnelError::CutOff(_) => Exit::incomplete(error.to_string()),

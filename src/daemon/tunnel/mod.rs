@@ -105,7 +105,7 @@ pub async fn run_tunnel(plan: Plan, heard: impl Fn(Heard) + Send + Sync + 'stati
     }
     board.drain().await;
     stop.cancel();
-    systemd::stopping();
+    systemd::stopping().await;
     streams.close();
     tracing::info!(streams = streams.len(), seconds = plan.drain.as_secs(), "draining");
     tokio::select! {

@@ -1,11 +1,13 @@
 //! What a tunnel says of itself: over HTTP, and to systemd.
 
+use std::io::ErrorKind;
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
 use rustix::process::Signal;
 
 use super::{Site, Tunnel};
+use crate::harness::wait_until;
 
 #[test]
 fn health_readiness_and_metrics_are_told_over_http() {
@@ -27,6 +29,27 @@ fn health_readiness_and_metrics_are_told_over_http() {
     assert!(tunnel.figure("bartizan_tunnel_certificate_expires_seconds") > 1e9);
     assert_eq!(tunnel.psql("SELECT 1").ok().text(), "1\n");
     assert_eq!(tunnel.page("/elsewhere").0, 404);
+}
+
+#[test]
+fn a_systemd_that_takes_nothing_keeps_it_neither_from_its_work_nor_from_its_end() {
+    let site = Site::start();
+    let dir = site.seat("service");
+    let short = tempfile::tempdir().unwrap();
+    let path = short.path().join("notify");
+    // Bound and never read: after a few words there is room for no more.
+    let _socket = UnixDatagram::bind(&path).unwrap();
+    let mut command = site.command(&dir);
+    command.arg("orders=0").env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "20000");
+    let mut tunnel = Tunnel::start(&dir, command);
+    tunnel.wait_until_ready();
+    let full = UnixDatagram::unbound().unwrap();
+    full.set_nonblocking(true).unwrap();
+    wait_until("there is no room", || full.send_to(b"STATUS=full", &path).is_err_and(|e| e.kind() == ErrorKind::WouldBlock));
+    assert_eq!(tunnel.psql("SELECT 1").ok().text(), "1\n");
+    assert!(tunnel.is_ready());
+    tunnel.signal(Signal::TERM);
+    assert_eq!(tunnel.ended(), 0);
 }
 
 #[test]
