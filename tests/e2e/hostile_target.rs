@@ -156,11 +156,11 @@ fn a_listed_name_that_leads_out_of_the_folder_and_data_nobody_asked_for_do_not_r
 #[test]
 fn a_target_that_dies_with_files_open_ends_the_session_and_the_recording_says_which() {
     let trap = trap("sftp_dies");
-    trap.alice.on(Way::At, "bad", &["-s"], "sftp").input(sftp_requests()).finish().refused();
-    let list = trap.world.bastion.run(["recordings", "list", "--json", "--kind", "ssh.sftp"]).ok().json();
-    let id = list[0]["id"].as_str().unwrap().to_owned();
-    wait_until("the end is recorded", || {
-        let text = trap.world.bastion.run(["recordings", "cat", &id]).ok().text();
-        text.contains("sftp.read /a") && text.contains("sftp.close /a (the session ended before it was closed)")
-    });
+    let done = trap.alice.on(Way::At, "bad", &["-s"], "sftp").input(sftp_requests()).finish().refused();
+    let list = || trap.world.bastion.run(["recordings", "list", "--json", "--kind", "ssh.sftp"]).ok().json()[0].clone();
+    wait_until("the recording is sealed", || list()["sealed"] == true);
+    let text = trap.world.bastion.run(["recordings", "cat", list()["id"].as_str().unwrap()]).ok().text();
+    for words in ["sftp.read /a", "sftp.close /a (the session ended before it was closed)"] {
+        assert!(text.contains(words), "{words}:\n{text}\n{}\n{done}", trap.seen());
+    }
 }
