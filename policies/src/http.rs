@@ -3,6 +3,7 @@
 
 mod body;
 mod json;
+mod known;
 mod masks;
 mod path;
 

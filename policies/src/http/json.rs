@@ -5,13 +5,14 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memchr2};
 
+use super::known::{Known, Spot, Within};
 use crate::rule::Mask;
 use crate::sql::mask::{Format, masked};
 
 /// Values nest this deep.
 const DEEPEST: usize = 256;
 
-/// The longest name of a field, and the longest value that is looked into; a longer one that is to be masked becomes null.
+/// The longest name of a field, the longest place, and the longest value that is looked into; a longer one that is to be masked becomes null.
 const LONGEST: usize = 64 << 10;
 
 /// Numbers of PostgreSQL's types, by which values are masked alike everywhere.
@@ -25,6 +26,7 @@ pub struct Unreadable(&'static str);
 
 const CONTROL: Unreadable = Unreadable("a text holds a control character");
 const LONG_NAME: Unreadable = Unreadable("a name is too long");
+const MALFORMED_NAME: Unreadable = Unreadable("a name is malformed");
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -42,15 +44,25 @@ enum State {
     After,
 }
 
-/// Hides fields of one text, or of many one after another. `judge` is asked about each place once it is come to: a JSON pointer
+/// A list or an object that has not ended.
+struct Open {
+    is_object: bool,
+    /// Where in `path` its own place ends.
+    end: usize,
+    within: Within,
+}
+
+/// Hides fields of one text, or of many one after another. `judge` is asked about each place when it is first come to: a JSON pointer
 /// (RFC 6901) with `*` for each item of a list.
 pub struct Masker<J> {
     judge: J,
     key: Vec<u8>,
     state: State,
-    /// For each open value: whether it is an object, and where in `path` its own place ends.
-    open: Vec<(bool, usize)>,
+    open: Vec<Open>,
     path: String,
+    known: Known,
+    /// Of the value at hand or to come.
+    spot: Spot,
     /// The name or value at hand, where it is looked at.
     kept: Vec<u8>,
     too_long: bool,
@@ -71,6 +83,8 @@ impl<J: FnMut(&str) -> Option<Mask>> Masker<J> {
             state: State::Value,
             open: Vec::new(),
             path: String::new(),
+            known: Known::default(),
+            spot: Spot::default(),
             kept: Vec::new(),
             too_long: false,
             escaped: false,
@@ -87,6 +101,13 @@ impl<J: FnMut(&str) -> Option<Mask>> Masker<J> {
     /// When it is no JSON; nothing more may be shown then.
     pub fn push(&mut self, mut bytes: &[u8], shown: &mut Vec<u8>) -> Result<(), Unreadable> {
         while let Some((first, rest)) = bytes.split_first() {
+            if *first == b'"'
+                && let Some((whole, after)) = self.whole(bytes)
+            {
+                self.quoted(whole, shown)?;
+                bytes = after;
+                continue;
+            }
             let is_quoted = matches!(self.state, State::InName | State::InText) && !self.escaped;
             let run = if is_quoted { memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len()) } else { 0 };
             bytes = match bytes.split_at_checked(run) {
@@ -115,9 +136,41 @@ impl<J: FnMut(&str) -> Option<Mask>> Masker<J> {
         if whole { Ok(()) } else { Err(Unreadable("it is cut short")) }
     }
 
+    /// A name or a text with its quotes where one begins, if all of it is there and nothing in it is escaped; and what follows.
+    fn whole<'a>(&self, bytes: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+        if !matches!(self.state, State::FirstItem | State::Value | State::FirstName | State::Name) {
+            return None;
+        }
+        let inside = bytes.get(1..)?;
+        let end = memchr2(b'"', b'\\', inside)?;
+        if inside.get(end) == Some(&b'"') { bytes.split_at_checked(end + 2) } else { None }
+    }
+
+    /// What [`Self::whole`] found.
+    fn quoted(&mut self, whole: &[u8], shown: &mut Vec<u8>) -> Result<(), Unreadable> {
+        let inside = whole.get(1..whole.len().saturating_sub(1)).unwrap_or_default();
+        if has_control(inside) {
+            return Err(CONTROL);
+        }
+        if matches!(self.state, State::FirstName | State::Name) {
+            if inside.len() > LONGEST {
+                return Err(LONG_NAME);
+            }
+            self.show(whole, shown);
+            return self.named(inside);
+        }
+        self.place()?;
+        match self.mask.take() {
+            None => self.show(whole, shown),
+            Some(mask) => self.hide(mask, (inside.len() <= LONGEST).then_some(inside), shown)?,
+        }
+        self.state = State::After;
+        Ok(())
+    }
+
     /// What stands in a name or a text, without its end and without escapes.
     fn run(&mut self, run: &[u8], shown: &mut Vec<u8>) -> Result<(), Unreadable> {
-        if run.iter().copied().min().is_some_and(|least| least < 0x20) {
+        if has_control(run) {
             return Err(CONTROL);
         }
         if self.state == State::InName {
@@ -151,20 +204,20 @@ impl<J: FnMut(&str) -> Option<Mask>> Masker<J> {
             _ => {}
         }
         if matches!(byte, b' ' | b'\t' | b'\r' | b'\n') {
-            self.show(&[byte], shown);
+            self.show_byte(byte, shown);
             return Ok(());
         }
         match (self.state, byte) {
             (State::FirstItem, b']') | (State::FirstName, b'}') => self.end(byte, shown),
             (State::FirstItem | State::Value, _) => self.value(byte, shown),
             (State::FirstName | State::Name, b'"') => {
-                self.show(&[byte], shown);
+                self.show_byte(byte, shown);
                 self.kept.clear();
                 self.state = State::InName;
                 Ok(())
             }
             (State::Colon, b':') => {
-                self.show(&[byte], shown);
+                self.show_byte(byte, shown);
                 self.state = State::Value;
                 Ok(())
             }
@@ -174,18 +227,18 @@ impl<J: FnMut(&str) -> Option<Mask>> Masker<J> {
     }
 
     fn after(&mut self, byte: u8, shown: &mut Vec<u8>) -> Result<(), Unreadable> {
-        match (self.open.last(), byte) {
-            (Some((true, _)), b',') => {
-                self.show(&[byte], shown);
+        match (self.open.last().map(|open| open.is_object), byte) {
+            (Some(true), b',') => {
+                self.show_byte(byte, shown);
                 self.state = State::Name;
                 Ok(())
             }
-            (Some((false, _)), b',') => {
-                self.show(&[byte], shown);
+            (Some(false), b',') => {
+                self.show_byte(byte, shown);
                 self.state = State::Value;
                 Ok(())
             }
-            (Some((true, _)), b'}') | (Some((false, _)), b']') => self.end(byte, shown),
+            (Some(true), b'}') | (Some(false), b']') => self.end(byte, shown),
             (None, _) if self.many => self.value(byte, shown),
             _ => Err(Unreadable("a comma or an end was to come")),
         }
@@ -193,13 +246,7 @@ impl<J: FnMut(&str) -> Option<Mask>> Masker<J> {
 
     /// The first byte of a value.
     fn value(&mut self, byte: u8, shown: &mut Vec<u8>) -> Result<(), Unreadable> {
-        self.begun = true;
-        let in_list = matches!(self.open.last(), Some((false, _)));
-        if in_list {
-            self.path.push_str("/*");
-        }
-        self.mask = if self.left_out.is_some() { None } else { (self.judge)(&self.path) };
-        let place = self.path.len();
+        self.place()?;
         match byte {
             b'{' | b'[' => {
                 if self.open.len() >= DEEPEST {
@@ -209,14 +256,15 @@ impl<J: FnMut(&str) -> Option<Mask>> Masker<J> {
                     shown.extend_from_slice(b"null");
                     self.left_out = Some(self.open.len());
                 }
-                self.show(&[byte], shown);
-                self.open.push((byte == b'{', place));
+                self.show_byte(byte, shown);
+                let within = Within { parent: self.spot.number, before: None };
+                self.open.push(Open { is_object: byte == b'{', end: self.path.len(), within });
                 self.state = if byte == b'{' { State::FirstName } else { State::FirstItem };
             }
             b'"' => {
                 self.begin(State::InText);
                 if self.mask.is_none() {
-                    self.show(&[byte], shown);
+                    self.show_byte(byte, shown);
                 }
             }
             byte if byte.is_ascii_alphanumeric() || byte == b'-' => {
@@ -228,6 +276,55 @@ impl<J: FnMut(&str) -> Option<Mask>> Masker<J> {
         Ok(())
     }
 
+    /// Where the value stands that begins, and what is said of it. Nobody asks for places in what is left out.
+    fn place(&mut self) -> Result<(), Unreadable> {
+        self.begun = true;
+        if self.left_out.is_some() {
+            self.mask = None;
+            return Ok(());
+        }
+        match self.open.last().map(|open| open.is_object) {
+            Some(true) => {}
+            Some(false) => self.come_to(b"*")?,
+            None => {
+                self.path.clear();
+                self.spot = self.known.find(Within::default(), &self.path, (b"", ""), &mut self.judge);
+            }
+        }
+        self.mask = self.spot.mask;
+        Ok(())
+    }
+
+    /// Goes to the place `name` in what is open.
+    fn come_to(&mut self, name: &[u8]) -> Result<(), Unreadable> {
+        let Some(open) = self.open.last_mut() else { return Ok(()) };
+        self.path.truncate(open.end);
+        self.path.push('/');
+        self.spot = if let Some((spot, token)) = self.known.guess(open.within, name) {
+            self.path.push_str(token);
+            spot
+        } else {
+            let name_read = quoted(name).ok_or(MALFORMED_NAME)?;
+            let token = token(&name_read);
+            self.path.push_str(&token);
+            if self.path.len() > LONGEST {
+                return Err(Unreadable("its names are too long together"));
+            }
+            self.known.find(open.within, &self.path, (name, &token), &mut self.judge)
+        };
+        // All items of a list stand at one place.
+        if open.is_object {
+            open.within.before = self.spot.number;
+        }
+        Ok(())
+    }
+
+    /// The end of a name.
+    fn named(&mut self, name: &[u8]) -> Result<(), Unreadable> {
+        self.state = State::Colon;
+        if self.left_out.is_none() { self.come_to(name) } else { quoted(name).map(drop).ok_or(MALFORMED_NAME) }
+    }
+
     fn begin(&mut self, state: State) {
         self.kept.clear();
         self.too_long = false;
@@ -237,33 +334,21 @@ impl<J: FnMut(&str) -> Option<Mask>> Masker<J> {
 
     fn end(&mut self, byte: u8, shown: &mut Vec<u8>) -> Result<(), Unreadable> {
         self.open.pop().ok_or(Unreadable("an end without a beginning"))?;
-        self.show(&[byte], shown);
+        self.show_byte(byte, shown);
         if self.left_out == Some(self.open.len()) {
             self.left_out = None;
         }
-        self.closed();
+        self.state = State::After;
         Ok(())
     }
 
-    /// A value is over: the path is again that of what holds it.
-    fn closed(&mut self) {
-        self.path.truncate(self.open.last().map_or(0, |(_, place)| *place));
-        self.state = State::After;
-    }
-
     fn in_name(&mut self, byte: u8, shown: &mut Vec<u8>) -> Result<(), Unreadable> {
-        self.show(&[byte], shown);
+        self.show_byte(byte, shown);
         if byte == b'"' && !self.escaped {
-            let name = quoted(&self.kept).ok_or(Unreadable("a name is malformed"))?;
-            self.state = State::Colon;
-            // Nobody asks for places in what is left out.
-            if self.left_out.is_some() {
-                return Ok(());
-            }
-            self.path.truncate(self.open.last().map_or(0, |(_, place)| *place));
-            self.path.push('/');
-            self.path.push_str(&token(&name));
-            return Ok(());
+            let kept = std::mem::take(&mut self.kept);
+            let done = self.named(&kept);
+            self.kept = kept;
+            return done;
         }
         self.escape(byte)?;
         self.keep(&[byte]).ok_or(LONG_NAME)
@@ -272,18 +357,24 @@ impl<J: FnMut(&str) -> Option<Mask>> Masker<J> {
     fn in_text(&mut self, byte: u8, shown: &mut Vec<u8>) -> Result<(), Unreadable> {
         if byte == b'"' && !self.escaped {
             if let Some(mask) = self.mask.take() {
-                let text = quoted(&self.kept).ok_or(Unreadable("a text is malformed"))?;
-                let hidden = if self.too_long { None } else { masked(mask, TEXT, Format::Text, Some(text.as_bytes()), &self.key) };
-                let hidden = hidden.and_then(|hidden| serde_json::to_vec(&String::from_utf8_lossy(&hidden)).ok());
-                shown.extend_from_slice(hidden.as_deref().unwrap_or(b"null"));
+                self.hide(mask, (!self.too_long).then_some(&self.kept), shown)?;
             } else {
-                self.show(b"\"", shown);
+                self.show_byte(byte, shown);
             }
-            self.closed();
+            self.state = State::After;
             return Ok(());
         }
         self.escape(byte)?;
         self.text(&[byte], shown);
+        Ok(())
+    }
+
+    /// Shows a text as `mask` leaves it; one that is too long to be looked into is nothing.
+    fn hide(&self, mask: Mask, text: Option<&[u8]>, shown: &mut Vec<u8>) -> Result<(), Unreadable> {
+        let text = text.map(|text| quoted(text).ok_or(Unreadable("a text is malformed"))).transpose()?;
+        let hidden = text.as_ref().and_then(|text| masked(mask, TEXT, Format::Text, Some(text.as_bytes()), &self.key));
+        let hidden = hidden.and_then(|hidden| serde_json::to_vec(&String::from_utf8_lossy(&hidden)).ok());
+        shown.extend_from_slice(hidden.as_deref().unwrap_or(b"null"));
         Ok(())
     }
 
@@ -307,7 +398,7 @@ impl<J: FnMut(&str) -> Option<Mask>> Masker<J> {
             _ if self.left_out.is_none() => shown.extend_from_slice(&self.kept),
             _ => {}
         }
-        self.closed();
+        self.state = State::After;
         Ok(())
     }
 
@@ -324,6 +415,16 @@ impl<J: FnMut(&str) -> Option<Mask>> Masker<J> {
             shown.extend_from_slice(part);
         }
     }
+
+    fn show_byte(&self, byte: u8, shown: &mut Vec<u8>) {
+        if self.left_out.is_none() {
+            shown.push(byte);
+        }
+    }
+}
+
+fn has_control(run: &[u8]) -> bool {
+    run.iter().copied().min().is_some_and(|least| least < 0x20)
 }
 
 /// A name as a part of a JSON pointer (RFC 6901, section 3).

@@ -132,6 +132,59 @@ fn fields_are_hidden_wherever_they_stand() {
 }
 
 #[test]
+fn each_place_is_asked_about_once_whatever_is_left_out_of_an_item_or_stands_elsewhere_in_it() {
+    let fields = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "secret"];
+    let mut asked = Vec::new();
+    let mut items: Vec<String> = Vec::new();
+    for n in 0..400_usize {
+        let mut some: Vec<_> = fields.iter().enumerate().filter(|(at, _)| (n * 7 + at * 13) % 5 < 3).map(|(_, name)| *name).collect();
+        let turn = n / 100 % some.len().max(1);
+        some.rotate_left(turn);
+        items.push(format!("{{{}}}", some.iter().map(|name| format!("\"{name}\":{{\"x\":\"{n}\"}}")).collect::<Vec<_>>().join(",")));
+    }
+    let text = format!("{{\"items\":[{}]}}", items.join(","));
+    let judge = |place: &str| {
+        asked.push(place.to_owned());
+        place.ends_with("/secret/x").then_some(Mask::Redact)
+    };
+    let (mut masker, mut shown) = (Masker::new(judge, Vec::new(), false), Vec::new());
+    for piece in text.as_bytes().chunks(1000) {
+        masker.push(piece, &mut shown).unwrap();
+    }
+    masker.finish(&mut shown).unwrap();
+    drop(masker);
+    let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    for item in value["items"].as_array_mut().unwrap() {
+        if let Some(secret) = item.get_mut("secret") {
+            secret["x"] = "[redacted]".into();
+        }
+    }
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&shown).unwrap(), value);
+    assert_eq!(asked.len(), 3 + 2 * fields.len(), "{asked:?}");
+    asked.sort();
+    asked.dedup();
+    assert_eq!(asked.len(), 3 + 2 * fields.len());
+}
+
+#[test]
+fn more_places_than_are_remembered_are_masked_all_the_same() {
+    let text = |secret: &str| {
+        let one = |n: usize| format!("\"k{n}\":{{\"secret\":{secret},\"other\":[\"x\"]}}");
+        format!("{{{},{}}}", (0..6_000).map(one).collect::<Vec<_>>().join(","), one(5_999))
+    };
+    assert_eq!(shown(&text("\"s\""), 999, &[("/secret", Mask::Null)], false), Ok(text("null")));
+}
+
+#[test]
+fn names_that_are_too_long_together_are_refused() {
+    let name = "n".repeat(20_000);
+    let deep = |depth: usize| format!("{}1{}", format!("{{\"{name}\":").repeat(depth), "}".repeat(depth));
+    assert!(shown(&deep(3), 4096, &[], false).is_ok());
+    assert!(shown(&deep(4), 4096, &[], false).is_err());
+    assert!(shown(&format!("{{\"secret\":{}}}", deep(4)), 4096, &[("/secret", Mask::Null)], false).is_ok(), "nobody asks for places there");
+}
+
+#[test]
 fn what_is_no_json_is_not_handed_on() {
     for text in [
         "{",

@@ -1,7 +1,6 @@
 //! Reads an answer of which fields may be hidden: unpacks it, hides them, and hands on what is left, holding a few kilobytes at a time
 //! whatever the answer's size.
 
-use std::collections::HashMap;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,9 +24,6 @@ use super::body::Meter;
 
 /// How much is read at once.
 const PIECE: usize = 16 << 10;
-
-/// How many places are remembered with what policy says of them.
-const PLACES: usize = 4_096;
 
 /// How many hidden places the recording names.
 const NAMED: usize = 100;
@@ -133,17 +129,10 @@ impl Masked {
             };
             packed = Box::new(BufReader::with_capacity(PIECE, plain));
         }
-        let mut known: HashMap<String, Option<Mask>> = HashMap::new();
         let judge: Judge = Box::new(move |place| {
-            if let Some(mask) = known.get(place) {
-                return *mask;
-            }
             let mask = fields.mask(place);
             if mask.is_some() {
                 meter.hid(place, NAMED);
-            }
-            if known.len() < PLACES {
-                known.insert(place.to_owned(), mask);
             }
             mask
         });
