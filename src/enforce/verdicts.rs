@@ -21,6 +21,9 @@ const MOST: usize = 1_024;
 const ANSWERS: usize = 16;
 const PLACES: usize = 256;
 
+/// The longest place that is remembered, in bytes: who answers chooses their names.
+const LONGEST_PLACE: usize = 512;
+
 /// How the fields at some places in the answers to one request are shown.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Places(Arc<Mutex<HashMap<String, Option<Mask>>>>);
@@ -32,6 +35,9 @@ impl Places {
             return *known;
         }
         let mask = ask();
+        if place.len() > LONGEST_PLACE {
+            return mask;
+        }
         let mut all = lock(&self.0);
         if all.len() < PLACES {
             all.insert(place.to_owned(), mask);

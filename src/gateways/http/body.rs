@@ -23,6 +23,9 @@ use super::origin::Sender;
 /// Why a body is cut short.
 pub(super) type BodyError = Box<dyn Error + Send + Sync>;
 
+/// How much of a hidden place is named, in bytes: whoever answers chooses its names.
+const LONGEST_NAMED: usize = 512;
+
 /// Any body, of a request or an answer.
 pub type Body = UnsyncBoxBody<Bytes, BodyError>;
 
@@ -38,11 +41,13 @@ impl Meter {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// A place was hidden; at most `most` are named.
+    /// A place was hidden; at most `most` are named, and a long one by its beginning.
     pub(super) fn hid(&self, place: &str, most: usize) {
         let mut hidden = self.hidden.lock().unwrap_or_else(PoisonError::into_inner);
         if hidden.len() < most {
-            hidden.push(place.to_owned());
+            let beginning = place.get(..place.floor_char_boundary(LONGEST_NAMED)).unwrap_or_default();
+            let more = if beginning.len() < place.len() { "…" } else { "" };
+            hidden.push(format!("{beginning}{more}"));
         }
     }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::harness::{Guarded, Run, Visitor, fixture, full, wait_for_line, wait_until};
 
-use super::{Site, ask, at, unmasked};
+use super::{POLICIES, Site, ask, at, curl, unmasked};
 
 fn frames(visitor: &Visitor, port: u16, what: &str, count: u32) -> Value {
     let mut python = visitor.command("python3", [fixture("http/frames.py")]);
@@ -74,6 +74,24 @@ fn heads_that_are_too_long_or_have_too_many_fields_are_refused() {
         assert_eq!(ask(&bob, &[&at(port, "/echo")]).0, "200");
     }
     assert_eq!(site.asked().len(), 2);
+}
+
+#[test]
+fn places_with_long_names_are_masked_in_little_memory_and_refused_where_they_are_too_long() {
+    let site = Site::with(POLICIES);
+    let bob = site.world.visitor("bob");
+    let (port, _tunnel) = site.tunnel(&bob);
+    assert_eq!(ask(&bob, &[&at(port, "/customers")]).0, "200");
+    let before = site.world.bastion.memory();
+    let shown = curl(&bob, &[&at(port, "/customers?deep=1")]).ok().text();
+    assert!(shown.contains("\"card\":\"****1399\"") && !shown.contains("41111111"), "{} bytes", shown.len());
+    let cut = curl(&bob, &[&at(port, "/customers?deep=200")]);
+    assert!(!cut.text().contains("card") && cut.code() != 0, "{} bytes", cut.text().len());
+    assert!(site.world.bastion.memory() < before + ROOM, "{before}, then {}", site.world.bastion.memory());
+    let recorded = site.recorded();
+    assert!(recorded.contains("its names are too long together"), "the recording says why it was cut");
+    let longest = recorded.lines().map(str::len).max();
+    assert!(longest < Some(100 << 10), "a line has {longest:?} bytes");
 }
 
 #[test]
