@@ -17,6 +17,9 @@ use super::questions::Question;
 /// Questions that are remembered; then all are forgotten.
 const MOST: usize = 1_024;
 
+/// The longest request that is remembered, in bytes of what policy is told of it.
+const LONGEST: usize = 4 << 10;
+
 /// Requests of whose answers the fields are remembered, and places in one of them.
 const ANSWERS: usize = 16;
 const PLACES: usize = 256;
@@ -88,20 +91,28 @@ impl Known {
     }
 }
 
+/// About how much is told of a request without its body.
+fn size(request: &HttpRequest) -> usize {
+    let HttpRequest { method, path, query, content_type, headers, size: _, body: _ } = request;
+    let headers: usize = headers.iter().map(String::len).sum();
+    method.len() + path.len() + query.len() + content_type.as_ref().map_or(0, String::len) + headers
+}
+
 impl Decider {
     /// Where what is said of the fields of the answers to `request` is remembered. `epoch` was read before `slice` was taken.
     pub(super) fn places(&self, slice: &Slice, epoch: u64, request: &HttpRequest) -> Places {
-        if slice.asks_for_time() { Places::default() } else { lock(&self.known).places(epoch, request) }
+        let is_known = !slice.asks_for_time() && size(request) <= LONGEST;
+        if is_known { lock(&self.known).places(epoch, request) } else { Places::default() }
     }
 
     /// Asks policy, or remembers what it said. `epoch` was read before `slice` was taken.
     pub(super) fn verdict(&self, asker: &Asker<'_>, slice: &Slice, epoch: u64, now: Timestamp, question: &Question) -> Arc<Decision> {
         let is_plain = match &question.facts {
-            Facts::HttpRequest(request) => request.body == Body::Absent,
+            Facts::HttpRequest(request) => request.body == Body::Absent && size(request) <= LONGEST,
             Facts::ApiRequest(_) => true,
             _ => false,
         };
-        if !is_plain || slice.asks_for_time() {
+        if !is_plain || question.operation.len() > LONGEST || slice.asks_for_time() {
             return Arc::new(asker.ask(slice, now, question));
         }
         let key = (question.action, question.operation.clone());

@@ -95,6 +95,20 @@ fn places_with_long_names_are_masked_in_little_memory_and_refused_where_they_are
 }
 
 #[test]
+fn long_requests_are_decided_each_time_in_little_memory() {
+    let site = Site::with(POLICIES);
+    let bob = site.world.visitor("bob");
+    let (port, _tunnel) = site.tunnel(&bob);
+    assert_eq!(ask(&bob, &[&at(port, "/echo")]).0, "200");
+    let before = site.world.bastion.memory();
+    // One process of curl, and its own count of requests.
+    let long = format!("/echo?n=[1-1500]&long={}", "a".repeat(16_000));
+    let many = curl(&bob, &["-o", "/dev/null", "-w", "%{http_code}\\n", &at(port, &long)]).ok().text();
+    assert_eq!(many.lines().filter(|code| *code == "200").count(), 1500, "{many}");
+    assert!(site.world.bastion.memory() < before + (28 << 10), "{before}, then {}", site.world.bastion.memory());
+}
+
+#[test]
 fn slow_clients_hold_up_nobody_and_take_no_memory() {
     let site = Site::with(unmasked());
     let bob = site.world.visitor("bob");
