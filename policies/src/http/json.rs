@@ -104,7 +104,7 @@ impl<J: FnMut(&str) -> Option<Mask>> Masker<J> {
             if *first == b'"'
                 && let Some((whole, after)) = self.whole(bytes)
             {
-                self.quoted(whole, shown)?;
+                self.take_whole(whole, shown)?;
                 bytes = after;
                 continue;
             }
@@ -147,7 +147,7 @@ impl<J: FnMut(&str) -> Option<Mask>> Masker<J> {
     }
 
     /// What [`Self::whole`] found.
-    fn quoted(&mut self, whole: &[u8], shown: &mut Vec<u8>) -> Result<(), Unreadable> {
+    fn take_whole(&mut self, whole: &[u8], shown: &mut Vec<u8>) -> Result<(), Unreadable> {
         let inside = whole.get(1..whole.len().saturating_sub(1)).unwrap_or_default();
         if has_control(inside) {
             return Err(CONTROL);
@@ -304,8 +304,8 @@ impl<J: FnMut(&str) -> Option<Mask>> Masker<J> {
             self.path.push_str(token);
             spot
         } else {
-            let name_read = quoted(name).ok_or(MALFORMED_NAME)?;
-            let token = token(&name_read);
+            let read = quoted(name).ok_or(MALFORMED_NAME)?;
+            let token = token(&read);
             self.path.push_str(&token);
             if self.path.len() > LONGEST {
                 return Err(Unreadable("its names are too long together"));
