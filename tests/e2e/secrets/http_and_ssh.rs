@@ -36,8 +36,8 @@ fn an_open_session_takes_up_a_new_token_and_a_refused_request_is_sent_again_with
         let url = format!("http://127.0.0.1:{port}/");
         let mut curl = alice.command("curl", ["--silent", "--show-error", "--max-time", "60", "--rate", "20/m"]);
         curl.args(options).args([&url, &url]).env("NO_PROXY", "*");
-        let done = std::thread::spawn(move || Run::new(curl).ok().text());
         let before = fs::read_to_string(&log).unwrap().lines().count();
+        let done = std::thread::spawn(move || Run::new(curl).ok().text());
         wait_until("the first answer", || fs::read_to_string(&log).unwrap().lines().count() > before);
         done
     };
