@@ -6,8 +6,7 @@ use rand::CryptoRng;
 use zeroize::Zeroizing;
 
 use crate::frame::{Header, MAGIC};
-pub(crate) use crate::sha256::Hash;
-use crate::sha256::sha256;
+use crate::sha256::{Hash, sha256};
 use crate::wire::Bytes;
 
 const START: &[u8] = b"bartizan recording chain 1\n";
@@ -17,12 +16,6 @@ const RATCHET: &[u8] = b"bartizan recording ratchet 1\n";
 const SIGNATURE_LEN: usize = 64;
 /// Bytes of a statement before its text: offset, chain, wall clock, next key.
 pub(crate) const FIXED_LEN: usize = 8 + 32 + 8 + 32;
-
-/// SHA-256 of `bytes`.
-#[must_use]
-pub(crate) fn digest(bytes: &[u8]) -> Hash {
-    sha256(&[bytes])
-}
 
 /// The running hash over all frames of one channel file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use ed25519_dalek::VerifyingKey;
 
-use crate::chain::{Hash, digest};
 use crate::head::{Head, Reason, Seal};
 use crate::place;
+use crate::sha256::{Hash, digest};
 use crate::tlog::{Logged, LoggedSessions};
 use crate::verify::{Files, Outcome, Report, under_any};
 use crate::walk::Walk;

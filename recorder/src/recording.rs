@@ -6,7 +6,7 @@ use std::io;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::chain::{Chain, digest};
+use crate::chain::Chain;
 use crate::channel::Channel;
 use crate::envelope::{self, Document};
 use crate::events::{AllEvents, Events, ReadError};
@@ -16,6 +16,7 @@ use crate::head::{BadHead, Head, Seal};
 use crate::place::{self, INPUT};
 use crate::ratchet::{Opener, Ratchet, secret_of};
 use crate::recipients::{Identities, KEYS_LIMIT, UnlockError};
+use crate::sha256::digest;
 
 /// Why a recording cannot be opened.
 #[derive(Debug, thiserror::Error)]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use rand::CryptoRng;
 
-use crate::chain::{Chain, Epoch, digest};
+use crate::chain::{Chain, Epoch};
 use crate::envelope;
 use crate::frame::{Flags, Kind, MAGIC};
 use crate::head::{BadHead, Head, VERSION};
@@ -17,6 +17,7 @@ use crate::place::{self, INPUT};
 use crate::ratchet::{Opener, Ratchet, Sealer, new_secret, secret_of};
 use crate::recipients::Recipients;
 use crate::seal::Identity;
+use crate::sha256::digest;
 use crate::squeeze::Pool;
 use crate::writer::{Shared, WriteError, Writer};
 

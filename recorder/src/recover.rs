@@ -11,7 +11,7 @@ use ed25519_dalek::VerifyingKey;
 use rand::CryptoRng;
 use serde::Serialize;
 
-use crate::chain::{Chain, Epoch, digest};
+use crate::chain::{Chain, Epoch};
 use crate::envelope;
 use crate::event::Event;
 use crate::events::{Events, Timed};
@@ -24,7 +24,7 @@ use crate::place::{self, INPUT};
 use crate::recording::keys_frame;
 use crate::recordings::Recordings;
 use crate::seal::{CommitText, EndText, Identity, RecoveryText, channel_seal, make_seal, save_seal};
-use crate::sha256::Hasher;
+use crate::sha256::{Hasher, digest};
 use crate::verify::under_any;
 use crate::walk::{Roots, Trouble, Walk, goes_on_behind, walk};
 use crate::writer::WriteError;

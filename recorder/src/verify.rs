@@ -8,12 +8,12 @@ use std::path::Path;
 
 use ed25519_dalek::VerifyingKey;
 
-use crate::chain::digest;
 use crate::channel::Channel;
 use crate::envelope;
 use crate::head::{BadHead, ChannelSeal, Head, Seal, SessionId};
 use crate::logged::{InLog, check_headless, check_log};
 use crate::place::{self, INPUT};
+use crate::sha256::digest;
 use crate::walk::{End, Roots, Trouble, Walk, goes_on_behind, walk};
 
 /// What a check found. Ordered from best to worst.

@@ -5,11 +5,12 @@ use std::io;
 
 use ed25519_dalek::VerifyingKey;
 
-use crate::chain::{self, Chain, Hash, Statement};
+use crate::chain::{self, Chain, Statement};
 use crate::frame::{BadFrame, Flags, HEADER_LEN, Header, Kind};
 use crate::frames::{Expected, Frame, FrameError, Frames, ReadAt};
 use crate::log::Position;
 use crate::seal::{CommitText, EndText, RecoveryText};
+use crate::sha256::{Hash, digest};
 
 /// Why a walk stopped before the end of the file, or does not hold.
 #[derive(Debug)]
@@ -153,7 +154,7 @@ impl Walk {
         }
         match frame.header.kind {
             Kind::INDEX => self.index = frame.offset,
-            Kind::KEYS if frame.header.seq == 0 => self.keys = Some(chain::digest(frame.body)),
+            Kind::KEYS if frame.header.seq == 0 => self.keys = Some(digest(frame.body)),
             Kind::EVENTS | Kind::KEYFRAME if frame.header.flags.has(Flags::AEAD) => self.encrypted += 1,
             Kind::EVENTS | Kind::KEYFRAME => self.clear += 1,
             _ => {}

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use ed25519_dalek::{SigningKey, VerifyingKey};
 
-use crate::chain::{Epoch, digest};
+use crate::chain::Epoch;
 use crate::draft::{Draft, State};
 use crate::envelope;
 use crate::event::{Event, Exit};
@@ -23,6 +23,7 @@ use crate::present::PresentWork;
 use crate::ratchet::{Opener, Sealer};
 use crate::recipients::{Recipients, WrapError};
 use crate::seal::{EndText, Identity, channel_seal, make_seal, save_seal};
+use crate::sha256::digest;
 use crate::squeeze::{History, Pool};
 
 /// What catching up with keyframes may cost in one tick, in half nanoseconds.

@@ -1,6 +1,6 @@
 //! Hashes and proofs of RFC 6962 section 2.1 (as RFC 9162 has them). Pure; a tree's hashes come from whoever keeps them.
 
-use crate::sha256::sha256;
+use crate::sha256::{digest, sha256};
 
 /// A hash in the tree.
 pub type Hash = [u8; 32];
@@ -18,7 +18,7 @@ pub(super) fn node_hash(left: &Hash, right: &Hash) -> Hash {
 
 /// The root of a tree without leaves.
 pub(super) fn empty_root() -> Hash {
-    sha256(&[])
+    digest(&[])
 }
 
 /// The hash of the complete subtree over leaves `index << level` to `(index + 1) << level`.
