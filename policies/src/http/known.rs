@@ -58,7 +58,8 @@ impl Known {
             None => self.places.get(within.parent?)?.first,
         };
         for _ in 0..=SKIPPED {
-            let (number, place) = (next?, self.places.get(next?)?);
+            let number = next?;
+            let place = self.places.get(number)?;
             if *place.name == *name {
                 return Some((Spot { number: Some(number), mask: place.mask }, &place.token));
             }

@@ -88,7 +88,11 @@ proptest! {
 
 /// What is shown of `text`, in pieces of `size`, where places that end with one of `hidden` are masked.
 fn shown(text: &str, size: usize, hidden: &[(&str, Mask)], many: bool) -> Result<String, super::Unreadable> {
-    let judge = |place: &str| hidden.iter().find(|(end, _)| place.ends_with(end)).map(|(_, mask)| *mask);
+    judged(text, size, |place| hidden.iter().find(|(end, _)| place.ends_with(end)).map(|(_, mask)| *mask), many)
+}
+
+/// The same by what `judge` says of each place.
+fn judged(text: &str, size: usize, judge: impl FnMut(&str) -> Option<Mask>, many: bool) -> Result<String, super::Unreadable> {
     let mut masker = Masker::new(judge, b"key".to_vec(), many);
     let mut shown = Vec::new();
     for piece in text.as_bytes().chunks(size) {
@@ -147,19 +151,14 @@ fn each_place_is_asked_about_once_whatever_is_left_out_of_an_item_or_stands_else
         asked.push(place.to_owned());
         place.ends_with("/secret/x").then_some(Mask::Redact)
     };
-    let (mut masker, mut shown) = (Masker::new(judge, Vec::new(), false), Vec::new());
-    for piece in text.as_bytes().chunks(1000) {
-        masker.push(piece, &mut shown).unwrap();
-    }
-    masker.finish(&mut shown).unwrap();
-    drop(masker);
+    let shown = judged(&text, 1000, judge, false).unwrap();
     let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
     for item in value["items"].as_array_mut().unwrap() {
         if let Some(secret) = item.get_mut("secret") {
             secret["x"] = "[redacted]".into();
         }
     }
-    assert_eq!(serde_json::from_slice::<serde_json::Value>(&shown).unwrap(), value);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
     assert_eq!(asked.len(), 3 + 2 * fields.len(), "{asked:?}");
     asked.sort();
     asked.dedup();
